@@ -1,0 +1,1 @@
+"""How predictions are obtained and differenced; no user-facing names."""

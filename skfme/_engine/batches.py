@@ -1,0 +1,78 @@
+"""Memory-bounded batches of rows, run in order or through joblib.
+
+A batch is as many rows as scikit-learn's ``working_memory`` lets its temporary
+copies take; joblib's backends decide where batches run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from joblib import effective_n_jobs
+from sklearn import get_config
+from sklearn.utils import gen_batches
+from sklearn.utils.parallel import Parallel, delayed
+
+from skfme._frames import Table
+
+__all__ = ["plan_rows", "run_batches"]
+
+# Copies of a batch that are alive at once: the batch, its stepped version, the
+# array that a model's own validation makes of a dataframe, and the predictions.
+_COPIES = 4
+
+
+def plan_rows(
+    n_rows: int, row_bytes: int, batch_size: int | str, n_jobs: int | None
+) -> int:
+    """Rows per predict call.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the table.
+    row_bytes : int
+        Bytes of one row of the table and of its predictions.
+    batch_size : int or "auto"
+        "auto" lets a batch and its copies fill ``working_memory``.
+    n_jobs : int or None
+        Each job gets a batch.
+    """
+    if batch_size != "auto":
+        return max(1, int(batch_size))
+    budget = get_config()["working_memory"] * 2**20
+    rows = max(1, int(budget // (_COPIES * max(row_bytes, 1))))
+    jobs = effective_n_jobs(n_jobs)
+    return min(rows, max(1, -(-n_rows // jobs))) if jobs > 1 else rows
+
+
+def run_batches(
+    function: Callable[[Table, slice], Any],
+    table: Table,
+    rows_per_batch: int,
+    n_jobs: int | None,
+    verbose: int = 0,
+) -> Iterator[tuple[slice, Any]]:
+    """Yield each batch's slice with the function's result for it, in order."""
+    slices = list(gen_batches(len(table), rows_per_batch))
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    results = parallel(delayed(function)(table.take(rows), rows) for rows in slices)
+    if verbose:
+        results = _with_progress(results, len(slices))
+    yield from zip(slices, results, strict=True)
+
+
+def _with_progress(results: Iterator, total: int) -> Iterator:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return _with_lines(results, total)
+    return iter(tqdm(results, total=total, desc="effects", unit="batch"))
+
+
+def _with_lines(results: Iterator, total: int) -> Iterator:
+    for done, result in enumerate(results, start=1):
+        print(f"effects: batch {done} of {total}", file=sys.stderr)
+        yield result

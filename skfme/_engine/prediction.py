@@ -1,0 +1,195 @@
+"""Response functions: (model, table) → array of shape (n_samples, n_outputs).
+
+The one place that calls a model. Effects are differences of what is returned here,
+so that a back-transformation inside the model (TransformedTargetRegressor, a link)
+has been made before anything is subtracted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import get_tags
+
+from skfme._frames import Table
+
+__all__ = ["Response", "choose_response"]
+
+_PROBABILITY_METHODS = ("predict_proba", "predict_log_proba")
+
+
+@dataclass(frozen=True)
+class Response:
+    """A fitted model seen as a function of its table.
+
+    Attributes
+    ----------
+    estimator : object
+        The fitted model.
+    method : str or callable
+        The method asked, or a callable ``(estimator, X) -> array``.
+    positive_only : bool
+        Whether two probability columns stand for the positive class alone.
+    outputs : tuple of str
+        Names of the outputs.
+    """
+
+    estimator: Any
+    method: str | Callable
+    positive_only: bool
+    outputs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The method's name, as a summary shows it."""
+        if isinstance(self.method, str):
+            return self.method
+        return getattr(self.method, "__name__", type(self.method).__name__)
+
+    def __call__(self, table: Table) -> np.ndarray:
+        """Predictions of shape (n_samples, n_outputs), finite and float64.
+
+        Raises
+        ------
+        ValueError
+            If they are not numbers, not finite, or not one row per row of X.
+        """
+        values = _call(self.estimator, self.method, table)
+        if values.shape[1] == 2 and self.positive_only:
+            values = values[:, 1:]
+        if values.shape[1] != len(self.outputs):
+            raise ValueError(
+                f"{self.name} returned {values.shape[1]} outputs, expected "
+                f"{len(self.outputs)} as in fit."
+            )
+        finite = np.isfinite(values)
+        if not finite.all():
+            rows = np.flatnonzero(~finite.all(axis=1))
+            raise ValueError(
+                f"{self.name} returned NaN or infinite predictions for {len(rows)} of "
+                f"{len(values)} rows. An effect needs finite predictions before and "
+                "after the step: choose another response_method, or leave these rows "
+                "out."
+            )
+        return values
+
+
+def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
+    """What the model returns, as a two-dimensional float array."""
+    X = table.native
+    raw = getattr(estimator, method)(X) if isinstance(method, str) else method(estimator, X)
+    name = method if isinstance(method, str) else getattr(method, "__name__", "response")
+    if isinstance(raw, list) and raw and np.ndim(raw[0]) == 2:
+        raise ValueError(
+            f"{name} returned one array for each of {len(raw)} outputs. Choose one with "
+            "response_method=lambda estimator, X: estimator.predict_proba(X)[0]."
+        )
+    try:
+        values = np.array(raw, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} did not return numbers, so that no difference can be formed. Set "
+            "response_method to 'predict_proba', 'decision_function' or a callable."
+        ) from error
+    values = values.reshape(-1, 1) if values.ndim == 1 else values
+    if values.ndim != 2 or len(values) != len(table):
+        raise ValueError(
+            f"{name} returned an array of shape {np.shape(raw)} for {len(table)} rows; "
+            "expected (n_samples,) or (n_samples, n_outputs)."
+        )
+    return values
+
+
+def choose_response(
+    estimator: Any, response_method: str | Callable, probe: Table, y: Any = None
+) -> Response:
+    """The response of a fitted model, its outputs named by one trial prediction.
+
+    Parameters
+    ----------
+    estimator : fitted model
+    response_method : "auto", str or callable
+    probe : Table
+        A row or two to predict.
+    y : object
+        The target given to fit, whose names several outputs of a regressor take.
+
+    Raises
+    ------
+    TypeError
+        If `response_method` is neither a text nor callable.
+    ValueError
+        If the model lacks the method, or a classifier has several outputs.
+    """
+    method = _method_of(estimator, response_method)
+    classes = getattr(estimator, "classes_", None)
+    if isinstance(classes, list) and method in _PROBABILITY_METHODS:
+        raise ValueError(
+            f"{type(estimator).__name__} has {len(classes)} outputs with classes of "
+            "their own. Choose one with response_method=lambda estimator, X: "
+            "estimator.predict_proba(X)[0]."
+        )
+    n_outputs = _call(estimator, method, probe).shape[1]
+    labels = [] if classes is None or isinstance(classes, list) else list(classes)
+    positive_only = method in _PROBABILITY_METHODS and n_outputs == len(labels) == 2
+    if positive_only:
+        return Response(estimator, method, True, (str(labels[1]),))
+    if method != "predict" and len(labels) == n_outputs > 1:
+        outputs = tuple(str(label) for label in labels)
+    elif method == "decision_function" and len(labels) == 2 and n_outputs == 1:
+        outputs = (str(labels[1]),)
+    else:
+        outputs = _target_names(y, n_outputs)
+    return Response(estimator, method, False, outputs)
+
+
+def _method_of(estimator: Any, response_method: str | Callable) -> str | Callable:
+    if callable(response_method):
+        return response_method
+    if not isinstance(response_method, str):
+        raise TypeError(
+            "response_method must be 'auto', a method's name or a callable "
+            f"(estimator, X) -> array; got {response_method!r}."
+        )
+    name = type(estimator).__name__
+    if response_method != "auto":
+        if not hasattr(estimator, response_method):
+            raise ValueError(
+                f"{name} has no method {response_method!r}. Set response_method to one "
+                "that it has, or to a callable (estimator, X) -> array."
+            )
+        return response_method
+    if not _is_classifier(estimator):
+        if not hasattr(estimator, "predict"):
+            raise ValueError(
+                f"{name} has no predict. Set response_method to a method's name or to "
+                "a callable (estimator, X) -> array."
+            )
+        return "predict"
+    if not hasattr(estimator, "predict_proba"):
+        raise ValueError(
+            f"{name} is a classifier without predict_proba. Set "
+            "response_method='decision_function', or a callable (estimator, X) -> "
+            "array, to say what effects are differences of."
+        )
+    return "predict_proba"
+
+
+def _is_classifier(estimator: Any) -> bool:
+    try:
+        return get_tags(estimator).estimator_type == "classifier"
+    except (AttributeError, TypeError):
+        return hasattr(estimator, "predict_proba") and hasattr(estimator, "classes_")
+
+
+def _target_names(y: Any, n_outputs: int) -> tuple[str, ...]:
+    columns = getattr(y, "columns", None)
+    if n_outputs > 1 and columns is not None and len(columns) == n_outputs:
+        return tuple(str(name) for name in columns)
+    name = getattr(y, "name", None)
+    if n_outputs == 1:
+        return (name if isinstance(name, str) and name else "y",)
+    return tuple(f"y{i}" for i in range(n_outputs))

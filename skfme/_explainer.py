@@ -1,0 +1,502 @@
+"""FMEExplainer: forward marginal effects as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Iterable
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    _fit_context,
+    clone,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+from skfme._effects import Context, ForwardEffect, ForwardEffects
+from skfme._engine.differences import forward_differences
+from skfme._engine.prediction import choose_response
+from skfme._frames import Table, as_table, converted, describe_columns, missing_in
+from skfme.extrapolation import fit_support
+from skfme.steps import Training, parse_steps
+
+__all__ = ["FMEExplainer"]
+
+
+def _estimator_has(method: str) -> Callable[[Any], bool]:
+    def check(self: Any) -> bool:
+        # Raises the inner estimator's own AttributeError.
+        getattr(getattr(self, "estimator_", self.estimator), method)
+        return True
+
+    return check
+
+
+class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+    """Forward marginal effects of any model: f(x + h) − f(x).
+
+    Parameters
+    ----------
+    estimator : estimator
+        The model. `fit` clones and fits it; a ``FrozenEstimator`` is used as it is.
+    steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
+        What is changed:
+
+        - ``{"bmi": -2}``: one effect; ``{"bmi": -2, "bp": -10}``: one joint effect,
+          numeric and categorical changes mixed as wanted;
+        - a list of those: several effects; a mapping of name -> mapping: several
+          effects under names of your own;
+        - None or "unit": one effect per feature, +1 (+0.01 where the training range
+          is at most 1), each category of a categorical feature, and each value of a
+          numeric feature that has only two; "sd", "iqr": one training SD or IQR
+          instead of one unit.
+
+        Keys are column names, or positions for arrays (whose columns are then
+        called x0, x1, …). A number on a numeric column is added; any plain value on
+        a categorical column is the category to move to; a timedelta moves a
+        datetime column; objects of :mod:`skfme.steps` and functions
+        column -> column say anything else.
+    response_method : "auto", str or callable, default="auto"
+        What is differenced. "auto" is ``predict`` for regressors and
+        ``predict_proba`` for classifiers (two classes: the second one only). A name
+        of a method, or a callable ``(estimator, X) -> array``, sets another.
+    extrapolation : None, "envelope", Envelope or outlier detector, default="envelope"
+        Which stepped rows do not count, because they leave the training data.
+        "envelope" is the range of each numeric feature. Any scikit-learn outlier
+        detector is cloned and fitted on the training rows.
+    categorical_features : "auto" or list, default="auto"
+        "auto" takes boolean, category, string and object columns; a list of names or
+        positions adds others, such as categories coded as integers.
+    batch_size : int or "auto", default="auto"
+        Rows per batch of predictions; "auto" follows scikit-learn's
+        ``working_memory``.
+    n_jobs : int or None, default=None
+        Batches at once, through joblib (threads unless a backend is set).
+    verbose : int, default=0
+        1 shows progress.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted model.
+    columns_ : tuple
+        What is known of each column.
+    steps_ : tuple
+        The effects, resolved against the training rows.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where the table's columns have text names.
+
+    See Also
+    --------
+    skfme.fme : The same in one call, for a fitted model.
+
+    References
+    ----------
+    Scholbeck, Casalicchio, Molnar, Bischl, Heumann (2024). Marginal effects for
+    non-linear prediction functions. Data Mining and Knowledge Discovery 38,
+    2997-3042, definition of the FME.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from skfme import FMEExplainer
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> explainer = FMEExplainer(LinearRegression(), steps={"bmi": -2}).fit(X, y)
+    >>> effects = explainer.explain(X)
+    >>> effect = effects["bmi -2"]
+    >>> effect.n, round(effect.ame, 3)
+    (422, -11.206)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods(["fit"])],
+        "steps": "no_validation",
+        "response_method": [str, callable],
+        "extrapolation": "no_validation",
+        "categorical_features": "no_validation",
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        steps: Any = None,
+        *,
+        response_method: str | Callable = "auto",
+        extrapolation: Any = "envelope",
+        categorical_features: str | Iterable[Hashable] = "auto",
+        batch_size: int | str = "auto",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.steps = steps
+        self.response_method = response_method
+        self.extrapolation = extrapolation
+        self.categorical_features = categorical_features
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any
+    ) -> FMEExplainer:
+        """Fit the model, and learn the training data's columns and ranges.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target; may be omitted for a ``FrozenEstimator``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Passed to the model; rows of weight 0 widen no range, category or SD.
+        **params : dict
+            Passed to the model's fit, or routed to it.
+
+        Returns
+        -------
+        self : FMEExplainer
+
+        Raises
+        ------
+        ValueError
+            If a step names an unknown column or category, the model is fitted, not
+            frozen and y is missing, or the weights are negative or all zero.
+        TypeError
+            If X is sparse or lazy, or a step does not fit its column.
+        """
+        table = as_table(X)
+        self._refuse_fitted_without_y(y)
+        validate_data(self, table.native, skip_check_array=True)
+        fit_params = self._fit_params(sample_weight, params)
+        weights = _checked_weights(sample_weight, table)
+        training, kept = table, weights
+        if weights is not None and not weights.all():
+            training = table.take(np.flatnonzero(weights))
+            kept = weights[weights > 0]
+        columns = describe_columns(training, self.categorical_features)
+        steps = parse_steps(self.steps, Training(training, columns, kept))
+
+        estimator = clone(self.estimator)
+        self.estimator_ = estimator.fit(table.native, y, **fit_params)
+        if isinstance(estimator, FrozenEstimator):
+            _check_same_columns(estimator, self)
+        self.columns_ = columns
+        self.steps_ = steps
+        self._kind = table.kind
+        self._support = fit_support(self.extrapolation, training, columns, kept)
+        self._response = choose_response(
+            self.estimator_, self.response_method, training.take(slice(0, 1)), y
+        )
+        return self
+
+    def _refuse_fitted_without_y(self, y: Any) -> None:
+        if y is not None or isinstance(self.estimator, FrozenEstimator):
+            return
+        try:
+            check_is_fitted(self.estimator)
+        except (NotFittedError, TypeError):
+            return
+        raise ValueError(
+            f"{type(self.estimator).__name__} is fitted already, and y is missing. To "
+            "explain it as it is, use skfme.fme(model, X, steps) or "
+            "FMEExplainer(FrozenEstimator(model)); to fit a clone of it, pass y."
+        )
+
+    def _fit_params(self, sample_weight: Any, params: dict) -> dict:
+        if _routing_enabled():
+            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            return dict(routed.estimator.fit)
+        frozen = isinstance(self.estimator, FrozenEstimator)
+        if sample_weight is None or frozen:
+            return params
+        if not has_fit_parameter(self.estimator, "sample_weight"):
+            raise ValueError(
+                f"{type(self.estimator).__name__}.fit takes no sample_weight. Weights "
+                "of averages belong to explain(X, sample_weight=…); a pipeline passes "
+                "weights on with sklearn.set_config(enable_metadata_routing=True)."
+            )
+        return {**params, "sample_weight": sample_weight}
+
+    def _table(self, X: Any) -> Table:
+        """Check X against fit, and give it the kind of table the model knows."""
+        check_is_fitted(self, "estimator_")
+        table = as_table(X)
+        validate_data(self, table.native, skip_check_array=True, reset=False)
+        return converted(table, self._kind, self.columns_)
+
+    def explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
+        """Compute the effects on every row of X.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Rows to explain, with the columns seen in fit.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the averages; integer weights equal repeated rows.
+
+        Returns
+        -------
+        effects : ForwardEffects
+            One ForwardEffect per step, by name.
+
+        Raises
+        ------
+        ValueError
+            If X differs from fit's columns, or predictions are not finite numbers.
+        """
+        table = self._table(X)
+        given = as_table(X)
+        weights = _checked_weights(sample_weight, table)
+        try:
+            differences, n_outside = forward_differences(
+                self._response,
+                table,
+                self.steps_,
+                self._support,
+                batch_size=self.batch_size,
+                n_jobs=self.n_jobs,
+                verbose=self.verbose,
+            )
+        except ValueError as error:
+            raise _with_missing_values(error, table) from error
+        context = Context(
+            given.native,
+            weights,
+            self._response.outputs,
+            _model_name(self.estimator_),
+            self._response.name,
+            None if self._support is None else n_outside,
+        )
+        effects = [
+            ForwardEffect(
+                step.name,
+                {change.feature: change.step for change in step.changes},
+                tuple(change.size for change in step.changes if change.size),
+                context,
+                difference.fme,
+                difference.status,
+            )
+            for step, difference in zip(self.steps_, differences, strict=True)
+        ]
+        _warn_of_empty(effects)
+        return ForwardEffects(effects, context)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """FMEs as columns.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        fme : ndarray of shape (n_samples, n_effects * n_outputs)
+            In the order of `get_feature_names_out`; NaN where a row does not count,
+            so that a pipeline that goes on needs an imputer after it.
+        """
+        return np.hstack([effect._fme for effect in self.explain(X).values()])
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the effects, with the output in brackets where there are several.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Only checked against the names seen in fit.
+
+        Returns
+        -------
+        names : ndarray of str objects
+        """
+        check_is_fitted(self, "estimator_")
+        _check_feature_names_in(self, input_features)
+        outputs = self._response.outputs
+        return np.array(
+            [
+                step.name if len(outputs) == 1 else f"{step.name}[{output}]"
+                for step in self.steps_
+                for output in outputs
+            ],
+            dtype=object,
+        )
+
+    @available_if(_estimator_has("predict"))
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictions of the fitted model."""
+        return self.estimator_.predict(self._table(X).native)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities of the fitted model."""
+        return self.estimator_.predict_proba(self._table(X).native)
+
+    @available_if(_estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Log class probabilities of the fitted model."""
+        return self.estimator_.predict_log_proba(self._table(X).native)
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Decision function of the fitted model."""
+        return self.estimator_.decision_function(self._table(X).native)
+
+    @available_if(_estimator_has("score"))
+    def score(self, X: Any, y: Any = None, **params: Any) -> float:
+        """Score of the fitted model.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : array-like, default=None
+        **params : dict
+            Such as ``sample_weight``; passed to the model's score, or routed to it.
+
+        Returns
+        -------
+        score : float
+        """
+        table = self._table(X)
+        if _routing_enabled():
+            params = dict(process_routing(self, "score", **params).estimator.score)
+        return self.estimator_.score(table.native, y, **params)
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Class labels of the fitted model."""
+        try:
+            check_is_fitted(self, "estimator_")
+        except NotFittedError as error:
+            raise AttributeError(str(error)) from error
+        return self.estimator_.classes_
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Where metadata go: `fit` and `score` pass them on to the model.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        mapping = mapping.add(caller="score", callee="score")
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        return router.add(estimator=self.estimator, method_mapping=mapping)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        try:
+            inner = get_tags(self.estimator)
+        except (AttributeError, TypeError):
+            return tags
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = inner.classifier_tags
+        tags.regressor_tags = inner.regressor_tags
+        tags.target_tags = inner.target_tags
+        tags.input_tags = inner.input_tags
+        # Sparse tables have no columns that could be changed one at a time.
+        tags.input_tags.sparse = False
+        tags.non_deterministic = inner.non_deterministic
+        if isinstance(self.estimator, FrozenEstimator):
+            tags.target_tags.required = False
+        return tags
+
+
+def _model_name(estimator: Any) -> str:
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    name = getattr(estimator, "__name__", None) or type(estimator).__name__
+    steps = getattr(estimator, "steps", None)
+    return f"{name} ending in {_model_name(steps[-1][1])}" if steps else name
+
+
+def _check_same_columns(frozen: FrozenEstimator, explainer: FMEExplainer) -> None:
+    """The table given must be the one a frozen model was fitted on."""
+    names = getattr(frozen, "feature_names_in_", None)
+    own = getattr(explainer, "feature_names_in_", None)
+    if names is not None and own is not None and list(names) != list(own):
+        raise ValueError(
+            f"The fitted model knows the columns {list(names)}, in this order; X has "
+            f"{list(own)}."
+        )
+    count = getattr(frozen, "n_features_in_", explainer.n_features_in_)
+    if count != explainer.n_features_in_:
+        raise ValueError(
+            f"The fitted model expects {count} columns; X has "
+            f"{explainer.n_features_in_}."
+        )
+
+
+def _checked_weights(sample_weight: Any, table: Table) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, table.native, dtype=np.float64)
+    if (weights < 0).any():
+        raise ValueError(
+            f"sample_weight is negative in {np.count_nonzero(weights < 0)} rows; weights "
+            "must be at least 0."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is zero in every row, so that no row counts.")
+    return weights
+
+
+def _with_missing_values(error: ValueError, table: Table) -> ValueError:
+    """The model's complaint about missing values, with the columns and rows."""
+    text = str(error)
+    if not any(word in text.lower() for word in ("nan", "missing", "null")):
+        return error
+    masks = {
+        str(name): missing_in(table.column(position))
+        for position, name in enumerate(table.names)
+    }
+    columns = [name for name, mask in masks.items() if mask.any()]
+    if not columns:
+        return error
+    rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in columns]))
+    shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+    return ValueError(
+        f"The model cannot take the missing values of {', '.join(columns)} (rows "
+        f"{shown}; {len(rows)} in all). Impute them in a pipeline in front of the model, "
+        f"or leave these rows out. The model said: {text}"
+    )
+
+
+def _warn_of_empty(effects: list[ForwardEffect]) -> None:
+    for effect in effects:
+        if effect.n:
+            continue
+        counts = {s: c for s, c in effect.n_left_out.items() if c}
+        reasons = ", ".join(f"{s}: {c}" for s, c in counts.items())
+        warnings.warn(
+            f"No row counts for the effect {effect.name!r} ({reasons}), so that its AME "
+            "is NaN. Take a smaller step, or extrapolation=None.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,98 @@
+"""Weighted summaries of effects: mean, SD and quantiles.
+
+Weights count rows: integer weights give exactly what repeated rows give. With
+W = Σ wᵢ, the SD has divisor W − 1, and the quantile at q is type 7 of Hyndman and
+Fan (1996), at position q(W − 1) of the cumulated weights. For weights that are not
+whole, the same position p is read off as the mean over [p, p + 1) of the step
+function that holds value i for a length of wᵢ; with whole weights that is type 7.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Summary", "summarize", "weighted_mean", "weighted_quantiles", "weighted_sd"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One column of effects in a few numbers; NaN where they are not defined."""
+
+    n: int
+    mean: float
+    sd: float
+    q25: float
+    median: float
+    q75: float
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Mean; NaN of no rows, or of weights that sum to zero."""
+    if len(values) == 0:
+        return float("nan")
+    if weights is None:
+        return float(np.mean(values))
+    total = weights.sum()
+    return float(weights @ values / total) if total > 0 else float("nan")
+
+
+def weighted_sd(values: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Standard deviation with divisor W − 1; NaN with a warning where W ≤ 1."""
+    total = len(values) if weights is None else float(weights.sum())
+    if len(values) == 0:
+        return float("nan")
+    if total <= 1:
+        warnings.warn(
+            f"The SD of effects is not defined for a total weight of {total:.3g}: "
+            "weights count rows, and their sum must exceed 1.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return float("nan")
+    deviations = values - weighted_mean(values, weights)
+    squares = deviations**2 if weights is None else weights * deviations**2
+    return float(np.sqrt(squares.sum() / (total - 1)))
+
+
+def weighted_quantiles(
+    values: np.ndarray, q: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Quantiles of type 7; NaN where the total weight is below 1."""
+    q = np.asarray(q, dtype=float)
+    if weights is None:
+        return np.quantile(values, q) if len(values) else np.full(q.shape, np.nan)
+    total = float(weights.sum()) if len(values) else 0.0
+    if total < 1:
+        return np.full(q.shape, np.nan)
+    order = np.argsort(values, kind="stable")
+    ends = np.concatenate([[0.0], np.cumsum(weights[order])])
+    sorted_values = values[order]
+    areas = np.concatenate([[0.0], np.cumsum(weights[order] * sorted_values)])
+    low = q * (ends[-1] - 1)
+    # The window of length 1 lies inside one value's stretch, or it spans several.
+    first = np.clip(np.searchsorted(ends, low, side="right") - 1, 0, len(values) - 1)
+    last = np.clip(np.searchsorted(ends, low + 1, side="left") - 1, 0, len(values) - 1)
+    spanned = np.interp(low + 1, ends, areas) - np.interp(low, ends, areas)
+    return np.where(first == last, sorted_values[first], spanned)
+
+
+def summarize(values: np.ndarray, weights: np.ndarray | None = None) -> Summary:
+    """Summary of the effects that count.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Effects, all finite.
+    weights : ndarray of shape (n,) or None
+        Row weights; None is 1 for each.
+    """
+    quartiles = weighted_quantiles(values, np.array([0.25, 0.5, 0.75]), weights)
+    return Summary(
+        len(values),
+        weighted_mean(values, weights),
+        weighted_sd(values, weights),
+        *(float(v) for v in quartiles),
+    )

@@ -1,0 +1,349 @@
+"""Which stepped rows leave the data that the model has seen.
+
+A forward marginal effect is only as good as the model where the step leads. The
+envelope is the Cartesian product of the training ranges (Löwe et al., 2024, section
+on extrapolation); scikit-learn's outlier detectors look at joint support.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+from skfme._frames import (
+    Column,
+    ColumnData,
+    Table,
+    as_table,
+    category_codes,
+    converted,
+    describe_columns,
+    missing_in,
+    numbers_in,
+)
+from skfme._summaries import weighted_quantiles
+
+__all__ = ["Envelope"]
+
+
+class Envelope(OutlierMixin, BaseEstimator):
+    """The box of training ranges.
+
+    A row is inside if every numeric and datetime feature lies between the smallest
+    and the largest value seen in `fit`, bounds included. Missing values are inside.
+
+    Parameters
+    ----------
+    quantiles : (float, float) or None, default=None
+        Training quantiles that bound each feature instead of its range, such as
+        ``(0.01, 0.99)``.
+    combinations : bool, default=False
+        Whether the row's combination of categories must also have been seen.
+    categorical_features : "auto" or list, default="auto"
+        As in :class:`skfme.FMEExplainer`, which passes its own.
+
+    Attributes
+    ----------
+    bounds_ : dict
+        Column position -> (lowest, highest) value inside.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where the table's columns have text names.
+
+    References
+    ----------
+    Löwe, Scholbeck, Heumann, Bischl, Casalicchio (2024). fmeffects: An R Package for
+    Forward Marginal Effects. The R Journal 16(3), 67-89.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfme import Envelope
+    >>> box = Envelope().fit(np.array([[0.0, 1.0], [2.0, 5.0]]))
+    >>> box.predict(np.array([[1.0, 5.0], [2.1, 3.0]]))
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "quantiles": [None, tuple, list],
+        "combinations": ["boolean"],
+        "categorical_features": ["array-like", str],
+    }
+
+    def __init__(
+        self,
+        quantiles: tuple[float, float] | None = None,
+        combinations: bool = False,
+        *,
+        categorical_features: Any = "auto",
+    ) -> None:
+        self.quantiles = quantiles
+        self.combinations = combinations
+        self.categorical_features = categorical_features
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Envelope:
+        """Learn the ranges.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Rows of weight 0 widen nothing; weighted quantiles use the rest.
+
+        Returns
+        -------
+        self : Envelope
+
+        Raises
+        ------
+        ValueError
+            If `quantiles` are not two increasing numbers between 0 and 1.
+        """
+        table = as_table(X)
+        validate_data(self, table.native, skip_check_array=True)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, np.empty((len(table), 1)), ensure_non_negative=True
+            )
+            table = table.take(np.flatnonzero(weights > 0))
+            weights = weights[weights > 0]
+        columns = describe_columns(table, self.categorical_features)
+        return self._learn(table, columns, weights)
+
+    def _learn(
+        self, table: Table, columns: Sequence[Column], weights: np.ndarray | None
+    ) -> Envelope:
+        low_q, high_q = self._checked_quantiles()
+        self.bounds_ = {}
+        for column in columns:
+            if column.kind not in ("numeric", "datetime"):
+                continue
+            values = numbers_in(table.column(column.position))
+            seen = ~np.isnan(values) if values.dtype.kind in "fMm" else slice(None)
+            observed = values[seen]
+            if not len(observed):
+                continue
+            if (low_q, high_q) != (0, 1) and column.kind == "numeric":
+                kept = None if weights is None else weights[seen]
+                bounds = weighted_quantiles(
+                    observed.astype(float), np.array([low_q, high_q]), kept
+                )
+                self.bounds_[column.position] = (bounds[0], bounds[1])
+            else:
+                self.bounds_[column.position] = (observed.min(), observed.max())
+        self._columns = tuple(columns)
+        self._kind = table.kind
+        self._combinations: np.ndarray | None = None
+        if self.combinations:
+            self._combinations = np.unique(self._combination_codes(table, {}))
+        return self
+
+    def _checked_quantiles(self) -> tuple[float, float]:
+        if self.quantiles is None:
+            return 0, 1
+        values = np.asarray(self.quantiles, dtype=float)
+        if values.shape != (2,) or not 0 <= values[0] < values[1] <= 1:
+            raise ValueError(
+                "quantiles must be two increasing numbers between 0 and 1, such as "
+                f"(0.01, 0.99); got {self.quantiles!r}."
+            )
+        return float(values[0]), float(values[1])
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Tell which rows are inside.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        inside : ndarray of shape (n_samples,)
+            1 inside, −1 outside.
+        """
+        check_is_fitted(self)
+        table = as_table(X)
+        validate_data(self, table.native, skip_check_array=True, reset=False)
+        table = converted(table, self._kind, self._columns)
+        support = EnvelopeSupport(self)
+        return np.where(support.outside(table, support.before(table), {}), -1, 1)
+
+    def _outside_column(self, position: int, column: ColumnData) -> np.ndarray:
+        low, high = self.bounds_[position]
+        values = numbers_in(column)
+        return (values < low) | (values > high)
+
+    def _combination_codes(
+        self, table: Table, changed: Mapping[int, ColumnData]
+    ) -> np.ndarray:
+        """One comparable key per row for its combination of categories."""
+        codes = [np.zeros(len(table), dtype=np.int32)]
+        for column in self._columns:
+            if column.kind != "categorical":
+                continue
+            here = changed.get(column.position)
+            data = table.column(column.position) if here is None else here
+            own = category_codes(data, column.categories).astype(np.int32)
+            # A missing category combines as a level of its own.
+            own[missing_in(data)] = -2
+            codes.append(own)
+        keys = np.ascontiguousarray(np.stack(codes, axis=1))
+        return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+class EnvelopeSupport:
+    """Envelope checks that look again only at the columns a step changes."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+
+    def before(self, table: Table) -> np.ndarray:
+        """Number of features that lie outside, per row, before any step."""
+        count = np.zeros(len(table), dtype=np.int32)
+        for position in self._envelope.bounds_:
+            count += self._envelope._outside_column(position, table.column(position))
+        return count
+
+    def outside(
+        self, table: Table, before: np.ndarray, changed: Mapping[int, ColumnData]
+    ) -> np.ndarray:
+        """Rows that are outside with some columns changed."""
+        envelope, count = self._envelope, before
+        for position, column in changed.items():
+            if position in envelope.bounds_:
+                own = envelope._outside_column(position, table.column(position))
+                new = envelope._outside_column(position, column)
+                count = count - own + new.astype(np.int32)
+        outside = count > 0
+        if envelope._combinations is not None:
+            codes = envelope._combination_codes(table, changed)
+            outside = outside | ~np.isin(codes, envelope._combinations)
+        return outside
+
+
+class DetectorSupport:
+    """The same questions asked of an outlier detector."""
+
+    def __init__(self, detector: Any) -> None:
+        self._detector = detector
+
+    def before(self, table: Table) -> np.ndarray:
+        return self._outliers(table)
+
+    def outside(
+        self, table: Table, before: np.ndarray, changed: Mapping[int, ColumnData]
+    ) -> np.ndarray:
+        if not changed:
+            return before
+        return self._outliers(table.with_columns(changed))
+
+    def _outliers(self, table: Table) -> np.ndarray:
+        try:
+            labels = np.asarray(self._detector.predict(table.native))
+        except (ValueError, TypeError) as error:
+            raise type(error)(
+                f"extrapolation={self._detector!r} could not judge the rows: {error}"
+            ) from error
+        return labels == -1
+
+
+Support = EnvelopeSupport | DetectorSupport
+
+
+def fit_support(
+    extrapolation: Any,
+    table: Table,
+    columns: Sequence[Column],
+    sample_weight: np.ndarray | None,
+) -> Support | None:
+    """Fit what `extrapolation` names on the training rows.
+
+    Parameters
+    ----------
+    extrapolation : None, "envelope", Envelope or outlier detector
+    table : Table
+        Training rows of positive weight.
+    columns : sequence of Column
+    sample_weight : ndarray of shape (n,) or None
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    ValueError
+        If a detector cannot take the table's columns.
+    """
+    if extrapolation is None:
+        return None
+    if isinstance(extrapolation, str):
+        if extrapolation != "envelope":
+            raise ValueError(
+                "extrapolation must be None, 'envelope', an Envelope or an outlier "
+                f"detector; got {extrapolation!r}."
+            )
+        extrapolation = Envelope()
+    if isinstance(extrapolation, Envelope):
+        envelope = clone(extrapolation)
+        if extrapolation.categorical_features != "auto":
+            columns = describe_columns(table, extrapolation.categorical_features)
+        envelope._validate_params()
+        return EnvelopeSupport(envelope._learn(table, columns, sample_weight))
+    if not hasattr(extrapolation, "fit"):
+        raise TypeError(
+            "extrapolation must be None, 'envelope', an Envelope or an outlier detector "
+            f"with fit and predict; got {extrapolation!r}."
+        )
+    return DetectorSupport(_fit_detector(extrapolation, table, columns, sample_weight))
+
+
+def _fit_detector(
+    extrapolation: Any,
+    table: Table,
+    columns: Sequence[Column],
+    sample_weight: np.ndarray | None,
+) -> Any:
+    detector = clone(extrapolation)
+    if not hasattr(detector, "predict"):
+        hint = "; set novelty=True" if hasattr(detector, "novelty") else ""
+        raise TypeError(
+            f"extrapolation={extrapolation!r} has no predict to judge new rows{hint}."
+        )
+    weights = {}
+    if sample_weight is not None and has_fit_parameter(detector, "sample_weight"):
+        weights["sample_weight"] = sample_weight
+    try:
+        if hasattr(detector, "__sklearn_clone__"):  # a FrozenEstimator stays as it is
+            return detector.fit(table.native, None)
+        return detector.fit(table.native, **weights)
+    except (ValueError, TypeError) as error:
+        other = [str(c.name) for c in columns if c.kind != "numeric"]
+        hint = (
+            f" The columns {', '.join(other)} are not numeric: put an encoder in front "
+            "of the detector, in a pipeline, or use 'envelope'."
+            if other
+            else ""
+        )
+        raise ValueError(
+            f"extrapolation={extrapolation!r} could not be fitted on the training rows: "
+            f"{error}.{hint}"
+        ) from error
