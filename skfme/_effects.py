@@ -248,25 +248,15 @@ class ForwardEffect:
         return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
     def _table_rows(self) -> list[list[str]]:
-        left_out = sum(self.n_left_out.values())
-        return [
-            [
-                self.name if len(self.outputs) == 1 else f"{self.name}[{output}]",
-                str(summary.n),
-                *(
-                    format_number(v)
-                    for v in (
-                        summary.mean,
-                        summary.sd,
-                        summary.q25,
-                        summary.median,
-                        summary.q75,
-                    )
-                ),
-                str(left_out),
-            ]
-            for output, summary in zip(self.outputs, self._summaries, strict=True)
-        ]
+        left_out = str(sum(self.n_left_out.values()))
+        rows = []
+        for output, s in zip(self.outputs, self._summaries, strict=True):
+            name = self.name if len(self.outputs) == 1 else f"{self.name}[{output}]"
+            # What is left of the effects' own rounding is no heterogeneity.
+            sd = 0.0 if s.sd < 1e-12 * max(abs(s.q25), abs(s.q75)) else s.sd
+            numbers = (s.mean, sd, s.q25, s.median, s.q75)
+            rows.append([name, str(s.n), *map(format_number, numbers), left_out])
+        return rows
 
     def summary(self) -> Text:
         """A table that reads well in a terminal."""

@@ -14,10 +14,11 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
     clone,
+    is_classifier,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -37,7 +38,14 @@ from sklearn.utils.validation import (
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.differences import forward_differences
 from skfme._engine.prediction import choose_response
-from skfme._frames import Table, as_table, converted, describe_columns, missing_in
+from skfme._frames import (
+    Table,
+    as_table,
+    converted,
+    describe_columns,
+    infinite_columns,
+    missing_in,
+)
 from skfme.extrapolation import fit_support
 from skfme.steps import Training, parse_steps
 
@@ -195,6 +203,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         table = as_table(X)
         self._refuse_fitted_without_y(y)
         validate_data(self, table.native, skip_check_array=True)
+        _refuse_infinite(table)
         fit_params = self._fit_params(sample_weight, params)
         weights = _checked_weights(sample_weight, table)
         training, kept = table, weights
@@ -204,6 +213,8 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         columns = describe_columns(training, self.categorical_features)
         steps = parse_steps(self.steps, Training(training, columns, kept))
 
+        if self._wants_one_target():
+            y = y if y is None else column_or_1d(y, warn=True)
         estimator = clone(self.estimator)
         self.estimator_ = estimator.fit(table.native, y, **fit_params)
         if isinstance(estimator, FrozenEstimator):
@@ -216,6 +227,10 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             self.estimator_, self.response_method, training.take(slice(0, 1)), y
         )
         return self
+
+    def _wants_one_target(self) -> bool:
+        """Classifiers of several outputs need a response_method."""
+        return self.response_method == "auto" and is_classifier(self.estimator)
 
     def _refuse_fitted_without_y(self, y: Any) -> None:
         if y is not None or isinstance(self.estimator, FrozenEstimator):
@@ -250,6 +265,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True, reset=False)
+        _refuse_infinite(table)
         return converted(table, self._kind, self.columns_)
 
     def explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
@@ -272,6 +288,11 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         ValueError
             If X differs from fit's columns, or predictions are not finite numbers.
         """
+        effects = self._explain(X, sample_weight)
+        _warn_of_empty(effects)
+        return effects
+
+    def _explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
         table = self._table(X)
         given = as_table(X)
         weights = _checked_weights(sample_weight, table)
@@ -306,7 +327,6 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             )
             for step, difference in zip(self.steps_, differences, strict=True)
         ]
-        _warn_of_empty(effects)
         return ForwardEffects(effects, context)
 
     def transform(self, X: Any) -> np.ndarray:
@@ -322,7 +342,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             In the order of `get_feature_names_out`; NaN where a row does not count,
             so that a pipeline that goes on needs an imputer after it.
         """
-        return np.hstack([effect._fme for effect in self.explain(X).values()])
+        return np.hstack([effect._fme for effect in self._explain(X).values()])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the effects, with the output in brackets where there are several.
@@ -351,22 +371,26 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     @available_if(_estimator_has("predict"))
     def predict(self, X: Any) -> np.ndarray:
         """Predictions of the fitted model."""
-        return self.estimator_.predict(self._table(X).native)
+        table = self._table(X)
+        return self.estimator_.predict(table.native)
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """Class probabilities of the fitted model."""
-        return self.estimator_.predict_proba(self._table(X).native)
+        table = self._table(X)
+        return self.estimator_.predict_proba(table.native)
 
     @available_if(_estimator_has("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Log class probabilities of the fitted model."""
-        return self.estimator_.predict_log_proba(self._table(X).native)
+        table = self._table(X)
+        return self.estimator_.predict_log_proba(table.native)
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
         """Decision function of the fitted model."""
-        return self.estimator_.decision_function(self._table(X).native)
+        table = self._table(X)
+        return self.estimator_.decision_function(table.native)
 
     @available_if(_estimator_has("score"))
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
@@ -422,6 +446,9 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         tags.input_tags = inner.input_tags
         # Sparse tables have no columns that could be changed one at a time.
         tags.input_tags.sparse = False
+        if self._wants_one_target():
+            tags.classifier_tags.multi_label = False
+            tags.target_tags.multi_output = False
         tags.non_deterministic = inner.non_deterministic
         if isinstance(self.estimator, FrozenEstimator):
             tags.target_tags.required = False
@@ -450,6 +477,15 @@ def _check_same_columns(frozen: FrozenEstimator, explainer: FMEExplainer) -> Non
         raise ValueError(
             f"The fitted model expects {count} columns; X has "
             f"{explainer.n_features_in_}."
+        )
+
+
+def _refuse_infinite(table: Table) -> None:
+    columns = infinite_columns(table)
+    if columns:
+        raise ValueError(
+            f"X contains infinity in {', '.join(columns)}; expected finite numbers or "
+            "missing values (NaN)."
         )
 
 
@@ -488,8 +524,8 @@ def _with_missing_values(error: ValueError, table: Table) -> ValueError:
     )
 
 
-def _warn_of_empty(effects: list[ForwardEffect]) -> None:
-    for effect in effects:
+def _warn_of_empty(effects: ForwardEffects) -> None:
+    for effect in effects.values():
         if effect.n:
             continue
         counts = {s: c for s, c in effect.n_left_out.items() if c}

@@ -31,6 +31,7 @@ __all__ = [
     "broadcast",
     "converted",
     "describe_columns",
+    "infinite_columns",
     "missing_in",
     "numbers_in",
     "replaced",
@@ -186,7 +187,7 @@ class FrameTable(Table):
         return self.frame.to_native()
 
     def column(self, position: int) -> ColumnData:
-        return self.frame[self.names[position]]
+        return self.frame.get_column(self.names[position])
 
     def native_column(self, position: int) -> Any:
         return self.column(position).to_native()
@@ -436,6 +437,20 @@ def numbers_in(column: ColumnData) -> np.ndarray:
     if values.dtype.kind == "O":
         values = column.cast(nw.Float64).to_numpy().astype(float)
     return values
+
+
+def infinite_columns(table: Table) -> list[str]:
+    """Names of the columns that hold an infinite number."""
+    if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
+        infinite = table.array.dtype.kind == "f" and np.isinf(table.array).any(axis=0)
+        return [str(table.names[i]) for i in np.flatnonzero(infinite)]
+    return [
+        str(name)
+        for position, name in enumerate(table.names)
+        if _kind_of(table.column(position)) == "numeric"
+        and (values := numbers_in(table.column(position))).dtype.kind == "f"
+        and np.isinf(values).any()
+    ]
 
 
 def _objects_in(column: ColumnData) -> np.ndarray:

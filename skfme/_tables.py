@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Sequence
 
 __all__ = ["Text", "format_number", "html_table", "text_table"]
@@ -33,22 +34,17 @@ def format_number(value: float, digits: int = 4) -> str:
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest entry; the first is cut to fit the width."""
-    rest = [
-        max(len(row[i]) for row in [header, *rows]) for i in range(1, len(header))
-    ]
+    """Columns padded to their widest entry; a long first entry takes several lines."""
+    rest = [max(len(row[i]) for row in [header, *rows]) for i in range(1, len(header))]
     room = max(WIDTH - sum(rest) - 2 * len(rest), 12)
-    firsts = [_shortened(row[0], room) for row in [header, *rows]]
-    width = max(map(len, firsts))
-    lines = []
+    firsts = [textwrap.wrap(row[0], room) for row in [header, *rows]]
+    width = max(len(line) for lines in firsts for line in lines)
+    text = []
     for first, row in zip(firsts, [header, *rows], strict=True):
         cells = [f"{cell:>{w}}" for cell, w in zip(row[1:], rest, strict=True)]
-        lines.append("  ".join([f"{first:<{width}}", *cells]))
-    return "\n".join(lines)
-
-
-def _shortened(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 3] + "..."
+        text.append("  ".join([f"{first[0]:<{width}}", *cells]))
+        text += [f"  {line}" for line in first[1:]]
+    return "\n".join(text)
 
 
 def html_table(

@@ -593,6 +593,12 @@ def _default_steps(kind: str, training: Training) -> list[NamedStep]:
         else:
             changes = [sizes[kind](column)._resolve(column)]
         named += [NamedStep(f"{c.feature} {c.label}", (c,)) for c in changes]
+    if not named:
+        raise ValueError(
+            f"steps={kind!r} finds nothing to change in {len(training.table)} sample(s): "
+            "no column is categorical, or numeric with a positive step. Give a mapping "
+            "such as {'bmi': -2}."
+        )
     if left_out:
         warnings.warn(
             f"steps={kind!r} leaves out {', '.join(left_out)}: the {kind.upper()} is "
