@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from skfme._columns import as_vector
 from skfme._engine.differences import STATUSES
-from skfme._frames import as_table, as_vector, row_index
+from skfme._frames import as_table, row_index
 from skfme._summaries import Summary, summarize, weighted_mean, weighted_sd
 from skfme._tables import WIDTH, Text, format_number, html_table, text_table
 from skfme.steps import Step
@@ -182,7 +183,7 @@ class ForwardEffect:
         single = len(self.outputs) == 1
         names = ["fme"] if single else [f"fme[{name}]" for name in self.outputs]
         frame = pd.DataFrame(self._fme.copy(), columns=names)
-        frame["status"] = pd.Categorical.from_codes(self._status, list(STATUSES))
+        frame["status"] = pd.Categorical(self.status, STATUSES)
         if self.sample_weight is not None:
             frame["sample_weight"] = self.sample_weight
         return frame.set_axis(row_index(as_table(self.X)), axis=0)
@@ -214,7 +215,8 @@ class ForwardEffect:
         grouped = chosen.groupby(list(chosen), dropna=False, observed=True, sort=True)
         for key, members in grouped.indices.items():
             part = None if weights is None else weights[members]
-            label = dict(zip(chosen, key if isinstance(key, tuple) else (key,), strict=True))
+            keys = key if isinstance(key, tuple) else (key,)
+            label: dict[Any, Any] = dict(zip(chosen, keys, strict=True))
             for k, output in enumerate(self.outputs):
                 values = fme[members, k]
                 which = {"output": output} if len(self.outputs) > 1 else {}
@@ -374,7 +376,9 @@ class ForwardEffects(Mapping):
         lines = [f"Forward marginal effects of {context.model}, {n} rows"]
         lines.append(f"Change in {self._response_text()}")
         if context.sample_weight is not None:
-            lines.append(f"Weighted; the weights sum to {context.sample_weight.sum():.6g}")
+            lines.append(
+                f"Weighted; the weights sum to {context.sample_weight.sum():.6g}"
+            )
         return "\n".join(line[:WIDTH] for line in lines)
 
     def _response_text(self) -> str:

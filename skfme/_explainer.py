@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterable
 from numbers import Integral
 from typing import Any, ClassVar
@@ -29,7 +28,6 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    _check_sample_weight,
     check_is_fitted,
     has_fit_parameter,
     validate_data,
@@ -43,11 +41,17 @@ from skfme._frames import (
     as_table,
     converted,
     describe_columns,
-    infinite_columns,
-    missing_in,
+)
+from skfme._training import Training
+from skfme._validation import (
+    check_same_columns,
+    checked_weights,
+    refuse_infinite,
+    warn_of_empty,
+    with_missing_values,
 )
 from skfme.extrapolation import fit_support
-from skfme.steps import Training, parse_steps
+from skfme.steps import parse_steps
 
 __all__ = ["FMEExplainer"]
 
@@ -145,7 +149,10 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         "response_method": [str, callable],
         "extrapolation": "no_validation",
         "categorical_features": "no_validation",
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
     }
@@ -203,9 +210,9 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         table = as_table(X)
         self._refuse_fitted_without_y(y)
         validate_data(self, table.native, skip_check_array=True)
-        _refuse_infinite(table)
+        refuse_infinite(table)
         fit_params = self._fit_params(sample_weight, params)
-        weights = _checked_weights(sample_weight, table)
+        weights = checked_weights(sample_weight, table)
         training, kept = table, weights
         if weights is not None and not weights.all():
             training = table.take(np.flatnonzero(weights))
@@ -218,7 +225,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         estimator = clone(self.estimator)
         self.estimator_ = estimator.fit(table.native, y, **fit_params)
         if isinstance(estimator, FrozenEstimator):
-            _check_same_columns(estimator, self)
+            check_same_columns(estimator, self)
         self.columns_ = columns
         self.steps_ = steps
         self._kind = table.kind
@@ -265,7 +272,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True, reset=False)
-        _refuse_infinite(table)
+        refuse_infinite(table)
         return converted(table, self._kind, self.columns_)
 
     def explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
@@ -289,13 +296,13 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             If X differs from fit's columns, or predictions are not finite numbers.
         """
         effects = self._explain(X, sample_weight)
-        _warn_of_empty(effects)
+        warn_of_empty(effects)
         return effects
 
     def _explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
         table = self._table(X)
         given = as_table(X)
-        weights = _checked_weights(sample_weight, table)
+        weights = checked_weights(sample_weight, table)
         try:
             differences, n_outside = forward_differences(
                 self._response,
@@ -307,7 +314,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
                 verbose=self.verbose,
             )
         except ValueError as error:
-            raise _with_missing_values(error, table) from error
+            raise with_missing_values(error, table) from error
         context = Context(
             given.native,
             weights,
@@ -461,78 +468,3 @@ def _model_name(estimator: Any) -> str:
     name = getattr(estimator, "__name__", None) or type(estimator).__name__
     steps = getattr(estimator, "steps", None)
     return f"{name} ending in {_model_name(steps[-1][1])}" if steps else name
-
-
-def _check_same_columns(frozen: FrozenEstimator, explainer: FMEExplainer) -> None:
-    """The table given must be the one a frozen model was fitted on."""
-    names = getattr(frozen, "feature_names_in_", None)
-    own = getattr(explainer, "feature_names_in_", None)
-    if names is not None and own is not None and list(names) != list(own):
-        raise ValueError(
-            f"The fitted model knows the columns {list(names)}, in this order; X has "
-            f"{list(own)}."
-        )
-    count = getattr(frozen, "n_features_in_", explainer.n_features_in_)
-    if count != explainer.n_features_in_:
-        raise ValueError(
-            f"The fitted model expects {count} columns; X has "
-            f"{explainer.n_features_in_}."
-        )
-
-
-def _refuse_infinite(table: Table) -> None:
-    columns = infinite_columns(table)
-    if columns:
-        raise ValueError(
-            f"X contains infinity in {', '.join(columns)}; expected finite numbers or "
-            "missing values (NaN)."
-        )
-
-
-def _checked_weights(sample_weight: Any, table: Table) -> np.ndarray | None:
-    if sample_weight is None:
-        return None
-    weights = _check_sample_weight(sample_weight, table.native, dtype=np.float64)
-    if (weights < 0).any():
-        raise ValueError(
-            f"sample_weight is negative in {np.count_nonzero(weights < 0)} rows; weights "
-            "must be at least 0."
-        )
-    if not weights.any():
-        raise ValueError("sample_weight is zero in every row, so that no row counts.")
-    return weights
-
-
-def _with_missing_values(error: ValueError, table: Table) -> ValueError:
-    """The model's complaint about missing values, with the columns and rows."""
-    text = str(error)
-    if not any(word in text.lower() for word in ("nan", "missing", "null")):
-        return error
-    masks = {
-        str(name): missing_in(table.column(position))
-        for position, name in enumerate(table.names)
-    }
-    columns = [name for name, mask in masks.items() if mask.any()]
-    if not columns:
-        return error
-    rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in columns]))
-    shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-    return ValueError(
-        f"The model cannot take the missing values of {', '.join(columns)} (rows "
-        f"{shown}; {len(rows)} in all). Impute them in a pipeline in front of the model, "
-        f"or leave these rows out. The model said: {text}"
-    )
-
-
-def _warn_of_empty(effects: ForwardEffects) -> None:
-    for effect in effects.values():
-        if effect.n:
-            continue
-        counts = {s: c for s, c in effect.n_left_out.items() if c}
-        reasons = ", ".join(f"{s}: {c}" for s, c in counts.items())
-        warnings.warn(
-            f"No row counts for the effect {effect.name!r} ({reasons}), so that its AME "
-            "is NaN. Take a smaller step, or extrapolation=None.",
-            UserWarning,
-            stacklevel=3,
-        )

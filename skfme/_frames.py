@@ -9,7 +9,6 @@ one-dimensional arrays or narwhals series.
 
 from __future__ import annotations
 
-import datetime
 import difflib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,27 +20,22 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
+from skfme._columns import ColumnData, kind_of, missing_in, numbers_in, objects_in
+
 __all__ = [
     "ArrayTable",
     "Column",
     "FrameTable",
     "Table",
     "as_table",
-    "as_vector",
-    "broadcast",
     "converted",
     "describe_columns",
     "infinite_columns",
-    "missing_in",
-    "numbers_in",
-    "replaced",
-    "scaled",
-    "shifted",
+    "row_index",
     "stacked",
     "suggestion",
 ]
 
-ColumnData = Any  # ndarray of shape (n,) or a narwhals series
 Rows = Any  # slice, or an integer array of row positions
 
 
@@ -187,7 +181,8 @@ class FrameTable(Table):
         return self.frame.to_native()
 
     def column(self, position: int) -> ColumnData:
-        return self.frame.get_column(self.names[position])
+        name: Any = self.names[position]
+        return self.frame.get_column(name)
 
     def native_column(self, position: int) -> Any:
         return self.column(position).to_native()
@@ -205,7 +200,7 @@ class FrameTable(Table):
         return tuple(native.dtypes) if self.kind == "pandas" else self.frame.schema
 
 
-def as_table(X: object) -> Table:
+def as_table(X: Any) -> Table:
     """Wrap what the user gave, without copying it.
 
     Parameters
@@ -245,7 +240,7 @@ def as_table(X: object) -> Table:
     return FrameTable(frame)
 
 
-def _as_array(X: object) -> np.ndarray:
+def _as_array(X: Any) -> np.ndarray:
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         raise TypeError("X is a lazy table; call its .collect() first.")
     return check_array(
@@ -253,7 +248,7 @@ def _as_array(X: object) -> np.ndarray:
     )
 
 
-def converted(table: Table, kind: str, columns: Sequence[Column]) -> Table:
+def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
     """The same rows as the kind of table seen in fit.
 
     Raises
@@ -264,14 +259,16 @@ def converted(table: Table, kind: str, columns: Sequence[Column]) -> Table:
     if table.kind == kind:
         return table
     if isinstance(table, ArrayTable):
-        other = [c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)]
+        other = [
+            c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)
+        ]
         if table.array.dtype.kind not in "iuf" or other:
             raise TypeError(
                 f"X is a numpy array, but fit saw a {kind} table with columns that are "
                 f"not plain numbers ({', '.join(map(repr, other[:5]))}). Give a {kind} "
                 "table with the same columns."
             )
-        data = {c.name: table.array[:, c.position] for c in columns}
+        data: dict[Any, Any] = {c.name: table.array[:, c.position] for c in columns}
         return FrameTable(nw.from_dict(data, backend=kind))
     assert isinstance(table, FrameTable)
     if kind == "numpy":
@@ -328,7 +325,7 @@ def describe_columns(
 
 def _describe(table: Table, position: int, listed: bool) -> Column:
     name, column = table.names[position], table.column(position)
-    kind = "categorical" if listed else _kind_of(column)
+    kind = "categorical" if listed else kind_of(column)
     if kind == "categorical":
         try:
             return _describe_categorical(position, name, column)
@@ -349,33 +346,8 @@ def _describe(table: Table, position: int, listed: bool) -> Column:
     return Column(position, name, kind, integer=integer, examples=examples)
 
 
-def _kind_of(column: ColumnData) -> str:
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind == "O":
-            inferred = pd.api.types.infer_dtype(column, skipna=True)
-            numeric = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
-            return "numeric" if inferred in numeric else "categorical"
-        kinds = {"i": "numeric", "u": "numeric", "f": "numeric"}
-        kinds |= {"b": "categorical", "U": "categorical", "S": "categorical"}
-        return (kinds | {"M": "datetime", "m": "datetime"}).get(
-            column.dtype.kind, "other"
-        )
-    dtype = column.dtype
-    if dtype.is_numeric():
-        return "numeric"
-    if isinstance(
-        dtype, (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object)
-    ) or dtype in (nw.Categorical, nw.Enum):
-        return "categorical"
-    if isinstance(dtype, (nw.Datetime, nw.Date, nw.Duration)):
-        return "datetime"
-    return "other"
-
-
-def _describe_categorical(
-    position: int, name: Hashable, column: ColumnData
-) -> Column:
-    codes, distinct = pd.factorize(_objects_in(column))
+def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
+    codes, distinct = pd.factorize(objects_in(column))
     seen, first = np.unique(codes, return_index=True)
     first = first[seen >= 0]
     ordered = False
@@ -415,30 +387,6 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def missing_in(column: ColumnData) -> np.ndarray:
-    """Mask of the missing entries (None, NaN, NaT, NA)."""
-    if isinstance(column, np.ndarray):
-        return np.asarray(pd.isna(column))
-    missing = column.is_null()
-    if column.dtype.is_float():
-        missing = missing | column.is_nan().fill_null(True)
-    return np.asarray(missing.to_numpy(), dtype=bool)
-
-
-def numbers_in(column: ColumnData) -> np.ndarray:
-    """Numeric or datetime entries as an array that compares; missing is NaN or NaT."""
-    if isinstance(column, np.ndarray):
-        return column.astype(float) if column.dtype.kind == "O" else column
-    if isinstance(column.dtype, nw.Datetime) and column.dtype.time_zone:
-        column = column.dt.replace_time_zone(None)
-    if isinstance(column.dtype, nw.Decimal):
-        column = column.cast(nw.Float64)
-    values = column.to_numpy()
-    if values.dtype.kind == "O":
-        values = column.cast(nw.Float64).to_numpy().astype(float)
-    return values
-
-
 def infinite_columns(table: Table) -> list[str]:
     """Names of the columns that hold an infinite number."""
     if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
@@ -447,172 +395,10 @@ def infinite_columns(table: Table) -> list[str]:
     return [
         str(name)
         for position, name in enumerate(table.names)
-        if _kind_of(table.column(position)) == "numeric"
+        if kind_of(table.column(position)) == "numeric"
         and (values := numbers_in(table.column(position))).dtype.kind == "f"
         and np.isinf(values).any()
     ]
-
-
-def _objects_in(column: ColumnData) -> np.ndarray:
-    values = column if isinstance(column, np.ndarray) else column.to_numpy()
-    return values.astype(object)
-
-
-def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:
-    """Position of each entry in `categories`; −1 if unknown or missing."""
-    index = pd.Index(np.array([*categories, None], dtype=object)[:-1])
-    return index.get_indexer(pd.Index(_objects_in(column), dtype=object))
-
-
-def equal_to(column: ColumnData, value: Any) -> np.ndarray:
-    """Mask of the entries equal to a value; missing entries are not."""
-    if isinstance(column, np.ndarray) or column.dtype == nw.Object:
-        values = column if isinstance(column, np.ndarray) else column.to_numpy()
-        return np.asarray(values == value, dtype=bool) & ~missing_in(column)
-    return category_codes(column, [value]) == 0
-
-
-def broadcast(example: ColumnData, n: int) -> ColumnData:
-    """A constant column of n entries, typed as the one-entry `example`."""
-    return example[np.zeros(n, dtype=np.intp)]
-
-
-def integer_bounds(column: ColumnData) -> tuple[int, int] | None:
-    """Smallest and largest entry of an integer column; None for any other."""
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind not in "iu" or not len(column):
-            return None
-        return int(column.min()), int(column.max())
-    if not column.dtype.is_integer():
-        return None
-    low, high = column.min(), column.max()
-    return None if low is None or pd.isna(low) else (int(low), int(high))
-
-
-def shifted(
-    column: ColumnData, amount: Any, bounds: tuple[int, int] | None
-) -> ColumnData:
-    """column + amount, with integers kept where the sum is whole and fits.
-
-    `bounds` are the whole column's smallest and largest integer, so that every
-    batch of one column gets the same type.
-    """
-    if isinstance(amount, datetime.timedelta):
-        return _moved_in_time(column, amount)
-    ends = [] if bounds is None else [*bounds, *(b + int(amount) for b in bounds)]
-    whole = _whole(amount, ends)
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind == "O":
-            return column.astype(float) + amount
-        if column.dtype.kind == "f":
-            return column + column.dtype.type(amount)
-        if not whole:
-            return column.astype(float) + float(amount)
-        moved = column.astype(np.int64) + int(amount)
-        return moved.astype(column.dtype) if _fits(column.dtype, ends) else moved
-    dtype = column.dtype
-    if dtype.is_float():
-        return (column + float(amount)).cast(dtype)
-    if not whole:
-        return column.cast(nw.Float64) + float(amount)
-    moved = column.cast(nw.Int64) + int(amount)
-    fits = _fits(np.dtype(str(dtype).lower()), ends)
-    return moved.cast(dtype) if fits else moved
-
-
-def _whole(amount: Any, ends: Sequence[int]) -> bool:
-    """Whether the change of an integer column is whole and stays within int64."""
-    inside = all(-(2**63) <= end < 2**63 for end in ends)
-    return bool(ends) and inside and float(amount).is_integer()
-
-
-def _fits(dtype: np.dtype, ends: Sequence[int]) -> bool:
-    limits = np.iinfo(dtype)
-    return limits.min <= min(ends) and max(ends) <= limits.max
-
-
-def scaled(
-    column: ColumnData, factor: float, bounds: tuple[int, int] | None
-) -> ColumnData:
-    """column * factor, with integers kept where the factor is whole."""
-    ends = [] if bounds is None else [*bounds, *(b * int(factor) for b in bounds)]
-    whole = _whole(factor, ends)
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind == "O":
-            return column.astype(float) * factor
-        if column.dtype.kind == "f":
-            return column * column.dtype.type(factor)
-        return column.astype(np.int64) * int(factor) if whole else column * float(factor)
-    if column.dtype.is_float():
-        return (column * float(factor)).cast(column.dtype)
-    if whole:
-        return column.cast(nw.Int64) * int(factor)
-    return column.cast(nw.Float64) * float(factor)
-
-
-def _moved_in_time(column: ColumnData, amount: datetime.timedelta) -> ColumnData:
-    if isinstance(column, np.ndarray):
-        return column + np.timedelta64(amount)
-    if column.dtype == nw.Date and amount % datetime.timedelta(days=1):
-        column = column.cast(nw.Datetime("us"))
-    return column + amount
-
-
-def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
-    """A column holding what a user's function returned for `column`.
-
-    The column's type is kept where the values allow it.
-
-    Raises
-    ------
-    ValueError
-        If the values are not one per row.
-    """
-    n = len(column)
-    if isinstance(column, np.ndarray):
-        array = np.asarray(values)
-        if array.shape != (n,):
-            raise ValueError(
-                f"{what} returned values of shape {array.shape}, expected ({n},): one "
-                "per row."
-            )
-        return array
-    if nw.dependencies.is_into_series(values):
-        series = nw.from_native(values, series_only=True)
-    else:
-        array = np.asarray(values)
-        if array.shape != (n,):
-            raise ValueError(
-                f"{what} returned values of shape {array.shape}, expected ({n},): one "
-                "per row."
-            )
-        series = nw.new_series(
-            "values", array.tolist(), backend=column.implementation
-        )
-    if len(series) != n:
-        raise ValueError(
-            f"{what} returned {len(series)} values, expected {n}: one per row."
-        )
-    if column.implementation.is_pandas():
-        native = column.to_native()
-        fresh = series.to_native().set_axis(native.index)
-        if not column.dtype.is_numeric() and fresh.dtype != native.dtype:
-            fresh = fresh.astype(native.dtype)
-        return nw.from_native(fresh, series_only=True)
-    numeric = column.dtype.is_numeric()
-    return series if numeric or series.dtype == column.dtype else series.cast(column.dtype)
-
-
-def as_vector(values: object, n: int, what: str) -> np.ndarray:
-    """One label per row, from an array, a list or a series."""
-    if nw.dependencies.is_into_series(values):
-        values = nw.from_native(values, series_only=True).to_numpy()
-    vector = np.asarray(values)
-    if vector.shape != (n,):
-        raise ValueError(
-            f"{what} has shape {vector.shape}, expected ({n},): one entry per row of X."
-        )
-    return vector
 
 
 def row_index(table: Table) -> pd.Index:

@@ -15,7 +15,8 @@ __all__ = ["ame", "fme"]
 
 class GivenModel(FrozenEstimator):
     """A fitted model that is no scikit-learn estimator: a function, or any object
-    with a predict method."""
+    with a predict method.
+    """
 
     def fit(self, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> GivenModel:
         """Do nothing: the model is given."""

@@ -19,16 +19,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfme._columns import ColumnData, category_codes, missing_in, numbers_in
 from skfme._frames import (
     Column,
-    ColumnData,
     Table,
     as_table,
-    category_codes,
     converted,
     describe_columns,
-    missing_in,
-    numbers_in,
 )
 from skfme._summaries import weighted_quantiles
 

@@ -11,31 +11,18 @@ from __future__ import annotations
 import datetime
 import itertools
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from numbers import Real
+from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skfme._frames import (
-    Column,
-    ColumnData,
-    Table,
-    broadcast,
-    category_codes,
-    equal_to,
-    integer_bounds,
-    missing_in,
-    numbers_in,
-    replaced,
-    scaled,
-    shifted,
-    suggestion,
-)
-from skfme._summaries import weighted_quantiles, weighted_sd
+from skfme._changes import Change, NamedStep
+from skfme._columns import scaled, shifted
+from skfme._training import Training, TrainingColumn, check_finite, is_number
 
 __all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev", "Step"]
 
@@ -69,13 +56,15 @@ class Add(Step):
         if isinstance(self.amount, (datetime.timedelta, np.timedelta64)):
             training.require("datetime", self)
             delta = pd.Timedelta(self.amount)
-            if delta is pd.NaT:
+            if pd.isna(delta):
                 raise ValueError(f"The step of {training.name!r} is NaT.")
             moved = Add(delta.to_pytimedelta())
-            return training.change(moved, _timedelta_text(delta))
+            change = _change(training, moved, _timedelta_text(delta))
+            return replace(change, move=partial(shifted, amount=moved.amount))
         training.require("numeric", self)
-        _finite(self.amount, training, "amount")
-        return training.change(self, _signed(self.amount))
+        check_finite(self.amount, training, "amount")
+        change = _change(training, self, _signed(self.amount))
+        return replace(change, move=partial(shifted, amount=self.amount))
 
 
 @dataclass(frozen=True)
@@ -92,8 +81,9 @@ class Scale(Step):
 
     def _resolve(self, training: TrainingColumn) -> Change:
         training.require("numeric", self)
-        _finite(self.factor, training, "factor")
-        return training.change(self, f"*{number_text(self.factor)}")
+        check_finite(self.factor, training, "factor")
+        change = _change(training, self, f"*{number_text(self.factor)}")
+        return replace(change, move=partial(scaled, factor=self.factor))
 
 
 @dataclass(frozen=True)
@@ -146,7 +136,10 @@ class SetTo(Step):
         categorical = training.column.kind == "categorical"
         label = f"= {number_text(self.value)}"
         return replace(
-            training.change(self, label), end=target, skip_at_target=categorical
+            _change(training, self, label),
+            end=target,
+            skip_at_target=categorical,
+            target=self.value,
         )
 
 
@@ -164,7 +157,7 @@ class Quantile(Step):
 
     def _resolve(self, training: TrainingColumn) -> Change:
         training.require("numeric", self)
-        if not (_is_number(self.q) and 0 <= self.q <= 1):
+        if not (is_number(self.q) and 0 <= self.q <= 1):
             raise ValueError(
                 f"Quantile of {training.name!r} must lie between 0 and 1, got "
                 f"{self.q!r}."
@@ -199,7 +192,7 @@ class Contrast(Step):
                 f"Contrast of {training.name!r} compares {self.low!r} with itself."
             )
         label = f"{number_text(self.low)} -> {number_text(self.high)}"
-        return replace(training.change(self, label), start=start, end=end)
+        return replace(_change(training, self, label), start=start, end=end)
 
 
 @dataclass(frozen=True)
@@ -210,14 +203,21 @@ class Apply(Step):
 
     def _resolve(self, training: TrainingColumn) -> Change:
         name = getattr(self.function, "__name__", type(self.function).__name__)
-        return training.change(self, name)
+        return replace(_change(training, self, name), function=self.function)
+
+
+def _change(training: TrainingColumn, step: Step, label: str) -> Change:
+    column = training.column
+    return Change(
+        column.position, training.name, label, step, categories=column.categories
+    )
 
 
 def _spread_step(
     step: StdDev | IQR, training: TrainingColumn, unit: float, unit_name: str
 ) -> Change:
     training.require("numeric", step)
-    _finite(step.count, training, "count")
+    check_finite(step.count, training, "count")
     if not unit > 0:
         raise ValueError(
             f"The {unit_name.upper()} of {training.name!r} is {unit} in the training "
@@ -226,245 +226,6 @@ def _spread_step(
     change = Add(float(step.count * unit))._resolve(training)
     size = f"1 {unit_name.upper()} of {training.name} = {unit:.4g}"
     return replace(change, label=_signed(step.count) + unit_name, size=size)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One feature's change, resolved against the training column.
-
-    Attributes
-    ----------
-    position : int
-    feature : str
-    label : str
-        What a name shows after the feature.
-    step : Step
-        One of Add, Scale, SetTo, Contrast, Apply.
-    size : str
-        What a relative size came to in the feature's units, else empty.
-    start, end : one-entry columns or None
-        The values set before and after; None where the row's own value is used.
-    skip_at_target : bool
-        Whether rows that already have the value do not count.
-    categories : tuple
-        The known categories of a categorical feature.
-    """
-
-    position: int
-    feature: str
-    label: str
-    step: Step
-    size: str = ""
-    start: ColumnData = None
-    end: ColumnData = None
-    skip_at_target: bool = False
-    categories: tuple = ()
-
-    def bind(self, table: Table) -> BoundChange:
-        """Ready the change for the rows of one table, whole column first."""
-        if isinstance(self.step, Apply):
-            values = self._applied(table)
-            return BoundChange(self, None, values)
-        needs_bounds = isinstance(self.step, (Add, Scale))
-        bounds = integer_bounds(table.column(self.position)) if needs_bounds else None
-        return BoundChange(self, bounds, None)
-
-    def _applied(self, table: Table) -> ColumnData:
-        """What the user's function makes of the whole column, checked."""
-        assert isinstance(self.step, Apply)
-        column = table.column(self.position)
-        what = f"The step {self.label} of {self.feature!r}"
-        values = replaced(
-            column, self.step.function(table.native_column(self.position)), what
-        )
-        if self.categories:
-            new = (category_codes(values, self.categories) < 0) & ~missing_in(values)
-            if new.any():
-                raise ValueError(
-                    f"{what} returned a category that was never seen in training "
-                    f"(row {int(np.flatnonzero(new)[0])}). Known: "
-                    f"{', '.join(map(repr, self.categories))}."
-                )
-        return values
-
-
-@dataclass(frozen=True)
-class BoundChange:
-    """A change bound to a table; `rows` below are a slice of that table."""
-
-    change: Change
-    bounds: tuple[int, int] | None
-    values: ColumnData
-
-    def start(self, batch: Table) -> ColumnData | None:
-        """The column before the step, or None where it is the row's own."""
-        change = self.change
-        return None if change.start is None else broadcast(change.start, len(batch))
-
-    def end(self, batch: Table, rows: slice) -> ColumnData:
-        """The column after the step."""
-        change = self.change
-        if change.end is not None:
-            return broadcast(change.end, len(batch))
-        if self.values is not None:
-            return self.values[rows]
-        column = batch.column(change.position)
-        if isinstance(change.step, Scale):
-            return scaled(column, change.step.factor, self.bounds)
-        assert isinstance(change.step, Add)
-        return shifted(column, change.step.amount, self.bounds)
-
-    def missing(self, end: ColumnData) -> np.ndarray | None:
-        """Rows whose stepped value is missing; None where none can be."""
-        return None if self.change.end is not None else missing_in(end)
-
-    def at_target(self, batch: Table) -> np.ndarray | None:
-        """Rows that are already where the step leads; None where all count."""
-        if not self.change.skip_at_target:
-            return None
-        assert isinstance(self.change.step, SetTo)
-        return equal_to(batch.column(self.change.position), self.change.step.value)
-
-
-@dataclass(frozen=True)
-class NamedStep:
-    """One effect: its name and the changes it makes at once."""
-
-    name: str
-    changes: tuple[Change, ...]
-
-
-class TrainingColumn:
-    """One column of the training rows, with what sizes are measured in."""
-
-    def __init__(
-        self, table: Table, column: Column, sample_weight: np.ndarray | None
-    ) -> None:
-        self.table = table
-        self.column = column
-        self.sample_weight = sample_weight
-
-    @property
-    def name(self) -> str:
-        return str(self.column.name)
-
-    @cached_property
-    def _observed(self) -> tuple[np.ndarray, np.ndarray | None]:
-        values = numbers_in(self.table.column(self.column.position))
-        weights = self.sample_weight
-        seen = np.isfinite(values)
-        if seen.all():
-            return values, weights
-        return values[seen], None if weights is None else weights[seen]
-
-    @cached_property
-    def sd(self) -> float:
-        values, weights = self._observed
-        return weighted_sd(values.astype(float), weights)
-
-    @cached_property
-    def iqr(self) -> float:
-        low, high = self.quantiles([0.25, 0.75])
-        return float(high - low)
-
-    @cached_property
-    def range(self) -> float:
-        values, _ = self._observed
-        return float(values.max() - values.min()) if len(values) else float("nan")
-
-    def quantiles(self, q: Sequence[float]) -> np.ndarray:
-        values, weights = self._observed
-        return weighted_quantiles(values.astype(float), np.asarray(q), weights)
-
-    @cached_property
-    def two_values(self) -> tuple | None:
-        """The two values of a numeric column that holds no others."""
-        values, _ = self._observed
-        if not len(values):
-            return None
-        low, high = values.min(), values.max()
-        if low == high or not ((values == low) | (values == high)).all():
-            return None
-        return tuple(v.item() for v in (low, high))
-
-    def require(self, kind: str, step: Step) -> None:
-        if self.column.kind != kind:
-            hint = {
-                "categorical": "Give a category to move to.",
-                "datetime": "Give a timedelta.",
-                "numeric": "Give a number.",
-            }.get(self.column.kind, "Its type cannot be changed by a step.")
-            raise TypeError(
-                f"{step!r} does not fit {self.name!r}, which is {self.column.kind}. "
-                + hint
-            )
-
-    def change(self, step: Step, label: str) -> Change:
-        column = self.column
-        return Change(
-            column.position, self.name, label, step, categories=column.categories
-        )
-
-    def constant(self, value: Any) -> ColumnData:
-        """A one-entry column that holds `value`, typed as the feature is."""
-        column = self.column
-        if column.kind == "categorical":
-            return column.examples[[self._category(value)]]
-        if column.kind == "numeric":
-            _finite(value, self, "value")
-        elif column.kind == "datetime":
-            value = pd.Timestamp(value)
-        else:
-            raise TypeError(f"{self.name!r} cannot be set by a step: its type is other.")
-        if column.examples is None:
-            raise ValueError(f"{self.name!r} has no observed value in the training rows.")
-        example = column.examples
-        here = numbers_in(example)[0]
-        if column.kind == "datetime":
-            return shifted(example, (value - pd.Timestamp(here)).to_pytimedelta(), None)
-        # From the entry to zero and on to the value: the column's type is kept.
-        zero = scaled(example, 0, integer_bounds(example))
-        constant = shifted(zero, value, integer_bounds(zero))
-        return constant.astype(object) if _is_object(example) else constant
-
-    def _category(self, value: Any) -> int:
-        known = self.column.categories
-        matches = [i for i, c in enumerate(known) if _same(c, value)]
-        if not matches:
-            listed = ", ".join(map(repr, known[:20])) + (", …" if len(known) > 20 else "")
-            raise ValueError(
-                f"{value!r} is not a category of {self.name!r} that was seen in "
-                f"training. Known: {listed}."
-                + (suggestion(value, known) if isinstance(value, str) else "")
-            )
-        return matches[0]
-
-
-def _is_object(column: ColumnData) -> bool:
-    return isinstance(column, np.ndarray) and column.dtype.kind == "O"
-
-
-def _same(category: Any, value: Any) -> bool:
-    try:
-        return bool(category == value)
-    except (TypeError, ValueError):
-        return False
-
-
-class Training:
-    """The training rows that steps are resolved against."""
-
-    def __init__(
-        self,
-        table: Table,
-        columns: Sequence[Column],
-        sample_weight: np.ndarray | None = None,
-    ) -> None:
-        self.table = table
-        self.columns = [TrainingColumn(table, c, sample_weight) for c in columns]
-
-    def __getitem__(self, key: Hashable) -> TrainingColumn:
-        return self.columns[self.table.position(key)]
 
 
 def parse_steps(steps: Any, training: Training) -> tuple[NamedStep, ...]:
@@ -551,7 +312,7 @@ def _as_step(value: Any, training: TrainingColumn) -> Step:
         )
     if training.column.kind == "categorical" and not callable(value):
         return SetTo(value)
-    if isinstance(value, (datetime.timedelta, np.timedelta64)) or _is_number(value):
+    if isinstance(value, (datetime.timedelta, np.timedelta64)) or is_number(value):
         return Add(value)
     if callable(value):
         return Apply(value)
@@ -578,7 +339,8 @@ def _default_steps(kind: str, training: Training) -> list[NamedStep]:
     for column in training.columns:
         if column.column.kind == "categorical":
             changes = [
-                SetTo(category)._resolve(column) for category in column.column.categories
+                SetTo(category)._resolve(column)
+                for category in column.column.categories
             ]
         elif column.column.kind != "numeric":
             continue
@@ -609,28 +371,11 @@ def _default_steps(kind: str, training: Training) -> list[NamedStep]:
     return named
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-
-
-def _finite(value: Any, training: TrainingColumn, what: str) -> None:
-    if not _is_number(value):
-        raise TypeError(
-            f"The {what} of the step of {training.name!r} must be a number, got "
-            f"{value!r}."
-        )
-    if not np.isfinite(value):
-        raise ValueError(
-            f"The {what} of the step of {training.name!r} is {value!r}; it must be "
-            "finite."
-        )
-
-
 def number_text(value: Any) -> str:
     """Shortest text of a number without a trailing .0; other values as they are."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         return str(value)
-    text = repr(float(value)) if not isinstance(value, (int, np.integer)) else str(value)
+    text = str(value) if isinstance(value, Integral) else repr(float(value))
     return text[:-2] if text.endswith(".0") else text
 
 

@@ -147,7 +147,9 @@ def test_effects_of_a_transformed_target_are_in_the_targets_units():
     rng = np.random.default_rng(2)
     X = rng.uniform(0, 1, size=(100, 2))
     y = np.exp(X @ [1.0, 2.0])
-    model = TransformedTargetRegressor(LinearRegression(), func=np.log, inverse_func=np.exp)
+    model = TransformedTargetRegressor(
+        LinearRegression(), func=np.log, inverse_func=np.exp
+    )
     effect = fme(model.fit(X, y), X, {"x0": 0.5}, extrapolation=None)
     np.testing.assert_allclose(effect.fme, y * (np.exp(0.5) - 1), rtol=1e-9)
 
@@ -155,7 +157,9 @@ def test_effects_of_a_transformed_target_are_in_the_targets_units():
 def test_batches_change_a_network_only_in_its_last_digits():
     rng = np.random.default_rng(3)
     X = rng.normal(size=(500, 4))
-    explainer = FMEExplainer(MLPRegressor((20,), max_iter=50, random_state=0), "sd")
+    explainer = FMEExplainer(
+        MLPRegressor(hidden_layer_sizes=(20,), max_iter=50, random_state=0), "sd"
+    )
     whole = explainer.fit(X, X[:, 0] * X[:, 1]).transform(X)
     cut = explainer.set_params(batch_size=37, n_jobs=2).transform(X)
     np.testing.assert_allclose(cut, whole, rtol=1e-9, atol=1e-12)

@@ -68,7 +68,9 @@ def _table(name, columns, target):
 def _load(model):
     reference = json.loads((REFERENCE / f"{model}.json").read_text())
     X = _table(reference["data"], reference["columns"], reference["target"])
-    features = _diabetes_features if reference["data"] == "diabetes" else _mixed_features
+    features = (
+        _diabetes_features if reference["data"] == "diabetes" else _mixed_features
+    )
 
     def predict(d):
         columns = features(d)

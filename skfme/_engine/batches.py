@@ -23,6 +23,10 @@ __all__ = ["plan_rows", "run_batches"]
 # array that a model's own validation makes of a dataframe, and the predictions.
 _COPIES = 4
 
+# More rows win nothing on any model measured (benchmarks/overhead.py), and a
+# network's activations leave the processor's cache.
+_MOST_ROWS = 32768
+
 
 def plan_rows(
     n_rows: int, row_bytes: int, batch_size: int | str, n_jobs: int | None
@@ -36,14 +40,15 @@ def plan_rows(
     row_bytes : int
         Bytes of one row of the table and of its predictions.
     batch_size : int or "auto"
-        "auto" lets a batch and its copies fill ``working_memory``.
+        "auto" lets a batch and its copies fill ``working_memory``, up to 32,768 rows.
     n_jobs : int or None
         Each job gets a batch.
     """
     if batch_size != "auto":
         return max(1, int(batch_size))
     budget = get_config()["working_memory"] * 2**20
-    rows = max(1, int(budget // (_COPIES * max(row_bytes, 1))))
+    rows = int(budget // (_COPIES * max(row_bytes, 1)))
+    rows = min(max(rows, 1), _MOST_ROWS)
     jobs = effective_n_jobs(n_jobs)
     return min(rows, max(1, -(-n_rows // jobs))) if jobs > 1 else rows
 

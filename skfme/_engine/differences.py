@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skfme._changes import BoundChange, NamedStep
+from skfme._columns import ColumnData
 from skfme._engine.batches import plan_rows, run_batches
 from skfme._engine.prediction import Response
-from skfme._frames import ColumnData, Table, stacked
+from skfme._frames import Table, stacked
 from skfme.extrapolation import Support
-from skfme.steps import BoundChange, NamedStep
 
 __all__ = ["STATUSES", "Differences", "forward_differences"]
 
@@ -154,7 +155,8 @@ class _Batch:
         for effect, mask in zip(effects, counted, strict=True):
             if not effect.start:
                 base_rows |= mask
-        masks, changes = [base_rows], [{}]
+        masks = [base_rows]
+        changes: list[dict[int, ColumnData]] = [{}]
         for effect, mask in zip(effects, counted, strict=True):
             for columns in (effect.start, effect.end):
                 if columns:
@@ -182,8 +184,10 @@ class _Batch:
         for table in tables:
             size = 0 if table is None else len(table)
             fits = n_waiting + size <= self.shared_rows
-            if table is not None and n_waiting and not (
-                fits and table.schema() == schema
+            if (
+                table is not None
+                and n_waiting
+                and not (fits and table.schema() == schema)
             ):
                 yield from self._flush(waiting)
                 waiting, n_waiting = [], 0

@@ -80,8 +80,14 @@ class Response:
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, as a two-dimensional float array."""
     X = table.native
-    raw = getattr(estimator, method)(X) if isinstance(method, str) else method(estimator, X)
-    name = method if isinstance(method, str) else getattr(method, "__name__", "response")
+    raw = (
+        getattr(estimator, method)(X)
+        if isinstance(method, str)
+        else method(estimator, X)
+    )
+    name = (
+        method if isinstance(method, str) else getattr(method, "__name__", "response")
+    )
     if isinstance(raw, list) and raw and np.ndim(raw[0]) == 2:
         raise ValueError(
             f"{name} returned one array for each of {len(raw)} outputs. Choose one with "

@@ -1,0 +1,134 @@
+"""One feature's change, ready to be made on any rows; and effects as named changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skfme._columns import (
+    ColumnData,
+    broadcast,
+    category_codes,
+    equal_to,
+    integer_bounds,
+    missing_in,
+    replaced,
+)
+from skfme._frames import Table
+
+if TYPE_CHECKING:
+    from skfme.steps import Step
+
+__all__ = ["BoundChange", "Change", "NamedStep"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One feature's change, resolved against the training column.
+
+    Attributes
+    ----------
+    position : int
+    feature : str
+    label : str
+        What a name shows after the feature.
+    step : Step
+        What was asked, in the feature's own units.
+    size : str
+        What a relative size came to in the feature's units, else empty.
+    start, end : one-entry columns or None
+        The values set before and after; None where the row's own value is used.
+    skip_at_target : bool
+        Whether rows that already have the value do not count.
+    categories : tuple
+        The known categories of a categorical feature.
+    move : callable or None
+        (column, bounds) -> column, for a change that starts from the row's value.
+    function : callable or None
+        The user's own column -> column.
+    target : object
+        The value set, where rows that have it already do not count.
+    """
+
+    position: int
+    feature: str
+    label: str
+    step: Step
+    size: str = ""
+    start: ColumnData = None
+    end: ColumnData = None
+    skip_at_target: bool = False
+    categories: tuple = ()
+
+    move: Callable[..., ColumnData] | None = None
+    function: Callable | None = None
+    target: Any = None
+
+    def bind(self, table: Table) -> BoundChange:
+        """Ready the change for the rows of one table, whole column first."""
+        if self.function is not None:
+            return BoundChange(self, None, self._applied(table))
+        if self.move is None:
+            return BoundChange(self, None, None)
+        return BoundChange(self, integer_bounds(table.column(self.position)), None)
+
+    def _applied(self, table: Table) -> ColumnData:
+        """What the user's function makes of the whole column, checked."""
+        assert self.function is not None
+        what = f"The step {self.label} of {self.feature!r}"
+        values = self.function(table.native_column(self.position))
+        column = replaced(table.column(self.position), values, what)
+        if self.categories:
+            new = (category_codes(column, self.categories) < 0) & ~missing_in(column)
+            if new.any():
+                raise ValueError(
+                    f"{what} returned a category that was never seen in training "
+                    f"(row {int(np.flatnonzero(new)[0])}). Known: "
+                    f"{', '.join(map(repr, self.categories))}."
+                )
+        return column
+
+
+@dataclass(frozen=True)
+class BoundChange:
+    """A change bound to a table; `rows` below are a slice of that table."""
+
+    change: Change
+    bounds: tuple[int, int] | None
+    values: ColumnData
+
+    def start(self, batch: Table) -> ColumnData | None:
+        """The column before the step, or None where it is the row's own."""
+        start = self.change.start
+        return None if start is None else broadcast(start, len(batch))
+
+    def end(self, batch: Table, rows: slice) -> ColumnData:
+        """The column after the step."""
+        change = self.change
+        if change.end is not None:
+            return broadcast(change.end, len(batch))
+        if change.move is None:
+            return self.values[rows]
+        return change.move(batch.column(change.position), bounds=self.bounds)
+
+    def missing(self, end: ColumnData) -> np.ndarray | None:
+        """Rows whose stepped value is missing; None where none can be."""
+        return None if self.change.end is not None else missing_in(end)
+
+    def at_target(self, batch: Table) -> np.ndarray | None:
+        """Rows that are already where the step leads; None where all count."""
+        change = self.change
+        if not change.skip_at_target:
+            return None
+        return equal_to(batch.column(change.position), change.target)
+
+
+@dataclass(frozen=True)
+class NamedStep:
+    """One effect: its name and the changes it makes at once."""
+
+    name: str
+    changes: tuple[Change, ...]

@@ -1,0 +1,275 @@
+"""One column, an array or a narwhals series: reading it, comparing it, changing it.
+
+Types are kept: a whole change leaves integers integers, nothing is truncated and
+nothing wraps round.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "ColumnData",
+    "as_vector",
+    "broadcast",
+    "category_codes",
+    "equal_to",
+    "integer_bounds",
+    "kind_of",
+    "missing_in",
+    "numbers_in",
+    "objects_in",
+    "replaced",
+    "scaled",
+    "shifted",
+]
+
+ColumnData = Any  # ndarray of shape (n,) or a narwhals series
+
+
+def kind_of(column: ColumnData) -> str:
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind == "O":
+            inferred = pd.api.types.infer_dtype(column, skipna=True)
+            numeric = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
+            return "numeric" if inferred in numeric else "categorical"
+        kinds = {"i": "numeric", "u": "numeric", "f": "numeric"}
+        kinds |= {"b": "categorical", "U": "categorical", "S": "categorical"}
+        return (kinds | {"M": "datetime", "m": "datetime"}).get(
+            column.dtype.kind, "other"
+        )
+    dtype = column.dtype
+    if dtype.is_numeric():
+        return "numeric"
+    if isinstance(
+        dtype, (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object)
+    ) or dtype in (nw.Categorical, nw.Enum):
+        return "categorical"
+    if isinstance(dtype, (nw.Datetime, nw.Date, nw.Duration)):
+        return "datetime"
+    return "other"
+
+
+def missing_in(column: ColumnData) -> np.ndarray:
+    """Mask of the missing entries (None, NaN, NaT, NA)."""
+    if isinstance(column, np.ndarray):
+        return np.asarray(pd.isna(column))
+    missing = column.is_null()
+    if column.dtype.is_float():
+        missing = missing | column.is_nan().fill_null(True)
+    return np.asarray(missing.to_numpy(), dtype=bool)
+
+
+def numbers_in(column: ColumnData) -> np.ndarray:
+    """Numeric or datetime entries as an array that compares; missing is NaN or NaT."""
+    if isinstance(column, np.ndarray):
+        return _object_numbers(column) if column.dtype.kind == "O" else column
+    if isinstance(column.dtype, nw.Datetime) and column.dtype.time_zone:
+        column = column.dt.replace_time_zone(None)
+    if isinstance(column.dtype, nw.Decimal):
+        column = column.cast(nw.Float64)
+    values = column.to_numpy()
+    if values.dtype.kind == "O":
+        values = column.cast(nw.Float64).to_numpy().astype(float)
+    return values
+
+
+def _object_numbers(column: np.ndarray) -> np.ndarray:
+    values = np.full(len(column), np.nan)
+    observed = ~missing_in(column)
+    values[observed] = column[observed].astype(float)
+    return values
+
+
+def _each(column: np.ndarray, change: Callable[[Any], Any]) -> np.ndarray:
+    """Python's own arithmetic on an object array, whose integers have no bounds."""
+    changed = column.copy()
+    observed = ~missing_in(column)
+    changed[observed] = [
+        change(v.item() if isinstance(v, np.generic) else v) for v in column[observed]
+    ]
+    return changed
+
+
+def _as_float(column: nw.Series) -> nw.Series:
+    try:
+        return column.cast(nw.Float64)
+    except Exception:  # Arrow refuses integers beyond 2**53
+        values = column.to_numpy().astype(float)
+        return nw.new_series(
+            column.name, values, nw.Float64, backend=column.implementation
+        )
+
+
+def objects_in(column: ColumnData) -> np.ndarray:
+    values = column if isinstance(column, np.ndarray) else column.to_numpy()
+    return values.astype(object)
+
+
+def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:
+    """Position of each entry in `categories`; −1 if unknown or missing."""
+    index = pd.Index(np.array([*categories, None], dtype=object)[:-1])
+    return index.get_indexer(pd.Index(objects_in(column), dtype=object))
+
+
+def equal_to(column: ColumnData, value: Any) -> np.ndarray:
+    """Mask of the entries equal to a value; missing entries are not."""
+    if isinstance(column, np.ndarray) or column.dtype == nw.Object:
+        values = column if isinstance(column, np.ndarray) else column.to_numpy()
+        return np.asarray(values == value, dtype=bool) & ~missing_in(column)
+    return category_codes(column, [value]) == 0
+
+
+def broadcast(example: ColumnData, n: int) -> ColumnData:
+    """A constant column of n entries, typed as the one-entry `example`."""
+    return example[np.zeros(n, dtype=np.intp)]
+
+
+def integer_bounds(column: ColumnData) -> tuple[int, int] | None:
+    """Smallest and largest entry of an integer column; None for any other."""
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind not in "iu" or not len(column):
+            return None
+        return int(column.min()), int(column.max())
+    if not column.dtype.is_integer():
+        return None
+    low, high = column.min(), column.max()
+    return None if low is None or pd.isna(low) else (int(low), int(high))
+
+
+def shifted(
+    column: ColumnData, amount: Any, bounds: tuple[int, int] | None
+) -> ColumnData:
+    """Column + amount, with integers kept where the sum is whole and fits.
+
+    `bounds` are the whole column's smallest and largest integer, so that every
+    batch of one column gets the same type.
+    """
+    if isinstance(amount, datetime.timedelta):
+        return _moved_in_time(column, amount)
+    ends = [] if bounds is None else [*bounds, *(b + int(amount) for b in bounds)]
+    whole = _whole(amount, ends)
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind == "O":
+            return _each(column, lambda v: v + _integral(amount))
+        if column.dtype.kind == "f":
+            return column + column.dtype.type(amount)
+        if not whole:
+            return column.astype(float) + float(amount)
+        moved = column.astype(np.int64) + int(amount)
+        return moved.astype(column.dtype) if _fits(column.dtype, ends) else moved
+    dtype = column.dtype
+    if dtype.is_float():
+        return (column + float(amount)).cast(dtype)
+    if not whole:
+        return _as_float(column) + float(amount)
+    moved = column.cast(nw.Int64) + int(amount)
+    fits = _fits(np.dtype(str(dtype).lower()), ends)
+    return moved.cast(dtype) if fits else moved
+
+
+def _whole(amount: Any, ends: Sequence[int]) -> bool:
+    """Whether the change of an integer column is whole and stays within int64."""
+    inside = all(-(2**63) <= end < 2**63 for end in ends)
+    return bool(ends) and inside and float(amount).is_integer()
+
+
+def _integral(amount: Any) -> Any:
+    return int(amount) if float(amount).is_integer() else float(amount)
+
+
+def _fits(dtype: np.dtype, ends: Sequence[int]) -> bool:
+    limits = np.iinfo(dtype)
+    return limits.min <= min(ends) and max(ends) <= limits.max
+
+
+def scaled(
+    column: ColumnData, factor: float, bounds: tuple[int, int] | None
+) -> ColumnData:
+    """Column * factor, with integers kept where the factor is whole."""
+    ends = [] if bounds is None else [*bounds, *(b * int(factor) for b in bounds)]
+    whole = _whole(factor, ends)
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind == "O":
+            return _each(column, lambda v: v * _integral(factor))
+        if column.dtype.kind == "f":
+            return column * column.dtype.type(factor)
+        return (
+            column.astype(np.int64) * int(factor) if whole else column * float(factor)
+        )
+    if column.dtype.is_float():
+        return (column * float(factor)).cast(column.dtype)
+    if whole:
+        return column.cast(nw.Int64) * int(factor)
+    return _as_float(column) * float(factor)
+
+
+def _moved_in_time(column: ColumnData, amount: datetime.timedelta) -> ColumnData:
+    if isinstance(column, np.ndarray):
+        return column + np.timedelta64(amount)
+    if column.dtype == nw.Date and amount % datetime.timedelta(days=1):
+        column = column.cast(nw.Datetime("us"))
+    return column + amount
+
+
+def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
+    """A column holding what a user's function returned for `column`.
+
+    The column's type is kept where the values allow it.
+
+    Raises
+    ------
+    ValueError
+        If the values are not one per row.
+    """
+    n = len(column)
+    if isinstance(column, np.ndarray):
+        array = np.asarray(values)
+        if array.shape != (n,):
+            raise ValueError(
+                f"{what} returned values of shape {array.shape}, expected ({n},): one "
+                "per row."
+            )
+        return array
+    if nw.dependencies.is_into_series(values):
+        series = nw.from_native(values, series_only=True)
+    else:
+        array = np.asarray(values)
+        if array.shape != (n,):
+            raise ValueError(
+                f"{what} returned values of shape {array.shape}, expected ({n},): one "
+                "per row."
+            )
+        series = nw.new_series("values", array.tolist(), backend=column.implementation)
+    if len(series) != n:
+        raise ValueError(
+            f"{what} returned {len(series)} values, expected {n}: one per row."
+        )
+    if column.implementation.is_pandas():
+        native = column.to_native()
+        fresh = series.to_native().set_axis(native.index)
+        if not column.dtype.is_numeric() and fresh.dtype != native.dtype:
+            fresh = fresh.astype(native.dtype)
+        return nw.from_native(fresh, series_only=True)
+    numeric = column.dtype.is_numeric()
+    return (
+        series if numeric or series.dtype == column.dtype else series.cast(column.dtype)
+    )
+
+
+def as_vector(values: Any, n: int, what: str) -> np.ndarray:
+    """One label per row, from an array, a list or a series."""
+    if nw.dependencies.is_into_series(values):
+        values = nw.from_native(values, series_only=True).to_numpy()
+    vector = np.asarray(values)
+    if vector.shape != (n,):
+        raise ValueError(
+            f"{what} has shape {vector.shape}, expected ({n},): one entry per row of X."
+        )
+    return vector

@@ -1,0 +1,167 @@
+"""The training rows that steps are measured against: SDs, quantiles, categories."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfme._columns import ColumnData, integer_bounds, numbers_in, scaled, shifted
+from skfme._frames import Column, Table, suggestion
+from skfme._summaries import weighted_quantiles, weighted_sd
+
+__all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
+
+
+class TrainingColumn:
+    """One column of the training rows, with what sizes are measured in."""
+
+    def __init__(
+        self, table: Table, column: Column, sample_weight: np.ndarray | None
+    ) -> None:
+        self.table = table
+        self.column = column
+        self.sample_weight = sample_weight
+
+    @property
+    def name(self) -> str:
+        return str(self.column.name)
+
+    @cached_property
+    def _observed(self) -> tuple[np.ndarray, np.ndarray | None]:
+        values = numbers_in(self.table.column(self.column.position))
+        weights = self.sample_weight
+        seen = np.isfinite(values)
+        if seen.all():
+            return values, weights
+        return values[seen], None if weights is None else weights[seen]
+
+    @cached_property
+    def sd(self) -> float:
+        values, weights = self._observed
+        return weighted_sd(values.astype(float), weights)
+
+    @cached_property
+    def iqr(self) -> float:
+        low, high = self.quantiles([0.25, 0.75])
+        return float(high - low)
+
+    @cached_property
+    def range(self) -> float:
+        values, _ = self._observed
+        return float(values.max() - values.min()) if len(values) else float("nan")
+
+    def quantiles(self, q: Sequence[float]) -> np.ndarray:
+        values, weights = self._observed
+        return weighted_quantiles(values.astype(float), np.asarray(q), weights)
+
+    @cached_property
+    def two_values(self) -> tuple | None:
+        """The two values of a numeric column that holds no others."""
+        values, _ = self._observed
+        if not len(values):
+            return None
+        low, high = values.min(), values.max()
+        if low == high or not ((values == low) | (values == high)).all():
+            return None
+        return tuple(v.item() for v in (low, high))
+
+    def require(self, kind: str, step: object) -> None:
+        if self.column.kind != kind:
+            hint = {
+                "categorical": "Give a category to move to.",
+                "datetime": "Give a timedelta.",
+                "numeric": "Give a number.",
+            }.get(self.column.kind, "Its type cannot be changed by a step.")
+            raise TypeError(
+                f"{step!r} does not fit {self.name!r}, which is {self.column.kind}. "
+                + hint
+            )
+
+    def constant(self, value: Any) -> ColumnData:
+        """A one-entry column that holds `value`, typed as the feature is."""
+        column = self.column
+        if column.kind == "categorical":
+            return column.examples[[self._category(value)]]
+        if column.kind == "numeric":
+            check_finite(value, self, "value")
+        elif column.kind == "datetime":
+            value = pd.Timestamp(value)
+        else:
+            raise TypeError(
+                f"{self.name!r} cannot be set by a step: its type is other."
+            )
+        if column.examples is None:
+            raise ValueError(
+                f"{self.name!r} has no observed value in the training rows."
+            )
+        example = column.examples
+        here = numbers_in(example)[0]
+        if column.kind == "datetime":
+            return shifted(example, (value - pd.Timestamp(here)).to_pytimedelta(), None)
+        # From the entry to zero and on to the value: the column's type is kept.
+        zero = scaled(example, 0, integer_bounds(example))
+        constant = shifted(zero, value, integer_bounds(zero))
+        return constant.astype(object) if _is_object(example) else constant
+
+    def _category(self, value: Any) -> int:
+        known = self.column.categories
+        matches = [i for i, c in enumerate(known) if _same(c, value)]
+        if not matches:
+            listed = ", ".join(map(repr, known[:20])) + (
+                ", …" if len(known) > 20 else ""
+            )
+            raise ValueError(
+                f"{value!r} is not a category of {self.name!r} that was seen in "
+                f"training. Known: {listed}."
+                + (suggestion(value, known) if isinstance(value, str) else "")
+            )
+        return matches[0]
+
+
+class Training:
+    """The training rows that steps are resolved against."""
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[Column],
+        sample_weight: np.ndarray | None = None,
+    ) -> None:
+        self.table = table
+        self.columns = [TrainingColumn(table, c, sample_weight) for c in columns]
+
+    def __getitem__(self, key: Hashable) -> TrainingColumn:
+        return self.columns[self.table.position(key)]
+
+
+def _is_object(column: ColumnData) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype.kind == "O"
+
+
+def _same(category: Any, value: Any) -> bool:
+    try:
+        return bool(category == value)
+    except (TypeError, ValueError):
+        return False
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+
+
+def check_finite(value: Any, training: TrainingColumn, what: str) -> None:
+    if not is_number(value):
+        raise TypeError(
+            f"The {what} of the step of {training.name!r} must be a number, got "
+            f"{value!r}."
+        )
+    if not np.isfinite(value):
+        raise ValueError(
+            f"The {what} of the step of {training.name!r} is {value!r}; it must be "
+            "finite."
+        )

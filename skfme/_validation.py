@@ -1,0 +1,98 @@
+"""What fit and explain refuse, in words that name the column, the row and the cure."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight
+
+from skfme._columns import missing_in
+from skfme._frames import Table, infinite_columns
+
+if TYPE_CHECKING:
+    from skfme._effects import ForwardEffects
+
+__all__ = [
+    "check_same_columns",
+    "checked_weights",
+    "refuse_infinite",
+    "warn_of_empty",
+    "with_missing_values",
+]
+
+
+def check_same_columns(frozen: Any, explainer: Any) -> None:
+    """The table given must be the one a frozen model was fitted on."""
+    names = getattr(frozen, "feature_names_in_", None)
+    own = getattr(explainer, "feature_names_in_", None)
+    if names is not None and own is not None and list(names) != list(own):
+        raise ValueError(
+            f"The fitted model knows the columns {list(names)}, in this order; X has "
+            f"{list(own)}."
+        )
+    count = getattr(frozen, "n_features_in_", explainer.n_features_in_)
+    if count != explainer.n_features_in_:
+        raise ValueError(
+            f"The fitted model expects {count} columns; X has "
+            f"{explainer.n_features_in_}."
+        )
+
+
+def refuse_infinite(table: Table) -> None:
+    columns = infinite_columns(table)
+    if columns:
+        raise ValueError(
+            f"X contains infinity in {', '.join(columns)}; expected finite numbers or "
+            "missing values (NaN)."
+        )
+
+
+def checked_weights(sample_weight: Any, table: Table) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, table.native, dtype=np.float64)
+    if (weights < 0).any():
+        raise ValueError(
+            f"sample_weight is negative in {np.count_nonzero(weights < 0)} rows; weights "
+            "must be at least 0."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is zero in every row, so that no row counts.")
+    return weights
+
+
+def with_missing_values(error: ValueError, table: Table) -> ValueError:
+    """The model's complaint about missing values, with the columns and rows."""
+    text = str(error)
+    if not any(word in text.lower() for word in ("nan", "missing", "null")):
+        return error
+    masks = {
+        str(name): missing_in(table.column(position))
+        for position, name in enumerate(table.names)
+    }
+    columns = [name for name, mask in masks.items() if mask.any()]
+    if not columns:
+        return error
+    rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in columns]))
+    shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+    return ValueError(
+        f"The model cannot take the missing values of {', '.join(columns)} (rows "
+        f"{shown}; {len(rows)} in all). Impute them in a pipeline in front of the model, "
+        f"or leave these rows out. The model said: {text}"
+    )
+
+
+def warn_of_empty(effects: ForwardEffects) -> None:
+    for effect in effects.values():
+        if effect.n:
+            continue
+        counts = {s: c for s, c in effect.n_left_out.items() if c}
+        reasons = ", ".join(f"{s}: {c}" for s, c in counts.items())
+        warnings.warn(
+            f"No row counts for the effect {effect.name!r} ({reasons}), so that its AME "
+            "is NaN. Take a smaller step, or extrapolation=None.",
+            UserWarning,
+            stacklevel=3,
+        )

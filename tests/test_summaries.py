@@ -1,0 +1,181 @@
+"""Weighted summaries of effects against plain formulas and repeated rows."""
+
+from __future__ import annotations
+
+import statistics
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skfme import fme
+
+Q = [0.25, 0.5, 0.75]
+numbers = st.integers(-1000, 1000).map(lambda k: k / 8)
+rows = st.lists(st.tuples(numbers, st.integers(0, 5)), min_size=1, max_size=30)
+
+
+def effect_of(values, weights=None):
+    """An effect whose FMEs are `values`: f(x) = x0 * x1, x0 goes from 0 to 1."""
+    values = np.asarray(values, dtype=float)
+    X = np.column_stack([np.zeros(len(values)), values])
+    return fme(
+        lambda X: X[:, 0] * X[:, 1],
+        X,
+        {0: 1},
+        background=X,
+        sample_weight=weights,
+        extrapolation=None,
+    )
+
+
+@given(rows.filter(lambda r: sum(w for _, w in r) >= 2))
+@settings(max_examples=200, deadline=None)
+def test_integer_weights_equal_repeated_rows(pairs):
+    values, weights = map(np.array, zip(*pairs, strict=True))
+    repeated = np.repeat(values, weights)
+    effect = effect_of(values, weights)
+    assert effect.ame == pytest.approx(np.mean(repeated), rel=1e-12, abs=1e-12)
+    assert effect.sd == pytest.approx(np.std(repeated, ddof=1), rel=1e-12, abs=1e-11)
+    np.testing.assert_allclose(
+        effect.quartiles, np.quantile(repeated, Q), rtol=1e-12, atol=1e-11
+    )
+
+
+def test_integer_weights_equal_repeated_rows_on_a_large_table():
+    rng = np.random.default_rng(0)
+    values = rng.normal(1000, 1, size=100_000)
+    weights = rng.integers(1, 4, size=100_000)
+    repeated = np.repeat(values, weights)
+    effect = effect_of(values, weights)
+    np.testing.assert_allclose(effect.quartiles, np.quantile(repeated, Q), rtol=1e-13)
+    assert effect.sd == pytest.approx(np.std(repeated, ddof=1), rel=1e-11)
+    assert effect.ame == pytest.approx(np.mean(repeated), rel=1e-13)
+
+
+def test_quartiles_are_exact_beside_an_effect_of_another_magnitude():
+    values, weights = [-1e12, 1.0, 2.0, 4.0, 8.0, 16.0], [1, 1, 2, 1, 1, 1]
+    effect = effect_of(values, np.array(weights))
+    np.testing.assert_array_equal(
+        effect.quartiles, np.quantile(np.repeat(values, weights), Q)
+    )
+
+
+@given(st.lists(numbers, min_size=2, max_size=30))
+@settings(max_examples=50, deadline=None)
+def test_without_weights_summaries_are_those_of_the_statistics_module(values):
+    effect = effect_of(values)
+    exact = [Fraction(value) for value in values]
+    assert effect.ame == pytest.approx(float(statistics.mean(exact)), abs=1e-12)
+    assert effect.sd == pytest.approx(statistics.stdev(exact), rel=1e-12, abs=1e-12)
+    inclusive = statistics.quantiles(values, n=4, method="inclusive")
+    np.testing.assert_allclose(effect.quartiles, inclusive, rtol=1e-12, atol=1e-12)
+
+
+def test_weights_of_one_equal_no_weights():
+    values = np.random.default_rng(1).normal(size=17)
+    weighted, plain = effect_of(values, np.ones(17)), effect_of(values)
+    assert weighted.ame == pytest.approx(plain.ame, rel=1e-13)
+    assert weighted.sd == pytest.approx(plain.sd, rel=1e-13)
+    np.testing.assert_allclose(weighted.quartiles, plain.quartiles, rtol=1e-12)
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    rng = np.random.default_rng(2)
+    values, weights = rng.normal(size=25), rng.uniform(0.2, 3, size=25)
+    order = rng.permutation(25)
+    one, two = effect_of(values, weights), effect_of(values[order], weights[order])
+    assert one.sd == pytest.approx(two.sd, rel=1e-13)
+    np.testing.assert_allclose(one.quartiles, two.quartiles, rtol=1e-12)
+
+
+def test_fractional_weights_have_the_mean_and_the_sd_of_their_formulas():
+    values, weights = [1.0, 2.0, 4.0], [0.5, 1.5, 1.0]
+    effect = effect_of(values, weights)
+    mean = (0.5 * 1 + 1.5 * 2 + 1.0 * 4) / 3
+    squares = 0.5 * (1 - mean) ** 2 + 1.5 * (2 - mean) ** 2 + (4 - mean) ** 2
+    assert effect.ame == pytest.approx(mean, rel=1e-14)
+    assert effect.sd == pytest.approx((squares / 2) ** 0.5, rel=1e-14)
+
+
+def test_a_quantile_of_fractional_weights_lies_at_its_place_of_the_cumulated_weights():
+    # W = 3: the median is the mean over [1, 2) of 1 on [0, 0.5), 2 on [0.5, 2), 4.
+    effect = effect_of([1.0, 2.0, 4.0], [0.5, 1.5, 1.0])
+    # q = 0.25: over [0.5, 1.5), all 2. q = 0.75: over [1.5, 2.5), half 2 and half 4.
+    np.testing.assert_allclose(effect.quartiles, [2, 2, 3], rtol=1e-14)
+
+
+@given(
+    st.lists(st.tuples(numbers, st.floats(0.1, 4)), min_size=2, max_size=20).filter(
+        lambda r: sum(w for _, w in r) > 1.1
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_quartiles_of_any_weights_are_ordered_and_within_the_effects(pairs):
+    values, weights = map(np.array, zip(*pairs, strict=True))
+    low, middle, high = effect_of(values, weights).quartiles
+    slack = 1e-9
+    assert values.min() - slack <= low <= middle + slack
+    assert middle <= high + slack <= values.max() + 2 * slack
+
+
+def test_a_row_of_weight_zero_adds_nothing_but_is_counted_as_a_row():
+    with_row = effect_of([1.0, 2.0, 5.0, 1e6], [1, 2, 1, 0])
+    without = effect_of([1.0, 2.0, 5.0], [1, 2, 1])
+    assert (with_row.n, without.n) == (4, 3)
+    assert with_row.ame == without.ame
+    assert with_row.sd == without.sd
+    np.testing.assert_array_equal(with_row.quartiles, without.quartiles)
+
+
+@pytest.mark.parametrize(("values", "weights"), [([3.0], None), ([1.0, 2.0], [0.5, 0.5])])
+def test_the_sd_of_one_row_is_nan_with_a_warning(values, weights):
+    with pytest.warns(RuntimeWarning, match="must exceed 1"):
+        effect = effect_of(values, weights)
+        assert np.isnan(effect.sd)
+    assert effect.ame == np.mean(values)
+
+
+def test_equal_effects_have_an_sd_of_zero_and_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        effect = effect_of([3.0, 3.0, 3.0], [1, 2, 3])
+        assert effect.sd == 0
+    np.testing.assert_array_equal(effect.quartiles, [3, 3, 3])
+
+
+def test_rows_that_do_not_count_are_in_no_summary():
+    X = np.array([[0.0, 1.0], [np.nan, 9.0], [0.0, 3.0], [1.0, 100.0], [0.0, 8.0]])
+    effect = fme(lambda X: X[:, 0] * X[:, 1], X, {0: 1}, sample_weight=[1, 5, 2, 5, 1])
+    assert effect.status.tolist() == [
+        "counted",
+        "missing",
+        "counted",
+        "extrapolation",
+        "counted",
+    ]
+    repeated = [1.0, 3.0, 3.0, 8.0]
+    assert effect.ame == np.mean(repeated)
+    assert effect.sd == pytest.approx(np.std(repeated, ddof=1), rel=1e-14)
+    np.testing.assert_allclose(effect.quartiles, np.quantile(repeated, Q))
+
+
+def test_every_output_has_a_summary_of_its_own():
+    X = np.random.default_rng(3).normal(size=(20, 2))
+    effect = fme(
+        lambda X: np.column_stack([X[:, 0], X[:, 0] * X[:, 1]]),
+        X,
+        {0: 1},
+        extrapolation=None,
+    )
+    np.testing.assert_allclose(effect.ame, [1, X[:, 1].mean()], rtol=1e-12)
+    np.testing.assert_allclose(
+        effect.sd, [0, X[:, 1].std(ddof=1)], rtol=1e-12, atol=1e-12
+    )
+    assert effect.quartiles.shape == (3, 2)
+    np.testing.assert_allclose(
+        effect.quartiles[:, 1], np.quantile(X[:, 1], Q), rtol=1e-10
+    )
