@@ -15,6 +15,7 @@ from skfme._columns import (
     equal_to,
     integer_bounds,
     missing_in,
+    objects_in,
     replaced,
 )
 from skfme._frames import Table
@@ -80,16 +81,19 @@ class Change:
         assert self.function is not None
         what = f"The step {self.label} of {self.feature!r}"
         values = self.function(table.native_column(self.position))
-        column = replaced(table.column(self.position), values, what)
         if self.categories:
-            new = (category_codes(column, self.categories) < 0) & ~missing_in(column)
-            if new.any():
-                raise ValueError(
-                    f"{what} returned a category that was never seen in training "
-                    f"(row {int(np.flatnonzero(new)[0])}). Known: "
-                    f"{', '.join(map(repr, self.categories))}."
-                )
-        return column
+            self._refuse_unknown(objects_in(values), what)
+        return replaced(table.column(self.position), values, what)
+
+    def _refuse_unknown(self, values: np.ndarray, what: str) -> None:
+        unknown = category_codes(values, self.categories) < 0
+        unknown &= ~missing_in(values)
+        if unknown.any():
+            row = int(np.flatnonzero(unknown)[0])
+            raise ValueError(
+                f"{what} returned {values[row]!r} in row {row}, which was never seen in "
+                f"training. Known: {', '.join(map(repr, self.categories))}."
+            )
 
 
 @dataclass(frozen=True)

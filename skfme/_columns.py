@@ -107,9 +107,13 @@ def _as_float(column: nw.Series) -> nw.Series:
         )
 
 
-def objects_in(column: ColumnData) -> np.ndarray:
-    values = column if isinstance(column, np.ndarray) else column.to_numpy()
-    return values.astype(object)
+def objects_in(column: Any) -> np.ndarray:
+    """Entries of a column, or of a list, as Python objects."""
+    if isinstance(column, nw.Series):
+        column = column.to_numpy()
+    elif nw.dependencies.is_into_series(column):
+        column = nw.from_native(column, series_only=True).to_numpy()
+    return np.asarray(column, dtype=object)
 
 
 def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:

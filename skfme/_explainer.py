@@ -33,6 +33,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfme._columns import missing_in
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.differences import forward_differences
 from skfme._engine.prediction import choose_response
@@ -231,7 +232,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._kind = table.kind
         self._support = fit_support(self.extrapolation, training, columns, kept)
         self._response = choose_response(
-            self.estimator_, self.response_method, training.take(slice(0, 1)), y
+            self.estimator_, self.response_method, _probe(training), y
         )
         return self
 
@@ -460,6 +461,15 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         if isinstance(self.estimator, FrozenEstimator):
             tags.target_tags.required = False
         return tags
+
+
+def _probe(training: Table) -> Table:
+    """One training row, without missing values if there is one."""
+    complete = np.ones(len(training), dtype=bool)
+    for position in range(len(training.names)):
+        complete &= ~missing_in(training.column(position))
+    row = int(np.argmax(complete))
+    return training.take(slice(row, row + 1))
 
 
 def _model_name(estimator: Any) -> str:

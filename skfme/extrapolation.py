@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -175,8 +177,8 @@ class Envelope(OutlierMixin, BaseEstimator):
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True, reset=False)
         table = converted(table, self._kind, self._columns)
-        support = EnvelopeSupport(self)
-        return np.where(support.outside(table, support.before(table), {}), -1, 1)
+        outside, _ = EnvelopeSupport(self).before(table)
+        return np.where(outside, -1, 1)
 
     def _outside_column(self, position: int, column: ColumnData) -> np.ndarray:
         low, high = self.bounds_[position]
@@ -214,28 +216,44 @@ class EnvelopeSupport:
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
 
-    def before(self, table: Table) -> np.ndarray:
-        """Number of features that lie outside, per row, before any step."""
+    def before(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Rows outside before any step, and what `outside` needs to know of them.
+
+        Returns
+        -------
+        outside : ndarray of shape (n,), bool
+        count : ndarray of shape (n,), int
+            Number of features that lie outside.
+        """
         count = np.zeros(len(table), dtype=np.int32)
         for position in self._envelope.bounds_:
             count += self._envelope._outside_column(position, table.column(position))
-        return count
+        return (count > 0) | self._unknown(table, {}), count
 
     def outside(
-        self, table: Table, before: np.ndarray, changed: Mapping[int, ColumnData]
+        self,
+        table: Table,
+        count: np.ndarray,
+        changed: Mapping[int, ColumnData],
+        asked: np.ndarray,
     ) -> np.ndarray:
         """Rows that are outside with some columns changed."""
-        envelope, count = self._envelope, before
+        envelope = self._envelope
         for position, column in changed.items():
             if position in envelope.bounds_:
                 own = envelope._outside_column(position, table.column(position))
                 new = envelope._outside_column(position, column)
                 count = count - own + new.astype(np.int32)
-        outside = count > 0
-        if envelope._combinations is not None:
-            codes = envelope._combination_codes(table, changed)
-            outside = outside | ~np.isin(codes, envelope._combinations)
-        return outside
+        return (count > 0) | self._unknown(table, changed)
+
+    def _unknown(
+        self, table: Table, changed: Mapping[int, ColumnData]
+    ) -> np.ndarray | bool:
+        """Rows whose combination of categories was never seen."""
+        if self._envelope._combinations is None:
+            return False
+        codes = self._envelope._combination_codes(table, changed)
+        return ~np.isin(codes, self._envelope._combinations)
 
 
 class DetectorSupport:
@@ -243,25 +261,42 @@ class DetectorSupport:
 
     def __init__(self, detector: Any) -> None:
         self._detector = detector
+        try:
+            self._takes_missing = get_tags(detector).input_tags.allow_nan
+        except (AttributeError, TypeError):
+            self._takes_missing = False
 
-    def before(self, table: Table) -> np.ndarray:
-        return self._outliers(table)
+    def before(self, table: Table) -> tuple[np.ndarray, None]:
+        """Rows outside before any step; those it cannot judge are not."""
+        asked = np.ones(len(table), dtype=bool)
+        if not self._takes_missing:
+            for position in range(len(table.names)):
+                asked &= ~missing_in(table.column(position))
+        return self._outliers(table, asked), None
 
     def outside(
-        self, table: Table, before: np.ndarray, changed: Mapping[int, ColumnData]
+        self,
+        table: Table,
+        count: None,
+        changed: Mapping[int, ColumnData],
+        asked: np.ndarray,
     ) -> np.ndarray:
-        if not changed:
-            return before
-        return self._outliers(table.with_columns(changed))
+        """Rows, of those asked about, that are outside with some columns changed."""
+        return self._outliers(table.with_columns(changed), asked)
 
-    def _outliers(self, table: Table) -> np.ndarray:
+    def _outliers(self, table: Table, asked: np.ndarray) -> np.ndarray:
+        outliers = np.zeros(len(table), dtype=bool)
+        if not asked.any():
+            return outliers
+        chosen = table if asked.all() else table.take(np.flatnonzero(asked))
         try:
-            labels = np.asarray(self._detector.predict(table.native))
+            labels = np.asarray(self._detector.predict(chosen.native))
         except (ValueError, TypeError) as error:
             raise type(error)(
                 f"extrapolation={self._detector!r} could not judge the rows: {error}"
             ) from error
-        return labels == -1
+        outliers[asked] = labels == -1
+        return outliers
 
 
 Support = EnvelopeSupport | DetectorSupport
@@ -321,7 +356,8 @@ def _fit_detector(
 ) -> Any:
     detector = clone(extrapolation)
     if not hasattr(detector, "predict"):
-        hint = "; set novelty=True" if hasattr(detector, "novelty") else ""
+        last = detector.steps[-1][1] if hasattr(detector, "steps") else detector
+        hint = "; set novelty=True" if hasattr(last, "novelty") else ""
         raise TypeError(
             f"extrapolation={extrapolation!r} has no predict to judge new rows{hint}."
         )
@@ -329,7 +365,7 @@ def _fit_detector(
     if sample_weight is not None and has_fit_parameter(detector, "sample_weight"):
         weights["sample_weight"] = sample_weight
     try:
-        if hasattr(detector, "__sklearn_clone__"):  # a FrozenEstimator stays as it is
+        if isinstance(detector, FrozenEstimator):
             return detector.fit(table.native, None)
         return detector.fit(table.native, **weights)
     except (ValueError, TypeError) as error:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -375,7 +375,7 @@ def number_text(value: Any) -> str:
     """Shortest text of a number without a trailing .0; other values as they are."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         return str(value)
-    text = str(value) if isinstance(value, Integral) else repr(float(value))
+    text = str(value)
     return text[:-2] if text.endswith(".0") else text
 
 

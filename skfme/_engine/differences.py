@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -110,19 +111,21 @@ class _Batch:
     def __call__(
         self, batch: Table, rows: slice
     ) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
-        before = None if self.support is None else self.support.before(batch)
+        n_outside, before = 0, None
+        if self.support is not None:
+            outside, before = self.support.before(batch)
+            n_outside = int(np.count_nonzero(outside))
         stepped = [self._step(batch, rows, changes, before) for changes in self.bound]
         fmes = self._difference(batch, stepped)
-        outside = 0 if before is None else int(np.count_nonzero(before))
         parts = [(fme, s.status) for fme, s in zip(fmes, stepped, strict=True)]
-        return parts, outside
+        return parts, n_outside
 
     def _step(
         self,
         batch: Table,
         rows: slice,
         changes: tuple[BoundChange, ...],
-        before: np.ndarray | None,
+        before: Any,
     ) -> _Stepped:
         start: dict[int, ColumnData] = {}
         end: dict[int, ColumnData] = {}
@@ -141,11 +144,12 @@ class _Batch:
             if gone is not None:
                 missing |= gone
         status[missing] = _MISSING
-        if self.support is not None and before is not None:
-            outside = self.support.outside(batch, before, end)
-            if start:
-                outside = outside | self.support.outside(batch, before, start)
-            status[outside & (status == _COUNTED)] = _EXTRAPOLATION
+        if self.support is not None:
+            for columns in (start, end):
+                asked = status == _COUNTED
+                if columns:
+                    outside = self.support.outside(batch, before, columns, asked)
+                    status[outside & asked] = _EXTRAPOLATION
         return _Stepped(status, start, end)
 
     def _difference(self, batch: Table, effects: list[_Stepped]) -> list[np.ndarray]:

@@ -1,0 +1,389 @@
+"""Extrapolation points: the envelope's rules, and any outlier detector."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.covariance import EllipticEnvelope
+from sklearn.ensemble import IsolationForest
+from sklearn.frozen import FrozenEstimator
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import OneClassSVM
+
+from skfme import Contrast, Envelope, FMEExplainer, Quantile, SetTo, fme
+from tests import Recorder, recorded
+
+IN, OUT = "counted", "extrapolation"
+
+
+def first_of(X):
+    return np.asarray(X)[:, 0].astype(float)
+
+
+def status(X, steps, background=None, **options):
+    return fme(
+        lambda X: np.zeros(len(X)), X, steps, background=background, **options
+    ).status.tolist()
+
+
+BOX = np.array([[0.0, 10.0], [4.0, 20.0]])
+
+
+def test_the_bounds_of_the_envelope_are_inside():
+    X = np.array([[3.0, 10.0], [3.5, 20.0], [0.0, 15.0]])
+    assert status(X, {0: 1}, BOX) == [IN, OUT, IN]
+    X = np.array([[1.0, 10.0], [0.5, 20.0], [4.0, 15.0]])
+    assert status(X, {0: -1}, BOX) == [IN, OUT, IN]
+
+
+def test_a_row_outside_in_a_feature_that_is_not_stepped_is_left_out():
+    X = np.array([[1.0, 9.9], [1.0, 10.0], [1.0, 20.1]])
+    assert status(X, {0: 1}, BOX) == [OUT, IN, OUT]
+
+
+def test_a_step_may_bring_a_row_back_inside():
+    X = np.array([[-2.0, 15.0], [5.0, 15.0]])
+    assert status(X, {0: 3}, BOX) == [IN, OUT]
+
+
+def test_both_features_of_a_joint_step_must_stay_inside():
+    X = np.array([[3.0, 19.0], [3.0, 19.5], [3.5, 19.0], [3.5, 19.5]])
+    assert status(X, {0: 1, 1: 1}, BOX) == [IN, OUT, OUT, OUT]
+
+
+def test_extrapolation_none_judges_nothing():
+    effect = fme(first_of, BOX, {0: 1000}, extrapolation=None)
+    assert effect.n == 2
+    assert effect.n_outside_before is None
+
+
+@pytest.mark.parametrize("given", ["envelope", Envelope()], ids=["text", "object"])
+def test_envelope_is_the_range_of_the_background(given):
+    X = np.array([[1.0, 12.0], [3.5, 12.0]])
+    assert status(X, {0: 1}, BOX, extrapolation=given) == [IN, OUT]
+
+
+def test_an_extrapolation_point_is_nan_and_in_no_average():
+    X = np.array([[1.0], [2.0], [4.0]])
+    effect = fme(lambda X: X[:, 0] ** 2, X, {0: 1})
+    np.testing.assert_array_equal(effect.fme, [3, 5, np.nan])
+    assert effect.ame == 4
+    assert effect.n_left_out == {"missing": 0, "at_target": 0, "extrapolation": 1}
+
+
+def test_both_ends_of_a_contrast_are_judged():
+    assert status(BOX, {0: Contrast(0, 4)}) == [IN, IN]
+    for low, high in ((0, 4.5), (-0.5, 4), (-0.5, 4.5)):
+        with pytest.warns(UserWarning, match="No row counts"):
+            assert status(BOX, {0: Contrast(low, high)}) == [OUT, OUT]
+
+
+def test_set_to_a_value_outside_leaves_every_row_out():
+    with pytest.warns(UserWarning, match="No row counts"):
+        assert status(BOX, {0: SetTo(4.01)}) == [OUT, OUT]
+    assert status(BOX, {0: SetTo(4)}) == [IN, IN]
+
+
+@pytest.mark.parametrize("q", [0, 0.1, 1])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_a_training_quantile_is_never_outside(q, dtype):
+    X = (np.random.default_rng(0).normal(size=(50, 2)) * 10).astype(dtype)
+    assert status(X, {0: Quantile(q)}) == [IN] * 50
+
+
+def test_quantiles_narrow_the_envelope():
+    X = np.arange(101.0).reshape(-1, 1)
+    envelope = Envelope(quantiles=(0.05, 0.9))
+    effect = fme(first_of, X, {0: 1}, extrapolation=envelope)
+    np.testing.assert_array_equal(np.flatnonzero(effect.counted), np.arange(4, 90))
+    assert effect.n_outside_before == 5 + 10
+
+
+def test_quantiles_of_weighted_rows_are_those_of_repeated_rows():
+    rng = np.random.default_rng(1)
+    X, weights = rng.normal(size=(40, 1)), rng.integers(0, 4, size=40)
+    envelope = Envelope(quantiles=(0.1, 0.8)).fit(X, sample_weight=weights)
+    low, high = np.quantile(np.repeat(X[:, 0], weights), [0.1, 0.8])
+    expected = np.where((X[:, 0] >= low) & (X[:, 0] <= high), 1, -1)
+    np.testing.assert_array_equal(envelope.predict(X), expected)
+    np.testing.assert_allclose(envelope.bounds_[0], (low, high), rtol=1e-12)
+
+
+def test_missing_values_are_inside_and_widen_nothing():
+    background = np.array([[0.0, 1.0], [np.nan, 2.0], [4.0, np.nan]])
+    X = np.array([[1.0, np.nan], [np.nan, 1.5], [1.0, 2.5]])
+    assert status(X, {0: 1}, background) == [IN, "missing", OUT]
+    assert status(X, {1: SetTo(1.5)}, background) == [IN, IN, IN]
+    assert Envelope().fit(background).predict(X).tolist() == [1, 1, -1]
+
+
+def test_a_feature_that_is_missing_throughout_has_no_bounds():
+    background = np.array([[0.0, np.nan], [4.0, np.nan]])
+    assert status(np.array([[1.0, 1e9]]), {0: 1}, background) == [IN]
+
+
+def test_rows_of_weight_zero_widen_no_range():
+    X = np.array([[0.0], [1.0], [2.0], [100.0]])
+    effect = fme(first_of, X, {0: 1}, sample_weight=[1, 1, 1, 0])
+    assert effect.status.tolist() == [IN, IN, OUT, OUT]
+    assert effect.n_outside_before == 1
+
+
+COMBINATIONS = pd.DataFrame(
+    {
+        "a": ["u", "u", "v", "v"],
+        "b": ["x", "y", "x", "x"],
+        "n": [0.0, 1.0, 2.0, 3.0],
+    }
+)
+
+
+def test_combinations_leave_out_rows_whose_new_combination_was_never_seen():
+    options = {"extrapolation": Envelope(combinations=True)}
+    assert status(COMBINATIONS, {"a": "v"}, **options) == [IN, OUT, *["at_target"] * 2]
+    assert status(COMBINATIONS, {"b": "y"}, **options) == [IN, "at_target", OUT, OUT]
+    assert status(COMBINATIONS, {"a": "v"}) == [IN, IN, *["at_target"] * 2]
+
+
+def test_combinations_do_not_ask_more_of_numbers_than_their_range():
+    options = {"extrapolation": Envelope(combinations=True)}
+    assert status(COMBINATIONS, {"n": 1}, **options) == [IN, IN, IN, OUT]
+
+
+def test_combinations_judge_both_ends_of_a_contrast():
+    options = {"extrapolation": Envelope(combinations=True)}
+    found = status(COMBINATIONS, {"a": Contrast("u", "v")}, **options)
+    assert found == [IN, OUT, IN, IN]
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas])
+def test_combinations_are_told_apart_in_every_kind_of_table(make):
+    X = make(COMBINATIONS)
+    options = {"extrapolation": Envelope(combinations=True)}
+    assert status(X, {"a": "v"}, **options) == [IN, OUT, *["at_target"] * 2]
+
+
+def test_a_combination_of_rows_of_weight_zero_is_not_known():
+    options = {"extrapolation": Envelope(combinations=True)}
+    X = pd.concat([COMBINATIONS, COMBINATIONS.iloc[[3]].assign(b="y")])
+    plain = status(X, {"a": "v"}, **options)
+    weighted = status(X, {"a": "v"}, sample_weight=[1, 1, 1, 1, 0], **options)
+    assert (plain[1], weighted[1]) == (IN, OUT)
+
+
+def test_a_missing_category_combines_as_a_level_of_its_own():
+    background = pd.DataFrame({"a": ["u", "v", None], "b": ["x", "x", "y"], "n": 1})
+    X = pd.DataFrame({"a": [None, None, "u"], "b": ["y", "x", "x"], "n": 1})
+    options = {"extrapolation": Envelope(combinations=True)}
+    assert status(X, {"n": 0}, background, **options) == [IN, OUT, IN]
+
+
+def test_rows_outside_before_the_step_are_counted_apart():
+    X = np.array([[-1.0, 15.0], [1.0, 25.0], [3.5, 15.0], [1.0, 15.0]])
+    effect = fme(first_of, X, {0: 1}, background=BOX)
+    assert effect.n_outside_before == 2
+    assert effect.status.tolist() == [IN, OUT, OUT, IN]
+    text = str(effect.summary())
+    assert "2 rows lay outside the training data before any step" in text
+
+
+def test_an_unknown_combination_before_the_step_is_outside_before_the_step():
+    X = pd.DataFrame({"a": ["v", "u"], "b": ["y", "y"], "n": [1.0, 1.0]})
+    options = {"extrapolation": Envelope(combinations=True), "background": COMBINATIONS}
+    effect = fme(lambda X: np.zeros(len(X)), X, {"n": 1}, **options)
+    assert effect.status.tolist() == [OUT, IN]
+    assert effect.n_outside_before == 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_rows_are_judged_alike_whatever_the_batch_size(batch_size):
+    X = np.random.default_rng(2).normal(size=(17, 3))
+    background = np.random.default_rng(3).normal(size=(30, 3))
+    whole = fme(first_of, X, {0: 1}, background=background)
+    parts = fme(first_of, X, {0: 1}, background=background, batch_size=batch_size)
+    np.testing.assert_array_equal(whole.status, parts.status)
+    assert whole.n_outside_before == parts.n_outside_before > 0
+
+
+def test_an_integer_coded_category_has_no_range():
+    X = pd.DataFrame({"group": [1, 2, 4], "a": [0.0, 1.0, 2.0]})
+    new = pd.DataFrame({"group": [9], "a": [0.0]})
+    assert status(new, {"a": 1}, X, categorical_features=["group"]) == [IN]
+    with pytest.warns(UserWarning, match="No row counts"):
+        assert status(new, {"a": 1}, X) == [OUT]
+
+
+def test_envelope_is_an_outlier_detector_of_its_own():
+    envelope = Envelope().fit(BOX)
+    X = np.array([[0.0, 20.0], [4.0, 10.0], [4.1, 15.0], [2.0, 9.0]])
+    assert envelope.predict(X).tolist() == [1, 1, -1, -1]
+    assert Envelope().fit_predict(BOX).tolist() == [1, 1]
+    assert clone(Envelope(quantiles=(0.1, 0.9))).quantiles == (0.1, 0.9)
+
+
+def test_the_users_envelope_is_cloned_and_never_fitted():
+    envelope = Envelope(quantiles=(0.1, 0.9))
+    fme(first_of, BOX, {0: 0}, extrapolation=envelope)
+    assert not hasattr(envelope, "bounds_")
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    rng = np.random.default_rng(4)
+    return rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], size=200)
+
+
+DETECTORS = [
+    IsolationForest(n_estimators=20, random_state=0),
+    LocalOutlierFactor(novelty=True),
+    EllipticEnvelope(random_state=0),
+    OneClassSVM(nu=0.1),
+    make_pipeline(StandardScaler(), OneClassSVM(nu=0.1)),
+    make_pipeline(StandardScaler(), LocalOutlierFactor(novelty=True)),
+]
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: str(d)[:40])
+def test_a_detector_judges_the_stepped_rows(detector, cloud):
+    X = cloud[:50]
+    effect = fme(first_of, X, {0: 1.0}, background=cloud, extrapolation=detector)
+    fitted = clone(detector).fit(cloud)
+    outside = fitted.predict(X + [1.0, 0.0]) == -1
+    assert 0 < outside.sum() < 50
+    np.testing.assert_array_equal(effect.status == OUT, outside)
+    assert effect.n_outside_before == np.count_nonzero(fitted.predict(X) == -1)
+
+
+def test_a_detector_sees_what_a_box_cannot(cloud):
+    X = np.array([[-1.5, -1.5]])
+    assert status(X, {0: 3}, cloud) == [IN]
+    detector = EllipticEnvelope(random_state=0)
+    with pytest.warns(UserWarning, match="No row counts"):
+        assert status(X, {0: 3}, cloud, extrapolation=detector) == [OUT]
+
+
+def test_a_detector_judges_both_ends_of_a_contrast(cloud):
+    detector = EllipticEnvelope(random_state=0)
+    fitted = clone(detector).fit(cloud)
+    X = cloud[:50]
+    low, high = X.copy(), X.copy()
+    low[:, 0], high[:, 0] = -0.5, 1.0
+    outside = (fitted.predict(low) == -1) | (fitted.predict(high) == -1)
+    found = status(X, {0: Contrast(-0.5, 1.0)}, cloud, extrapolation=detector)
+    assert 0 < outside.sum() < 50
+    np.testing.assert_array_equal(np.array(found) == OUT, outside)
+
+
+def test_the_users_detector_is_cloned_and_never_fitted(cloud):
+    detector = IsolationForest(n_estimators=5, random_state=0)
+    fme(first_of, cloud, {0: 0.1}, extrapolation=detector)
+    assert not hasattr(detector, "estimators_")
+
+
+def test_a_detector_is_not_fitted_on_rows_of_weight_zero(cloud):
+    far = np.full((40, 2), 50.0)
+    X = np.vstack([cloud, far])
+    weights = np.r_[np.ones(200), np.zeros(40)]
+    for detector in (LocalOutlierFactor(novelty=True), EllipticEnvelope(random_state=0)):
+        effect = fme(
+            first_of, X, {0: 0.1}, sample_weight=weights, extrapolation=detector
+        )
+        alone = fme(first_of, X, {0: 0.1}, background=cloud, extrapolation=detector)
+        np.testing.assert_array_equal(effect.status, alone.status)
+        assert (effect.status[200:] == OUT).all()
+
+
+def test_a_detector_that_takes_weights_gets_them(cloud):
+    weights = np.random.default_rng(5).integers(1, 20, size=200).astype(float)
+    detector = OneClassSVM(nu=0.2)
+    effect = fme(
+        first_of, cloud, {0: 0.1}, sample_weight=weights, extrapolation=detector
+    )
+    fitted = clone(detector).fit(cloud, sample_weight=weights)
+    outside = fitted.predict(cloud + [0.1, 0]) == -1
+    plain = clone(detector).fit(cloud).predict(cloud + [0.1, 0]) == -1
+    assert (outside != plain).any()
+    np.testing.assert_array_equal(effect.status == OUT, outside)
+
+
+def test_a_detector_gets_the_table_as_the_model_does():
+    X = pd.DataFrame({"a": np.arange(20.0), "s": ["u", "v"] * 10})
+    encoder = make_column_transformer(
+        (OneHotEncoder(), ["s"]), remainder=StandardScaler()
+    )
+    detector = make_pipeline(encoder, OneClassSVM(nu=0.2))
+    effect = fme(lambda X: X["a"], X, {"s": "v"}, extrapolation=detector)
+    outside = clone(detector).fit(X).predict(X.assign(s="v")) == -1
+    expected = np.where(X["s"] == "v", "at_target", np.where(outside, OUT, IN))
+    np.testing.assert_array_equal(effect.status, expected)
+
+
+def test_a_detector_is_not_asked_about_rows_whose_stepped_value_is_missing(cloud):
+    X = cloud[:10].copy()
+    X[3, 0] = np.nan
+    effect = fme(
+        lambda X: np.nan_to_num(X[:, 0]),
+        X,
+        {0: 0.1},
+        background=cloud,
+        extrapolation=OneClassSVM(nu=0.1),
+    )
+    assert effect.status[3] == "missing"
+    assert np.isnan(effect.fme[3])
+
+
+def test_a_detector_that_cannot_take_categories_is_an_error_that_names_them():
+    X = pd.DataFrame({"a": np.arange(20.0), "sex": ["m", "f"] * 10})
+    message = "extrapolation=.*IsolationForest.*sex.*not numeric.*(?:encoder|envelope)"
+    with pytest.raises(ValueError, match=message):
+        fme(lambda X: X["a"], X, {"a": 1}, extrapolation=IsolationForest())
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a pipeline"])
+def test_a_local_outlier_factor_without_novelty_is_an_error_that_says_so(cloud, inside):
+    detector = LocalOutlierFactor()
+    given = make_pipeline(StandardScaler(), detector) if inside else detector
+    with pytest.raises(TypeError, match="novelty=True"):
+        fme(first_of, cloud, {0: 0.1}, extrapolation=given)
+
+
+@pytest.mark.parametrize("given", ["box", "Envelope", 3, StandardScaler()])
+def test_what_is_no_detector_is_an_error_that_names_the_parameter(cloud, given):
+    with pytest.raises((TypeError, ValueError), match="extrapolation"):
+        fme(first_of, cloud, {0: 0.1}, extrapolation=given)
+
+
+@pytest.mark.parametrize(
+    "quantiles", [(0.9, 0.1), (0.1,), (0.1, 1.1), (-0.1, 0.5), (0.2, 0.2), (0, np.nan)]
+)
+def test_quantiles_that_are_no_interval_are_an_error(quantiles):
+    with pytest.raises(ValueError, match="quantiles must be two increasing numbers"):
+        fme(first_of, BOX, {0: 1}, extrapolation=Envelope(quantiles=quantiles))
+
+
+def test_all_effects_of_a_call_share_the_count_of_rows_outside_before():
+    X = np.array([[-1.0, 15.0], [1.0, 12.0]])
+    effects = fme(first_of, X, [{0: 1}, {1: 1}], background=BOX)
+    assert [effect.n_outside_before for effect in effects.values()] == [1, 1]
+    assert effects.to_frame()["n_outside_before"].tolist() == [1, 1]
+
+
+def test_extrapolation_points_are_not_predicted():
+    X = np.arange(10.0).reshape(5, 2)
+    _, model = recorded(X, {0: 4})
+    (table,) = model.tables
+    assert table[:, 0].tolist() == [0, 2, 4, 4, 6, 8]
+
+
+def test_the_ranges_of_fit_stay_when_other_rows_are_explained():
+    explainer = FMEExplainer(FrozenEstimator(Recorder()), {0: 1}).fit(BOX)
+    assert explainer.explain(np.array([[3.0, 12.0]]))["x0 +1"].n == 1
+    effect = explainer.explain(np.array([[3.0, 12.0], [30.0, 12.0]]))["x0 +1"]
+    assert effect.status.tolist() == [IN, OUT]
