@@ -195,10 +195,10 @@ def test_rows_outside_before_the_step_are_counted_apart():
 
 
 def test_an_unknown_combination_before_the_step_is_outside_before_the_step():
-    X = pd.DataFrame({"a": ["v", "u"], "b": ["y", "y"], "n": [1.0, 1.0]})
+    X = pd.DataFrame({"a": ["v", "u", "u"], "b": ["y", "y", "x"], "n": 1.0})
     options = {"extrapolation": Envelope(combinations=True), "background": COMBINATIONS}
     effect = fme(lambda X: np.zeros(len(X)), X, {"n": 1}, **options)
-    assert effect.status.tolist() == [OUT, IN]
+    assert effect.status.tolist() == [OUT, IN, IN]
     assert effect.n_outside_before == 1
 
 
@@ -230,7 +230,7 @@ def test_envelope_is_an_outlier_detector_of_its_own():
 
 def test_the_users_envelope_is_cloned_and_never_fitted():
     envelope = Envelope(quantiles=(0.1, 0.9))
-    fme(first_of, BOX, {0: 0}, extrapolation=envelope)
+    fme(first_of, np.arange(9.0).reshape(-1, 1), {0: 0}, extrapolation=envelope)
     assert not hasattr(envelope, "bounds_")
 
 
@@ -369,7 +369,7 @@ def test_quantiles_that_are_no_interval_are_an_error(quantiles):
 
 
 def test_all_effects_of_a_call_share_the_count_of_rows_outside_before():
-    X = np.array([[-1.0, 15.0], [1.0, 12.0]])
+    X = np.array([[-1.0, 15.0], [1.0, 12.0], [2.0, 11.0]])
     effects = fme(first_of, X, [{0: 1}, {1: 1}], background=BOX)
     assert [effect.n_outside_before for effect in effects.values()] == [1, 1]
     assert effects.to_frame()["n_outside_before"].tolist() == [1, 1]

@@ -1,0 +1,58 @@
+"""Sphinx configuration. Build: python -m sphinx -W -b html docs docs/_build/html."""
+
+import re
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import skfme
+
+project = "skfme"
+author = "The skfme developers"
+copyright = "The skfme developers"
+version = release = skfme.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+
+autosummary_generate = True
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skfme"
+html_show_sourcelink = False
+html_sidebars = {"changelog": [], "getting_started": []}
+html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+
+
+def quote_fitted_attributes(app, what, name, obj, options, lines):
+    """Quote names such as n_features_in_ in shapes; bare, they would be links."""
+    for i, line in enumerate(lines):
+        if "of shape (" in line:
+            lines[i] = re.sub(r"(?<=[( ])(\w+_)(?=[,)])", r"``\1``", line)
+
+
+def setup(app):
+    # Before numpydoc, whose priority is 500.
+    app.connect("autodoc-process-docstring", quote_fitted_attributes, priority=400)
