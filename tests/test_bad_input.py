@@ -53,7 +53,9 @@ def people():
         ({"mine": {"bmi_": -2}}, "bmi_", "bmi"),
     ],
 )
-def test_an_unknown_feature_is_named_with_the_nearest_one(people, steps, wrong, nearest):
+def test_an_unknown_feature_is_named_with_the_nearest_one(
+    people, steps, wrong, nearest
+):
     with pytest.raises(ValueError, match=f"'{wrong}', which is not a column") as error:
         ame(zeros, people, steps)
     assert nearest in str(error.value).split("column of X")[1]
@@ -66,7 +68,9 @@ def test_a_feature_unlike_any_is_told_the_known_ones(people):
 
 @pytest.mark.parametrize("position", [3, -4, 17])
 def test_a_position_outside_the_array_is_told_the_range(position):
-    with pytest.raises(ValueError, match=f"column {position}, but X has columns 0 to 2"):
+    with pytest.raises(
+        ValueError, match=f"column {position}, but X has columns 0 to 2"
+    ):
         fme(zeros, np.ones((4, 3)), {position: 1})
 
 
@@ -108,7 +112,15 @@ def test_what_is_no_number_does_not_step_a_numeric_column(people, value):
 
 @pytest.mark.parametrize(
     "step",
-    [Add("x"), Scale("x"), Scale(None), SetTo("x"), StdDev("x"), IQR(None), SetTo(True)],
+    [
+        Add("x"),
+        Scale("x"),
+        Scale(None),
+        SetTo("x"),
+        StdDev("x"),
+        IQR(None),
+        SetTo(True),
+    ],
     ids=str,
 )
 def test_what_is_no_number_does_not_fit_a_numeric_step(people, step):
@@ -399,7 +411,9 @@ def test_a_model_that_takes_no_missing_values_is_told_columns_and_rows(people, a
     model = LinearRegression().fit(X, X["bp"])
     gaps = X.copy()
     gaps.loc[[0, 2], "bp"] = np.nan
-    with pytest.raises(ValueError, match=r"missing values of bp \(rows 0, 2; 2 in all\)"):
+    with pytest.raises(
+        ValueError, match=r"missing values of bp \(rows 0, 2; 2 in all\)"
+    ):
         fme(
             model,
             gaps,

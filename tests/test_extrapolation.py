@@ -255,7 +255,7 @@ def test_a_detector_judges_the_stepped_rows(detector, cloud):
     X = cloud[:50]
     effect = fme(first_of, X, {0: 1.0}, background=cloud, extrapolation=detector)
     fitted = clone(detector).fit(cloud)
-    outside = fitted.predict(X + [1.0, 0.0]) == -1
+    outside = fitted.predict(X + np.array([1.0, 0.0])) == -1
     assert 0 < outside.sum() < 50
     np.testing.assert_array_equal(effect.status == OUT, outside)
     assert effect.n_outside_before == np.count_nonzero(fitted.predict(X) == -1)
@@ -291,7 +291,10 @@ def test_a_detector_is_not_fitted_on_rows_of_weight_zero(cloud):
     far = np.full((40, 2), 50.0)
     X = np.vstack([cloud, far])
     weights = np.r_[np.ones(200), np.zeros(40)]
-    for detector in (LocalOutlierFactor(novelty=True), EllipticEnvelope(random_state=0)):
+    for detector in (
+        LocalOutlierFactor(novelty=True),
+        EllipticEnvelope(random_state=0),
+    ):
         effect = fme(
             first_of, X, {0: 0.1}, sample_weight=weights, extrapolation=detector
         )
@@ -307,8 +310,8 @@ def test_a_detector_that_takes_weights_gets_them(cloud):
         first_of, cloud, {0: 0.1}, sample_weight=weights, extrapolation=detector
     )
     fitted = clone(detector).fit(cloud, sample_weight=weights)
-    outside = fitted.predict(cloud + [0.1, 0]) == -1
-    plain = clone(detector).fit(cloud).predict(cloud + [0.1, 0]) == -1
+    outside = fitted.predict(cloud + np.array([0.1, 0])) == -1
+    plain = clone(detector).fit(cloud).predict(cloud + np.array([0.1, 0])) == -1
     assert (outside != plain).any()
     np.testing.assert_array_equal(effect.status == OUT, outside)
 

@@ -122,7 +122,9 @@ def test_add_moves_every_row_by_the_amount():
 
 
 def test_scale_multiplies():
-    np.testing.assert_allclose(change_of_bmi(Scale(1.1)), 0.1 * np.array(BMI), rtol=1e-13)
+    np.testing.assert_allclose(
+        change_of_bmi(Scale(1.1)), 0.1 * np.array(BMI), rtol=1e-13
+    )
 
 
 def test_scale_multiplies_negative_values_away_from_zero():
@@ -297,9 +299,9 @@ def test_a_callable_may_swap_categories(dtype):
     assert effects["a swapped"].n == 2
     (table,) = model.tables
     assert values_of(table, "a") == ["u", "v", "v", "u"]
-    assert (table.dtypes if isinstance(table, pl.DataFrame) else list(table.dtypes)) == (
-        X.dtypes if isinstance(X, pl.DataFrame) else list(X.dtypes)
-    )
+    assert (
+        table.dtypes if isinstance(table, pl.DataFrame) else list(table.dtypes)
+    ) == (X.dtypes if isinstance(X, pl.DataFrame) else list(X.dtypes))
 
 
 @pytest.mark.parametrize(
@@ -337,13 +339,13 @@ def test_one_mapping_is_one_effect_and_changes_its_features_at_once():
     )
     assert isinstance(effect, ForwardEffect)
     X = people()
-    np.testing.assert_allclose(
-        effect.fme, 2 * X["bp"] + 5 * X["bmi"] + 10, rtol=1e-13
-    )
+    np.testing.assert_allclose(effect.fme, 2 * X["bp"] + 5 * X["bmi"] + 10, rtol=1e-13)
 
 
 def test_a_list_is_one_effect_for_each_entry_in_its_order():
-    effects = fme(bmi_of, people(), [{"bp": 1}, {"bmi": 2, "bp": 1}], extrapolation=None)
+    effects = fme(
+        bmi_of, people(), [{"bp": 1}, {"bmi": 2, "bp": 1}], extrapolation=None
+    )
     assert isinstance(effects, ForwardEffects)
     assert list(effects) == ["bp +1", "bmi +2, bp +1"]
     assert [effect.ame for effect in effects.values()] == [0, 2]

@@ -131,11 +131,14 @@ def test_a_row_of_weight_zero_adds_nothing_but_is_counted_as_a_row():
     np.testing.assert_array_equal(with_row.quartiles, without.quartiles)
 
 
-@pytest.mark.parametrize(("values", "weights"), [([3.0], None), ([1.0, 2.0], [0.5, 0.5])])
+@pytest.mark.parametrize(
+    ("values", "weights"), [([3.0], None), ([1.0, 2.0], [0.5, 0.5])]
+)
 def test_the_sd_of_one_row_is_nan_with_a_warning(values, weights):
+    effect = effect_of(values, weights)
     with pytest.warns(RuntimeWarning, match="must exceed 1"):
-        effect = effect_of(values, weights)
-        assert np.isnan(effect.sd)
+        sd = effect.sd
+    assert np.isnan(sd)
     assert effect.ame == np.mean(values)
 
 
