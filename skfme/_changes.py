@@ -18,7 +18,7 @@ from skfme._columns import (
     objects_in,
     replaced,
 )
-from skfme._frames import Table
+from skfme._frames import Table, known_names
 
 if TYPE_CHECKING:
     from skfme.steps import Step
@@ -52,6 +52,8 @@ class Change:
         The user's own column -> column.
     target : object
         The value set, where rows that have it already do not count.
+    numeric : bool
+        Whether the feature holds numbers.
     """
 
     position: int
@@ -67,6 +69,7 @@ class Change:
     move: Callable[..., ColumnData] | None = None
     function: Callable | None = None
     target: Any = None
+    numeric: bool = False
 
     def bind(self, table: Table) -> BoundChange:
         """Ready the change for the rows of one table, whole column first."""
@@ -83,6 +86,8 @@ class Change:
         values = self.function(table.native_column(self.position))
         if self.categories:
             self._refuse_unknown(objects_in(values), what)
+        elif self.numeric and any(isinstance(v, str) for v in objects_in(values).flat):
+            raise TypeError(f"{what} returned text; expected numbers.")
         return replaced(table.column(self.position), values, what)
 
     def _refuse_unknown(self, values: np.ndarray, what: str) -> None:
@@ -92,7 +97,7 @@ class Change:
             row = int(np.flatnonzero(unknown)[0])
             raise ValueError(
                 f"{what} returned {values[row]!r} in row {row}, which was never seen in "
-                f"training. Known: {', '.join(map(repr, self.categories))}."
+                f"training.{known_names(self.categories)}"
             )
 
 

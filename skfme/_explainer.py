@@ -17,7 +17,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -36,7 +36,7 @@ from sklearn.utils.validation import (
 from skfme._columns import missing_in
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.differences import forward_differences
-from skfme._engine.prediction import choose_response
+from skfme._engine.prediction import choose_response, model_name
 from skfme._frames import (
     Table,
     as_table,
@@ -47,6 +47,7 @@ from skfme._training import Training
 from skfme._validation import (
     check_same_columns,
     checked_weights,
+    one_target,
     refuse_infinite,
     warn_of_empty,
     with_missing_values,
@@ -221,8 +222,8 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         columns = describe_columns(training, self.categorical_features)
         steps = parse_steps(self.steps, Training(training, columns, kept))
 
-        if self._wants_one_target():
-            y = y if y is None else column_or_1d(y, warn=True)
+        if self._wants_one_target() and y is not None:
+            y = one_target(y, model_name(self.estimator))
         estimator = clone(self.estimator)
         self.estimator_ = estimator.fit(table.native, y, **fit_params)
         if isinstance(estimator, FrozenEstimator):
@@ -320,7 +321,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             given.native,
             weights,
             self._response.outputs,
-            _model_name(self.estimator_),
+            _title(self.estimator_),
             self._response.name,
             None if self._support is None else n_outside,
         )
@@ -472,9 +473,8 @@ def _probe(training: Table) -> Table:
     return training.take(slice(row, row + 1))
 
 
-def _model_name(estimator: Any) -> str:
+def _title(estimator: Any) -> str:
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
-    name = getattr(estimator, "__name__", None) or type(estimator).__name__
-    steps = getattr(estimator, "steps", None)
-    return f"{name} ending in {_model_name(steps[-1][1])}" if steps else name
+    name, steps = model_name(estimator), getattr(estimator, "steps", None)
+    return f"{name} ending in {_title(steps[-1][1])}" if steps else name

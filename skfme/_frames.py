@@ -31,9 +31,10 @@ __all__ = [
     "converted",
     "describe_columns",
     "infinite_columns",
+    "known_names",
+    "nearest",
     "row_index",
     "stacked",
-    "suggestion",
 ]
 
 Rows = Any  # slice, or an integer array of row positions
@@ -121,7 +122,7 @@ class Table:
             )
         raise ValueError(
             f"{where} {key!r}, which is not a column of X."
-            + suggestion(key, self.names)
+            + (nearest(key, self.names) or known_names(self.names))
         )
 
 
@@ -407,11 +408,14 @@ def row_index(table: Table) -> pd.Index:
     return native.index if table.kind == "pandas" else pd.RangeIndex(len(table))
 
 
-def suggestion(key: object, known: Iterable[object]) -> str:
-    """A closing sentence that names the nearest known name."""
+def nearest(key: object, known: Iterable[object]) -> str:
+    """A closing question that names the nearest known name, if one is near."""
     names = [str(name) for name in known]
     close = difflib.get_close_matches(str(key), names, n=1)
-    if close:
-        return f" Did you mean {close[0]!r}?"
-    shown = ", ".join(repr(n) for n in names[:10]) + (", …" if len(names) > 10 else "")
-    return f" Known: {shown}."
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def known_names(known: Sequence[object], most: int = 20) -> str:
+    """A closing sentence that lists the known names."""
+    shown = ", ".join(repr(name) for name in known[:most])
+    return f" Known: {shown}{', …' if len(known) > most else ''}."

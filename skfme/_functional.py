@@ -92,7 +92,7 @@ def fme(
     >>> from skfme import fme
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> fme(LinearRegression().fit(X, y), X, {"bmi": -2})
-    ForwardEffect('bmi -2', n=422, ame=-11.2057)
+    ForwardEffect('bmi -2', n=422, ame=-11.2059)
     """
     explainer = FMEExplainer(_frozen(model), steps=steps, **options)
     own = {"sample_weight": sample_weight} if background is None else {}

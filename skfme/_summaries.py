@@ -69,14 +69,17 @@ def weighted_quantiles(
         return np.full(q.shape, np.nan)
     order = np.argsort(values, kind="stable")
     ends = np.concatenate([[0.0], np.cumsum(weights[order])])
-    sorted_values = values[order]
-    areas = np.concatenate([[0.0], np.cumsum(weights[order] * sorted_values)])
-    low = q * (ends[-1] - 1)
-    # The window of length 1 lies inside one value's stretch, or it spans several.
-    first = np.clip(np.searchsorted(ends, low, side="right") - 1, 0, len(values) - 1)
-    last = np.clip(np.searchsorted(ends, low + 1, side="left") - 1, 0, len(values) - 1)
-    spanned = np.interp(low + 1, ends, areas) - np.interp(low, ends, areas)
-    return np.where(first == last, sorted_values[first], spanned)
+    ordered = values[order]
+    return np.array([_window_mean(ordered, ends, at) for at in q * (ends[-1] - 1)])
+
+
+def _window_mean(ordered: np.ndarray, ends: np.ndarray, low: float) -> float:
+    """Mean over [low, low + 1) of the function that is value i on [ends[i], ends[i+1])."""
+    first = int(np.searchsorted(ends, low, side="right")) - 1
+    last = int(np.searchsorted(ends, low + 1, side="left"))
+    first, last = min(first, len(ordered) - 1), min(last, len(ordered))
+    lengths = np.diff(np.clip(ends[first : last + 1], low, low + 1))
+    return float(lengths @ ordered[first:last] / lengths.sum())
 
 
 def summarize(values: np.ndarray, weights: np.ndarray | None = None) -> Summary:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._columns import ColumnData, integer_bounds, numbers_in, scaled, shifted
-from skfme._frames import Column, Table, suggestion
+from skfme._frames import Column, Table, known_names, nearest
 from skfme._summaries import weighted_quantiles, weighted_sd
 
 __all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
@@ -90,7 +90,7 @@ class TrainingColumn:
         if column.kind == "numeric":
             check_finite(value, self, "value")
         elif column.kind == "datetime":
-            value = pd.Timestamp(value)
+            value = self._moment(value)
         else:
             raise TypeError(
                 f"{self.name!r} cannot be set by a step: its type is other."
@@ -108,17 +108,22 @@ class TrainingColumn:
         constant = shifted(zero, value, integer_bounds(zero))
         return constant.astype(object) if _is_object(example) else constant
 
+    def _moment(self, value: Any) -> pd.Timestamp:
+        try:
+            moment = pd.Timestamp(value)
+        except (TypeError, ValueError):
+            moment = pd.Timestamp("NaT")
+        if pd.isna(moment):
+            raise ValueError(f"{self.name!r} is set to {value!r}; expected a date.")
+        return moment
+
     def _category(self, value: Any) -> int:
         known = self.column.categories
         matches = [i for i, c in enumerate(known) if _same(c, value)]
         if not matches:
-            listed = ", ".join(map(repr, known[:20])) + (
-                ", …" if len(known) > 20 else ""
-            )
             raise ValueError(
                 f"{value!r} is not a category of {self.name!r} that was seen in "
-                f"training. Known: {listed}."
-                + (suggestion(value, known) if isinstance(value, str) else "")
+                f"training." + known_names(known) + nearest(value, known)
             )
         return matches[0]
 

@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
 from skfme._columns import missing_in
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_same_columns",
     "checked_weights",
+    "one_target",
     "refuse_infinite",
     "warn_of_empty",
     "with_missing_values",
@@ -38,6 +40,18 @@ def check_same_columns(frozen: Any, explainer: Any) -> None:
             f"The fitted model expects {count} columns; X has "
             f"{explainer.n_features_in_}."
         )
+
+
+def one_target(y: Any, model: str) -> np.ndarray:
+    """The target of a classifier as a vector; (n, 1) is ravelled with a warning."""
+    shape = np.asarray(y).shape
+    if len(shape) == 2 and shape[1] != 1:
+        raise ValueError(
+            f"y has shape {shape}: {model} would have several outputs with classes of "
+            "their own. Choose one with response_method, such as lambda estimator, X: "
+            "estimator.predict_proba(X)[0]."
+        )
+    return column_or_1d(y, warn=True) if len(shape) == 2 else y
 
 
 def refuse_infinite(table: Table) -> None:

@@ -98,7 +98,7 @@ class StdDev(Step):
     count: float = 1
 
     def _resolve(self, training: TrainingColumn) -> Change:
-        return _spread_step(self, training, training.sd, "sd")
+        return _spread_step(self, training, "sd")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class IQR(Step):
     count: float = 1
 
     def _resolve(self, training: TrainingColumn) -> Change:
-        return _spread_step(self, training, training.iqr, "iqr")
+        return _spread_step(self, training, "iqr")
 
 
 @dataclass(frozen=True)
@@ -209,15 +209,21 @@ class Apply(Step):
 def _change(training: TrainingColumn, step: Step, label: str) -> Change:
     column = training.column
     return Change(
-        column.position, training.name, label, step, categories=column.categories
+        column.position,
+        training.name,
+        label,
+        step,
+        categories=column.categories,
+        numeric=column.kind == "numeric",
     )
 
 
 def _spread_step(
-    step: StdDev | IQR, training: TrainingColumn, unit: float, unit_name: str
+    step: StdDev | IQR, training: TrainingColumn, unit_name: str
 ) -> Change:
     training.require("numeric", step)
     check_finite(step.count, training, "count")
+    unit: float = getattr(training, unit_name)
     if not unit > 0:
         raise ValueError(
             f"The {unit_name.upper()} of {training.name!r} is {unit} in the training "

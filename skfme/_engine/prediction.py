@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from skfme._frames import Table
 
-__all__ = ["Response", "choose_response"]
+__all__ = ["Response", "choose_response", "model_name"]
 
 _PROBABILITY_METHODS = ("predict_proba", "predict_log_proba")
 
@@ -77,6 +78,13 @@ class Response:
         return values
 
 
+def model_name(estimator: Any) -> str:
+    """The model's own name, past any FrozenEstimator around it."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return getattr(estimator, "__name__", None) or type(estimator).__name__
+
+
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, as a two-dimensional float array."""
     X = table.native
@@ -93,13 +101,9 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
             f"{name} returned one array for each of {len(raw)} outputs. Choose one with "
             "response_method=lambda estimator, X: estimator.predict_proba(X)[0]."
         )
-    try:
-        values = np.array(raw, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} did not return numbers, so that no difference can be formed. Set "
-            "response_method to 'predict_proba', 'decision_function' or a callable."
-        ) from error
+    values = _numbers(raw, name)
+    if values.ndim == 0 and len(table) == 1:  # a model that squeezes its output
+        values = values.reshape(1)
     values = values.reshape(-1, 1) if values.ndim == 1 else values
     if values.ndim != 2 or len(values) != len(table):
         raise ValueError(
@@ -107,6 +111,22 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
             "expected (n_samples,) or (n_samples, n_outputs)."
         )
     return values
+
+
+def _numbers(raw: Any, name: str) -> np.ndarray:
+    given = np.asarray(raw)
+    text = given.dtype.kind in "USV" or (
+        given.dtype.kind == "O" and any(isinstance(v, str) for v in given.flat)
+    )
+    try:
+        if not text:
+            return given.astype(np.float64)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"{name} did not return numbers, so that no difference can be formed. Set "
+        "response_method to 'predict_proba', 'decision_function' or a callable."
+    )
 
 
 def choose_response(
@@ -132,10 +152,10 @@ def choose_response(
     """
     method = _method_of(estimator, response_method)
     classes = getattr(estimator, "classes_", None)
-    if isinstance(classes, list) and method in _PROBABILITY_METHODS:
+    if method in _PROBABILITY_METHODS and _has_several_targets(estimator):
         raise ValueError(
-            f"{type(estimator).__name__} has {len(classes)} outputs with classes of "
-            "their own. Choose one with response_method=lambda estimator, X: "
+            f"{model_name(estimator)} has several outputs with classes of their own. "
+            "Choose one with response_method, such as lambda estimator, X: "
             "estimator.predict_proba(X)[0]."
         )
     n_outputs = _call(estimator, method, probe).shape[1]
@@ -152,6 +172,22 @@ def choose_response(
     return Response(estimator, method, False, outputs)
 
 
+def _has_several_targets(estimator: Any) -> bool:
+    """Whether a classifier predicts several targets, however it says so."""
+    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "steps"):
+        frozen = isinstance(estimator, FrozenEstimator)
+        estimator = estimator.estimator if frozen else estimator.steps[-1][1]
+    return (
+        isinstance(getattr(estimator, "classes_", None), list)
+        or bool(getattr(estimator, "multilabel_", False))
+        # A network's outputs are one softmax, or a logistic for each label.
+        or (
+            getattr(estimator, "n_outputs_", 1) > 1
+            and getattr(estimator, "out_activation_", None) == "logistic"
+        )
+    )
+
+
 def _method_of(estimator: Any, response_method: str | Callable) -> str | Callable:
     if callable(response_method):
         return response_method
@@ -160,7 +196,7 @@ def _method_of(estimator: Any, response_method: str | Callable) -> str | Callabl
             "response_method must be 'auto', a method's name or a callable "
             f"(estimator, X) -> array; got {response_method!r}."
         )
-    name = type(estimator).__name__
+    name = model_name(estimator)
     if response_method != "auto":
         if not hasattr(estimator, response_method):
             raise ValueError(
