@@ -7,7 +7,7 @@ model. What needs the model is asked of the explainer.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from skfme._columns import as_vector
+from skfme._columns import as_vector, objects_in
 from skfme._engine.differences import STATUSES
 from skfme._frames import as_table, row_index
 from skfme._summaries import Summary, summarize, weighted_mean, weighted_sd
@@ -200,8 +200,7 @@ class ForwardEffect:
         -------
         frame : DataFrame
             One row per group and output: the group, ``output`` (for several),
-            ``n``, ``ame``, ``sd``. Inference is
-            ``skfme.statsmodels.ConditionalEffects``'s job.
+            ``n``, ``ame``, ``sd`` (NaN for a single row).
 
         Raises
         ------
@@ -239,13 +238,12 @@ class ForwardEffect:
     def _groups(self, by: Any) -> pd.DataFrame:
         table = as_table(self.X)
         keys = by if isinstance(by, list) else [by]
-        if isinstance(by, (str, int)) or all(key in table.names for key in keys):
+        named = all(isinstance(key, Hashable) and key in table.names for key in keys)
+        if isinstance(by, (str, int)) or named:
+            positions = [table.position(key, "by names") for key in keys]
             return pd.DataFrame(
-                {
-                    str(table.names[p]): np.asarray(table.column(p))
-                    for p in (table.position(key, "by names") for key in keys)
-                }
-            )
+                {str(table.names[p]): objects_in(table.column(p)) for p in positions}
+            ).infer_objects()
         name = getattr(by, "name", None)
         return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 

@@ -1,0 +1,174 @@
+"""Results: tables, groups and texts."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from skfme import FMEExplainer, StdDev, ame, fme
+
+
+@pytest.fixture
+def people():
+    return pd.DataFrame(
+        {
+            "age": [20.0, 30.0, 40.0, 50.0, np.nan],
+            "sex": pd.Categorical(["f", "m", "f", "m", None]),
+        },
+        index=list("abcde"),
+    )
+
+
+def square(X):
+    return np.nan_to_num(np.asarray(X["age"], dtype=float)) ** 2
+
+
+def test_rows_keep_their_labels_in_the_frame(people):
+    frame = fme(square, people, {"age": 10}).to_frame()
+    assert list(frame.index) == list("abcde")
+    assert list(frame["status"]) == ["counted"] * 3 + ["extrapolation", "missing"]
+    np.testing.assert_array_equal(frame["fme"], [500, 700, 900, np.nan, np.nan])
+
+
+def test_weights_stand_in_the_frame(people):
+    weights = [1.0, 2, 3, 4, 5]
+    frame = fme(square, people, {"age": 10}, sample_weight=weights).to_frame()
+    assert list(frame["sample_weight"]) == weights
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        "sex",
+        ["sex"],
+        pd.Series(["f", "m", "f", "m", None], name="sex"),
+        pl.Series("sex", ["f", "m", "f", "m", None]),
+        np.array(["f", "m", "f", "m", None], dtype=object),
+        ["f", "m", "f", "m", "f"],
+    ],
+    ids=["name", "list of names", "pandas", "polars", "array", "list"],
+)
+def test_average_by_group_counts_only_rows_that_count(people, by):
+    table = fme(square, people, {"age": 10}).average(by=by)
+    assert list(table.iloc[:, 0]) == ["f", "m"]
+    assert list(table["n"]) == [2, 1]
+    assert list(table["ame"]) == [700, 700]
+    assert table["sd"][0] == pytest.approx(np.std([500, 900], ddof=1))
+    assert np.isnan(table["sd"][1])
+
+
+def test_missing_entries_are_a_group_of_their_own(people):
+    effect = fme(square, people.assign(age=[20.0, 30, 40, 50, 30]), {"age": 10})
+    table = effect.average(by="sex")
+    assert list(table["n"]) == [2, 1, 1]
+    assert pd.isna(table["sex"].iloc[-1])
+
+
+def test_groups_by_two_columns_and_a_weighted_mean(people):
+    X = people.assign(site=["x", "x", "y", "y", "y"])
+    weights = np.array([1.0, 2, 3, 4, 5])
+    effect = fme(square, X, {"age": 10}, sample_weight=weights, extrapolation=None)
+    table = effect.average(by=["site", "sex"])
+    assert list(zip(table["site"], table["sex"], table["ame"], strict=True)) == [
+        ("x", "f", 500),
+        ("x", "m", 700),
+        ("y", "f", 900),
+        ("y", "m", 1100),
+    ]
+    by_site = effect.average(by="site")
+    assert by_site["ame"][0] == pytest.approx((500 + 2 * 700) / 3)
+
+
+def test_unknown_groups_are_named_with_the_nearest(people):
+    with pytest.raises(ValueError, match="'sx'.*mean 'sex'"):
+        fme(square, people, {"age": 10}).average(by="sx")
+    with pytest.raises(ValueError, match=r"by has shape \(2,\), expected \(5,\)"):
+        fme(square, people, {"age": 10}).average(by=np.array([1, 2]))
+
+
+def test_counted_data_keep_the_kind_of_table(people):
+    frame = people.dropna()
+    for table in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
+        weights = [1.0, 2.0, 3.0, 4.0]
+        data = fme(square, table, {"age": 10}, sample_weight=weights).counted_data()
+        assert type(data.X) is type(table)
+        assert len(data.X) == 3
+        np.testing.assert_array_equal(data.fme, [500, 700, 900])
+        np.testing.assert_array_equal(data.sample_weight, [1, 2, 3])
+
+
+def test_effects_refer_to_the_users_table_without_a_copy(people):
+    effect = fme(square, people, {"age": 10})
+    assert effect.X is people
+
+
+@pytest.fixture(scope="module")
+def flowers():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    model = LogisticRegression(max_iter=1000).fit(X, names)
+    return X, model
+
+
+def test_summaries_fit_80_columns(flowers):
+    X, model = flowers
+    joint = {column: StdDev(-0.123456) for column in X}
+    for effects in (ame(model, X), ame(model, X, "sd"), ame(model, X, [joint])):
+        text = str(effects.summary())
+        assert max(map(len, text.splitlines())) <= 80
+        assert "virginica" in text
+
+
+def test_summary_says_what_one_sd_came_to(flowers):
+    X, model = flowers
+    effect = fme(model, X, {"petal width (cm)": StdDev(1)})
+    sd = X["petal width (cm)"].std()
+    assert f"1 SD of petal width (cm) = {sd:.4g}" in str(effect.summary())
+
+
+def test_summary_tells_rows_outside_before_the_step():
+    X = np.arange(10.0).reshape(-1, 1)
+    effect = fme(lambda X: X[:, 0], X + 2, {0: -1}, background=X)
+    assert effect.n_outside_before == 2
+    assert "2 rows lay outside the training data before any step" in str(effect)
+    assert effect.n_left_out == {"missing": 0, "at_target": 0, "extrapolation": 1}
+
+
+def test_overview_frame_has_a_row_for_each_effect_and_output(flowers):
+    X, model = flowers
+    frame = ame(model, X).to_frame()
+    assert len(frame) == 4 * 3
+    assert frame.loc[0, "ame"] == ame(model, X)["sepal length (cm) +1"].ame[0]
+    assert frame["n"].iloc[0] + frame["n_extrapolation"].iloc[0] == 150
+
+
+def test_html_escapes_what_comes_from_data():
+    X = pd.DataFrame({"<script>alert(1)</script>": [1.0, 2.0, 3.0]})
+    effects = ame(lambda X: np.asarray(X)[:, 0], X)
+    html = effects._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_unknown_effect_lists_the_known_ones(people):
+    effects = ame(square, people, {"age": 10})
+    with pytest.raises(KeyError, match=r"no effect is named 'bmi'.*'age \+10'"):
+        effects["bmi"]
+
+
+def test_progress_is_shown_only_on_request(capfd):
+    X = np.arange(20.0).reshape(-1, 2)
+    fme(lambda X: X[:, 0], X, {0: 1}, batch_size=2)
+    assert capfd.readouterr() == ("", "")
+    fme(lambda X: X[:, 0], X, {0: 1}, batch_size=2, verbose=1)
+    assert "effects" in capfd.readouterr().err
+
+
+def test_a_target_by_name_is_named_in_the_summary(people):
+    X = people[["age"]].dropna()
+    y = pd.Series([1.0, 2.0, 3.0, 4.0], index=X.index, name="risk")
+    explainer = FMEExplainer(LinearRegression(), {"age": 1}).fit(X, y)
+    assert "the prediction of risk" in str(explainer.explain(X))
