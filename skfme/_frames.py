@@ -186,7 +186,9 @@ class FrameTable(Table):
         return self.frame.get_column(name)
 
     def native_column(self, position: int) -> Any:
-        return self.column(position).to_native()
+        native = self.column(position).to_native()
+        # Other libraries' columns cannot be written to.
+        return native.copy() if self.kind == "pandas" else native
 
     def take(self, rows: Rows) -> FrameTable:
         return FrameTable(self.frame[rows])
