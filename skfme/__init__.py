@@ -9,21 +9,25 @@ from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._explainer import FMEExplainer
 from skfme._functional import ame, fme
 from skfme.extrapolation import Envelope
+from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
 from skfme.steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "IQR",
+    "Adaptive",
     "Add",
     "Contrast",
     "Envelope",
     "FMEExplainer",
     "ForwardEffect",
     "ForwardEffects",
+    "GaussLegendre",
     "Quantile",
     "Scale",
     "SetTo",
+    "Simpson38",
     "StdDev",
     "ame",
     "fme",

@@ -19,6 +19,7 @@ __all__ = [
     "as_vector",
     "broadcast",
     "category_codes",
+    "column_like",
     "equal_to",
     "integer_bounds",
     "kind_of",
@@ -265,6 +266,14 @@ def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
     return (
         series if numeric or series.dtype == column.dtype else series.cast(column.dtype)
     )
+
+
+def column_like(column: ColumnData, values: np.ndarray) -> ColumnData:
+    """Floats as a column of the same library, in single precision where it is."""
+    if isinstance(column, np.ndarray):
+        return values.astype(column.dtype) if column.dtype.kind == "f" else values
+    dtype = nw.Float32() if column.dtype == nw.Float32 else nw.Float64()
+    return nw.new_series(column.name, values, dtype, backend=column.implementation)
 
 
 def as_vector(values: Any, n: int, what: str) -> np.ndarray:

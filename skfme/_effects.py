@@ -6,7 +6,6 @@ model. What needs the model is asked of the explainer.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,14 +17,19 @@ import pandas as pd
 from skfme._columns import as_vector, objects_in
 from skfme._engine.differences import STATUSES
 from skfme._frames import as_table, row_index
-from skfme._summaries import Summary, summarize, weighted_mean, weighted_sd
-from skfme._tables import WIDTH, Text, format_number, html_table, text_table
+from skfme._summaries import (
+    NonLinearity,
+    Summary,
+    summarize,
+    summarize_nlm,
+    weighted_mean,
+    weighted_sd,
+)
+from skfme._summary_text import summary_html, summary_text
+from skfme._tables import Text
 from skfme.steps import Step
 
 __all__ = ["CountedData", "ForwardEffect", "ForwardEffects"]
-
-_HEADER = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
-_REASONS = ("missing", "at target", "extrapolation")
 
 
 class CountedData(NamedTuple):
@@ -75,6 +79,8 @@ class ForwardEffect:
         The changed features, with sizes in their own units.
     sizes : tuple of str
         What relative sizes came to, such as ``1 SD of bmi = 4.418``.
+    n_not_converged : int
+        Rows whose NLM an adaptive rule gave up on.
 
     References
     ----------
@@ -89,10 +95,48 @@ class ForwardEffect:
     context: Context = field(repr=False)
     _fme: np.ndarray = field(repr=False)
     _status: np.ndarray = field(repr=False)
+    _nlm: np.ndarray | None = field(default=None, repr=False)
+    n_not_converged: int = 0
 
     @property
     def fme(self) -> np.ndarray:
         return self._fme[:, 0] if len(self.outputs) == 1 else self._fme
+
+    @property
+    def nlm(self) -> np.ndarray:
+        """Non-linearity measure of each row, shaped as `fme`.
+
+        1: the prediction moves along a straight line from start to end of the step;
+        0: that line explains the path no better than a constant; no lower bound. NaN
+        where a row does not count, where the path is constant, or its changes fall
+        between the rule's nodes, and where only categories or dates change.
+        """
+        if self._nlm is None:
+            raise AttributeError(
+                f"The effect {self.name!r} has no NLM; ask for it with nlm=True."
+            )
+        return self._nlm[:, 0] if len(self.outputs) == 1 else self._nlm
+
+    @property
+    def anlm(self) -> float | np.ndarray:
+        """Weighted mean of the defined NLMs of rows that count."""
+        values = [s.mean for s in self.nonlinearity]
+        return values[0] if len(values) == 1 else np.array(values)
+
+    @cached_property
+    def nonlinearity(self) -> tuple[NonLinearity, ...]:
+        """For each output: mean, median, share at or above 0.9, undefined rows."""
+        self.nlm  # noqa: B018 - says what to do where there is none
+        assert self._nlm is not None
+        rows = np.flatnonzero(self.counted)
+        weights = self.sample_weight
+        kept = None if weights is None else weights[rows]
+        return tuple(summarize_nlm(nlm, kept) for nlm in self._nlm[rows].T)
+
+    @property
+    def has_nlm(self) -> bool:
+        """Whether the NLM was asked for."""
+        return self._nlm is not None
 
     @cached_property
     def status(self) -> np.ndarray:
@@ -177,12 +221,16 @@ class ForwardEffect:
         Returns
         -------
         frame : DataFrame of n_samples rows
-            Columns ``fme`` (or ``fme[output]`` for several outputs), ``status``,
-            and ``sample_weight`` where weights were given; with X's index.
+            Columns ``fme`` (or ``fme[output]`` for several outputs), ``nlm`` alike
+            where it was asked for, ``status``, and ``sample_weight`` where weights
+            were given; with X's index.
         """
         single = len(self.outputs) == 1
         names = ["fme"] if single else [f"fme[{name}]" for name in self.outputs]
         frame = pd.DataFrame(self._fme.copy(), columns=names)
+        if self._nlm is not None:
+            for k, name in enumerate(names):
+                frame[name.replace("fme", "nlm", 1)] = self._nlm[:, k]
         frame["status"] = pd.Categorical(self.status, STATUSES)
         if self.sample_weight is not None:
             frame["sample_weight"] = self.sample_weight
@@ -200,7 +248,8 @@ class ForwardEffect:
         -------
         frame : DataFrame
             One row per group and output: the group, ``output`` (for several),
-            ``n``, ``ame``, ``sd`` (NaN for a single row).
+            ``n``, ``ame``, ``sd`` (NaN for a single row), and ``anlm`` where NLMs
+            were asked for.
 
         Raises
         ------
@@ -218,7 +267,9 @@ class ForwardEffect:
             label: dict[Any, Any] = dict(zip(chosen, keys, strict=True))
             for k, output in enumerate(self.outputs):
                 values = fme[members, k]
-                which = {"output": output} if len(self.outputs) > 1 else {}
+                which: dict[str, Any] = (
+                    {"output": output} if len(self.outputs) > 1 else {}
+                )
                 sd = (
                     float("nan")
                     if len(values) == 1 and part is None
@@ -231,9 +282,17 @@ class ForwardEffect:
                         "n": len(values),
                         "ame": weighted_mean(values, part),
                         "sd": sd,
+                        **self._anlm_of(rows[members], k, part),
                     }
                 )
         return pd.DataFrame(records)
+
+    def _anlm_of(
+        self, rows: np.ndarray, k: int, weights: np.ndarray | None
+    ) -> dict[str, float]:
+        if self._nlm is None:
+            return {}
+        return {"anlm": summarize_nlm(self._nlm[rows, k], weights).mean}
 
     def _groups(self, by: Any) -> pd.DataFrame:
         table = as_table(self.X)
@@ -247,20 +306,9 @@ class ForwardEffect:
         name = getattr(by, "name", None)
         return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
-    def _table_rows(self) -> list[list[str]]:
-        left_out = str(sum(self.n_left_out.values()))
-        rows = []
-        for output, s in zip(self.outputs, self._summaries, strict=True):
-            name = self.name if len(self.outputs) == 1 else f"{self.name}[{output}]"
-            # What is left of the effects' own rounding is no heterogeneity.
-            sd = 0.0 if s.sd < 1e-12 * max(abs(s.q25), abs(s.q75)) else s.sd
-            numbers = (s.mean, sd, s.q25, s.median, s.q75)
-            rows.append([name, str(s.n), *map(format_number, numbers), left_out])
-        return rows
-
     def summary(self) -> Text:
         """A table that reads well in a terminal."""
-        return ForwardEffects([self], self.context).summary()
+        return summary_text([self])
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -275,7 +323,7 @@ class ForwardEffect:
         return f"ForwardEffect({self.name!r}, n={self.n}, ame={text})"
 
     def _repr_html_(self) -> str:
-        return ForwardEffects([self], self.context)._repr_html_()
+        return summary_html([self])
 
 
 class ForwardEffects(Mapping):
@@ -325,14 +373,32 @@ class ForwardEffects(Mapping):
         -------
         frame : DataFrame
             Columns ``effect``, ``output``, ``n``, ``ame``, ``sd``, ``q25``,
-            ``median``, ``q75``, and rows left out: ``n_missing``, ``n_at_target``,
+            ``median``, ``q75``; where NLMs were asked for ``anlm``, ``nlm_median``,
+            ``nlm_share_linear`` (rows at or above 0.9), ``n_nlm_undefined``,
+            ``n_nlm_not_converged``; and rows left out: ``n_missing``, ``n_at_target``,
             ``n_extrapolation``; ``n_outside_before`` counts rows outside the
             training data before any step.
         """
         records = []
         for effect in self.values():
+            nonlinear = (
+                [
+                    {
+                        "anlm": m.mean,
+                        "nlm_median": m.median,
+                        "nlm_share_linear": m.share_linear,
+                        "n_nlm_undefined": m.n_undefined,
+                        "n_nlm_not_converged": effect.n_not_converged,
+                    }
+                    for m in effect.nonlinearity
+                ]
+                if effect.has_nlm
+                else [{} for _ in effect.outputs]
+            )
             counts = {f"n_{name}": count for name, count in effect.n_left_out.items()}
-            for output, s in zip(effect.outputs, effect._summaries, strict=True):
+            for output, s, extra in zip(
+                effect.outputs, effect._summaries, nonlinear, strict=True
+            ):
                 records.append(
                     {
                         "effect": effect.name,
@@ -343,6 +409,7 @@ class ForwardEffects(Mapping):
                         "q25": s.q25,
                         "median": s.median,
                         "q75": s.q75,
+                        **extra,
                         **counts,
                         "n_outside_before": effect.n_outside_before,
                     }
@@ -355,61 +422,10 @@ class ForwardEffects(Mapping):
         Returns
         -------
         text : str
-            Effects, then why rows were left out, then what relative sizes came to.
+            Effects, their non-linearity where asked for, why rows were left out, and
+            what relative sizes came to.
         """
-        rows = [row for effect in self.values() for row in effect._table_rows()]
-        blocks = [self._title(), text_table(_HEADER, rows)]
-        counts = self._left_out_rows()
-        if counts:
-            blocks.append(
-                "Rows left out of the averages:\n"
-                + text_table(["effect", *_REASONS], counts)
-            )
-        blocks += [self._notes()] if self._notes() else []
-        return Text("\n\n".join(blocks))
-
-    def _title(self) -> str:
-        context = self._context
-        n = len(next(iter(self.values())).counted)
-        lines = [f"Forward marginal effects of {context.model}, {n} rows"]
-        lines.append(f"Change in {self._response_text()}")
-        if context.sample_weight is not None:
-            lines.append(
-                f"Weighted; the weights sum to {context.sample_weight.sum():.6g}"
-            )
-        return "\n".join(line[:WIDTH] for line in lines)
-
-    def _response_text(self) -> str:
-        response, outputs = self._context.response, self.outputs
-        single = len(outputs) == 1
-        if response == "predict_proba":
-            return (
-                f"the predicted probability of {outputs[0]!r}"
-                if single
-                else "the predicted probability of each class"
-            )
-        if response == "predict":
-            return f"the prediction of {outputs[0]}" if single else "the predictions"
-        return f"{response} of {outputs[0]!r}" if single else response
-
-    def _left_out_rows(self) -> list[list[str]]:
-        return [
-            [effect.name, *(str(c) for c in effect.n_left_out.values())]
-            for effect in self.values()
-            if any(effect.n_left_out.values())
-        ]
-
-    def _notes(self) -> str:
-        lines = []
-        outside = self._context.n_outside_before
-        if outside:
-            lines.append(
-                f"{outside} rows lay outside the training data before any step."
-            )
-        sizes = dict.fromkeys(size for e in self.values() for size in e.sizes)
-        if sizes:
-            lines.append("Step sizes: " + "; ".join(sizes))
-        return "\n".join(textwrap.fill(line, WIDTH) for line in lines)
+        return summary_text(list(self.values()))
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -418,11 +434,4 @@ class ForwardEffects(Mapping):
         return f"ForwardEffects({list(self.values())!r})"
 
     def _repr_html_(self) -> str:
-        rows = [row for effect in self.values() for row in effect._table_rows()]
-        html = html_table(_HEADER, rows, self._title().replace("\n", ". "))
-        counts = self._left_out_rows()
-        if counts:
-            html += html_table(
-                ["effect", *_REASONS], counts, "Rows left out of the averages"
-            )
-        return f"<div>{html}</div>"
+        return summary_html(list(self.values()))

@@ -53,6 +53,7 @@ from skfme._validation import (
     with_missing_values,
 )
 from skfme.extrapolation import fit_support
+from skfme.quadrature import as_rule
 from skfme.steps import parse_steps
 
 __all__ = ["FMEExplainer"]
@@ -99,6 +100,12 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Which stepped rows do not count, because they leave the training data.
         "envelope" is the range of each numeric feature. Any scikit-learn outlier
         detector is cloned and fitted on the training rows.
+    nlm : bool, str or Rule, default=False
+        Whether to measure, for each row, how far the prediction along the step is
+        from a straight line: False, True (``GaussLegendre(8)``), "simpson38",
+        "gauss-legendre", "adaptive", or a rule of :mod:`skfme.quadrature`. Only
+        numeric features move along the path; categories and dates stand at their
+        new values, and where nothing else is changed the NLM is NaN.
     categorical_features : "auto" or list, default="auto"
         "auto" takes boolean, category, string and object columns; a list of names or
         positions adds others, such as categories coded as integers.
@@ -150,6 +157,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         "steps": "no_validation",
         "response_method": [str, callable],
         "extrapolation": "no_validation",
+        "nlm": "no_validation",
         "categorical_features": "no_validation",
         "batch_size": [
             StrOptions({"auto"}),
@@ -166,6 +174,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         *,
         response_method: str | Callable = "auto",
         extrapolation: Any = "envelope",
+        nlm: Any = False,
         categorical_features: str | Iterable[Hashable] = "auto",
         batch_size: int | str = "auto",
         n_jobs: int | None = None,
@@ -175,6 +184,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self.steps = steps
         self.response_method = response_method
         self.extrapolation = extrapolation
+        self.nlm = nlm
         self.categorical_features = categorical_features
         self.batch_size = batch_size
         self.n_jobs = n_jobs
@@ -213,6 +223,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._refuse_fitted_without_y(y)
         validate_data(self, table.native, skip_check_array=True)
         refuse_infinite(table)
+        as_rule(self.nlm)
         fit_params = self._fit_params(sample_weight, params)
         weights = checked_weights(sample_weight, table)
         training, kept = table, weights
@@ -311,6 +322,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
                 table,
                 self.steps_,
                 self._support,
+                as_rule(self.nlm),
                 batch_size=self.batch_size,
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
@@ -333,6 +345,8 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
                 context,
                 difference.fme,
                 difference.status,
+                difference.nlm,
+                difference.n_not_converged,
             )
             for step, difference in zip(self.steps_, differences, strict=True)
         ]

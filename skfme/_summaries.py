@@ -14,7 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Summary", "summarize", "weighted_mean", "weighted_quantiles", "weighted_sd"]
+__all__ = [
+    "NonLinearity",
+    "Summary",
+    "summarize",
+    "summarize_nlm",
+    "weighted_mean",
+    "weighted_quantiles",
+    "weighted_sd",
+]
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,36 @@ class Summary:
     q25: float
     median: float
     q75: float
+
+
+@dataclass(frozen=True)
+class NonLinearity:
+    """NLMs of one effect in a few numbers.
+
+    The lower tail of the NLM has no bound, so that the mean alone misleads.
+    """
+
+    mean: float
+    median: float
+    share_linear: float
+    n_undefined: int
+
+
+# At and above this NLM a path reads as a straight line (Löwe et al., 2024).
+LINEAR = 0.9
+
+
+def summarize_nlm(nlm: np.ndarray, weights: np.ndarray | None) -> NonLinearity:
+    """Summary of the NLMs of rows that count; undefined ones are left out."""
+    defined = ~np.isnan(nlm)
+    values = nlm[defined]
+    kept = None if weights is None else weights[defined]
+    return NonLinearity(
+        weighted_mean(values, kept),
+        float(weighted_quantiles(values, np.array([0.5]), kept)[0]),
+        weighted_mean((values >= LINEAR).astype(float), kept),
+        int(np.count_nonzero(~defined)),
+    )
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray | None = None) -> float:

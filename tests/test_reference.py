@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skfme import ame, fme
+from skfme import Simpson38, ame, fme
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -116,3 +116,27 @@ def test_overview_of_all_features_equals_fmeffects(model, method):
         theirs = [float(row[key]) for key in ("AME", "SD", "0.25", "0.75")]
         # R prints four digits after the point.
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=5.001e-5)
+
+
+NLM_CASES = [(model, case) for model, case in CASES if case["nlm_first_100_rows"]]
+
+
+@pytest.mark.parametrize(
+    ("model", "case"), NLM_CASES, ids=[case["id"] for _, case in NLM_CASES]
+)
+def test_nlms_equal_fmeffects(model, case):
+    X, predict, _ = LOADED[model]
+    expected = case["nlm_first_100_rows"]
+    method = None if case["ep_method"] == "none" else case["ep_method"]
+    effect = fme(
+        predict,
+        X.iloc[:100],
+        case["features"],
+        extrapolation=method,
+        nlm=Simpson38(expected["intervals"]),
+    )
+    rows = np.array(expected["row"]) - 1
+    assert list(np.flatnonzero(effect.counted)) == sorted(rows)
+    theirs = np.array(expected["nlm"], dtype=float)
+    np.testing.assert_allclose(effect.nlm[rows], theirs, rtol=1e-8, atol=1e-8)
+    assert effect.anlm == pytest.approx(expected["anlm"], rel=1e-9)

@@ -15,9 +15,11 @@ import numpy as np
 from skfme._changes import BoundChange, NamedStep
 from skfme._columns import ColumnData
 from skfme._engine.batches import plan_rows, run_batches
+from skfme._engine.nonlinearity import StepPath, nonlinearity
 from skfme._engine.prediction import Response
 from skfme._frames import Table, stacked
 from skfme.extrapolation import Support
+from skfme.quadrature import Rule
 
 __all__ = ["STATUSES", "Differences", "forward_differences"]
 
@@ -37,10 +39,16 @@ class Differences:
         NaN where a row does not count.
     status : ndarray of shape (n_samples,), int8
         Position in `STATUSES`.
+    nlm : ndarray of shape (n_samples, n_outputs) or None
+        NaN where a row does not count or has no NLM; None if not asked for.
+    n_not_converged : int
+        Rows whose NLM an adaptive rule gave up on.
     """
 
     fme: np.ndarray
     status: np.ndarray
+    nlm: np.ndarray | None = None
+    n_not_converged: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,17 @@ class _Stepped:
     start: dict[int, ColumnData]
     end: dict[int, ColumnData]
 
+    @property
+    def counted(self) -> np.ndarray:
+        return self.status == _COUNTED
+
 
 def forward_differences(
     response: Response,
     table: Table,
     steps: Sequence[NamedStep],
     support: Support | None,
+    rule: Rule | None = None,
     *,
     batch_size: int | str = "auto",
     n_jobs: int | None = None,
@@ -71,6 +84,8 @@ def forward_differences(
     steps : sequence of NamedStep
     support : Support or None
         Judges which rows are extrapolation points; None judges none.
+    rule : Rule or None
+        Measures the NLM of rows that count; None does not.
     batch_size, n_jobs, verbose
         As in :class:`skfme.FMEExplainer`.
 
@@ -83,19 +98,26 @@ def forward_differences(
     n, n_outputs = len(table), len(response.outputs)
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
     results = [
-        Differences(np.full((n, n_outputs), np.nan), np.empty(n, dtype=np.int8))
+        Differences(
+            np.full((n, n_outputs), np.nan),
+            np.empty(n, dtype=np.int8),
+            None if rule is None else np.full((n, n_outputs), np.nan),
+        )
         for _ in steps
     ]
     rows_per_batch = plan_rows(n, table.row_bytes + 8 * n_outputs, batch_size, n_jobs)
-    work = _Batch(response, bound, support, min(rows_per_batch, _SHARED_ROWS))
+    work = _Batch(response, bound, support, rule, rows_per_batch)
     n_outside_before = 0
     for rows, (parts, outside) in run_batches(
         work, table, rows_per_batch, n_jobs, verbose
     ):
         n_outside_before += outside
-        for result, (fme, status) in zip(results, parts, strict=True):
-            result.fme[rows] = fme
-            result.status[rows] = status
+        for result, part in zip(results, parts, strict=True):
+            result.fme[rows] = part.fme
+            result.status[rows] = part.status
+            if result.nlm is not None:
+                result.nlm[rows] = part.nlm
+            result.n_not_converged += part.n_not_converged
     return results, n_outside_before
 
 
@@ -106,18 +128,25 @@ class _Batch:
     response: Response
     bound: list[tuple[BoundChange, ...]]
     support: Support | None
-    shared_rows: int
+    rule: Rule | None
+    rows_per_call: int
 
-    def __call__(
-        self, batch: Table, rows: slice
-    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
+    def __call__(self, batch: Table, rows: slice) -> tuple[list[Differences], int]:
         n_outside, before = 0, None
         if self.support is not None:
             outside, before = self.support.before(batch)
             n_outside = int(np.count_nonzero(outside))
         stepped = [self._step(batch, rows, changes, before) for changes in self.bound]
-        fmes = self._difference(batch, stepped)
-        parts = [(fme, s.status) for fme, s in zip(fmes, stepped, strict=True)]
+        parts: list[Differences] = []
+        for effect, (low, high) in zip(
+            stepped, self._predicted(batch, stepped), strict=True
+        ):
+            part = Differences(_spread(high - low, effect.counted), effect.status)
+            if self.rule is not None:
+                at = len(parts)
+                nlm, lost = self._nonlinearity(batch, self.bound[at], effect, low, high)
+                part.nlm, part.n_not_converged = _spread(nlm, effect.counted), lost
+            parts.append(part)
         return parts, n_outside
 
     def _step(
@@ -152,34 +181,44 @@ class _Batch:
                     status[outside & asked] = _EXTRAPOLATION
         return _Stepped(status, start, end)
 
-    def _difference(self, batch: Table, effects: list[_Stepped]) -> list[np.ndarray]:
-        n, n_outputs = len(batch), len(self.response.outputs)
-        counted = [s.status == _COUNTED for s in effects]
-        base_rows = np.zeros(n, dtype=bool)
-        for effect, mask in zip(effects, counted, strict=True):
+    def _predicted(
+        self, batch: Table, effects: list[_Stepped]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predictions before and after each step, for the rows that count."""
+        base_rows = np.zeros(len(batch), dtype=bool)
+        for effect in effects:
             if not effect.start:
-                base_rows |= mask
-        masks = [base_rows]
-        changes: list[dict[int, ColumnData]] = [{}]
-        for effect, mask in zip(effects, counted, strict=True):
-            for columns in (effect.start, effect.end):
-                if columns:
-                    masks.append(mask)
-                    changes.append(columns)
-        jobs = (
-            _selected(batch, mask, columns)
-            for mask, columns in zip(masks, changes, strict=True)
-        )
+                base_rows |= effect.counted
+        wanted: list[tuple[np.ndarray, dict[int, ColumnData]]] = [(base_rows, {})]
+        for effect in effects:
+            ends = (effect.start, effect.end)
+            wanted += [(effect.counted, columns) for columns in ends if columns]
+        jobs = (_selected(batch, mask, columns) for mask, columns in wanted)
         predictions = self._predict(jobs)
-        base = np.full((n, n_outputs), np.nan)
-        base[base_rows] = next(predictions)
-        fmes = []
-        for effect, mask in zip(effects, counted, strict=True):
-            fme = np.full((n, n_outputs), np.nan)
-            before = next(predictions) if effect.start else base[mask]
-            fme[mask] = next(predictions) - before
-            fmes.append(fme)
-        return fmes
+        base = _spread(next(predictions), base_rows)
+        for effect in effects:
+            low = next(predictions) if effect.start else base[effect.counted]
+            yield low, next(predictions)
+
+    def _nonlinearity(
+        self,
+        batch: Table,
+        changes: tuple[BoundChange, ...],
+        effect: _Stepped,
+        low: np.ndarray,
+        high: np.ndarray,
+    ) -> tuple[np.ndarray, int]:
+        assert self.rule is not None
+        chosen = np.flatnonzero(effect.counted)
+        path = StepPath.between(
+            self.response,
+            batch.take(chosen),
+            changes,
+            {position: column[chosen] for position, column in effect.start.items()},
+            {position: column[chosen] for position, column in effect.end.items()},
+            self.rows_per_call,
+        )
+        return nonlinearity(path, low, high, self.rule)
 
     def _predict(self, tables: Iterator[Table | None]) -> Iterator[np.ndarray]:
         """Predictions of each table; neighbours of equal schema share a call."""
@@ -187,7 +226,7 @@ class _Batch:
         n_waiting, schema = 0, None
         for table in tables:
             size = 0 if table is None else len(table)
-            fits = n_waiting + size <= self.shared_rows
+            fits = n_waiting + size <= min(self.rows_per_call, _SHARED_ROWS)
             if (
                 table is not None
                 and n_waiting
@@ -210,6 +249,15 @@ class _Batch:
             size = 0 if table is None else len(table)
             yield values[position : position + size]
             position += size
+
+
+def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Values of the rows in the mask among all rows; NaN elsewhere."""
+    if mask.all():
+        return values
+    spread = np.full((len(mask), values.shape[1]), np.nan)
+    spread[mask] = values
+    return spread
 
 
 def _selected(

@@ -36,12 +36,15 @@ class Response:
         Whether two probability columns stand for the positive class alone.
     outputs : tuple of str
         Names of the outputs.
+    resolution : float
+        Machine epsilon of the predictions' own type.
     """
 
     estimator: Any
     method: str | Callable
     positive_only: bool
     outputs: tuple[str, ...]
+    resolution: float = float(np.finfo(np.float64).eps)
 
     @property
     def name(self) -> str:
@@ -58,7 +61,8 @@ class Response:
         ValueError
             If they are not numbers, not finite, or not one row per row of X.
         """
-        values = _call(self.estimator, self.method, table)
+        # A copy, as a model may return a view of the table it was given.
+        values = np.array(_call(self.estimator, self.method, table), dtype=np.float64)
         if values.shape[1] == 2 and self.positive_only:
             values = values[:, 1:]
         if values.shape[1] != len(self.outputs):
@@ -86,7 +90,7 @@ def model_name(estimator: Any) -> str:
 
 
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
-    """What the model returns, as a two-dimensional float array."""
+    """What the model returns, two-dimensional and in its own precision."""
     X = table.native
     raw = (
         getattr(estimator, method)(X)
@@ -120,7 +124,7 @@ def _numbers(raw: Any, name: str) -> np.ndarray:
     )
     try:
         if not text:
-            return given.astype(np.float64)
+            return given if given.dtype.kind == "f" else given.astype(np.float64)
     except (TypeError, ValueError):
         pass
     raise ValueError(
@@ -158,18 +162,19 @@ def choose_response(
             "Choose one with response_method, such as lambda estimator, X: "
             "estimator.predict_proba(X)[0]."
         )
-    n_outputs = _call(estimator, method, probe).shape[1]
+    trial = _call(estimator, method, probe)
+    n_outputs, resolution = trial.shape[1], float(np.finfo(trial.dtype).eps)
     labels = [] if classes is None or isinstance(classes, list) else list(classes)
     positive_only = method in _PROBABILITY_METHODS and n_outputs == len(labels) == 2
     if positive_only:
-        return Response(estimator, method, True, (str(labels[1]),))
+        return Response(estimator, method, True, (str(labels[1]),), resolution)
     if method != "predict" and len(labels) == n_outputs > 1:
         outputs = tuple(str(label) for label in labels)
     elif method == "decision_function" and len(labels) == 2 and n_outputs == 1:
         outputs = (str(labels[1]),)
     else:
         outputs = _target_names(y, n_outputs)
-    return Response(estimator, method, False, outputs)
+    return Response(estimator, method, False, outputs, resolution)
 
 
 def _has_several_targets(estimator: Any) -> bool:

@@ -1,0 +1,119 @@
+"""Predictions along the step path γ(t) = x + t·h, and the NLM of every row.
+
+Numeric features move in a straight line from their value before the step to that
+after it. Categories and dates do not pass through values in between: they stand at
+their new value along the whole path, so that the NLM of a mixed step is that of its
+numeric part at the new categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from skfme._changes import BoundChange
+from skfme._columns import ColumnData, column_like, numbers_in
+from skfme._engine.prediction import Response
+from skfme._frames import Table
+from skfme.quadrature import Rule
+
+__all__ = ["StepPath", "nonlinearity"]
+
+
+@dataclass(frozen=True)
+class StepPath:
+    """The paths of some rows, as a function that can be evaluated in batches.
+
+    Attributes
+    ----------
+    response : Response
+    table : Table of n rows
+        The rows, with categories and dates at their new values.
+    ends : dict of int -> (ndarray of shape (n,), ndarray of shape (n,))
+        Each moving feature's values before and after the step.
+    has_fixed : bool
+        Whether a category or a date was changed.
+    rows_per_call : int
+    """
+
+    response: Response
+    table: Table
+    ends: Mapping[int, tuple[np.ndarray, np.ndarray]]
+    has_fixed: bool
+    rows_per_call: int
+
+    @classmethod
+    def between(
+        cls,
+        response: Response,
+        table: Table,
+        changes: tuple[BoundChange, ...],
+        start: Mapping[int, ColumnData],
+        end: Mapping[int, ColumnData],
+        rows_per_call: int,
+    ) -> StepPath:
+        """The path of rows whose columns before and after the step are given."""
+        ends: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        fixed: dict[int, ColumnData] = {}
+        for bound in changes:
+            position = bound.change.position
+            if not bound.change.numeric:
+                fixed[position] = end[position]
+                continue
+            before = start.get(position)
+            before = table.column(position) if before is None else before
+            low, high = numbers_in(before), numbers_in(end[position])
+            ends[position] = (low.astype(float), high.astype(float))
+        held = table.with_columns(fixed) if fixed else table
+        return cls(response, held, ends, bool(fixed), rows_per_call)
+
+    def __call__(self, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Predictions of shape (r, m, n_outputs) at t of shape (r, m)."""
+        r, m = t.shape
+        which, t = np.repeat(rows, m), t.ravel()
+        values = np.empty((r * m, len(self.response.outputs)))
+        for first in range(0, len(which), self.rows_per_call):
+            part = slice(first, first + self.rows_per_call)
+            values[part] = self.response(self.at(which[part], t[part]))
+        return values.reshape(r, m, -1)
+
+    def at(self, rows: np.ndarray, t: np.ndarray) -> Table:
+        """The table of the points (row, t)."""
+        table = self.table.take(rows)
+        return table.with_columns(
+            {
+                position: column_like(
+                    table.column(position), low[rows] + t * (high - low)[rows]
+                )
+                for position, (low, high) in self.ends.items()
+            }
+        )
+
+
+def nonlinearity(
+    path: StepPath, before: np.ndarray, after: np.ndarray, rule: Rule
+) -> tuple[np.ndarray, int]:
+    """NLM of rows, and how many of them did not converge.
+
+    Parameters
+    ----------
+    path : StepPath of n rows
+    before, after : ndarray of shape (n, n_outputs)
+        Predictions before and after the step, used again at the path's ends.
+    rule : Rule
+
+    Returns
+    -------
+    nlm : ndarray of shape (n, n_outputs)
+        NaN where nothing numeric moves, or the path is constant.
+    n_not_converged : int
+    """
+    if not path.ends or not len(before):
+        return np.full(before.shape, np.nan), 0
+    if path.has_fixed:
+        rows = np.arange(len(before))
+        before = path(rows, np.zeros((len(rows), 1)))[:, 0]
+    nlm, converged = rule._measure(path, before, after, path.response.resolution)
+    return nlm, int(np.count_nonzero(~converged))

@@ -1,0 +1,126 @@
+"""Effects in words and small tables, for a terminal or a notebook."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from skfme._summaries import LINEAR
+from skfme._tables import WIDTH, Text, format_number, html_table, text_table
+
+if TYPE_CHECKING:
+    from skfme._effects import ForwardEffect
+
+__all__ = ["summary_html", "summary_text"]
+
+_Table = tuple[str, list[str], list[list[str]]]
+
+
+def summary_text(effects: Sequence[ForwardEffect]) -> Text:
+    """The tables under their titles, then notes; at most 80 columns."""
+    (title, header, rows), *others = _tables(effects)
+    blocks = [title, text_table(header, rows)]
+    for title, header, rows in others:
+        blocks.append(f"{textwrap.fill(title, WIDTH)}:\n{text_table(header, rows)}")
+    notes = "\n".join(textwrap.fill(note, WIDTH) for note in _notes(effects))
+    return Text("\n\n".join([*blocks, notes] if notes else blocks))
+
+
+def summary_html(effects: Sequence[ForwardEffect]) -> str:
+    """The same tables for a notebook."""
+    return "".join(
+        ["<div>"]
+        + [html_table(header, rows, title) for title, header, rows in _tables(effects)]
+        + ["</div>"]
+    )
+
+
+def _tables(effects: Sequence[ForwardEffect]) -> list[_Table]:
+    header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
+    rows = [row for effect in effects for row in _effect_rows(effect)]
+    tables: list[_Table] = [(_title(effects[0]), header, rows)]
+    if effects[0].has_nlm:
+        tables.append(_nonlinearity_table(effects))
+    left_out = [
+        [effect.name, *map(str, effect.n_left_out.values())]
+        for effect in effects
+        if any(effect.n_left_out.values())
+    ]
+    if left_out:
+        header = ["effect", "missing", "at target", "extrapolation"]
+        tables.append(("Rows left out of the averages", header, left_out))
+    return tables
+
+
+def _names(effect: ForwardEffect) -> list[str]:
+    if len(effect.outputs) == 1:
+        return [effect.name]
+    return [f"{effect.name}[{output}]" for output in effect.outputs]
+
+
+def _effect_rows(effect: ForwardEffect) -> list[list[str]]:
+    left_out = str(sum(effect.n_left_out.values()))
+    rows = []
+    for name, s in zip(_names(effect), effect._summaries, strict=True):
+        # What is left of the effects' own rounding is no heterogeneity.
+        sd = 0.0 if s.sd < 1e-12 * max(abs(s.q25), abs(s.q75)) else s.sd
+        numbers = (s.mean, sd, s.q25, s.median, s.q75)
+        rows.append([name, str(s.n), *map(format_number, numbers), left_out])
+    return rows
+
+
+def _nonlinearity_table(effects: Sequence[ForwardEffect]) -> _Table:
+    title = (
+        "Non-linearity along the step (1: a straight line; 0: no better than a "
+        "constant; no lower bound)"
+    )
+    header = ["effect", "ANLM", "median", f">= {LINEAR}", "undefined", "not converged"]
+    rows = [
+        [
+            name,
+            format_number(m.mean),
+            format_number(m.median),
+            "-" if m.share_linear != m.share_linear else f"{m.share_linear:.0%}",
+            str(m.n_undefined),
+            str(effect.n_not_converged),
+        ]
+        for effect in effects
+        for name, m in zip(_names(effect), effect.nonlinearity, strict=True)
+    ]
+    return title, header, rows
+
+
+def _title(effect: ForwardEffect) -> str:
+    context = effect.context
+    lines = [
+        f"Forward marginal effects of {context.model}, {len(effect.counted)} rows",
+        f"Change in {_response_text(context.response, effect.outputs)}",
+    ]
+    if context.sample_weight is not None:
+        lines.append(f"Weighted; the weights sum to {context.sample_weight.sum():.6g}")
+    return "\n".join(line[:WIDTH] for line in lines)
+
+
+def _response_text(response: str, outputs: Sequence[str]) -> str:
+    single = len(outputs) == 1
+    if response == "predict_proba":
+        return (
+            f"the predicted probability of {outputs[0]!r}"
+            if single
+            else "the predicted probability of each class"
+        )
+    if response == "predict":
+        return f"the prediction of {outputs[0]}" if single else "the predictions"
+    return f"{response} of {outputs[0]!r}" if single else response
+
+
+def _notes(effects: Sequence[ForwardEffect]) -> list[str]:
+    notes = []
+    outside = effects[0].n_outside_before
+    if outside:
+        notes.append(f"{outside} rows lay outside the training data before any step.")
+    sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
+    if sizes:
+        notes.append("Step sizes: " + "; ".join(sizes))
+    return notes
