@@ -13,19 +13,14 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
     clone,
-    is_classifier,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_is_fitted,
@@ -33,7 +28,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfme._changes import NamedStep
 from skfme._columns import missing_in
+from skfme._delegation import DelegatedPredictions
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.differences import forward_differences
 from skfme._engine.prediction import choose_response, model_name
@@ -42,6 +39,15 @@ from skfme._frames import (
     as_table,
     converted,
     describe_columns,
+    known_names,
+    nearest,
+    row_index,
+)
+from skfme._profiles import (
+    PathPredictions,
+    StepProfile,
+    path_predictions,
+    readable_sizes,
 )
 from skfme._training import Training
 from skfme._validation import (
@@ -53,22 +59,15 @@ from skfme._validation import (
     with_missing_values,
 )
 from skfme.extrapolation import fit_support
-from skfme.quadrature import as_rule
-from skfme.steps import parse_steps
+from skfme.quadrature import Rule, as_rule
+from skfme.steps import added, parse_steps
 
 __all__ = ["FMEExplainer"]
 
 
-def _estimator_has(method: str) -> Callable[[Any], bool]:
-    def check(self: Any) -> bool:
-        # Raises the inner estimator's own AttributeError.
-        getattr(getattr(self, "estimator_", self.estimator), method)
-        return True
-
-    return check
-
-
-class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class FMEExplainer(
+    DelegatedPredictions, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+):
     """Forward marginal effects of any model: f(x + h) − f(x).
 
     Parameters
@@ -231,7 +230,8 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             training = table.take(np.flatnonzero(weights))
             kept = weights[weights > 0]
         columns = describe_columns(training, self.categorical_features)
-        steps = parse_steps(self.steps, Training(training, columns, kept))
+        rows = Training(training, columns, kept)
+        steps = parse_steps(self.steps, rows)
 
         if self._wants_one_target() and y is not None:
             y = one_target(y, model_name(self.estimator))
@@ -241,16 +241,13 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             check_same_columns(estimator, self)
         self.columns_ = columns
         self.steps_ = steps
+        self._spreads = rows.spreads()
         self._kind = table.kind
         self._support = fit_support(self.extrapolation, training, columns, kept)
         self._response = choose_response(
             self.estimator_, self.response_method, _probe(training), y
         )
         return self
-
-    def _wants_one_target(self) -> bool:
-        """Classifiers of several outputs need a response_method."""
-        return self.response_method == "auto" and is_classifier(self.estimator)
 
     def _refuse_fitted_without_y(self, y: Any) -> None:
         if y is not None or isinstance(self.estimator, FrozenEstimator):
@@ -314,15 +311,25 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     def _explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
         table = self._table(X)
+        return self._effects(X, table, self.steps_, as_rule(self.nlm), sample_weight)
+
+    def _effects(
+        self,
+        X: Any,
+        table: Table,
+        steps: tuple[NamedStep, ...],
+        rule: Rule | None,
+        sample_weight: Any,
+    ) -> ForwardEffects:
         given = as_table(X)
         weights = checked_weights(sample_weight, table)
         try:
             differences, n_outside = forward_differences(
                 self._response,
                 table,
-                self.steps_,
+                steps,
                 self._support,
-                as_rule(self.nlm),
+                rule,
                 batch_size=self.batch_size,
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
@@ -348,9 +355,96 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
                 difference.nlm,
                 difference.n_not_converged,
             )
-            for step, difference in zip(self.steps_, differences, strict=True)
+            for step, difference in zip(steps, differences, strict=True)
         ]
         return ForwardEffects(effects, context)
+
+    def path(self, X: Any, effect: str, n_points: int = 21) -> PathPredictions:
+        """Predictions along the step, for plots and for checking.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            A few rows.
+        effect : str
+            An effect's name, such as ``"bmi -2"``.
+        n_points : int, default=21
+            Points from start to end, both included.
+
+        Returns
+        -------
+        path : PathPredictions
+            Numeric features move in a straight line; categories and dates stand at
+            their new values all along.
+
+        Raises
+        ------
+        ValueError
+            If no effect has this name, or n_points is below 2.
+        """
+        if n_points < 2:
+            raise ValueError(f"n_points must be at least 2, got {n_points!r}.")
+        table = self._table(X)
+        step = self._step(effect)
+        index = row_index(as_table(X))
+        return path_predictions(self._response, table, step, int(n_points), index)
+
+    def _step(self, name: str) -> NamedStep:
+        named = {step.name: step for step in self.steps_}
+        if name not in named:
+            raise ValueError(
+                f"No effect is named {name!r}."
+                + (nearest(name, named) or known_names(list(named)))
+            )
+        return named[name]
+
+    def step_profile(
+        self, X: Any, feature: Hashable, sizes: Any = None, sample_weight: Any = None
+    ) -> StepProfile:
+        """Effects of one numeric feature over a range of step sizes.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        feature : column name, or position for an array
+        sizes : sequence of float or None, default=None
+            Amounts to add, in the feature's units. None takes fractions of the
+            training SD and range, rounded to readable numbers, of both signs.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        profile : StepProfile
+            AME, SD, ANLM, share of zero effects and of extrapolation for each size;
+            print it for the table. NLMs are by this explainer's rule, or by
+            ``GaussLegendre(8)`` where it has none.
+
+        Raises
+        ------
+        ValueError
+            If the feature is not a numeric column, or a size is 0 or not finite.
+        """
+        table = self._table(X)
+        position = table.position(feature, "step_profile names")
+        column = self.columns_[position]
+        if position not in self._spreads:
+            raise ValueError(
+                f"step_profile needs a numeric feature; {feature!r} is {column.kind}."
+            )
+        if sizes is None:
+            sizes = readable_sizes(*self._spreads[position], column.integer)
+        sizes = np.unique(np.asarray(sizes, dtype=float).ravel())
+        if not len(sizes) or not np.isfinite(sizes).all() or (sizes == 0).any():
+            raise ValueError(
+                f"sizes must be finite and not 0, got {sizes.tolist()}; "
+                f"{feature!r} may be constant in training."
+            )
+        name = str(column.name)
+        changes = [added(column, size) for size in sizes]
+        steps = tuple(NamedStep(f"{name} {c.label}", (c,)) for c in changes)
+        rule = as_rule(self.nlm) or as_rule(True)
+        effects = self._effects(X, table, steps, rule, sample_weight)
+        return StepProfile(name, tuple(float(size) for size in sizes), effects)
 
     def transform(self, X: Any) -> np.ndarray:
         """FMEs as columns.
@@ -390,92 +484,6 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             ],
             dtype=object,
         )
-
-    @available_if(_estimator_has("predict"))
-    def predict(self, X: Any) -> np.ndarray:
-        """Predictions of the fitted model."""
-        table = self._table(X)
-        return self.estimator_.predict(table.native)
-
-    @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities of the fitted model."""
-        table = self._table(X)
-        return self.estimator_.predict_proba(table.native)
-
-    @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Log class probabilities of the fitted model."""
-        table = self._table(X)
-        return self.estimator_.predict_log_proba(table.native)
-
-    @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Decision function of the fitted model."""
-        table = self._table(X)
-        return self.estimator_.decision_function(table.native)
-
-    @available_if(_estimator_has("score"))
-    def score(self, X: Any, y: Any = None, **params: Any) -> float:
-        """Score of the fitted model.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-        y : array-like, default=None
-        **params : dict
-            Such as ``sample_weight``; passed to the model's score, or routed to it.
-
-        Returns
-        -------
-        score : float
-        """
-        table = self._table(X)
-        if _routing_enabled():
-            params = dict(process_routing(self, "score", **params).estimator.score)
-        return self.estimator_.score(table.native, y, **params)
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Class labels of the fitted model."""
-        try:
-            check_is_fitted(self, "estimator_")
-        except NotFittedError as error:
-            raise AttributeError(str(error)) from error
-        return self.estimator_.classes_
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Where metadata go: `fit` and `score` pass them on to the model.
-
-        Returns
-        -------
-        routing : MetadataRouter
-        """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        mapping = mapping.add(caller="score", callee="score")
-        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
-        return router.add(estimator=self.estimator, method_mapping=mapping)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        try:
-            inner = get_tags(self.estimator)
-        except (AttributeError, TypeError):
-            return tags
-        tags.estimator_type = inner.estimator_type
-        tags.classifier_tags = inner.classifier_tags
-        tags.regressor_tags = inner.regressor_tags
-        tags.target_tags = inner.target_tags
-        tags.input_tags = inner.input_tags
-        # Sparse tables have no columns that could be changed one at a time.
-        tags.input_tags.sparse = False
-        if self._wants_one_target():
-            tags.classifier_tags.multi_label = False
-            tags.target_tags.multi_output = False
-        tags.non_deterministic = inner.non_deterministic
-        if isinstance(self.estimator, FrozenEstimator):
-            tags.target_tags.required = False
-        return tags
 
 
 def _probe(training: Table) -> Table:

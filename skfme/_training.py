@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from functools import cached_property
 from numbers import Real
@@ -139,6 +140,16 @@ class Training:
     ) -> None:
         self.table = table
         self.columns = [TrainingColumn(table, c, sample_weight) for c in columns]
+
+    def spreads(self) -> dict[int, tuple[float, float]]:
+        """SD and range of each numeric column, by position."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # one row has no SD
+            return {
+                c.column.position: (c.sd, c.range)
+                for c in self.columns
+                if c.column.kind == "numeric"
+            }
 
     def __getitem__(self, key: Hashable) -> TrainingColumn:
         return self.columns[self.table.position(key)]

@@ -22,6 +22,7 @@ import pandas as pd
 
 from skfme._changes import Change, NamedStep
 from skfme._columns import scaled, shifted
+from skfme._frames import Column
 from skfme._training import Training, TrainingColumn, check_finite, is_number
 
 __all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev", "Step"]
@@ -204,6 +205,13 @@ class Apply(Step):
     def _resolve(self, training: TrainingColumn) -> Change:
         name = getattr(self.function, "__name__", type(self.function).__name__)
         return replace(_change(training, self, name), function=self.function)
+
+
+def added(column: Column, size: float) -> Change:
+    """The change of a numeric column by an amount, without its training rows."""
+    text, name = _signed(size), str(column.name)
+    move = partial(shifted, amount=size)
+    return Change(column.position, name, text, Add(size), move=move, numeric=True)
 
 
 def _change(training: TrainingColumn, step: Step, label: str) -> Change:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._changes import BoundChange
+from skfme._changes import BoundChange, NamedStep
 from skfme._columns import ColumnData, column_like, numbers_in
 from skfme._engine.prediction import Response
 from skfme._frames import Table
@@ -68,6 +68,21 @@ class StepPath:
             ends[position] = (low.astype(float), high.astype(float))
         held = table.with_columns(fixed) if fixed else table
         return cls(response, held, ends, bool(fixed), rows_per_call)
+
+    @classmethod
+    def of_step(
+        cls, response: Response, table: Table, step: NamedStep, rows_per_call: int
+    ) -> StepPath:
+        """The path of a whole table's rows."""
+        bound = tuple(change.bind(table) for change in step.changes)
+        rows = slice(0, len(table))
+        start = {
+            b.change.position: column
+            for b in bound
+            if (column := b.start(table)) is not None
+        }
+        end = {b.change.position: b.end(table, rows) for b in bound}
+        return cls.between(response, table, bound, start, end, rows_per_call)
 
     def __call__(self, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Predictions of shape (r, m, n_outputs) at t of shape (r, m)."""

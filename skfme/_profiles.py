@@ -1,0 +1,255 @@
+"""What lies on the way of a step: predictions along it, and a profile over sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from skfme._changes import NamedStep
+from skfme._effects import ForwardEffects
+from skfme._engine.nonlinearity import StepPath
+from skfme._engine.prediction import Response
+from skfme._frames import Table
+from skfme._summaries import weighted_mean
+from skfme._tables import format_number, text_table
+
+__all__ = [
+    "LargestStep",
+    "PathPredictions",
+    "StepProfile",
+    "path_predictions",
+    "readable_sizes",
+]
+
+
+@dataclass(frozen=True)
+class PathPredictions:
+    """Predictions along a step, f(x + t·h) for t from 0 to 1.
+
+    Attributes
+    ----------
+    name : str
+        The effect.
+    t : ndarray of shape (n_points,)
+        Share of the step that is done.
+    points : dict of str -> ndarray of shape (n_samples, n_points)
+        The moving features along the way.
+    predictions : ndarray of shape (n_samples, n_points) or \
+            (n_samples, n_points, n_outputs)
+        NaN where the stepped value is missing.
+    outputs : tuple of str
+    index : Index of n_samples row labels
+    """
+
+    name: str
+    t: np.ndarray
+    points: dict[str, np.ndarray]
+    predictions: np.ndarray
+    outputs: tuple[str, ...]
+    index: pd.Index
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line per row, point and output.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns ``row``, ``t``, the moving features, ``output`` (for several),
+            ``prediction`` and ``secant``, the straight line from start to end.
+        """
+        n, m = self.predictions.shape[:2]
+        k = len(self.outputs)
+        cube = self.predictions.reshape(n, m, k)
+        secant = cube[:, :1] + self.t[:, None] * (cube[:, -1:] - cube[:, :1])
+        data = {"row": np.repeat(self.index.to_numpy(), m * k)}
+        data["t"] = np.tile(np.repeat(self.t, k), n)
+        for feature, moved in self.points.items():
+            data[feature] = np.repeat(moved.ravel(), k)
+        if k > 1:
+            data["output"] = np.tile(np.array(self.outputs), n * m)
+        return pd.DataFrame(
+            {**data, "prediction": cube.ravel(), "secant": secant.ravel()}
+        )
+
+
+class LargestStep(NamedTuple):
+    """The largest size that stays on the data and reads as linear.
+
+    Attributes
+    ----------
+    size : float or None
+        In the feature's units; None where no size does both.
+    sentence : str
+        The finding in words.
+    """
+
+    size: float | None
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True)
+class StepProfile:
+    """One feature's effects over a range of step sizes.
+
+    Attributes
+    ----------
+    feature : str
+    sizes : tuple of float
+    effects : ForwardEffects
+        One effect for each size.
+    """
+
+    feature: str
+    sizes: tuple[float, ...]
+    effects: ForwardEffects
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line per size and output.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns ``size``, ``output`` (for several), ``n``, ``ame``, ``sd``,
+            ``anlm``, ``share_zero`` (rows that count whose effect is exactly 0: a
+            tree's plateau), ``share_extrapolation`` (of the rows that count or
+            would, but for the extrapolation).
+        """
+        records = []
+        for size, effect in zip(self.sizes, self.effects.values(), strict=True):
+            fme = effect.fme.reshape(len(effect.counted), -1)
+            weights = effect.sample_weight
+            counted = effect.counted
+            kept = None if weights is None else weights[counted]
+            outside = effect.status == "extrapolation"
+            asked = outside | counted
+            share = weighted_mean(
+                outside[asked].astype(float),
+                None if weights is None else weights[asked],
+            )
+            for k, output in enumerate(effect.outputs):
+                several = {"output": output} if len(effect.outputs) > 1 else {}
+                summary = effect._summaries[k]
+                records.append(
+                    {
+                        "size": size,
+                        **several,
+                        "n": summary.n,
+                        "ame": summary.mean,
+                        "sd": summary.sd,
+                        "anlm": effect.nonlinearity[k].mean,
+                        "share_zero": weighted_mean((fme[counted, k] == 0) * 1.0, kept),
+                        "share_extrapolation": share,
+                    }
+                )
+        return pd.DataFrame(records)
+
+    def largest_step(
+        self, extrapolation: float = 0.05, anlm: float = 0.9
+    ) -> LargestStep:
+        """The largest size that stays on the data and reads as linear.
+
+        Parameters
+        ----------
+        extrapolation : float, default=0.05
+            Share of rows that may leave the data.
+        anlm : float, default=0.9
+            Least average non-linearity measure, of every output.
+
+        Returns
+        -------
+        largest : LargestStep
+            Its size, None if there is none, and a sentence.
+        """
+        table = self.to_frame().groupby("size", sort=False)
+        worst = pd.DataFrame(
+            {
+                "extrapolation": table["share_extrapolation"].max(),
+                # A NaN is no evidence of a straight line.
+                "anlm": table["anlm"].agg(lambda v: v.min(skipna=False)),
+            }
+        )
+        good = worst[
+            (worst["extrapolation"] <= extrapolation) & (worst["anlm"] >= anlm)
+        ]
+        limits = (
+            f"with at most {extrapolation:.0%} of the rows extrapolated and an ANLM of "
+            f"at least {anlm:g}"
+        )
+        if good.empty:
+            return LargestStep(
+                None,
+                f"No step of {self.feature} among the sizes tried is one {limits}.",
+            )
+        size = max(good.index, key=lambda s: (abs(s), s))
+        row = good.loc[size]
+        return LargestStep(
+            float(size),
+            f"The largest step of {self.feature} {limits} is {size:+g}: "
+            f"{row['extrapolation']:.1%} extrapolated, ANLM {row['anlm']:.2f}.",
+        )
+
+    def __str__(self) -> str:
+        frame = self.to_frame()
+        shares = ("share_zero", "share_extrapolation")
+        rows = [
+            [
+                f"{row['size']:+g}" + (f"[{row['output']}]" if "output" in row else ""),
+                str(row["n"]),
+                *(format_number(row[key]) for key in ("ame", "sd", "anlm")),
+                *("-" if math.isnan(row[k]) else f"{row[k]:.0%}" for k in shares),
+            ]
+            for row in frame.to_dict("records")
+        ]
+        header = [self.feature, "n", "AME", "SD", "ANLM", "zero", "extrapolated"]
+        return f"{text_table(header, rows)}\n\n{self.largest_step().sentence}"
+
+
+def path_predictions(
+    response: Response, table: Table, step: NamedStep, n_points: int, index: pd.Index
+) -> PathPredictions:
+    """Predict `n_points` of the path of every row whose stepped value is known."""
+    path = StepPath.of_step(response, table, step, n_points * len(table))
+    t = np.linspace(0, 1, n_points)
+    complete = np.ones(len(table), dtype=bool)
+    for low, high in path.ends.values():
+        complete &= ~np.isnan(low + high)
+    outputs = response.outputs
+    predictions = np.full((len(table), n_points, len(outputs)), np.nan)
+    rows = np.flatnonzero(complete)
+    if len(rows):
+        predictions[rows] = path(rows, np.broadcast_to(t, (len(rows), n_points)))
+    values = {
+        str(table.names[position]): low[:, None] + t * (high - low)[:, None]
+        for position, (low, high) in path.ends.items()
+    }
+    if len(outputs) == 1:
+        predictions = predictions[:, :, 0]
+    return PathPredictions(step.name, t, values, predictions, outputs, index)
+
+
+def readable_sizes(sd: float, spread: float, integer: bool) -> list[float]:
+    """Step sizes of both signs, at fractions of a training SD and of the range.
+
+    Each is rounded to 1, 2 or 5 times a power of ten; whole for integers.
+    """
+    wanted = [f * sd for f in (0.1, 0.25, 0.5, 1, 2)]
+    wanted += [f * spread for f in (0.01, 0.05, 0.1, 0.25, 0.5)]
+    sizes = {_readable(w) for w in wanted if math.isfinite(w) and w > 0}
+    if integer:
+        sizes = {float(max(round(size), 1)) for size in sizes}
+    return sorted(s for size in sizes for s in (-size, size))
+
+
+def _readable(value: float) -> float:
+    power = math.floor(math.log10(value))
+    nice: Sequence[int] = (1, 2, 5, 10)
+    lead = min(nice, key=lambda n: abs(math.log(value / (n * 10.0**power))))
+    return float(f"{lead}e{power}")
