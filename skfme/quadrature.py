@@ -244,12 +244,26 @@ class Adaptive(Rule):
         delta = end - start
         while True:
             nlm, error, share = panels.estimate(delta, abs(end), resolution)
-            waiting = (error > self.tol) & (used + 30 <= self.max_nodes)
-            chosen = waiting[panels.owner] & (share > self.tol * panels.width / 2)
+            # Panels below an equal share of half the tolerance can stay as they are.
+            equal = self.tol / 2 / np.bincount(panels.owner, minlength=r)
+            chosen = (error > self.tol)[panels.owner] & (share > equal[panels.owner])
+            left = (self.max_nodes - used) // 30
+            chosen &= _rank_within(panels.owner, share, chosen) < left[panels.owner]
             if not chosen.any():
                 return nlm, error <= self.tol
             used += 30 * np.bincount(panels.owner[chosen], minlength=r)
             panels.halve(chosen)
+
+
+def _rank_within(
+    owner: np.ndarray, share: np.ndarray, chosen: np.ndarray
+) -> np.ndarray:
+    """Each panel's rank among its row's, the largest share of the chosen first."""
+    order = np.lexsort((-share, ~chosen, owner))
+    starts = np.searchsorted(owner[order], owner[order], side="left")
+    rank = np.empty(len(owner), dtype=np.intp)
+    rank[order] = np.arange(len(owner)) - starts
+    return rank
 
 
 class _Panels:

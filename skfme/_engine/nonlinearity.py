@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.utils import gen_even_slices
 
 from skfme._changes import BoundChange, NamedStep
 from skfme._columns import ColumnData, column_like, numbers_in
@@ -89,8 +90,8 @@ class StepPath:
         r, m = t.shape
         which, t = np.repeat(rows, m), t.ravel()
         values = np.empty((r * m, len(self.response.outputs)))
-        for first in range(0, len(which), self.rows_per_call):
-            part = slice(first, first + self.rows_per_call)
+        n_calls = max(1, -(-len(which) // self.rows_per_call))
+        for part in gen_even_slices(len(which), n_calls):
             values[part] = self.response(self.at(which[part], t[part]))
         return values.reshape(r, m, -1)
 
