@@ -8,6 +8,7 @@ from skfme import steps
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._explainer import FMEExplainer
 from skfme._functional import ame, fme
+from skfme._profiles import LargestStep, PathPredictions, StepProfile
 from skfme.extrapolation import Envelope
 from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
 from skfme.steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
@@ -24,11 +25,14 @@ __all__ = [
     "ForwardEffect",
     "ForwardEffects",
     "GaussLegendre",
+    "LargestStep",
+    "PathPredictions",
     "Quantile",
     "Scale",
     "SetTo",
     "Simpson38",
     "StdDev",
+    "StepProfile",
     "ame",
     "fme",
     "steps",

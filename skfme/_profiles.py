@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from skfme._engine.nonlinearity import StepPath
 from skfme._engine.prediction import Response
 from skfme._frames import Table
 from skfme._summaries import weighted_mean
-from skfme._tables import format_number, text_table
+from skfme._tables import WIDTH, format_number, text_table
 
 __all__ = [
     "LargestStep",
@@ -180,19 +181,19 @@ class StepProfile:
             (worst["extrapolation"] <= extrapolation) & (worst["anlm"] >= anlm)
         ]
         limits = (
-            f"with at most {extrapolation:.0%} of the rows extrapolated and an ANLM of "
+            f"at most {extrapolation:.0%} of the rows extrapolated and an ANLM of "
             f"at least {anlm:g}"
         )
         if good.empty:
             return LargestStep(
                 None,
-                f"No step of {self.feature} among the sizes tried is one {limits}.",
+                f"No step of {self.feature} among the sizes tried has {limits}.",
             )
         size = max(good.index, key=lambda s: (abs(s), s))
         row = good.loc[size]
         return LargestStep(
             float(size),
-            f"The largest step of {self.feature} {limits} is {size:+g}: "
+            f"The largest step of {self.feature} with {limits} is {size:+g}: "
             f"{row['extrapolation']:.1%} extrapolated, ANLM {row['anlm']:.2f}.",
         )
 
@@ -209,7 +210,8 @@ class StepProfile:
             for row in frame.to_dict("records")
         ]
         header = [self.feature, "n", "AME", "SD", "ANLM", "zero", "extrapolated"]
-        return f"{text_table(header, rows)}\n\n{self.largest_step().sentence}"
+        sentence = textwrap.fill(self.largest_step().sentence, WIDTH)
+        return f"{text_table(header, rows)}\n\n{sentence}"
 
 
 def path_predictions(
