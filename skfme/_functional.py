@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,8 @@ def fme(
     own = {"sample_weight": sample_weight} if background is None else {}
     explainer.fit(X if background is None else background, **own)
     effects = explainer.explain(X, sample_weight)
-    single = isinstance(steps, dict) and not any(
-        isinstance(value, dict) for value in steps.values()
+    single = isinstance(steps, Mapping) and not any(
+        isinstance(value, Mapping) for value in steps.values()
     )
     return next(iter(effects.values())) if single else effects
 
@@ -137,7 +138,7 @@ def ame(
     >>> round(effects["bmi +1"].ame, 3)
     5.603
     """
-    steps = [steps] if isinstance(steps, dict) else steps
+    steps = [steps] if isinstance(steps, Mapping) else steps
     effects = fme(
         model, X, steps, background=background, sample_weight=sample_weight, **options
     )
