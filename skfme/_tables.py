@@ -38,7 +38,9 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     rest = [max(len(row[i]) for row in [header, *rows]) for i in range(1, len(header))]
     gap = 2 if WIDTH - sum(rest) - 2 * len(rest) >= 14 else 1
     room = max(WIDTH - sum(rest) - gap * len(rest), 8)
-    firsts = [textwrap.wrap(row[0], room, subsequent_indent="  ") for row in [header, *rows]]
+    firsts = [
+        textwrap.wrap(row[0], room, subsequent_indent="  ") for row in [header, *rows]
+    ]
     width = max(len(line) for lines in firsts for line in lines)
     text = []
     for first, row in zip(firsts, [header, *rows], strict=True):
