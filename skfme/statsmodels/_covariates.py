@@ -132,7 +132,8 @@ def _covariate(table: Table, column: Column) -> Covariate:
     entries = table.column(column.position)
     if column.kind == "numeric":
         values = np.asarray(numbers_in(entries), dtype=float)
-        has_missing = bool(np.isnan(values).any())
+        # A sum is one fast pass, and NaN if any entry is.
+        has_missing = bool(np.isnan(values.sum()) and np.isnan(values).any())
         return Covariate(column.name, "numeric", (), values, has_missing)
     codes = category_codes(entries, column.categories).astype(np.intp, copy=False)
     kind = "ordered" if column.ordered else "unordered"

@@ -307,7 +307,7 @@ class EffectTree(RegressorMixin, BaseEstimator):
         self._nodes = nodes
         self._sample_weight = sample.weights
         self._covariates = tuple(
-            replace(c, values=c.values[:0]) for c in sample.covariates
+            replace(c, values=c.take(np.arange(0)).values) for c in sample.covariates
         )
 
     def _recipe(self, total: float) -> Recipe:
@@ -433,7 +433,8 @@ class EffectTree(RegressorMixin, BaseEstimator):
         -------
         came : ndarray of shape (n_samples,)
         """
-        return self._leaf_values[self.apply(X)]
+        leaves = self.apply(X)
+        return self._leaf_values[leaves]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the effects; rows without one, or of weight 0, are left out.
@@ -570,8 +571,9 @@ class EffectTree(RegressorMixin, BaseEstimator):
         if not math.isnan(own[2]):
             split = self._nodes[0].split
             assert split is not None
-            values = covariates[split.covariate].values
-            values = np.sort(values[~np.isnan(values)])
+            covariate = covariates[split.covariate]
+            values = covariate.values[covariate.observed(covariate.values)]
+            values = np.sort(values)
             ranks = np.searchsorted(values, [own[2], *(root[2] for root in roots)])
             near = np.abs(ranks[1:] - ranks[0]) <= 0.05 * len(values)
             same = list(np.array(same) & near)
@@ -628,7 +630,7 @@ def _masks_of(split: Any, goes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _effects(y: Any, table: Table) -> np.ndarray:
     """The effects as a vector of floats, NaN where a row has none."""
-    shape = np.shape(y)
+    shape = np.asarray(y).shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"y has shape {shape}: the effects of {shape[1]} outputs. A tree partitions "

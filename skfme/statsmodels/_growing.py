@@ -117,7 +117,7 @@ class Part(NamedTuple):
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """The node's entries of an array over all rows."""
-        return values if self.rows is None else values[self.rows]
+        return values if self.rows is None else values.take(self.rows, axis=0)
 
 
 class Criterion(Protocol):
@@ -165,7 +165,7 @@ def _describe(
     sample: Sample, rows: np.ndarray | None, orders: tuple, depth: int
 ) -> tuple[Node, Part]:
     everything = rows is None
-    effects = sample.effects if everything else sample.effects[rows]
+    effects = sample.effects if everything else sample.effects.take(rows)
     weights = sample.weights
     if weights is not None and not everything:
         weights = weights[rows]
@@ -184,7 +184,7 @@ def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:
     """Rows and orders of the right child, then of the left."""
     covariate = sample.covariates[split.covariate]
     goes_left = split.goes_left(covariate, part.of(covariate.values))
-    inside = np.arange(len(sample), dtype=np.int32) if part.rows is None else part.rows
+    inside = np.arange(len(sample)) if part.rows is None else part.rows
     side = np.zeros(len(sample) if part.orders else 0, dtype=bool)
     if part.orders:
         side[inside[goes_left]] = True
@@ -263,7 +263,11 @@ class ConditionalInference:
         single = statistic.copy()
         if self.complete:
             statistic[self.complete] = numeric_statistics(
-                part.of(self.scores), part.deviations, part.weights, self.least_variance
+                self.scores,
+                part.rows,
+                part.deviations,
+                part.weights,
+                self.least_variance,
             )
         for j, scores in self.holed.items():
             statistic[j] = self._holed_statistic(part, part.of(scores))
@@ -288,7 +292,7 @@ class ConditionalInference:
         deviations = deviations - np.average(deviations, weights=weights)
         return float(
             numeric_statistics(
-                scores[has, None], deviations, weights, self.least_variance
+                scores[has, None], None, deviations, weights, self.least_variance
             )[0]
         )
 
@@ -329,13 +333,15 @@ class LeastSquares:
     def root_orders(self) -> tuple[np.ndarray | None, ...]:
         """Rows in the order of each covariate, missing ones left out."""
         orders: list[np.ndarray | None] = []
+        self.distinct = []
         for covariate in self.sample.covariates:
+            self.distinct.append(False)
             if covariate.kind == "unordered":
                 orders.append(None)
                 continue
-            order = np.argsort(covariate.values, kind="stable").astype(np.int32)
-            if covariate.has_missing:
-                order = order[covariate.observed(covariate.values[order])]
+            order = _sorted(covariate, covariate.values)
+            values = covariate.values[order]
+            self.distinct[-1] = bool((values[1:] != values[:-1]).all())
             orders.append(order)
         return tuple(orders)
 
@@ -361,18 +367,19 @@ class LeastSquares:
         sample, covariate = self.sample, self.sample.covariates[j]
         if not len(order):
             return 0.0, None
-        values = covariate.values[order]
-        weights = None if sample.weights is None else sample.weights[order]
-        deviations = sample.effects[order] - mean
+        values = None if self.distinct[j] else covariate.values.take(order)
+        weights = None if sample.weights is None else sample.weights.take(order)
+        deviations = sample.effects.take(order)
+        deviations -= mean
         cut = best_cut(values, weights, deviations, self.limits.min_leaf)
         if cut is None:
             return 0.0, None
-        total = len(values) if weights is None else weights.sum()
-        below, above = float(values[cut.last]), float(values[cut.last + 1])
+        total = len(order) if weights is None else weights.sum()
+        below, above = covariate.values[order[cut.last : cut.last + 2]].tolist()
         middle = below + (above - below) / 2
         # Between neighbouring floats the middle is one of them.
         middle = above if middle <= below else middle
-        majority = cut.last + 1 > len(values) - cut.last - 1
+        majority = cut.last + 1 > len(order) - cut.last - 1
         if covariate.kind == "ordered":
             return cut.gain * total, Split(
                 j, cut=math.ceil(middle) - 1.0, default_left=majority
@@ -410,24 +417,34 @@ class LeastSquares:
         return collapsed(nodes, gone)
 
 
+def _sorted(covariate: Covariate, values: np.ndarray) -> np.ndarray:
+    """The order of a column's entries, missing ones left out."""
+    if not covariate.numeric and len(covariate.levels) < 2**15:
+        values = values.astype(np.int16)  # sorted by radix
+    order = np.argsort(values, kind=None if covariate.numeric else "stable")
+    if not covariate.has_missing:
+        return order
+    return order[covariate.observed(values[order])]
+
+
 def _standardised(covariate: Covariate) -> np.ndarray:
     """Numbers, or codes, in the root's SDs about its mean; 0 for a constant."""
     values = covariate.values.astype(float)
     if covariate.has_missing:
-        values = np.where(covariate.observed(covariate.values), values, np.nan)
-        observed = values[~np.isnan(values)]
-    else:
-        observed = values
+        values[~covariate.observed(covariate.values)] = np.nan
+    observed = values[~np.isnan(values)] if covariate.has_missing else values
     if not len(observed) or observed.min() == observed.max():
         return values * 0.0
     with np.errstate(over="ignore"):
-        spread = observed.std()
+        mean, spread = observed.mean(), observed.std()
     if not np.isfinite(spread) or spread == 0:
         # Squares of the numbers would leave the range of floats.
         unit = np.abs(observed).max()
         values, observed = values / unit, observed / unit
-        spread = observed.std()
-    return (values - observed.mean()) / spread
+        mean, spread = observed.mean(), observed.std()
+    values -= mean
+    values /= spread
+    return values
 
 
 def _by_level(part: Part, covariate: Covariate) -> tuple[np.ndarray, np.ndarray, float]:

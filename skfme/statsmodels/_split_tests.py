@@ -44,12 +44,16 @@ TIE = 1e-12
 ENUMERATED = 12
 """Levels up to which all bipartitions are tried, so that ties fall as in R."""
 
+BLOCK = 4096
+"""Rows whose moments are summed at once."""
+
 MOST_ENUMERATED = 16
 """The same for real weights, where minbucket forbids the best bipartition."""
 
 
 def numeric_statistics(
     scores: np.ndarray,
+    rows: np.ndarray | None,
     deviations: np.ndarray,
     weights: np.ndarray | None,
     least_variance: float,
@@ -58,36 +62,55 @@ def numeric_statistics(
 
     Parameters
     ----------
-    scores : ndarray of shape (n, p)
+    scores : ndarray of shape (n_all, p)
         Covariates without missing values, near unit variance and zero mean.
+    rows : ndarray of shape (n,) or None
+        The node's; None takes all.
     deviations : ndarray of shape (n,)
         Effects minus their weighted mean.
     weights : ndarray of shape (n,) or None
     least_variance : float
         A covariate is constant where the variance of its linear statistic is below.
     """
-    total = len(scores) if weights is None else weights.sum()
-    if total <= 1 or not len(scores):
+    total = len(deviations) if weights is None else weights.sum()
+    if total <= 1:
         return np.full(scores.shape[1], np.nan)
-    weighted = deviations if weights is None else weights * deviations
-    ones = np.ones(len(scores)) if weights is None else weights
-    sums, products = np.vstack([ones, weighted]) @ scores
-    spread = scores if weights is None else weights[:, None] * scores
-    squares = np.einsum("ij,ij->j", spread, scores)
-    means = sums / total
-    squares = squares - total * means**2
+    moments = _moments(scores, rows, deviations, weights)
+    around, means = moments[1, 1], moments[0, 2:] / total
+    products, squares = moments[1, 2:], np.diag(moments)[2:] - total * means**2
     # Where the mean dwarfs the spread, the difference above has lost its digits.
-    for j in np.flatnonzero(squares < 1e-6 * total * means**2):
-        away = scores[:, j] - means[j]
-        squares[j] = ones @ away**2
-        products[j] = weighted @ away
-    around = weighted @ deviations
-    variances = squares * around / (total - 1)
-    testable = variances > least_variance
-    squared = products[testable] ** 2 / (squares[testable] * around)
+    lost = np.flatnonzero(squares < 1e-5 * total * means**2)
+    if len(lost):
+        products, squares = products.copy(), squares.copy()
+    for j in lost:
+        away = (scores[:, j] if rows is None else scores[rows, j]) - means[j]
+        weighted = away if weights is None else weights * away
+        squares[j], products[j] = weighted @ away, weighted @ deviations
+    testable = squares * around / (total - 1) > least_variance
     statistics = np.full(len(squares), np.nan)
+    squared = products[testable] ** 2 / (squares[testable] * around)
     statistics[testable] = (total - 1) * np.minimum(squared, 1.0)
     return statistics
+
+
+def _moments(
+    scores: np.ndarray,
+    rows: np.ndarray | None,
+    deviations: np.ndarray,
+    weights: np.ndarray | None,
+) -> np.ndarray:
+    """Bᵀ diag(w) B of B = [1, y − ȳ, scores], in blocks of rows that fit the cache."""
+    n, p = len(deviations), scores.shape[1]
+    moments = np.zeros((p + 2, p + 2))
+    buffer = np.ones((min(n, BLOCK), p + 2))
+    for start in range(0, n, BLOCK):
+        part = slice(start, min(start + BLOCK, n))
+        block = buffer[: part.stop - start]
+        block[:, 1] = deviations[part]
+        block[:, 2:] = scores[part] if rows is None else scores.take(rows[part], axis=0)
+        weighted = block if weights is None else weights[part, None] * block
+        moments += block.T @ weighted
+    return moments
 
 
 def factor_test(
@@ -197,46 +220,67 @@ class Cut(NamedTuple):
 
 
 def best_cut(
-    values: np.ndarray, weights: np.ndarray | None, deviations: np.ndarray, least: float
+    values: np.ndarray | None,
+    weights: np.ndarray | None,
+    deviations: np.ndarray,
+    least: float,
 ) -> Cut | None:
     """The first best cut between distinct values, or None if none is admissible.
 
     Parameters
     ----------
-    values : ndarray of shape (n,)
-        Sorted, none missing.
+    values : ndarray of shape (n,) or None
+        Sorted, none missing; None says that all are distinct.
     weights, deviations : ndarray of shape (n,)
         In the same order; weights may be None.
     least : float
         Weight that either side must have.
     """
-    last = np.flatnonzero(values[1:] != values[:-1])
-    if weights is None:
-        total, left = float(len(values)), last + 1.0
-        sums = np.cumsum(deviations)
-    else:
-        cumulated = np.cumsum(weights)
-        total, left = cumulated[-1], cumulated[last]
-        sums = np.cumsum(weights * deviations)
+    n = len(deviations)
+    weighted = deviations if weights is None else weights * deviations
+    sums = np.cumsum(weighted)
+    left = np.arange(1.0, n + 1) if weights is None else np.cumsum(weights)
+    total = float(left[-1])
     # Deviations are from the node's mean, which missing values move.
-    sums = sums[last] - left * (sums[-1] / total)
-    chosen = _first_best(sums, left, total, least)
-    return None if chosen is None else Cut(int(last[chosen[0]]), chosen[1])
+    shift = float(sums[-1]) / total
+    low = int(np.searchsorted(left, least))
+    high = int(np.searchsorted(left[: n - 1], total - least, side="right"))
+    if low >= high:
+        return None
+    last = None
+    if values is not None:
+        last = low + np.flatnonzero(values[low + 1 : high + 1] != values[low:high])
+        sums, left = sums[last], left[last]
+    else:
+        sums, left = sums[low:high], left[low:high]
+    chosen = _first_best(sums - left * shift, left, total)
+    if chosen is None:
+        return None
+    at = low + chosen[0] if last is None else int(last[chosen[0]])
+    return Cut(at, chosen[1])
 
 
 def _first_best(
+    sums: np.ndarray, left: np.ndarray, total: float
+) -> tuple[int, float] | None:
+    """Position and gain, S² / (a (W − a)), of the first best split."""
+    if not len(sums):
+        return None
+    gains = np.square(sums)
+    gains /= left
+    gains /= total - left
+    best = float(gains.max())
+    return (int(np.argmax(gains >= best * (1 - TIE))), best) if best > 0 else None
+
+
+def _first_admissible(
     sums: np.ndarray, left: np.ndarray, total: float, least: float
 ) -> tuple[int, float] | None:
-    """Position and gain of the first best admissible split."""
+    """The first best of the splits that leave `least` on either side."""
     right = total - left
     fits = np.flatnonzero((left >= least) & (right >= least) & (left > 0) & (right > 0))
-    if not len(fits):
-        return None
-    gains = sums[fits] ** 2 / (left[fits] * right[fits])
-    best = gains.max()
-    if not best > 0:
-        return None
-    return int(fits[np.argmax(gains >= best * (1 - TIE))]), float(best)
+    chosen = _first_best(sums[fits], left[fits], total)
+    return None if chosen is None else (int(fits[chosen[0]]), chosen[1])
 
 
 def best_bipartition(
@@ -288,7 +332,9 @@ def best_contiguous(
     """The best cut of the levels in the order of their means: left mask and gain."""
     order = np.argsort(sums / weights, kind="stable")
     cumulated = np.cumsum(weights[order])[:-1]
-    chosen = _first_best(np.cumsum(sums[order])[:-1], cumulated, weights.sum(), least)
+    chosen = _first_admissible(
+        np.cumsum(sums[order])[:-1], cumulated, weights.sum(), least
+    )
     if chosen is None:
         return None
     left = np.zeros(len(weights), dtype=bool)
@@ -303,7 +349,7 @@ def _enumerated(
     numbers = np.arange(1, 2 ** (len(weights) - 1))
     right = (numbers[:, None] >> np.arange(len(weights) - 1)) & 1
     total = weights.sum()
-    chosen = _first_best(
+    chosen = _first_admissible(
         right @ sums[1:], total - right @ weights[1:], float(total), least
     )
     return None if chosen is None else np.r_[True, right[chosen[0]] == 0]
@@ -327,7 +373,9 @@ def _knapsack(weights: np.ndarray, sums: np.ndarray, least: float) -> np.ndarray
         added.append(np.packbits(better))
     left_weights = np.arange(total + 1, dtype=float)
     feasible = np.flatnonzero(largest > 0)
-    chosen = _first_best(largest[feasible], left_weights[feasible], float(total), least)
+    chosen = _first_admissible(
+        largest[feasible], left_weights[feasible], float(total), least
+    )
     if chosen is None:
         return None
     rest, left = int(feasible[chosen[0]]), np.zeros(len(weights), dtype=bool)
