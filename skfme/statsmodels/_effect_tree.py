@@ -348,7 +348,8 @@ class EffectTree(RegressorMixin, BaseEstimator):
             below = [rows_below(nodes, i) for i in range(len(nodes))]
             measured = [_mean_and_sd(nlm, weights, rows) for rows in below]
             numbers[["cANLM", "SD_NLM"]] = measured
-        splits = [self._split_record(i) for i in range(len(nodes))]
+        above = parents(nodes)
+        splits = [self._split_record(i, above[i]) for i in range(len(nodes))]
         self.nodes_ = pd.concat([pd.DataFrame(splits), numbers], axis=1)
         self.nodes_["drop"] = [drop_of(nodes, i) for i in range(len(nodes))]
         self.nodes_.index.name = "node"
@@ -365,9 +366,9 @@ class EffectTree(RegressorMixin, BaseEstimator):
         self._leaves_in_fit = _labels(nodes, len(self._training[1]))
         self._nodes = [replace(node, rows=None) for node in nodes]
 
-    def _split_record(self, i: int) -> dict[str, Any]:
+    def _split_record(self, i: int, parent: int) -> dict[str, Any]:
         node, record = self._nodes[i], dict.fromkeys(_SPLIT_COLUMNS)
-        record |= {"parent": parents(self._nodes)[i], "depth": node.depth}
+        record |= {"parent": parent, "depth": node.depth}
         record |= {"left": node.left, "right": node.right, "cut": math.nan}
         record |= dict.fromkeys(("statistic", "p_value", "log_1_minus_p"), math.nan)
         split = node.split
@@ -571,9 +572,7 @@ class EffectTree(RegressorMixin, BaseEstimator):
         if not math.isnan(own[2]):
             split = self._nodes[0].split
             assert split is not None
-            covariate = covariates[split.covariate]
-            values = covariate.values[covariate.observed(covariate.values)]
-            values = np.sort(values)
+            values = np.sort(_observed(covariates[split.covariate]))
             ranks = np.searchsorted(values, [own[2], *(root[2] for root in roots)])
             near = np.abs(ranks[1:] - ranks[0]) <= 0.05 * len(values)
             same = list(np.array(same) & near)
@@ -626,6 +625,11 @@ def _masks_of(split: Any, goes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     left[list(split.left)] = True
     right[list(split.right)] = True
     return left, right
+
+
+def _observed(covariate: Covariate) -> np.ndarray:
+    entries = covariate.values  # noqa: PD011
+    return entries[covariate.observed(entries)]
 
 
 def _effects(y: Any, table: Table) -> np.ndarray:

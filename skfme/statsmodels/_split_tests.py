@@ -18,8 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, wofz
-from scipy.stats import chi2
+from scipy.special import chdtrc, ndtr, wofz
 
 __all__ = [
     "TIE",
@@ -143,7 +142,7 @@ def factor_test(
         largest = float(np.max(np.abs(sums) / np.sqrt(variances)))
         return largest, _log_1_minus_p_of_maximum(largest, weights / total)
     statistic = float((total - 1) * (sums**2 / weights).sum() / around)
-    return statistic, float(np.log1p(-chi2.sf(statistic, len(weights) - 1)))
+    return statistic, float(np.log1p(-chdtrc(len(weights) - 1, statistic)))
 
 
 def log_1_minus_p(statistics: np.ndarray) -> np.ndarray:
