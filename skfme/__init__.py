@@ -7,7 +7,7 @@ this group, on average?
 from skfme import steps
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._explainer import FMEExplainer
-from skfme._functional import ame, fme
+from skfme._functional import ame, came, fme
 from skfme.extrapolation import Envelope
 from skfme.steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
 
@@ -26,6 +26,7 @@ __all__ = [
     "SetTo",
     "StdDev",
     "ame",
+    "came",
     "fme",
     "steps",
 ]

@@ -324,6 +324,7 @@ class FMEExplainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             _title(self.estimator_),
             self._response.name,
             None if self._support is None else n_outside,
+            tuple(c.name for c in self.columns_ if c.kind == "categorical"),
         )
         effects = [
             ForwardEffect(
