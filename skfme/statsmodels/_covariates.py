@@ -155,8 +155,8 @@ def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
             text = [v for v in column.categories if isinstance(v, str)]
             other = [v for v in column.categories if not isinstance(v, str)]
             raise TypeError(
-                f"Column {column.name!r} mixes types: {other[0]!r} is a "
-                f"{type(other[0]).__name__}, {text[0]!r} a str. Make all its entries "
+                f"Column {column.name!r} mixes types: {other[0]!r} is of type "
+                f"{type(other[0]).__name__}, {text[0]!r} of type str. Make all its entries "
                 "numbers, or all of them text."
             )
 

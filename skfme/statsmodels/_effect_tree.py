@@ -294,7 +294,7 @@ class EffectTree(RegressorMixin, BaseEstimator):
             grown_on, estimated_from = honest_halves(len(sample), groups, random_state)
         part = sample if estimated_from is None else sample.take(grown_on)
         size = self.n_partitions
-        if size == "auto":
+        if isinstance(size, str):
             inside = None if groups is None else groups[grown_on]
             size = cross_validated_size(recipe, part, inside, random_state)
         nodes = recipe.sized(part, size, self.max_sd)
@@ -315,14 +315,12 @@ class EffectTree(RegressorMixin, BaseEstimator):
         ctree = self.method == "ctree"
         leaf = self.min_samples_leaf
         leaf = (0.02 if ctree else 0.04) if leaf is None else leaf
-        if isinstance(leaf, Real) and not isinstance(leaf, Integral):
-            share = float(leaf) * total
-            leaf = math.floor(share) if ctree else round(share)
+        if _is_share(leaf):
+            leaf = math.floor(leaf * total) if ctree else round(leaf * total)
         leaf = max(1, int(leaf))
         split = self.min_samples_split
         split = (20 if ctree else 3 * leaf) if split is None else split
-        if isinstance(split, Real) and not isinstance(split, Integral):
-            split = float(split) * total
+        split = split * total if _is_share(split) else split
         if ctree:
             depth = math.inf if self.max_depth is None else self.max_depth
             limits = Limits(leaf, split, self.minprob, depth)
@@ -613,6 +611,11 @@ _SPLIT_COLUMNS = (
     "p_value",
     "log_1_minus_p",
 )
+
+
+def _is_share(value: Any) -> bool:
+    """As in scikit-learn, a float is a share and an integer a weight."""
+    return not isinstance(value, Integral)
 
 
 def _side(left: bool) -> str:

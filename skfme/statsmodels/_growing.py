@@ -143,7 +143,11 @@ def grow(
         rows, orders, depth, parent, side = waiting.pop()
         node, part = _describe(sample, rows, orders, depth)
         if parent >= 0:
-            nodes[parent] = replace(nodes[parent], **{side: len(nodes)})
+            above, at = nodes[parent], len(nodes)
+            is_left = side == "left"
+            nodes[parent] = (
+                replace(above, left=at) if is_left else replace(above, right=at)
+            )
         split, tests = None, None
         # A constant effect differs by its rounding alone.
         if depth < limits.max_depth and part.total >= limits.min_split and part.ss > 0:
@@ -164,14 +168,13 @@ def grow(
 def _describe(
     sample: Sample, rows: np.ndarray | None, orders: tuple, depth: int
 ) -> tuple[Node, Part]:
-    everything = rows is None
-    effects = sample.effects if everything else sample.effects.take(rows)
-    weights = sample.weights
-    if weights is not None and not everything:
-        weights = weights[rows]
+    effects, weights = sample.effects, sample.weights
+    if rows is not None:
+        effects = effects.take(rows)
+        weights = None if weights is None else weights.take(rows)
     total = float(len(effects) if weights is None else weights.sum())
     mean = float(effects.mean() if weights is None else weights @ effects / total)
-    deviations = effects - mean if everything else np.subtract(effects, mean, effects)
+    deviations = effects - mean if rows is None else np.subtract(effects, mean, effects)
     weighted = deviations if weights is None else weights * deviations
     # Faster here than BLAS, whose threads cost more than such a sum.
     ss = float(np.einsum("i,i->", weighted, deviations))
@@ -307,14 +310,10 @@ class ConditionalInference:
                 None if left is None else _of_levels(j, part, covariate, present, left)
             )
         values = part.of(covariate.values)
-        order = np.argsort(
-            values, kind="stable" if covariate.kind == "ordered" else None
-        )
-        if covariate.has_missing:
-            order = order[covariate.observed(values[order])]
-        weights = None if part.weights is None else part.weights[order]
+        order = _sorted(covariate, values)
+        kept = None if part.weights is None else part.weights[order]
         ordered = values[order]
-        cut = best_cut(ordered, weights, part.deviations[order], least)
+        cut = best_cut(ordered, kept, part.deviations[order], least)
         if cut is None:
             return None
         default_left = cut.last + 1 > len(ordered) - cut.last - 1

@@ -67,7 +67,8 @@ def _interval(name: str, turns: list[_Turn]) -> str:
     uppers = [t.split for t in turns if t.left]
     lowers = [t.split for t in turns if not t.left]
     # Deeper cuts lie inside those above them.
-    upper, lower = (uppers or [None])[-1], (lowers or [None])[-1]
+    upper = uppers[-1] if uppers else None
+    lower = lowers[-1] if lowers else None
     below = "" if upper is None else f"{'<' if upper.strict else '<='} {upper.cut:.6g}"
     if lower is None:
         return f"{name} {below}"

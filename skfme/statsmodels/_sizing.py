@@ -117,10 +117,11 @@ def cross_validated_size(
         fold_losses.append(_losses_by_size(nodes, sample.take(test)))
     longest = max(len(losses) for losses in fold_losses)
     # A fold whose tree is smaller offers its largest.
-    first, second = sum(
+    padded = [
         np.pad(losses, ((0, longest - len(losses)), (0, 0)), mode="edge")
         for losses in fold_losses
-    ).T
+    ]
+    first, second = np.sum(padded, axis=0).T
     mean = first / sample.total
     error = np.sqrt(np.maximum(second / sample.total - mean**2, 0) / sample.total)
     best = int(np.argmin(mean))
@@ -160,8 +161,8 @@ def honest_halves(
     sizes = np.bincount(units)
     if len(sizes) < 2:
         raise ValueError(
-            f"honest=True needs two {'rows' if groups is None else 'groups'} at least, to "
-            f"grow on one part and estimate from the other; got {len(sizes)}."
+            f"honest=True grows on one part of the rows and estimates from the other; got "
+            f"n_samples = {n} in one group. Give two at least."
         )
     order = random_state.permutation(len(sizes))
     before = np.cumsum(sizes[order]) - sizes[order]
