@@ -32,7 +32,7 @@ from skfme.statsmodels._covariates import (
     refuse_columns,
 )
 from skfme.statsmodels._growing import Limits, Node, leaves_of, rows_below
-from skfme.statsmodels._rules import drop_of, parents, query_of, rule_of, tree_text
+from skfme.statsmodels._rules import drop_of, parents, queries_of, rules_of, tree_text
 from skfme.statsmodels._sizing import (
     Recipe,
     cart_recipe,
@@ -352,7 +352,7 @@ class EffectTree(RegressorMixin, BaseEstimator):
         self.nodes_.index.name = "node"
         leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
         self.partitions_ = numbers.iloc[leaves].rename_axis(index="subspace")
-        rules = [rule_of(nodes, i, self._covariates) for i in leaves]
+        rules = rules_of(nodes, leaves, self._covariates)
         self.partitions_.insert(0, "rule", rules)
         self.tests_ = self._all_tests()
         self.n_partitions_ = len(leaves)
@@ -495,7 +495,7 @@ class EffectTree(RegressorMixin, BaseEstimator):
         """Per subspace, an expression for ``DataFrame.query`` that picks its rows."""
         check_is_fitted(self, "partitions_")
         ids = self.partitions_.index
-        texts = [query_of(self._nodes, i, self._covariates) for i in ids]
+        texts = queries_of(self._nodes, list(ids), self._covariates)
         return pd.Series(texts, index=ids, name="query")
 
     def export_text(self) -> Text:

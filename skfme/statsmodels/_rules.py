@@ -15,7 +15,7 @@ from skfme._tables import Text, format_number, text_table
 from skfme.statsmodels._covariates import Covariate, Split
 from skfme.statsmodels._growing import Node
 
-__all__ = ["drop_of", "parents", "query_of", "rule_of", "tree_text"]
+__all__ = ["drop_of", "parents", "queries_of", "rules_of", "tree_text"]
 
 
 class _Turn(NamedTuple):
@@ -34,8 +34,8 @@ def parents(nodes: list[Node]) -> list[int]:
     return above
 
 
-def _path(nodes: list[Node], i: int) -> list[_Turn]:
-    above, path = parents(nodes), []
+def _path(nodes: list[Node], i: int, above: list[int]) -> list[_Turn]:
+    path = []
     while above[i] >= 0:
         node = nodes[above[i]]
         assert node.split is not None
@@ -44,10 +44,17 @@ def _path(nodes: list[Node], i: int) -> list[_Turn]:
     return path[::-1]
 
 
-def rule_of(nodes: list[Node], i: int, covariates: tuple[Covariate, ...]) -> str:
+def rules_of(
+    nodes: list[Node], ids: list[int], covariates: tuple[Covariate, ...]
+) -> list[str]:
     """Such as ``bmi <= 25.3 & sex in {s1, s2}``; ``all`` for the root."""
+    above = parents(nodes)
+    return [_rule(_path(nodes, i, above), covariates) for i in ids]
+
+
+def _rule(path: list[_Turn], covariates: tuple[Covariate, ...]) -> str:
     turns: dict[int, list[_Turn]] = {}
-    for turn in _path(nodes, i):
+    for turn in path:
         turns.setdefault(turn.split.covariate, []).append(turn)
     terms = [_term(covariates[j], met) for j, met in turns.items()]
     return " & ".join(terms) if terms else "all"
@@ -97,10 +104,17 @@ def _level_goes_left(split: Split, code: int) -> bool:
     return split.default_left if code not in split.right else False
 
 
-def query_of(nodes: list[Node], i: int, covariates: tuple[Covariate, ...]) -> str:
-    """An expression for ``DataFrame.query``; ``index == index`` for the root."""
-    terms = [_query_term(covariates[t.split.covariate], t) for t in _path(nodes, i)]
-    return " and ".join(terms) if terms else "index == index"
+def queries_of(
+    nodes: list[Node], ids: list[int], covariates: tuple[Covariate, ...]
+) -> list[str]:
+    """Expressions for ``DataFrame.query``; ``index == index`` for the root."""
+    above = parents(nodes)
+    texts = []
+    for i in ids:
+        path = _path(nodes, i, above)
+        terms = [_query_term(covariates[t.split.covariate], t) for t in path]
+        texts.append(" and ".join(terms) if terms else "index == index")
+    return texts
 
 
 def _query_term(covariate: Covariate, turn: _Turn) -> str:
@@ -148,9 +162,8 @@ def tree_text(
             for left, child in ((False, node.right), (True, node.left)):
                 term = _term(covariate, [_Turn(node.split, left)])
                 waiting.append((child, depth + 1, term))
-    return Text(
-        f"{title}\n\n{text_table(['node', 'n', 'cAME', 'SD', *extra, 'drop'], rows)}"
-    )
+    body = text_table(["node", "n", "cAME", "SD", *extra, "drop"], rows)
+    return Text("\n".join([title, "", *(line.rstrip() for line in body.split("\n"))]))
 
 
 def drop_of(nodes: list[Node], i: int) -> float:
