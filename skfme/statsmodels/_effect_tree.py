@@ -31,8 +31,14 @@ from skfme.statsmodels._covariates import (
     covariates_in,
     refuse_columns,
 )
-from skfme.statsmodels._growing import Limits, Node, leaves_of, rows_below
-from skfme.statsmodels._rules import drop_of, parents, queries_of, rules_of, tree_text
+from skfme.statsmodels._growing import Limits, leaves_of
+from skfme.statsmodels._node_tables import (
+    leaf_of_rows,
+    node_numbers,
+    node_table,
+    tests_table,
+)
+from skfme.statsmodels._rules import parents, queries_of, rules_of, tree_text
 from skfme.statsmodels._sizing import (
     Recipe,
     cart_recipe,
@@ -304,7 +310,6 @@ class EffectTree(RegressorMixin, BaseEstimator):
                 for n in nodes
             ]
         self._nodes = nodes
-        self._sample_weight = sample.weights
         self._covariates = tuple(
             replace(c, values=c.take(np.arange(0)).values) for c in sample.covariates
         )
@@ -330,73 +335,20 @@ class EffectTree(RegressorMixin, BaseEstimator):
 
     def _tabulate(self, nlm: np.ndarray | None) -> None:
         """Set the tables, and let go of the rows."""
-        nodes, weights = self._nodes, self._sample_weight
-        numbers = pd.DataFrame(
-            {
-                "n": [node.n for node in nodes],
-                "weight": [node.weight for node in nodes],
-                "cAME": [node.mean for node in nodes],
-                "SD": [node.sd for node in nodes],
-            }
-        )
-        if weights is None:
-            numbers = numbers.drop(columns="weight")
-        if nlm is not None:
-            below = [rows_below(nodes, i) for i in range(len(nodes))]
-            measured = [_mean_and_sd(nlm, weights, rows) for rows in below]
-            numbers[["cANLM", "SD_NLM"]] = measured
-        above = parents(nodes)
-        splits = [self._split_record(i, above[i]) for i in range(len(nodes))]
-        self.nodes_ = pd.concat([pd.DataFrame(splits), numbers], axis=1)
-        self.nodes_["drop"] = [drop_of(nodes, i) for i in range(len(nodes))]
-        self.nodes_.index.name = "node"
+        nodes, covariates = self._nodes, self._covariates
+        weights = self._training[2]
+        numbers = node_numbers(nodes, weights, nlm)
+        self.nodes_ = node_table(nodes, covariates, numbers)
+        self.tests_ = tests_table(nodes, covariates)
         leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
         self.partitions_ = numbers.iloc[leaves].rename_axis(index="subspace")
-        rules = rules_of(nodes, leaves, self._covariates)
-        self.partitions_.insert(0, "rule", rules)
-        self.tests_ = self._all_tests()
+        self.partitions_.insert(0, "rule", rules_of(nodes, leaves, covariates))
         self.n_partitions_ = len(leaves)
-        within = sum(nodes[i].ss for i in leaves)
-        total = nodes[0].ss
+        within, total = sum(nodes[i].ss for i in leaves), nodes[0].ss
         self.variance_explained_ = 1 - within / total if total > 0 else math.nan
         self._leaf_values = np.array([node.mean for node in nodes])
-        self._leaves_in_fit = _labels(nodes, len(self._training[1]))
-        self._nodes = [replace(node, rows=None) for node in nodes]
-
-    def _split_record(self, i: int, parent: int) -> dict[str, Any]:
-        node, record = self._nodes[i], dict.fromkeys(_SPLIT_COLUMNS)
-        record |= {"parent": parent, "depth": node.depth}
-        record |= {"left": node.left, "right": node.right, "cut": math.nan}
-        record |= dict.fromkeys(("statistic", "p_value", "log_1_minus_p"), math.nan)
-        split = node.split
-        if split is None:
-            return record
-        covariate = self._covariates[split.covariate]
-        record |= {"variable": covariate.name, "missing_go": _side(split.default_left)}
-        if covariate.numeric:
-            record["cut"] = split.cut
-        else:
-            codes = range(len(covariate.levels))
-            goes = split.goes_left(covariate, np.array(codes, dtype=np.intp))
-            sides = (goes, ~goes) if split.cut is not None else _masks_of(split, goes)
-            for name, side in zip(("levels_left", "levels_right"), sides, strict=True):
-                record[name] = tuple(covariate.levels[c] for c in codes if side[c])
-        if node.tests is not None:
-            criterion = float(node.tests.log_1_minus_p[split.covariate])
-            record["statistic"] = float(node.tests.statistic[split.covariate])
-            record |= {"p_value": -math.expm1(criterion), "log_1_minus_p": criterion}
-        return record
-
-    def _all_tests(self) -> pd.DataFrame:
-        records = [
-            (i, self._covariates[j].name, statistic, -np.expm1(criterion), criterion)
-            for i, node in enumerate(self._nodes)
-            if node.tests is not None
-            for j, (statistic, criterion) in enumerate(zip(*node.tests, strict=True))
-            if not np.isnan(statistic)
-        ]
-        names = ["node", "variable", "statistic", "p_value", "log_1_minus_p"]
-        return pd.DataFrame(records, columns=names)
+        self._leaves_in_fit = leaf_of_rows(nodes, len(self._training[1]))
+        self._nodes = [replace(n, rows=None) if n.is_leaf else n for n in nodes]
 
     def _table(self, X: Any) -> Table:
         check_is_fitted(self, "partitions_")
@@ -596,37 +548,9 @@ class EffectTree(RegressorMixin, BaseEstimator):
         return tags
 
 
-_SPLIT_COLUMNS = (
-    "parent",
-    "left",
-    "right",
-    "depth",
-    "variable",
-    "cut",
-    "levels_left",
-    "levels_right",
-    "missing_go",
-    "statistic",
-    "p_value",
-    "log_1_minus_p",
-)
-
-
 def _is_share(value: Any) -> bool:
     """As in scikit-learn, a float is a share and an integer a weight."""
     return not isinstance(value, Integral)
-
-
-def _side(left: bool) -> str:
-    return "left" if left else "right"
-
-
-def _masks_of(split: Any, goes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Levels that the node knows, on either side."""
-    left, right = np.zeros(len(goes), dtype=bool), np.zeros(len(goes), dtype=bool)
-    left[list(split.left)] = True
-    right[list(split.right)] = True
-    return left, right
 
 
 def _observed(covariate: Covariate) -> np.ndarray:
@@ -673,26 +597,3 @@ def _counting(effects: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
         if not counts.any():
             raise ValueError("No row has both an effect and a positive sample_weight.")
     return np.flatnonzero(counts)
-
-
-def _mean_and_sd(
-    values: np.ndarray, weights: np.ndarray | None, rows: np.ndarray | None
-) -> tuple[float, float]:
-    """Weighted mean and SD (divisor W − 1) of the entries that are not NaN."""
-    assert rows is not None
-    rows = rows[~np.isnan(values[rows])]
-    if not len(rows):
-        return math.nan, math.nan
-    w = np.ones(len(rows)) if weights is None else weights[rows]
-    mean = float(w @ values[rows] / w.sum())
-    squares = float(w @ (values[rows] - mean) ** 2)
-    return mean, math.sqrt(squares / (w.sum() - 1)) if w.sum() > 1 else math.nan
-
-
-def _labels(nodes: list[Node], n: int) -> np.ndarray:
-    """Leaf of each row that counted; −1 for rows that an honest tree grew on."""
-    labels = np.full(n, -1, dtype=np.int32)
-    for i, node in enumerate(nodes):
-        if node.rows is not None and node.is_leaf:
-            labels[node.rows] = i
-    return labels

@@ -43,6 +43,8 @@ __all__ = [
     "rows_below",
 ]
 
+NOTHING = np.empty(0)
+
 SPLITTRY = 2
 """Covariates tried for an admissible split, the most significant first."""
 
@@ -112,8 +114,15 @@ class Part(NamedTuple):
     orders: tuple[np.ndarray | None, ...]
     deviations: np.ndarray
     weights: np.ndarray | None
+    n: int
     total: float
+    mean: float
     ss: float
+
+    def summary(self, keep_rows: bool) -> Part:
+        """Without the arrays that only the search needs."""
+        rows = self.rows if keep_rows else None
+        return self._replace(rows=rows, orders=(), deviations=NOTHING, weights=None)
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """The node's entries of an array over all rows."""
@@ -135,39 +144,41 @@ def grow(
 ) -> list[Node]:
     """Grow a tree: nodes in pre-order, the root first, leaves with their rows."""
     chooser = criterion(sample, limits)
-    nodes: list[Node] = []
-    waiting: list[tuple[Any, Any, int, int, str]] = [
-        (None, chooser.root_orders(), 0, -1, "")
-    ]
+    drafts: list[tuple[int, Part, Split | None, Tests | None]] = []
+    children: list[list[int]] = []
+    waiting: list[tuple[Any, Any, int, int]] = [(None, chooser.root_orders(), 0, -1)]
     while waiting:
-        rows, orders, depth, parent, side = waiting.pop()
-        node, part = _describe(sample, rows, orders, depth)
-        if parent >= 0:
-            above, at = nodes[parent], len(nodes)
-            is_left = side == "left"
-            nodes[parent] = (
-                replace(above, left=at) if is_left else replace(above, right=at)
-            )
+        rows, orders, depth, parent = waiting.pop()
+        if parent >= 0:  # the left child comes first
+            children[parent].append(len(drafts))
+        part = _part(sample, rows, orders)
         split, tests = None, None
         # A constant effect differs by its rounding alone.
         if depth < limits.max_depth and part.total >= limits.min_split and part.ss > 0:
             split, tests = chooser.find(part)
-        if split is None:
-            kept = np.arange(len(sample)) if rows is None else rows
-            nodes.append(replace(node, tests=tests, rows=kept))
-            continue
-        children = _divide(sample, part, split, limits)
-        for (child_rows, child_orders), name in zip(
-            children, ("right", "left"), strict=True
-        ):
-            waiting.append((child_rows, child_orders, depth + 1, len(nodes), name))
-        nodes.append(replace(node, tests=tests, split=split))
+        if split is not None:
+            for child_rows, child_orders in _divide(sample, part, split, limits):
+                waiting.append((child_rows, child_orders, depth + 1, len(drafts)))
+        drafts.append((depth, part.summary(keep_rows=split is None), split, tests))
+        children.append([])
+    nodes = [
+        _node(draft, pair, len(sample))
+        for draft, pair in zip(drafts, children, strict=True)
+    ]
     return chooser.pruned(nodes)
 
 
-def _describe(
-    sample: Sample, rows: np.ndarray | None, orders: tuple, depth: int
-) -> tuple[Node, Part]:
+def _node(draft: tuple, children: list[int], n_all: int) -> Node:
+    depth, part, split, tests = draft
+    left, right = children or (-1, -1)
+    rows = part.rows
+    if split is None and rows is None:
+        rows = np.arange(n_all)
+    numbers = (part.n, part.total, part.mean, part.ss)
+    return Node(depth, *numbers, split, tests, left, right, rows)
+
+
+def _part(sample: Sample, rows: np.ndarray | None, orders: tuple) -> Part:
     effects, weights = sample.effects, sample.weights
     if rows is not None:
         effects = effects.take(rows)
@@ -180,8 +191,7 @@ def _describe(
     ss = float(np.einsum("i,i->", weighted, deviations))
     if ss <= total * (1e-12 * abs(mean)) ** 2:
         ss = 0.0
-    node = Node(depth, len(effects), total, mean, ss)
-    return node, Part(rows, orders, deviations, weights, total, ss)
+    return Part(rows, orders, deviations, weights, len(effects), total, mean, ss)
 
 
 def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:
@@ -254,6 +264,8 @@ class ConditionalInference:
         statistic, single = self._test(part)
         criterion = adjusted(single, self.testtype)
         tests = Tests(statistic, criterion)
+        if not (criterion > self.threshold).any():
+            return None, tests
         for j in preference(criterion, statistic)[:SPLITTRY]:
             if not criterion[j] > self.threshold:
                 break
@@ -349,13 +361,12 @@ class LeastSquares:
         # No split below can be worth more than the node's whole sum of squares.
         if part.ss <= self.worth or not part.orders:
             return None, None
-        mean = float(np.average(part.of(self.sample.effects), weights=part.weights))
         best, chosen = 0.0, None
         for j, order in enumerate(part.orders):
             gain, split = (
                 self._factor(part, j)
                 if order is None
-                else self._numeric(j, order, mean)
+                else self._numeric(j, order, part.mean)
             )
             if split is not None and gain > best * (1 + TIE):
                 best, chosen = gain, split
