@@ -10,13 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
 
 from skfme._columns import category_codes, kind_of, missing_in, numbers_in
 from skfme._frames import Column, Table
 
-__all__ = ["Covariate", "Sample", "Split", "covariates_in", "refuse_columns"]
+__all__ = [
+    "Covariate",
+    "Sample",
+    "Split",
+    "counting",
+    "covariates_in",
+    "effects_in",
+    "refuse_columns",
+]
 
 
 @dataclass(frozen=True)
@@ -170,3 +180,44 @@ def _what(table: Table, column: Column) -> str:
         types = sorted({type(v).__name__ for v in found})
         return f"objects ({', '.join(types)})"
     return f"entries of type {entries.dtype}"
+
+
+def effects_in(y: Any, table: Table) -> np.ndarray:
+    """The effects as a vector of floats, NaN where a row has none."""
+    shape = np.asarray(y).shape
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y has shape {shape}: the effects of {shape[1]} outputs. A tree partitions "
+            "one: give effect.fme[:, k], or choose it with output= in "
+            "skfme.came(effect, output=…)."
+        )
+    entries = column_or_1d(y, warn=True)
+    if np.iscomplexobj(entries):
+        raise ValueError(f"Complex data not supported\n{entries}\n")
+    effects = np.asarray(entries, dtype=float)
+    if len(effects) != len(table):
+        raise ValueError(
+            f"y has {len(effects)} effects, but X has {len(table)} rows; one per row is "
+            "expected, NaN where a row does not count."
+        )
+    infinite = np.flatnonzero(np.isinf(effects))
+    if len(infinite):
+        raise ValueError(
+            f"y contains infinity in {len(infinite)} rows (the first is row "
+            f"{infinite[0]}); expected finite effects, or NaN where a row does not count."
+        )
+    return effects
+
+
+def counting(effects: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Rows that have an effect and a weight."""
+    counts = ~np.isnan(effects)
+    if not counts.any():
+        raise ValueError(
+            "y is NaN in every row, so that there is no effect to partition."
+        )
+    if weights is not None:
+        counts &= weights > 0
+        if not counts.any():
+            raise ValueError("No row has both an effect and a positive sample_weight.")
+    return np.flatnonzero(counts)

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -26,12 +26,13 @@ from skfme._frames import Table, as_table, converted, describe_columns, row_inde
 from skfme._tables import Text
 from skfme._validation import checked_weights, refuse_infinite
 from skfme.statsmodels._covariates import (
-    Covariate,
     Sample,
+    counting,
     covariates_in,
+    effects_in,
     refuse_columns,
 )
-from skfme.statsmodels._growing import Limits, leaves_of
+from skfme.statsmodels._growing import Limits, Node, leaves_of
 from skfme.statsmodels._node_tables import (
     leaf_of_rows,
     node_numbers,
@@ -47,12 +48,7 @@ from skfme.statsmodels._sizing import (
     honest_halves,
     reestimated,
 )
-from skfme.statsmodels._stability import (
-    Stability,
-    describe_root,
-    summarize_roots,
-    together,
-)
+from skfme.statsmodels._stability import Original, Stability, resampled
 
 __all__ = ["EffectTree"]
 
@@ -270,9 +266,9 @@ class EffectTree(RegressorMixin, BaseEstimator):
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
         refuse_infinite(table)
-        effects = _effects(y, table)
+        effects = effects_in(y, table)
         weights = checked_weights(sample_weight, table)
-        rows = _counting(effects, weights)
+        rows = counting(effects, weights)
         self.n_dropped_ = len(effects) - len(rows)
         if self.n_dropped_:
             table, effects = table.take(rows), effects[rows]
@@ -400,8 +396,8 @@ class EffectTree(RegressorMixin, BaseEstimator):
         score : float
         """
         came, table = self.predict(X), as_table(X)
-        effects, weights = _effects(y, table), checked_weights(sample_weight, table)
-        rows = _counting(effects, weights)
+        effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
+        rows = counting(effects, weights)
         kept = None if weights is None else weights[rows]
         return float(r2_score(effects[rows], came[rows], sample_weight=kept))
 
@@ -493,45 +489,24 @@ class EffectTree(RegressorMixin, BaseEstimator):
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
         native, effects, weights = self._training
         covariates = covariates_in(as_table(native), self._columns)
-        sample = Sample(covariates, effects, weights)
-        own = self.random_state if random_state is None else random_state
-        generator = check_random_state(own)
         size = None if self.n_partitions is None else self.n_partitions_
-        leaves = np.empty((n_resamples, len(sample)), dtype=np.int32)
-        roots, counts = [], []
-        for b in range(n_resamples):
-            drawn = sample.take(generator.randint(len(sample), size=len(sample)))
-            nodes = self._recipe(drawn.total).sized_if_possible(
-                drawn, size, self.max_sd
-            )
-            leaves[b] = leaves_of(nodes, covariates, len(sample))
-            roots.append(describe_root(nodes[0].split, covariates))
-            counts.append(sum(node.is_leaf for node in nodes))
-        return self._stability_of(covariates, roots, np.array(counts), leaves)
 
-    def _stability_of(
-        self,
-        covariates: tuple[Covariate, ...],
-        roots: list[tuple[str, str, float]],
-        counts: np.ndarray,
-        leaves: np.ndarray,
-    ) -> Stability:
-        own = describe_root(self._nodes[0].split, covariates)
-        same = [root[:2] == own[:2] for root in roots]
-        if not math.isnan(own[2]):
-            split = self._nodes[0].split
-            assert split is not None
-            values = np.sort(_observed(covariates[split.covariate]))
-            ranks = np.searchsorted(values, [own[2], *(root[2] for root in roots)])
-            near = np.abs(ranks[1:] - ranks[0]) <= 0.05 * len(values)
-            same = list(np.array(same) & near)
-        return Stability(
-            summarize_roots(roots),
-            float(np.mean([root[0] == own[0] for root in roots])),
-            float(np.mean(same)),
-            together(leaves, self._leaves_in_fit, list(self.partitions_.index)),
-            counts,
-            leaves,
+        def grown(sample: Sample) -> list[Node]:
+            recipe = self._recipe(sample.total)
+            return recipe.sized_if_possible(sample, size, self.max_sd)
+
+        return resampled(
+            grown,
+            Sample(covariates, effects, weights),
+            Original(
+                self._nodes[0].split,
+                self._leaves_in_fit,
+                self.partitions_.index.tolist(),
+            ),
+            n_resamples,
+            check_random_state(
+                self.random_state if random_state is None else random_state
+            ),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -551,49 +526,3 @@ class EffectTree(RegressorMixin, BaseEstimator):
 def _is_share(value: Any) -> bool:
     """As in scikit-learn, a float is a share and an integer a weight."""
     return not isinstance(value, Integral)
-
-
-def _observed(covariate: Covariate) -> np.ndarray:
-    entries = covariate.values  # noqa: PD011
-    return entries[covariate.observed(entries)]
-
-
-def _effects(y: Any, table: Table) -> np.ndarray:
-    """The effects as a vector of floats, NaN where a row has none."""
-    shape = np.asarray(y).shape
-    if len(shape) == 2 and shape[1] > 1:
-        raise ValueError(
-            f"y has shape {shape}: the effects of {shape[1]} outputs. A tree partitions "
-            "one: give effect.fme[:, k], or choose it with output= in "
-            "skfme.came(effect, output=…)."
-        )
-    entries = column_or_1d(y, warn=True)
-    if np.iscomplexobj(entries):
-        raise ValueError(f"Complex data not supported\n{entries}\n")
-    effects = np.asarray(entries, dtype=float)
-    if len(effects) != len(table):
-        raise ValueError(
-            f"y has {len(effects)} effects, but X has {len(table)} rows; one per row is "
-            "expected, NaN where a row does not count."
-        )
-    infinite = np.flatnonzero(np.isinf(effects))
-    if len(infinite):
-        raise ValueError(
-            f"y contains infinity in {len(infinite)} rows (the first is row "
-            f"{infinite[0]}); expected finite effects, or NaN where a row does not count."
-        )
-    return effects
-
-
-def _counting(effects: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Rows that have an effect and a weight."""
-    counts = ~np.isnan(effects)
-    if not counts.any():
-        raise ValueError(
-            "y is NaN in every row, so that there is no effect to partition."
-        )
-    if weights is not None:
-        counts &= weights > 0
-        if not counts.any():
-            raise ValueError("No row has both an effect and a positive sample_weight.")
-    return np.flatnonzero(counts)

@@ -18,9 +18,8 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
 from skfme.statsmodels._covariates import Sample
+from skfme.statsmodels._criteria import ConditionalInference, LeastSquares
 from skfme.statsmodels._growing import (
-    ConditionalInference,
-    LeastSquares,
     Limits,
     Node,
     collapsed,

@@ -6,14 +6,17 @@ the root, where, and how often two rows end in the same partition.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from skfme.statsmodels._covariates import Covariate, Split
+from skfme.statsmodels._covariates import Covariate, Sample, Split
+from skfme.statsmodels._growing import Node, leaves_of
 
-__all__ = ["Stability", "describe_root", "summarize_roots", "together"]
+__all__ = ["Original", "Stability", "resampled"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,49 @@ class Stability:
         return share / len(leaves)
 
 
-def describe_root(
+class Original(NamedTuple):
+    """The tree whose stability is asked: root split, leaf of each row, leaves."""
+
+    root: Split | None
+    leaves: np.ndarray
+    ids: list[int]
+
+
+def resampled(
+    grown: Callable[[Sample], list[Node]],
+    sample: Sample,
+    original: Original,
+    n_resamples: int,
+    random_state: np.random.RandomState,
+) -> Stability:
+    """Grow trees on bootstrap rows, and compare them with the original."""
+    leaves = np.empty((n_resamples, len(sample)), dtype=np.int32)
+    roots, counts = [], []
+    for b in range(n_resamples):
+        rows = random_state.randint(len(sample), size=len(sample))
+        nodes = grown(sample.take(rows))
+        leaves[b] = leaves_of(nodes, sample.covariates, len(sample))
+        roots.append(_describe_root(nodes[0].split, sample.covariates))
+        counts.append(sum(node.is_leaf for node in nodes))
+    own = _describe_root(original.root, sample.covariates)
+    same = np.array([root[:2] == own[:2] for root in roots])
+    if original.root is not None and not np.isnan(own[2]):
+        covariate = sample.covariates[original.root.covariate]
+        values = np.sort(covariate.values)
+        values = values[covariate.observed(values)]
+        ranks = np.searchsorted(values, [own[2], *(root[2] for root in roots)])
+        same &= np.abs(ranks[1:] - ranks[0]) <= 0.05 * len(values)
+    return Stability(
+        _summarize_roots(roots),
+        float(np.mean([root[0] == own[0] for root in roots])),
+        float(np.mean(same)),
+        _together(leaves, original.leaves, original.ids),
+        np.array(counts),
+        leaves,
+    )
+
+
+def _describe_root(
     split: Split | None, covariates: tuple[Covariate, ...]
 ) -> tuple[str, str, float]:
     """Variable, levels on the side of the first one, and cut of a root split."""
@@ -86,7 +131,7 @@ def describe_root(
     return str(covariate.name), names, np.nan
 
 
-def summarize_roots(roots: list[tuple[str, str, float]]) -> pd.DataFrame:
+def _summarize_roots(roots: list[tuple[str, str, float]]) -> pd.DataFrame:
     """One row per variable and levels, the most frequent first."""
     frame = pd.DataFrame(roots, columns=["variable", "levels", "cut"])
     grouped = frame.groupby(["variable", "levels"], sort=False)["cut"]
@@ -96,7 +141,7 @@ def summarize_roots(roots: list[tuple[str, str, float]]) -> pd.DataFrame:
     return table.sort_values("share", ascending=False, kind="stable").reset_index()
 
 
-def together(leaves: np.ndarray, own: np.ndarray, ids: list[int]) -> pd.DataFrame:
+def _together(leaves: np.ndarray, own: np.ndarray, ids: list[int]) -> pd.DataFrame:
     """Mean share of pairs of a subspace's rows that share a resampled partition."""
     shares = np.empty(len(ids))
     for k, subspace in enumerate(ids):
