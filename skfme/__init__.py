@@ -7,7 +7,7 @@ this group, on average?
 from skfme import steps
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._explainer import FMEExplainer
-from skfme._functional import ame, fme
+from skfme._functional import ame, came, fme
 from skfme._profiles import LargestStep, PathPredictions, StepProfile
 from skfme.extrapolation import Envelope
 from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
@@ -34,6 +34,7 @@ __all__ = [
     "StdDev",
     "StepProfile",
     "ame",
+    "came",
     "fme",
     "steps",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "category_codes",
     "column_like",
     "equal_to",
+    "factorized",
     "integer_bounds",
     "kind_of",
     "missing_in",
@@ -117,10 +118,21 @@ def objects_in(column: Any) -> np.ndarray:
     return np.asarray(column, dtype=object)
 
 
+def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the entries, −1 if missing, and the distinct entries as objects."""
+    if isinstance(column, nw.Series) and column.implementation.is_pandas():
+        native = column.to_native()
+        if isinstance(native.dtype, pd.CategoricalDtype):  # coded already
+            return native.cat.codes.to_numpy(), objects_in(native.cat.categories)
+    return pd.factorize(objects_in(column))
+
+
 def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:
     """Position of each entry in `categories`; −1 if unknown or missing."""
     index = pd.Index(np.array([*categories, None], dtype=object)[:-1])
-    return index.get_indexer(pd.Index(objects_in(column), dtype=object))
+    codes, distinct = factorized(column)
+    positions = index.get_indexer(pd.Index(distinct, dtype=object))
+    return np.append(positions, -1)[codes]
 
 
 def equal_to(column: ColumnData, value: Any) -> np.ndarray:

@@ -58,6 +58,7 @@ class Context:
     model: str
     response: str
     n_outside_before: int | None
+    categorical_features: tuple[Hashable, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -166,6 +167,11 @@ class ForwardEffect:
     def n(self) -> int:
         """Number of rows that count."""
         return int(np.count_nonzero(self._status == STATUSES.index("counted")))
+
+    @property
+    def categorical_features(self) -> tuple[Hashable, ...]:
+        """Names of the columns that the explainer took for categorical."""
+        return self.context.categorical_features
 
     @property
     def n_outside_before(self) -> int | None:

@@ -343,6 +343,7 @@ class FMEExplainer(
             _title(self.estimator_),
             self._response.name,
             None if self._support is None else n_outside,
+            tuple(c.name for c in self.columns_ if c.kind == "categorical"),
         )
         effects = [
             ForwardEffect(

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import ColumnData, kind_of, missing_in, numbers_in, objects_in
+from skfme._columns import ColumnData, factorized, kind_of, missing_in, numbers_in
 
 __all__ = [
     "ArrayTable",
@@ -350,9 +350,9 @@ def _describe(table: Table, position: int, listed: bool) -> Column:
 
 
 def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
-    codes, distinct = pd.factorize(objects_in(column))
+    codes, distinct = factorized(column)
     seen, first = np.unique(codes, return_index=True)
-    first = first[seen >= 0]
+    seen, first = seen[seen >= 0], first[seen >= 0]
     ordered = False
     if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
         native = column.to_native()
@@ -368,15 +368,15 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
             else column.cat.get_categories().to_list()
         )
         rank = {value: i for i, value in enumerate(declared)}
-        order = sorted(range(len(distinct)), key=lambda i: rank[distinct[i]])
+        order = sorted(range(len(seen)), key=lambda i: rank[distinct[seen[i]]])
     else:
-        order = sorted(range(len(distinct)), key=lambda i: _sort_key(distinct[i]))
+        order = sorted(range(len(seen)), key=lambda i: _sort_key(distinct[seen[i]]))
     return Column(
         position,
         name,
         "categorical",
         ordered=ordered,
-        categories=tuple(_plain(distinct[i]) for i in order),
+        categories=tuple(_plain(distinct[seen[i]]) for i in order),
         examples=column[first[order]] if len(order) else None,
     )
 

@@ -1,9 +1,9 @@
-"""One call for a fitted model: fme() and ame()."""
+"""One call: fme() and ame() for a fitted model, came() for an effect."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -11,7 +11,10 @@ from sklearn.frozen import FrozenEstimator
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._explainer import FMEExplainer
 
-__all__ = ["ame", "fme"]
+if TYPE_CHECKING:
+    from skfme.statsmodels import EffectTree
+
+__all__ = ["ame", "came", "fme"]
 
 
 class GivenModel(FrozenEstimator):
@@ -144,3 +147,88 @@ def ame(
     )
     assert isinstance(effects, ForwardEffects)
     return effects
+
+
+def came(
+    effect: ForwardEffect,
+    n_partitions: int | str | None = None,
+    *,
+    max_sd: float | None = None,
+    output: str | None = None,
+    groups: Any = None,
+    **options: Any,
+) -> EffectTree:
+    """Conditional average marginal effects: where an effect differs, found by a tree.
+
+    Parameters
+    ----------
+    effect : ForwardEffect
+        Rows that do not count are left out; its weights are used.
+    n_partitions : int >= 2, "auto" or None, default=None
+        Number of partitions; None lets the tests decide.
+    max_sd : float, default=None
+        Instead: the fewest partitions that all have an SD below it.
+    output : str, default=None
+        Which output to partition, where the effect has several.
+    groups : array-like of shape (n_samples,), default=None
+        Rows kept together by ``honest=True`` and ``n_partitions="auto"``.
+    **options
+        The other parameters of :class:`skfme.statsmodels.EffectTree`.
+
+    Returns
+    -------
+    tree : EffectTree
+        Fitted; print ``tree.export_text()``, or see ``tree.partitions_``.
+
+    Raises
+    ------
+    ValueError
+        If the size is out of reach, or the effect has several outputs and `output`
+        names none of them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skfme import came, fme
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> forest = RandomForestRegressor(min_samples_leaf=5, random_state=0).fit(X, y)
+    >>> tree = came(fme(forest, X, {"bmi": -2}), n_partitions=2)
+    >>> tree.n_partitions_
+    2
+    """
+    # Here, so that importing skfme stays light.
+    from skfme.statsmodels import EffectTree
+
+    if not isinstance(effect, ForwardEffect):
+        raise TypeError(
+            f"came takes one ForwardEffect, got {type(effect).__name__}. Pick one, such as "
+            "effects['bmi -2']."
+        )
+    which = _output(effect, output)
+    nlm = getattr(effect, "nlm", None)
+    if nlm is not None and np.ndim(nlm) == 2:
+        nlm = nlm[:, which]
+    options.setdefault("categorical_features", list(effect.categorical_features))
+    tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
+    return tree.fit(
+        effect.X, effect._fme[:, which], effect.sample_weight, nlm=nlm, groups=groups
+    )
+
+
+def _output(effect: ForwardEffect, output: str | None) -> int:
+    """Position of the output to partition."""
+    known = list(map(str, effect.outputs))
+    if output is None and len(known) == 1:
+        return 0
+    if str(output) in known:
+        return known.index(str(output))
+    names = ", ".join(map(repr, known))
+    if output is None:
+        raise ValueError(
+            f"The effect has {len(known)} outputs ({names}), and a tree partitions one: "
+            f"choose it with output={known[0]!r}, for example."
+        )
+    raise ValueError(
+        f"output={output!r} is no output of the effect; there are {names}."
+    )

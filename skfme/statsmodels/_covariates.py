@@ -1,0 +1,223 @@
+"""The covariates of a tree: columns of a table as numbers, and splits of them.
+
+A numeric column is its numbers, a categorical one the positions of its entries among
+the levels seen in fit (−1 for missing and unseen ones). A split sends each row to one
+of two children; missing values and levels unknown to the node go where most rows of
+the node went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import column_or_1d
+
+from skfme._columns import category_codes, kind_of, missing_in, numbers_in
+from skfme._frames import Column, Table
+
+__all__ = [
+    "Covariate",
+    "Sample",
+    "Split",
+    "counting",
+    "covariates_in",
+    "effects_in",
+    "refuse_columns",
+]
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """One column, as the tree sees it.
+
+    Attributes
+    ----------
+    name : hashable
+    kind : {"numeric", "ordered", "unordered"}
+    levels : tuple
+        Of a categorical column, in their order.
+    values : ndarray of shape (n,)
+        Floats (NaN where missing), or codes of the levels (−1 where unknown).
+    has_missing : bool
+    """
+
+    name: Hashable
+    kind: str
+    levels: tuple
+    values: np.ndarray
+    has_missing: bool
+
+    @property
+    def numeric(self) -> bool:
+        return self.kind == "numeric"
+
+    def observed(self, values: np.ndarray) -> np.ndarray:
+        """Mask of the entries that are not missing."""
+        return ~np.isnan(values) if self.numeric else values >= 0
+
+    def take(self, rows: np.ndarray) -> Covariate:
+        values = self.values[rows]
+        missing = self.has_missing and not self.observed(values).all()
+        return Covariate(self.name, self.kind, self.levels, values, missing)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows of a node go to the left child.
+
+    Attributes
+    ----------
+    covariate : int
+        Position among the covariates.
+    cut : float or None
+        Numeric: values up to it go left. Ordered: codes up to it.
+    strict : bool
+        Whether values at the cut go right, as in CART.
+    left, right : tuple of int
+        Unordered: codes of the levels on either side.
+    default_left : bool
+        Where missing values and unknown levels go.
+    """
+
+    covariate: int
+    cut: float | None = None
+    strict: bool = False
+    left: tuple[int, ...] = ()
+    right: tuple[int, ...] = ()
+    default_left: bool = False
+
+    def goes_left(self, covariate: Covariate, values: np.ndarray) -> np.ndarray:
+        """Mask of the entries of this split's covariate that go left."""
+        if self.cut is None:
+            sides = np.full(len(covariate.levels) + 1, self.default_left)
+            sides[list(self.left)] = True
+            sides[list(self.right)] = False
+            return sides[values]  # −1 is the last entry, the default
+        left = values < self.cut if self.strict else values <= self.cut
+        if not self.default_left and covariate.numeric:
+            return left  # comparisons with NaN are false
+        known = covariate.observed(values)
+        return np.where(known, left, self.default_left)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows to grow a tree on.
+
+    Attributes
+    ----------
+    covariates : tuple of Covariate
+    effects : ndarray of shape (n,)
+    weights : ndarray of shape (n,) or None
+        All positive.
+    """
+
+    covariates: tuple[Covariate, ...]
+    effects: np.ndarray
+    weights: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.effects)
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(len(self) if self.weights is None else self.weights.sum())
+
+    def take(self, rows: np.ndarray) -> Sample:
+        weights = None if self.weights is None else self.weights[rows]
+        covariates = tuple(c.take(rows) for c in self.covariates)
+        return Sample(covariates, self.effects[rows], weights)
+
+
+def covariates_in(table: Table, columns: Sequence[Column]) -> tuple[Covariate, ...]:
+    """The table's columns, encoded by what fit learned of them."""
+    return tuple(_covariate(table, column) for column in columns)
+
+
+def _covariate(table: Table, column: Column) -> Covariate:
+    entries = table.column(column.position)
+    if column.kind == "numeric":
+        values = np.asarray(numbers_in(entries), dtype=float)
+        # A sum is one fast pass, and NaN if any entry is.
+        has_missing = bool(np.isnan(values.sum()) and np.isnan(values).any())
+        return Covariate(column.name, "numeric", (), values, has_missing)
+    codes = category_codes(entries, column.categories).astype(np.intp, copy=False)
+    kind = "ordered" if column.ordered else "unordered"
+    missing = bool(len(codes) and codes.min() < 0)
+    return Covariate(column.name, kind, column.categories, codes, missing)
+
+
+def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
+    """Refuse columns that are neither numbers nor categories, by name."""
+    for column in columns:
+        if column.kind in ("datetime", "other"):
+            raise TypeError(
+                f"Column {column.name!r} holds {_what(table, column)}; a tree splits "
+                "numbers and categories: each argument must be a string or a number. "
+                "Convert the column, or leave it out."
+            )
+        kinds = {isinstance(level, str) for level in column.categories}
+        if len(kinds) == 2:
+            text = [v for v in column.categories if isinstance(v, str)]
+            other = [v for v in column.categories if not isinstance(v, str)]
+            raise TypeError(
+                f"Column {column.name!r} mixes types: {other[0]!r} is of type "
+                f"{type(other[0]).__name__}, {text[0]!r} of type str. Make all its entries "
+                "numbers, or all of them text."
+            )
+
+
+def _what(table: Table, column: Column) -> str:
+    entries = table.column(column.position)
+    if column.kind == "datetime":
+        return "dates or times"
+    if kind_of(entries) == "categorical":
+        found = entries[np.flatnonzero(~missing_in(entries))]
+        types = sorted({type(v).__name__ for v in found})
+        return f"objects ({', '.join(types)})"
+    return f"entries of type {entries.dtype}"
+
+
+def effects_in(y: Any, table: Table) -> np.ndarray:
+    """The effects as a vector of floats, NaN where a row has none."""
+    shape = np.asarray(y).shape
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y has shape {shape}: the effects of {shape[1]} outputs. A tree partitions "
+            "one: give effect.fme[:, k], or choose it with output= in "
+            "skfme.came(effect, output=…)."
+        )
+    entries = column_or_1d(y, warn=True)
+    if np.iscomplexobj(entries):
+        raise ValueError(f"Complex data not supported\n{entries}\n")
+    effects = np.asarray(entries, dtype=float)
+    if len(effects) != len(table):
+        raise ValueError(
+            f"y has {len(effects)} effects, but X has {len(table)} rows; one per row is "
+            "expected, NaN where a row does not count."
+        )
+    infinite = np.flatnonzero(np.isinf(effects))
+    if len(infinite):
+        raise ValueError(
+            f"y contains infinity in {len(infinite)} rows (the first is row "
+            f"{infinite[0]}); expected finite effects, or NaN where a row does not count."
+        )
+    return effects
+
+
+def counting(effects: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Rows that have an effect and a weight."""
+    counts = ~np.isnan(effects)
+    if not counts.any():
+        raise ValueError(
+            "y is NaN in every row, so that there is no effect to partition."
+        )
+    if weights is not None:
+        counts &= weights > 0
+        if not counts.any():
+            raise ValueError("No row has both an effect and a positive sample_weight.")
+    return np.flatnonzero(counts)

@@ -1,0 +1,528 @@
+"""EffectTree: regional effects, as a scikit-learn regressor.
+
+The class and what its users call. Growing, pruning, sizing and wording have files of
+their own; here options become a recipe, tables become samples, and trees tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfme._columns import as_vector
+from skfme._frames import Table, as_table, converted, describe_columns, row_index
+from skfme._tables import Text
+from skfme._validation import checked_weights, refuse_infinite
+from skfme.statsmodels._covariates import (
+    Sample,
+    counting,
+    covariates_in,
+    effects_in,
+    refuse_columns,
+)
+from skfme.statsmodels._growing import Limits, Node, leaves_of
+from skfme.statsmodels._node_tables import (
+    leaf_of_rows,
+    node_numbers,
+    node_table,
+    tests_table,
+)
+from skfme.statsmodels._rules import parents, queries_of, rules_of, tree_text
+from skfme.statsmodels._sizing import (
+    Recipe,
+    cart_recipe,
+    cross_validated_size,
+    ctree_recipe,
+    honest_halves,
+    reestimated,
+)
+from skfme.statsmodels._stability import Original, Stability, resampled
+
+__all__ = ["EffectTree"]
+
+
+class EffectTree(RegressorMixin, BaseEstimator):
+    """Partition the feature space into regions in which an effect is nearly constant.
+
+    A regression tree over effects (FMEs): conditional inference as in R's partykit, or
+    CART as in rpart, then pruned to a number of partitions or a maximum SD as in
+    fmeffects. ``predict`` is the cAME of a row's subspace.
+
+    Parameters
+    ----------
+    method : {"ctree", "cart"}, default="ctree"
+        "ctree" chooses the variable by a permutation test; "cart" takes the largest
+        fall of the sum of squares. CART's missing values go to the child with more
+        rows; rpart's surrogate splits are not copied.
+    n_partitions : int >= 2, "auto" or None, default=None
+        Exact number of partitions, by pruning; "auto" cross-validates it (5 folds,
+        one-standard-error rule).
+    max_sd : float, default=None
+        The fewest partitions, at least two where the tree has a split, that all have
+        an SD of effects below it.
+    alpha : float, default=None
+        Threshold of the tests' adjusted p-values, a stopping rule rather than an error
+        rate. None is 0.35 where a size is asked for (grow large, then prune), else 0.05.
+    min_samples_leaf : int or float, default=None
+        Least weight of a partition; a float is a share of the total weight, truncated
+        for "ctree" and rounded for "cart". None is 0.02 for "ctree", 0.04 for "cart".
+    min_samples_split : int or float, default=None
+        Least weight of a node that is split. None is 20 for "ctree",
+        3 * `min_samples_leaf` for "cart".
+    minprob : float, default=0.01
+        Least share of a node in either child ("ctree").
+    cp : float, default=0.001
+        Least share of the root's sum of squares that a split must explain ("cart").
+    max_depth : int, default=None
+        None is no bound for "ctree", 30 for "cart".
+    teststat : {"quadratic", "maximum"}, default="quadratic"
+        Statistic of the tests. The two differ for unordered factors only.
+    testtype : {"bonferroni", "univariate"}, default="bonferroni"
+        Whether p-values are adjusted for the number of variables tested in a node.
+    categorical_features : "auto" or list, default="auto"
+        "auto" takes boolean, category, string and object columns; a list adds others.
+    honest : bool, default=False
+        Grow on one half of the rows and take cAME, SD and counts from the other. A
+        partition left with fewer than two of these merges upwards.
+    random_state : int, RandomState instance or None, default=None
+        Of the honest halves and the folds of "auto".
+
+    Attributes
+    ----------
+    partitions_ : DataFrame
+        One row per subspace, indexed by its node: ``rule``, ``n``, ``weight`` (if
+        weights were given), ``cAME``, ``SD``, and ``cANLM``, ``SD_NLM`` (if NLMs were).
+    nodes_ : DataFrame
+        Every node in pre-order: its split, the test of the chosen variable, the numbers
+        above, and ``drop``, the share of Var(FME) that the split accounts for.
+    tests_ : DataFrame
+        Statistic, adjusted p-value and log(1 − p) of each variable tested in each node.
+    n_partitions_ : int
+    variance_explained_ : float
+        Share of Var(FME) that the partition accounts for; NaN if there is none.
+    n_dropped_ : int
+        Rows left out: without an effect, or of weight 0.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    skfme.came : The same in one call, for an effect.
+
+    Notes
+    -----
+    Numeric and ordered splits send values up to an observed one left ("ctree"), or
+    below the middle between two ("cart"); unordered factors are split by the best
+    admissible bipartition of their levels. Missing values, and levels that a node has
+    not seen, go to the child with more rows, in fit and in predict; on a tie to the
+    second. Integer weights equal repeated rows, except for that count of rows. Real
+    weights enter as they are: their sum then stands in for the sample size, and
+    p-values depend on their scale.
+
+    The tests treat effects as data. With enough rows, any structure of the model
+    becomes significant; p-values here are a stopping rule and no evidence about the
+    world.
+
+    References
+    ----------
+    Hothorn, Hornik, Zeileis (2006). Unbiased recursive partitioning: a conditional
+    inference framework. JCGS 15, 651-674.
+    Breiman, Friedman, Olshen, Stone (1984). Classification and regression trees.
+    Athey, Imbens (2016). Recursive partitioning for heterogeneous causal effects.
+    PNAS 113, 7353-7360.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from skfme.statsmodels import EffectTree
+    >>> X = pd.DataFrame({"age": np.arange(20, 80), "sex": ["f", "m"] * 30})
+    >>> effect = np.where(X["age"] < 45, -1.2, -4.0) + np.where(X["sex"] == "m", 0.5, 0)
+    >>> tree = EffectTree(n_partitions=2).fit(X, effect)
+    >>> tree.partitions_["rule"].tolist()
+    ['age <= 44', 'age > 44']
+    >>> tree.partitions_["cAME"].round(2).tolist()
+    [-0.96, -3.74]
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "method": [StrOptions({"ctree", "cart"})],
+        "n_partitions": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "max_sd": [Interval(Real, 0, None, closed="neither"), None],
+        "alpha": [Interval(Real, 0, 1, closed="neither"), None],
+        "min_samples_leaf": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            None,
+        ],
+        "min_samples_split": [
+            Interval(Integral, 2, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="right"),
+            None,
+        ],
+        "minprob": [Interval(Real, 0, 1, closed="left")],
+        "cp": [Interval(Real, 0, None, closed="left")],
+        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "teststat": [StrOptions({"quadratic", "maximum"})],
+        "testtype": [StrOptions({"bonferroni", "univariate"})],
+        "categorical_features": "no_validation",
+        "honest": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        method: str = "ctree",
+        n_partitions: int | str | None = None,
+        max_sd: float | None = None,
+        alpha: float | None = None,
+        min_samples_leaf: float | None = None,
+        min_samples_split: float | None = None,
+        minprob: float = 0.01,
+        cp: float = 0.001,
+        max_depth: int | None = None,
+        teststat: str = "quadratic",
+        testtype: str = "bonferroni",
+        categorical_features: str | Iterable[Hashable] = "auto",
+        honest: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.method = method
+        self.n_partitions = n_partitions
+        self.max_sd = max_sd
+        self.alpha = alpha
+        self.min_samples_leaf = min_samples_leaf
+        self.min_samples_split = min_samples_split
+        self.minprob = minprob
+        self.cp = cp
+        self.max_depth = max_depth
+        self.teststat = teststat
+        self.testtype = testtype
+        self.categorical_features = categorical_features
+        self.honest = honest
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        nlm: Any = None,
+        groups: Any = None,
+    ) -> EffectTree:
+        """Grow the tree, and prune it to the size asked for.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Numbers, booleans and categories; missing values are allowed.
+        y : array-like of shape (n_samples,)
+            Effects, such as ``effect.fme``; rows where it is NaN are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+        nlm : array-like of shape (n_samples,), default=None
+            Non-linearity measures, averaged by subspace (cANLM).
+        groups : array-like of shape (n_samples,), default=None
+            Kept together in honest halves and in the folds of "auto".
+
+        Returns
+        -------
+        self : EffectTree
+
+        Raises
+        ------
+        ValueError
+            If the size asked for is out of reach, or y is infinite, of the wrong
+            length, of several outputs, or NaN throughout.
+        TypeError
+            If a column holds neither numbers nor categories, or mixes them.
+        """
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the "
+                "target y is None."
+            )
+        if self.n_partitions is not None and self.max_sd is not None:
+            raise ValueError(
+                f"n_partitions={self.n_partitions!r} and max_sd={self.max_sd!r} are both "
+                "given; the size of a tree follows from one of them. Leave one None."
+            )
+        table = as_table(X)
+        validate_data(self, table.native, skip_check_array=True)
+        refuse_infinite(table)
+        effects = effects_in(y, table)
+        weights = checked_weights(sample_weight, table)
+        rows = counting(effects, weights)
+        self.n_dropped_ = len(effects) - len(rows)
+        if self.n_dropped_:
+            table, effects = table.take(rows), effects[rows]
+            weights = None if weights is None else weights[rows]
+        self._columns = describe_columns(table, self.categorical_features)
+        refuse_columns(table, self._columns)
+        self._kind = table.kind
+        sample = Sample(covariates_in(table, self._columns), effects, weights)
+        units = (
+            None if groups is None else as_vector(groups, len(as_table(X)), "groups")
+        )
+        measures = None if nlm is None else as_vector(nlm, len(as_table(X)), "nlm")
+        self._build(sample, None if units is None else units[rows])
+        self._training = (table.native, effects, weights)
+        self._tabulate(None if measures is None else measures[rows].astype(float))
+        return self
+
+    def _build(self, sample: Sample, groups: np.ndarray | None) -> None:
+        """Grow, prune and, if honest, estimate again; leaves keep their rows."""
+        random_state = check_random_state(self.random_state)
+        recipe = self._recipe(sample.total)
+        grown_on, estimated_from = np.arange(len(sample)), None
+        if self.honest:
+            grown_on, estimated_from = honest_halves(len(sample), groups, random_state)
+        part = sample if estimated_from is None else sample.take(grown_on)
+        size = self.n_partitions
+        if isinstance(size, str):
+            inside = None if groups is None else groups[grown_on]
+            size = cross_validated_size(recipe, part, inside, random_state)
+        nodes = recipe.sized(part, size, self.max_sd)
+        if estimated_from is not None:
+            nodes = reestimated(nodes, sample.take(estimated_from))
+            nodes = [
+                n if n.rows is None else replace(n, rows=estimated_from[n.rows])
+                for n in nodes
+            ]
+        self._nodes = nodes
+        self._covariates = tuple(
+            replace(c, values=c.take(np.arange(0)).values) for c in sample.covariates
+        )
+
+    def _recipe(self, total: float) -> Recipe:
+        sized = self.n_partitions is not None or self.max_sd is not None
+        ctree = self.method == "ctree"
+        leaf = self.min_samples_leaf
+        leaf = (0.02 if ctree else 0.04) if leaf is None else leaf
+        if _is_share(leaf):
+            leaf = math.floor(leaf * total) if ctree else round(leaf * total)
+        leaf = max(1, int(leaf))
+        split = self.min_samples_split
+        split = (20 if ctree else 3 * leaf) if split is None else split
+        split = split * total if _is_share(split) else split
+        if ctree:
+            depth = math.inf if self.max_depth is None else self.max_depth
+            limits = Limits(leaf, split, self.minprob, depth)
+            alpha = (0.35 if sized else 0.05) if self.alpha is None else self.alpha
+            return ctree_recipe(limits, alpha, self.teststat, self.testtype)
+        depth = 30 if self.max_depth is None else self.max_depth
+        return cart_recipe(Limits(leaf, split, max_depth=depth), self.cp)
+
+    def _tabulate(self, nlm: np.ndarray | None) -> None:
+        """Set the tables, and let go of the rows."""
+        nodes, covariates = self._nodes, self._covariates
+        weights = self._training[2]
+        numbers = node_numbers(nodes, weights, nlm)
+        self.nodes_ = node_table(nodes, covariates, numbers)
+        self.tests_ = tests_table(nodes, covariates)
+        leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
+        self.partitions_ = numbers.iloc[leaves].rename_axis(index="subspace")
+        self.partitions_.insert(0, "rule", rules_of(nodes, leaves, covariates))
+        self.n_partitions_ = len(leaves)
+        within, total = sum(nodes[i].ss for i in leaves), nodes[0].ss
+        self.variance_explained_ = 1 - within / total if total > 0 else math.nan
+        self._leaf_values = np.array([node.mean for node in nodes])
+        self._leaves_in_fit = leaf_of_rows(nodes, len(self._training[1]))
+        self._nodes = [replace(n, rows=None) if n.is_leaf else n for n in nodes]
+
+    def _table(self, X: Any) -> Table:
+        check_is_fitted(self, "partitions_")
+        table = as_table(X)
+        validate_data(self, table.native, skip_check_array=True, reset=False)
+        refuse_infinite(table)
+        return converted(table, self._kind, self._columns)
+
+    def apply(self, X: Any) -> np.ndarray:
+        """The subspace of each row, as the index of `partitions_`.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        subspace : ndarray of shape (n_samples,)
+        """
+        table = self._table(X)
+        covariates = covariates_in(table, self._columns)
+        return leaves_of(self._nodes, covariates, len(table))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The cAME of each row's subspace.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        came : ndarray of shape (n_samples,)
+        """
+        leaves = self.apply(X)
+        return self._leaf_values[leaves]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of the effects; rows without one, or of weight 0, are left out.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        came, table = self.predict(X), as_table(X)
+        effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
+        rows = counting(effects, weights)
+        kept = None if weights is None else weights[rows]
+        return float(r2_score(effects[rows], came[rows], sample_weight=kept))
+
+    def decision_path(self, X: Any) -> sparse.csr_matrix:
+        """Which nodes each row passes through.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        indicator : csr_matrix of shape (n_samples, n_nodes)
+            1 where the row passes through the node; columns are the rows of `nodes_`.
+        """
+        leaves = self.apply(X)
+        above = parents(self._nodes)
+        passed = np.zeros((len(above), len(above)), dtype=np.int64)
+        for i, parent in enumerate(above):
+            if parent >= 0:
+                passed[i] = passed[parent]
+            passed[i, i] = 1
+        return sparse.csr_matrix(passed)[leaves]
+
+    def masks(self, X: Any) -> pd.DataFrame:
+        """Which rows belong to each subspace.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        masks : DataFrame of bool of shape (n_samples, n_partitions_)
+            One column per subspace, with X's index.
+        """
+        leaves, ids = self.apply(X), self.partitions_.index
+        member = leaves[:, None] == ids.to_numpy()
+        return pd.DataFrame(member, index=row_index(as_table(X)), columns=ids)
+
+    @property
+    def queries_(self) -> pd.Series:
+        """Per subspace, an expression for ``DataFrame.query`` that picks its rows."""
+        check_is_fitted(self, "partitions_")
+        ids = self.partitions_.index
+        texts = queries_of(self._nodes, list(ids), self._covariates)
+        return pd.Series(texts, index=ids, name="query")
+
+    def export_text(self) -> Text:
+        """The tree as text, with the drop in heterogeneity of each split.
+
+        Returns
+        -------
+        text : str
+        """
+        check_is_fitted(self, "partitions_")
+        explained = self.variance_explained_
+        share = (
+            "" if math.isnan(explained) else f", {100 * explained:.1f} % of Var(FME)"
+        )
+        kind = "Conditional inference tree" if self.method == "ctree" else "CART"
+        plural = "s" * (self.n_partitions_ != 1)
+        root = self._nodes[0]
+        title = f"{kind} over {root.n} effects: {self.n_partitions_} partition{plural}{share}"
+        extra = {"cANLM": list(self.nodes_["cANLM"])} if "cANLM" in self.nodes_ else {}
+        return tree_text(title, self._nodes, self._covariates, extra)
+
+    def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
+        """Grow the tree again on bootstrap rows, and count what recurs.
+
+        Parameters
+        ----------
+        n_resamples : int, default=100
+        random_state : int, RandomState instance or None, default=None
+            None takes the tree's own.
+
+        Returns
+        -------
+        stability : Stability
+            Trees of the same size where one was asked for, or the largest that grew.
+        """
+        check_is_fitted(self, "partitions_")
+        if not hasattr(self, "_training"):
+            raise ValueError(
+                "stability needs the training rows, which a pickled tree does not "
+                "carry. Fit the tree again."
+            )
+        if n_resamples < 1:
+            raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
+        native, effects, weights = self._training
+        covariates = covariates_in(as_table(native), self._columns)
+        size = None if self.n_partitions is None else self.n_partitions_
+
+        def grown(sample: Sample) -> list[Node]:
+            recipe = self._recipe(sample.total)
+            return recipe.sized_if_possible(sample, size, self.max_sd)
+
+        return resampled(
+            grown,
+            Sample(covariates, effects, weights),
+            Original(
+                self._nodes[0].split,
+                self._leaves_in_fit,
+                self.partitions_.index.tolist(),
+            ),
+            n_resamples,
+            check_random_state(
+                self.random_state if random_state is None else random_state
+            ),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Results are lean: a saved tree does not carry its rows.
+        state = dict(super().__getstate__())
+        state.pop("_training", None)
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = False
+        return tags
+
+
+def _is_share(value: Any) -> bool:
+    """As in scikit-learn, a float is a share and an integer a weight."""
+    return not isinstance(value, Integral)

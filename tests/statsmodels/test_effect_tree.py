@@ -1,0 +1,348 @@
+"""EffectTree as a scikit-learn regressor over tables of any kind."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skfme import came, fme
+from skfme.statsmodels import EffectTree
+from tests.statsmodels.cases import table, worked_example
+
+
+def _expected_failures(estimator):
+    if estimator.honest:
+        return {
+            "check_sample_weight_equivalence_on_dense_data": (
+                "repeated rows fall into either half one by one, a weight as a whole"
+            )
+        }
+    return {}
+
+
+@parametrize_with_checks(
+    [EffectTree(), EffectTree(method="cart"), EffectTree(honest=True)],
+    expected_failed_checks=_expected_failures,
+)
+def test_scikit_learn_conventions_hold(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture
+def example():
+    X, effect, _ = worked_example()
+    return X, effect
+
+
+@pytest.fixture
+def holed():
+    X, y, _ = table("tree_missing_800")
+    return X, y.to_numpy()
+
+
+def test_queries_masks_and_apply_agree_on_new_rows_with_missing_values(holed):
+    X, y = holed
+    for method in ("ctree", "cart"):
+        tree = EffectTree(method).fit(X.iloc[:500], y[:500])
+        new = X.iloc[300:].copy()
+        new["f5"] = new["f5"].cat.add_categories("z").astype(str).replace("nan", None)
+        new.loc[new.index[:40], "f5"] = "z"
+        new.loc[new.index[20:60], "x2"] = np.nan
+        leaves, masks = tree.apply(new), tree.masks(new)
+        assert (masks.sum(axis=1) == 1).all()
+        assert list(masks.index) == list(new.index)
+        for subspace, query in tree.queries_.items():
+            picked = new.index.isin(new.query(query).index)
+            np.testing.assert_array_equal(picked, leaves == subspace)
+            np.testing.assert_array_equal(masks[subspace], leaves == subspace)
+
+
+def test_missing_values_and_unseen_levels_go_with_most_rows():
+    X = pd.DataFrame({"g": ["a"] * 60 + ["b"] * 40})
+    tree = EffectTree().fit(X, np.r_[np.zeros(60), np.ones(40)])
+    new = pd.DataFrame({"g": ["a", "b", "never seen", None]})
+    np.testing.assert_array_equal(tree.predict(new), [0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("method", ["ctree", "cart"])
+def test_arrays_pandas_and_polars_grow_the_same_tree(example, method):
+    X, effect = example
+    polars = pl.DataFrame(
+        {
+            "a": X["a"].to_numpy(),
+            "b": X["b"].to_numpy(),
+            "k": X["k"].to_numpy(),
+            "g": X["g"].astype(str).tolist(),
+            "o": pl.Series(
+                X["o"].astype(str).tolist(), dtype=pl.Enum(["lo", "mid", "hi"])
+            ),
+            "z": X["z"].to_numpy(),
+        }
+    )
+    one, two = EffectTree(method).fit(X, effect), EffectTree(method).fit(polars, effect)
+    np.testing.assert_array_equal(one.apply(X), two.apply(polars))
+    assert list(one.partitions_["rule"]) == list(two.partitions_["rule"])
+    numbers = X[["a", "b", "k"]]
+    np.testing.assert_array_equal(
+        EffectTree(method).fit(numbers, effect).predict(numbers),
+        EffectTree(method).fit(numbers.to_numpy(), effect).predict(numbers.to_numpy()),
+    )
+
+
+def test_booleans_are_factors_and_listed_codes_too(example):
+    X, effect = example
+    X = X.assign(flag=X["a"] > 4.3, k=X["k"].astype(int))
+    tree = EffectTree(max_depth=1, categorical_features=["k"]).fit(
+        X[["flag", "k"]], effect
+    )
+    assert tree.nodes_["variable"][0] == "flag"
+    assert list(tree.nodes_["levels_left"][0]) == [False]
+    tests = tree.tests_[tree.tests_["node"] == 0].set_index("variable")
+    assert tests.loc["k", "p_value"] > 0.05
+
+
+def test_rows_without_effect_or_weight_are_dropped_first(example):
+    X, effect = example
+    keep = np.arange(240) % 7 > 0
+    holes = np.where(keep, effect, np.nan)
+    tree = EffectTree().fit(X, holes)
+    assert tree.n_dropped_ == (~keep).sum()
+    alone = EffectTree().fit(X[keep], effect[keep])
+    np.testing.assert_array_equal(tree.predict(X), alone.predict(X))
+    assert tree.score(X, holes) == pytest.approx(alone.score(X[keep], effect[keep]))
+    weighted = EffectTree().fit(X, effect, keep.astype(float))
+    np.testing.assert_array_equal(weighted.apply(X), alone.apply(X))
+
+
+def test_searches_take_effects_with_missing_ones(example):
+    X, effect = example
+    effect = np.where(np.arange(240) % 9 == 0, np.nan, effect)
+    scores = cross_val_score(EffectTree(), X, effect, cv=4)
+    assert np.isfinite(scores).all()
+    grid = {"max_depth": [1, 4], "method": ["ctree", "cart"]}
+    search = GridSearchCV(EffectTree(), grid, cv=3).fit(X, effect)
+    assert search.best_params_["max_depth"] == 4
+
+
+def test_groups_reach_the_tree_by_metadata_routing(example):
+    X, effect = example
+    groups = np.arange(240) // 4
+    with sklearn.config_context(enable_metadata_routing=True):
+        tree = EffectTree(honest=True, random_state=0).set_fit_request(groups=True)
+        search = GridSearchCV(tree, {"max_depth": [1, 2]}, cv=GroupKFold(3))
+        search.fit(X, effect, groups=groups)
+    assert search.best_estimator_.n_partitions_ >= 1
+
+
+def test_tables_describe_every_node(example):
+    X, effect = example
+    tree = EffectTree(n_partitions=3).fit(X, effect, nlm=np.linspace(0, 1, 240))
+    leaves = tree.apply(X)
+    for subspace, row in tree.partitions_.iterrows():
+        inside = leaves == subspace
+        assert row["n"] == inside.sum()
+        assert row["cAME"] == pytest.approx(effect[inside].mean())
+        assert row["SD"] == pytest.approx(effect[inside].std(ddof=1))
+        assert row["cANLM"] == pytest.approx(np.linspace(0, 1, 240)[inside].mean())
+    assert list(tree.partitions_["rule"]) == [
+        "a <= 4.3",
+        "a > 4.3 & g in {p, r, s}",
+        "a > 4.3 & g in {q, t}",
+    ]
+    explained = tree.score(X, effect)
+    assert tree.variance_explained_ == pytest.approx(explained)
+    assert tree.nodes_["drop"].sum() == pytest.approx(explained)
+
+
+def test_decision_path_marks_the_nodes_passed(example):
+    X, effect = example
+    tree = EffectTree().fit(X, effect)
+    path = tree.decision_path(X).toarray()
+    np.testing.assert_array_equal(path.sum(axis=0), tree.nodes_["n"])
+    depth = tree.nodes_["depth"].to_numpy()[tree.apply(X)]
+    np.testing.assert_array_equal(path.sum(axis=1), depth + 1)
+
+
+def test_printed_tree_fits_a_terminal(example):
+    X, effect = example
+    text = EffectTree(n_partitions=3).fit(X, effect).export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "3 partitions" in text
+    assert "|  |  g in {p, r, s}" in text
+
+
+def test_honest_numbers_come_from_the_other_half():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.random(1000), "patient": np.arange(1000) // 5})
+    effect = (X["x"] > 0.5) + rng.normal(size=1000)
+    tree = EffectTree(honest=True, n_partitions=2, random_state=1)
+    tree.fit(X[["x"]], effect, groups=X["patient"])
+    assert tree.partitions_["n"].sum() == 500
+    estimated_from = tree._leaves_in_fit >= 0
+    assert not set(X["patient"][estimated_from]) & set(X["patient"][~estimated_from])
+    inside = (tree.apply(X[["x"]]) == tree.partitions_.index[0]) & estimated_from
+    assert tree.partitions_["cAME"].iloc[0] == pytest.approx(effect[inside].mean())
+
+
+def test_honest_partitions_left_empty_merge_upwards():
+    x = np.r_[np.zeros(30), 1 + np.arange(30) / 100]
+    effect = np.r_[np.zeros(30), np.ones(30)]
+    tree = EffectTree(
+        "cart", honest=True, min_samples_leaf=1, min_samples_split=2, cp=0
+    )
+    rng = np.random.default_rng(0)
+    tree.set_params(random_state=0).fit(x[:, None], effect + rng.normal(size=60) / 9)
+    assert tree.partitions_["n"].min() >= 2
+    assert tree.n_partitions_ == len(tree.partitions_)
+
+
+def test_auto_finds_the_size():
+    rng = np.random.default_rng(0)
+    x = rng.random((900, 4))
+    effect = np.select([x[:, 0] < 0.4, x[:, 1] < 0.5], [-3.0, 0.0], 4.0)
+    effect = effect + rng.normal(size=900)
+    for method in ("ctree", "cart"):
+        tree = EffectTree(method, n_partitions="auto", random_state=0).fit(x, effect)
+        assert tree.n_partitions_ == 3
+    noise = EffectTree(n_partitions="auto", random_state=0)
+    assert noise.fit(x, rng.normal(size=900)).n_partitions_ == 1
+
+
+def test_stability_counts_what_recurs(example):
+    X, effect = example
+    tree = EffectTree(n_partitions=3, random_state=0).fit(X, effect)
+    stability = tree.stability(20)
+    assert stability.roots["share"].sum() == pytest.approx(1)
+    assert 0 < stability.root_split <= stability.root_variable <= 1
+    assert (stability.n_partitions == 3).all()
+    share = stability.co_membership()
+    own = tree.apply(X) == tree.partitions_.index[1]
+    pairs = share[np.ix_(own, own)][np.triu_indices(own.sum(), 1)]
+    assert stability.partitions["together"].iloc[1] == pytest.approx(pairs.mean())
+    with pytest.raises(ValueError, match="Fit the tree again"):
+        pickle.loads(pickle.dumps(tree)).stability(2)
+
+
+def test_a_pickled_tree_predicts_the_same(example):
+    X, effect = example
+    tree = EffectTree(n_partitions=3).fit(X, effect)
+    copy = pickle.loads(pickle.dumps(tree))
+    np.testing.assert_array_equal(copy.predict(X), tree.predict(X))
+    assert clone(tree).get_params() == tree.get_params()
+
+
+def test_came_takes_the_effect_as_it_is():
+    X, classes = load_iris(return_X_y=True, as_frame=True)
+    model = LogisticRegression(max_iter=500).fit(X, classes)
+    effect = fme(model, X, {"petal length (cm)": -1}, sample_weight=np.arange(150) % 3)
+    with pytest.raises(ValueError, match="3 outputs .*output="):
+        came(effect, 2)
+    with pytest.raises(ValueError, match="'9' is no output"):
+        came(effect, 2, output="9")
+    tree = came(effect, 2, output=effect.outputs[1])
+    direct = EffectTree(n_partitions=2).fit(X, effect.fme[:, 1], effect.sample_weight)
+    np.testing.assert_array_equal(tree.apply(X), direct.apply(X))
+    with pytest.raises(TypeError, match="one ForwardEffect, got DataFrame"):
+        came(X)
+
+
+def test_came_knows_categories_coded_as_numbers(example):
+    X = example[0][["a", "b", "k"]]
+    result = fme(lambda d: d["a"] * d["k"], X, {"a": 1}, categorical_features=["k"])
+    tree = came(result)
+    assert tree.nodes_["levels_left"][0] is not None
+
+
+BAD = {
+    "wrong length": (
+        lambda X, y: EffectTree().fit(X, y[:-1]),
+        "239 effects, but X has 240",
+    ),
+    "all NaN": (lambda X, y: EffectTree().fit(X, y * np.nan), "NaN in every row"),
+    "infinite": (
+        lambda X, y: EffectTree().fit(X, np.where(y > 4, np.inf, y)),
+        "y contains infinity in",
+    ),
+    "one partition": (
+        lambda X, y: EffectTree(n_partitions=1).fit(X, y),
+        "'n_partitions' parameter",
+    ),
+    "beyond reach": (
+        lambda X, y: EffectTree(n_partitions=99).fit(X, y),
+        "out of reach: the tree grew 15",
+    ),
+    "two sizes": (
+        lambda X, y: EffectTree(n_partitions=3, max_sd=1).fit(X, y),
+        "both given",
+    ),
+    "leaf share": (
+        lambda X, y: EffectTree(min_samples_leaf=1.5).fit(X, y),
+        "'min_samples_leaf' parameter",
+    ),
+    "leaf of none": (
+        lambda X, y: EffectTree(min_samples_leaf=0).fit(X, y),
+        "'min_samples_leaf' parameter",
+    ),
+    "several outputs": (
+        lambda X, y: EffectTree().fit(X, np.column_stack([y, y])),
+        "2 outputs.*output=",
+    ),
+    "no y": (
+        lambda X, y: EffectTree().fit(X, None),
+        "requires y to be passed, but the target y is None",
+    ),
+    "negative weights": (
+        lambda X, y: EffectTree().fit(X, y, -np.ones(240)),
+        "sample_weight is negative",
+    ),
+    "duplicate names": (
+        lambda X, y: EffectTree().fit(X.set_axis(list("aakgoz"), axis=1), y),
+        "duplicate column names: \\['a'\\]",
+    ),
+    "groups": (
+        lambda X, y: EffectTree(honest=True).fit(X, y, groups=[1, 2]),
+        "groups has shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_by_name(example, case):
+    act, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        act(*example)
+
+
+def test_columns_of_mixed_types_and_of_dates_are_refused_by_name(example):
+    X, effect = example
+    mixed = X.assign(a=np.array([1, "one"] * 120, dtype=object))
+    with pytest.raises(
+        TypeError, match="Column 'a' mixes types: 1 is of type int, 'one' of type str"
+    ):
+        EffectTree().fit(mixed, effect)
+    dated = X.assign(a=pd.date_range("2020-01-01", periods=240))
+    with pytest.raises(TypeError, match="Column 'a' holds dates"):
+        EffectTree().fit(dated, effect)
+
+
+def test_a_column_vector_is_ravelled_with_a_warning(example):
+    X, effect = example
+    with pytest.warns(DataConversionWarning):
+        tree = EffectTree().fit(X, effect[:, None])
+    assert tree.n_partitions_ > 1
+
+
+def test_an_unfitted_tree_says_so(example):
+    with pytest.raises(NotFittedError):
+        EffectTree().predict(example[0])
+    with pytest.raises(NotFittedError):
+        EffectTree().export_text()

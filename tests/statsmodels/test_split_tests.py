@@ -1,0 +1,239 @@
+"""Tests of covariates and searches for splits, against definitions and brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2, multivariate_normal, norm
+
+from skfme.statsmodels._split_tests import (
+    _knapsack,
+    _probability_inside,
+    adjusted,
+    best_bipartition,
+    best_contiguous,
+    best_cut,
+    factor_test,
+    log_1_minus_p,
+    numeric_statistics,
+    preference,
+)
+
+
+def _strasser_weber(g, y, w):
+    """Linear statistic, expectation and covariance by their definitions."""
+    total = w.sum()
+    mean = w @ y / total
+    v = w @ (y - mean) ** 2 / total
+    sums = w @ g
+    covariance = v * (
+        total / (total - 1) * (g.T * w) @ g - np.outer(sums, sums) / (total - 1)
+    )
+    return (w * y) @ g, mean * sums, covariance
+
+
+@pytest.fixture(params=[False, True], ids=["unweighted", "weighted"])
+def node(request):
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(60, 3)), rng.normal(size=60)
+    levels = rng.integers(0, 4, 60)
+    w = rng.integers(1, 4, 60).astype(float) if request.param else np.ones(60)
+    return x, y, levels, w, w if request.param else None
+
+
+def test_closed_form_of_numeric_statistic_is_the_definition(node):
+    x, y, _, w, given_weights = node
+    deviations = y - np.average(y, weights=w)
+    ours = numeric_statistics(x, None, deviations, given_weights, 0.0)
+    for j in range(3):
+        t, mu, sigma = _strasser_weber(x[:, [j]], y, w)
+        assert ours[j] == pytest.approx(((t - mu) ** 2 / sigma[0]).item(), rel=1e-11)
+
+
+def test_closed_forms_of_factor_statistics_are_the_definitions(node):
+    _, y, levels, w, _ = node
+    t, mu, sigma = _strasser_weber(np.eye(4)[levels], y, w)
+    quadratic = (t - mu) @ np.linalg.pinv(sigma) @ (t - mu)
+    deviations = y - np.average(y, weights=w)
+    args = (
+        np.bincount(levels, w),
+        np.bincount(levels, w * deviations),
+        w @ deviations**2,
+        0.0,
+    )
+    statistic, log_p = factor_test(*args, "quadratic")
+    assert statistic == pytest.approx(quadratic, rel=1e-10)
+    assert log_p == pytest.approx(np.log1p(-chi2.sf(quadratic, 3)), rel=1e-9)
+    maximum, log_p = factor_test(*args, "maximum")
+    assert maximum == pytest.approx(np.max(np.abs(t - mu) / np.sqrt(np.diag(sigma))))
+
+
+@pytest.mark.parametrize("shares", [[0.2, 0.3, 0.5], [0.05, 0.15, 0.2, 0.6]])
+@pytest.mark.parametrize("largest", [0.4, 1.0, 2.0, 3.0])
+def test_maximum_of_correlated_normals_equals_their_integral(shares, largest):
+    p = np.array(shares)
+    odds = np.sqrt(p / (1 - p))
+    correlation = -np.outer(odds, odds)
+    np.fill_diagonal(correlation, 1)
+    # One component is a combination of the others: integrate, then add its bound.
+    draws = np.random.default_rng(0).multivariate_normal(
+        np.zeros(len(p)), correlation, 400_000, method="eigh"
+    )
+    simulated = np.mean(np.abs(draws).max(axis=1) <= largest)
+    assert _probability_inside(largest, p) == pytest.approx(simulated, abs=4e-3)
+
+
+def test_maximum_of_independent_normals_is_their_product():
+    shares = np.full(400, 1 / 400)
+    inside = _probability_inside(3.0, shares)
+    assert inside == pytest.approx((1 - 2 * norm.sf(3.0)) ** 400, rel=5e-3)
+    assert multivariate_normal is not None
+
+
+def test_p_values_of_any_size_keep_their_order():
+    logs = log_1_minus_p(np.array([50.0, 500.0, 1000.0]))
+    assert (np.diff(logs) > 0).all()
+    assert -logs[1] == pytest.approx(chi2.sf(500.0, 1), rel=1e-10)
+
+
+def test_bonferroni_counts_only_what_was_tested():
+    logs = np.array([-0.1, np.nan, -0.2])
+    np.testing.assert_allclose(adjusted(logs, "bonferroni"), [-0.2, np.nan, -0.4])
+    np.testing.assert_array_equal(adjusted(logs, "univariate"), logs)
+
+
+def test_larger_statistic_wins_where_p_values_vanish_and_later_column_of_equals():
+    zero, some = np.array([-0.0, -0.0, -1e-9]), np.array([2000.0, 3000.0, 40.0])
+    assert list(preference(zero, some)) == [1, 0, 2]
+    assert list(preference(np.array([-0.1, -0.1]), np.array([5.0, 5.0]))) == [1, 0]
+
+
+def test_constant_covariates_are_not_tested():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.full(50, 0.1), rng.normal(size=50)])
+    y = rng.normal(size=50)
+    ours = numeric_statistics(x, None, y - y.mean(), None, 1.5e-8)
+    assert np.isnan(ours[0])
+    assert ours[1] > 0
+
+
+def test_statistic_survives_a_mean_far_from_zero():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(500, 1)), rng.normal(size=500)
+    y -= y.mean()
+    near = numeric_statistics(x, None, y, None, 0.0)
+    far = numeric_statistics(x * 1e-4 + 1e3, None, y, None, 0.0)
+    np.testing.assert_allclose(far, near, rtol=1e-7)
+
+
+def _brute_cut(x, y, w, least):
+    best, where = 0.0, None
+    for cut in np.unique(x)[:-1]:
+        left = x <= cut
+        a, total = w[left].sum(), w.sum()
+        if a < least or total - a < least:
+            continue
+        gain = (w * y)[left].sum() ** 2 / (a * (total - a))
+        if gain > best * (1 + 1e-12):
+            best, where = gain, cut
+    return where
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from([1, 4, 15]))
+def test_best_cut_is_the_first_best_of_all(seed, weighted, least):
+    rng = np.random.default_rng(seed)
+    x = np.sort(rng.integers(0, 12, 30)).astype(float)
+    w = rng.integers(1, 4, 30).astype(float) if weighted else np.ones(30)
+    y = np.round(rng.normal(size=30), 1)
+    y = y - np.average(y, weights=w)
+    cut = best_cut(x, w if weighted else None, y, least)
+    expected = _brute_cut(x, y, w, least)
+    assert (None if cut is None else x[cut.last]) == expected
+
+
+def _brute_bipartition(weights, sums, least):
+    best, sides = 0.0, None
+    rest = range(1, len(weights))
+    total = weights.sum()
+    for number in range(1, 2 ** (len(weights) - 1)):
+        right = [k for k in rest if number >> (k - 1) & 1]
+        a = total - weights[right].sum()
+        if a < least or total - a < least:
+            continue
+        gain = sums[right].sum() ** 2 / (a * (total - a))
+        if gain > best * (1 + 1e-12):
+            best, sides = gain, right
+    return best, sides
+
+
+def _levels(seed, k, real=False):
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(1, 9, k).astype(float)
+    if real:
+        weights += rng.random(k)
+    sums = rng.normal(size=k) * weights
+    return weights, sums - weights * sums.sum() / weights.sum()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(2, 8))
+def test_best_bipartition_is_contiguous_in_the_means(seed, k):
+    weights, sums = _levels(seed, k)
+    left, gain = best_contiguous(weights, sums, 0.0)
+    best, _ = _brute_bipartition(weights, sums, 0.0)
+    assert gain == pytest.approx(best, rel=1e-10)
+    assert 0 < left.sum() < k
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(2, 8), st.integers(1, 20), st.booleans())
+def test_best_admissible_bipartition_equals_brute_force(seed, k, least, real):
+    weights, sums = _levels(seed, k, real)
+    left = best_bipartition(weights, sums, least)
+    _, right = _brute_bipartition(weights, sums, least)
+    assert (None if left is None else list(np.flatnonzero(~left))) == right
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(2, 9), st.integers(1, 25))
+def test_knapsack_equals_brute_force(seed, k, least):
+    weights, sums = _levels(seed, k)
+    left = _knapsack(weights.astype(int), sums, least)
+    best, _ = _brute_bipartition(weights, sums, least)
+    if best == 0:
+        assert left is None
+        return
+    a, total = weights[left].sum(), weights.sum()
+    assert min(a, total - a) >= least
+    assert sums[left].sum() ** 2 / (a * (total - a)) == pytest.approx(best, rel=1e-10)
+
+
+def test_many_levels_under_a_binding_minbucket_beat_every_contiguous_cut():
+    weights, sums = _levels(5, 20)
+    sums = sums - weights * sums.sum() / weights.sum()
+    least = weights.sum() / 2 - 1
+    left = best_bipartition(weights, sums, least)
+    a, total = weights[left].sum(), weights.sum()
+    assert min(a, total - a) >= least
+    assert left[0]
+    contiguous = best_contiguous(weights, sums, least)
+    gain = sums[left].sum() ** 2 / (a * (total - a))
+    assert contiguous is None or gain >= contiguous[1] * (1 - 1e-12)
+
+
+def test_ties_fall_on_the_first_bipartition_of_the_enumeration():
+    weights, sums = np.ones(4), np.array([1.0, -1.0, 1.0, -1.0])
+    left = best_bipartition(weights, sums, 0)
+    assert list(left) == [True, False, True, False]
+    # Every single level against the rest ties: the second level alone comes first.
+    gains = [
+        (s, sides)
+        for sides in itertools.product([True, False], repeat=3)
+        for s in [sides]
+    ]
+    assert gains
+    triple = best_bipartition(np.ones(3), np.array([1.0, -1.0, 0.0]), 0)
+    assert list(triple) == [True, False, True]
