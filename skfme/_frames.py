@@ -173,6 +173,7 @@ class FrameTable(Table):
         self.frame = frame
         self.names = tuple(frame.columns)
         self.kind = str(frame.implementation)
+        self._columns: dict[int, ColumnData] = {}
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -182,8 +183,11 @@ class FrameTable(Table):
         return self.frame.to_native()
 
     def column(self, position: int) -> ColumnData:
-        name: Any = self.names[position]
-        return self.frame.get_column(name)
+        # Small tables are read several times over, and a look-up costs more than a sum.
+        if position not in self._columns:
+            name: Any = self.names[position]
+            self._columns[position] = self.frame.get_column(name)
+        return self._columns[position]
 
     def native_column(self, position: int) -> Any:
         native = self.column(position).to_native()

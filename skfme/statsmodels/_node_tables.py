@@ -50,7 +50,7 @@ def node_table(
 ) -> pd.DataFrame:
     """Every node in pre-order: its split, the chosen variable's test, its numbers."""
     splits = [_split_entries(node, covariates) for node in nodes]
-    names = ("variable", "cut", "levels_left", "levels_right", "missing_go")
+    variables, cuts, lefts, rights, missing_go = zip(*splits, strict=True)
     chosen = [_chosen_test(node) for node in nodes]
     criteria = np.array([criterion for _, criterion in chosen])
     columns: dict[str, Any] = {
@@ -58,7 +58,11 @@ def node_table(
         "left": [node.left for node in nodes],
         "right": [node.right for node in nodes],
         "depth": [node.depth for node in nodes],
-        **dict(zip(names, map(list, zip(*splits, strict=True)), strict=True)),
+        "variable": pd.array(list(variables), dtype=object),
+        "cut": list(cuts),
+        "levels_left": pd.array(list(lefts), dtype=object),
+        "levels_right": pd.array(list(rights), dtype=object),
+        "missing_go": pd.array(list(missing_go), dtype=object),
         "statistic": [statistic for statistic, _ in chosen],
         "p_value": -np.expm1(criteria),
         "log_1_minus_p": criteria,

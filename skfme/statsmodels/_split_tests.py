@@ -131,12 +131,10 @@ def factor_test(
     total = weights.sum()
     present = weights > 0
     weights, sums = weights[present], sums[present]
-    variances = (
-        around * weights * (total - weights) / (total * (total - 1))
-        if total > 1
-        else np.zeros(0)
-    )
-    if len(weights) < 2 or not (variances > least_variance).any():
+    if len(weights) < 2 or total <= 1:
+        return np.nan, np.nan
+    variances = weights * (total - weights) * (around / (total * (total - 1)))
+    if not variances.max() > least_variance:
         return np.nan, np.nan
     if teststat == "maximum":
         largest = float(np.max(np.abs(sums) / np.sqrt(variances)))
