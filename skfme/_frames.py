@@ -346,10 +346,10 @@ def _describe(table: Table, position: int, listed: bool) -> Column:
     examples = None
     if kind in ("numeric", "datetime"):
         values = numbers_in(column)
-        observed = np.flatnonzero(
-            np.isfinite(values) if values.dtype.kind == "f" else ~missing_in(column)
-        )
-        examples = column[observed[:1]] if len(observed) else None
+        floats = values.dtype.kind == "f"
+        observed = np.isfinite(values) if floats else ~missing_in(column)
+        first = int(np.argmax(observed))
+        examples = column[first : first + 1] if observed[first] else None
     return Column(position, name, kind, integer=integer, examples=examples)
 
 
@@ -399,13 +399,14 @@ def infinite_columns(table: Table) -> list[str]:
     if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
         infinite = table.array.dtype.kind == "f" and np.isinf(table.array).any(axis=0)
         return [str(table.names[i]) for i in np.flatnonzero(infinite)]
-    return [
-        str(name)
-        for position, name in enumerate(table.names)
-        if kind_of(table.column(position)) == "numeric"
-        and (values := numbers_in(table.column(position))).dtype.kind == "f"
-        and np.isinf(values).any()
-    ]
+    infinite = []
+    for position, name in enumerate(table.names):
+        column = table.column(position)
+        if kind_of(column) == "numeric":
+            values = numbers_in(column)
+            if values.dtype.kind == "f" and np.isinf(values).any():
+                infinite.append(str(name))
+    return infinite
 
 
 def row_index(table: Table) -> pd.Index:
