@@ -37,7 +37,6 @@ from skfme._engine.prediction import choose_response, model_name
 from skfme._frames import (
     Table,
     as_table,
-    converted,
     describe_columns,
     known_names,
     nearest,
@@ -55,6 +54,7 @@ from skfme._validation import (
     checked_weights,
     one_target,
     refuse_infinite,
+    table_as_in_fit,
     warn_of_empty,
     with_missing_values,
 )
@@ -280,10 +280,7 @@ class FMEExplainer(
     def _table(self, X: Any) -> Table:
         """Check X against fit, and give it the kind of table the model knows."""
         check_is_fitted(self, "estimator_")
-        table = as_table(X)
-        validate_data(self, table.native, skip_check_array=True, reset=False)
-        refuse_infinite(table)
-        return converted(table, self._kind, self.columns_)
+        return table_as_in_fit(self, X, self._kind, self.columns_)
 
     def explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
         """Compute the effects on every row of X.

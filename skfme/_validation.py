@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skfme._columns import missing_in
-from skfme._frames import Table, infinite_columns
+from skfme._frames import Column, Table, as_table, converted, infinite_columns
 
 if TYPE_CHECKING:
     from skfme._effects import ForwardEffects
@@ -20,6 +21,7 @@ __all__ = [
     "checked_weights",
     "one_target",
     "refuse_infinite",
+    "table_as_in_fit",
     "warn_of_empty",
     "with_missing_values",
 ]
@@ -52,6 +54,16 @@ def one_target(y: Any, model: str) -> np.ndarray:
             "estimator.predict_proba(X)[0]."
         )
     return column_or_1d(y, warn=True) if len(shape) == 2 else y
+
+
+def table_as_in_fit(
+    estimator: Any, X: Any, kind: str, columns: Sequence[Column]
+) -> Table:
+    """X checked against the columns seen in fit, as the kind of table seen there."""
+    table = as_table(X)
+    validate_data(estimator, table.native, skip_check_array=True, reset=False)
+    refuse_infinite(table)
+    return converted(table, kind, columns)
 
 
 def refuse_infinite(table: Table) -> None:

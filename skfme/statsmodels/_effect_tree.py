@@ -22,9 +22,9 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfme._columns import as_vector
-from skfme._frames import Table, as_table, converted, describe_columns, row_index
+from skfme._frames import Table, as_table, describe_columns, row_index
 from skfme._tables import Text
-from skfme._validation import checked_weights, refuse_infinite
+from skfme._validation import checked_weights, refuse_infinite, table_as_in_fit
 from skfme.statsmodels._covariates import (
     Sample,
     counting,
@@ -348,10 +348,7 @@ class EffectTree(RegressorMixin, BaseEstimator):
 
     def _table(self, X: Any) -> Table:
         check_is_fitted(self, "partitions_")
-        table = as_table(X)
-        validate_data(self, table.native, skip_check_array=True, reset=False)
-        refuse_infinite(table)
-        return converted(table, self._kind, self._columns)
+        return table_as_in_fit(self, X, self._kind, self._columns)
 
     def apply(self, X: Any) -> np.ndarray:
         """The subspace of each row, as the index of `partitions_`.
