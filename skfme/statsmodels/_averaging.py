@@ -1,0 +1,155 @@
+"""Means of effects, by effect, output and group, as a function of row weights.
+
+AME and cAME of the same rows under many models: what counts and what group a row is
+in are looked up once, Σ w FME / Σ w is formed for each model and each set of weights.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfme._effects import ForwardEffects
+
+__all__ = ["Averages"]
+
+
+@dataclass(frozen=True)
+class Averages:
+    """The averages asked for, in the order of effects, outputs and groups.
+
+    Attributes
+    ----------
+    labels : DataFrame of k rows
+        ``effect``, ``output`` (for several) and group columns.
+    nobs : ndarray of shape (k,)
+        Rows that count.
+    rows : tuple of ndarray
+        For each effect, the rows that count, of positive weight.
+    cells : tuple of ndarray
+        For each effect, the group of these rows.
+    present : tuple of ndarray
+        For each effect, the groups that have rows.
+    weights : ndarray of shape (n,)
+    """
+
+    labels: pd.DataFrame
+    nobs: np.ndarray
+    rows: tuple[np.ndarray, ...]
+    cells: tuple[np.ndarray, ...]
+    present: tuple[np.ndarray, ...]
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, effects: ForwardEffects, groups: pd.DataFrame | None) -> Averages:
+        """Look up the rows and groups of some effects.
+
+        Parameters
+        ----------
+        effects : ForwardEffects
+        groups : DataFrame of n rows or None
+            Group columns; None averages over all rows.
+
+        Raises
+        ------
+        ValueError
+            If no row counts for an effect.
+        """
+        n = len(next(iter(effects.values())).counted)
+        given = effects.sample_weight
+        weights = np.ones(n) if given is None else given
+        codes, keys = _codes(groups, n)
+        rows, cells, present, labels, nobs = [], [], [], [], []
+        for effect in effects.values():
+            counted = np.flatnonzero(effect.counted & (weights > 0))
+            if not len(counted):
+                raise ValueError(
+                    f"No row counts for the effect {effect.name!r}, so that it has no "
+                    "average. Take a smaller step, or extrapolation=None."
+                )
+            counts = np.bincount(codes[counted], minlength=len(keys))
+            kept = np.flatnonzero(counts)
+            _warn_of_empty(effect.name, keys, counts)
+            rows.append(counted)
+            cells.append(codes[counted])
+            present.append(kept)
+            for output in effects.outputs:
+                part = keys.iloc[kept].reset_index(drop=True)
+                if len(effects.outputs) > 1:
+                    part.insert(0, "output", output)
+                part.insert(0, "effect", effect.name)
+                labels.append(part)
+                nobs.append(counts[kept])
+        return cls(
+            pd.concat(labels, ignore_index=True),
+            np.concatenate(nobs),
+            tuple(rows),
+            tuple(cells),
+            tuple(present),
+            weights,
+        )
+
+    def __call__(
+        self, fme: Sequence[np.ndarray], counts: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The averages under one model.
+
+        Parameters
+        ----------
+        fme : sequence of ndarray of shape (n, n_outputs)
+            One for each effect.
+        counts : ndarray of shape (n,) or None
+            How often each row is there; None is once.
+
+        Returns
+        -------
+        averages : ndarray of shape (k,)
+
+        Raises
+        ------
+        ValueError
+            If a group has lost all its rows.
+        """
+        weights = self.weights if counts is None else self.weights * counts
+        means = []
+        for values, rows, cells, present in zip(
+            fme, self.rows, self.cells, self.present, strict=True
+        ):
+            kept = weights[rows]
+            totals = np.bincount(cells, kept)[present]
+            if not totals.all():
+                raise ValueError(
+                    "these rows hold none that counts of some effect or group; draw "
+                    "within groups, with stratify, or take population='fixed'"
+                )
+            for column in values[rows].T:
+                means.append(np.bincount(cells, kept * column)[present] / totals)
+        return np.concatenate(means)
+
+
+def _codes(groups: pd.DataFrame | None, n: int) -> tuple[np.ndarray, pd.DataFrame]:
+    """Group of each row, and the groups in sorted order; missing ones are a group."""
+    if groups is None:
+        return np.zeros(n, dtype=np.intp), pd.DataFrame(index=[0])
+    groups = groups.reset_index(drop=True)
+    grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
+    codes = grouped.ngroup().to_numpy()
+    firsts = np.unique(codes, return_index=True)[1]
+    return codes, groups.iloc[firsts].reset_index(drop=True)
+
+
+def _warn_of_empty(name: str, keys: pd.DataFrame, counts: np.ndarray) -> None:
+    empty = keys[counts == 0]
+    if len(empty):
+        shown = [", ".join(map(str, row)) for row in empty.itertuples(index=False)]
+        warnings.warn(
+            f"No row counts for the effect {name!r} in the groups {'; '.join(shown)}, "
+            "which are left out.",
+            UserWarning,
+            stacklevel=4,
+        )
