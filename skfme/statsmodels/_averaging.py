@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from skfme._effects import ForwardEffects
+from skfme.statsmodels._effect_tree import EffectTree
 
-__all__ = ["Averages"]
+__all__ = ["Averages", "group_table"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,35 @@ class Averages:
             for column in values[rows].T:
                 means.append(np.bincount(cells, kept * column)[present] / totals)
         return np.concatenate(means)
+
+
+def group_table(
+    effects: ForwardEffects, by: Any, partition: EffectTree | None
+) -> pd.DataFrame | None:
+    """Group columns of each row: those named by `by`, or the rules of a partition.
+
+    Raises
+    ------
+    ValueError
+        If both are given, or `by` fits neither the columns nor the rows of X.
+    TypeError
+        If `partition` is no EffectTree.
+    """
+    if partition is None:
+        return None if by is None else next(iter(effects.values()))._groups(by)
+    if by is not None:
+        raise ValueError(
+            "by and partition both name groups to average over; give one of them."
+        )
+    if not isinstance(partition, EffectTree):
+        raise TypeError(
+            "partition must be a fitted EffectTree, such as came(effect, 3); got "
+            f"{type(partition).__name__}."
+        )
+    rules = partition.partitions_["rule"]
+    ids = partition.apply(effects.X)
+    order = pd.CategoricalDtype(rules.tolist(), ordered=True)
+    return pd.DataFrame({"rule": rules.loc[ids].astype(order).to_numpy()})
 
 
 def _codes(groups: pd.DataFrame | None, n: int) -> tuple[np.ndarray, pd.DataFrame]:
