@@ -280,7 +280,7 @@ class FMEExplainer(
         return {**params, "sample_weight": sample_weight}
 
     def _over(self, estimator: Any) -> FMEExplainer:
-        """This explainer over another fitted model: steps, ranges, support stay."""
+        """The same explainer over another fitted model; steps and ranges stay."""
         other = copy.copy(self)
         other.estimator_ = estimator
         other._response = replace(self._response, estimator=estimator)

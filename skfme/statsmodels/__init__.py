@@ -2,7 +2,27 @@
 
 from skfme.statsmodels._bootstrap import bootstrap_effects
 from skfme.statsmodels._bootstrap_results import BootstrapResults
+from skfme.statsmodels._cross_fitting import (
+    CrossFitResults,
+    CrossFittedEffects,
+    cross_fit_effects,
+)
 from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._honest import HonestRegions, honest_regions
+from skfme.statsmodels._ledger import uncertainty_ledger
+from skfme.statsmodels._ledger_results import UncertaintyLedger
 from skfme.statsmodels._results import EffectResults
 
-__all__ = ["BootstrapResults", "EffectResults", "EffectTree", "bootstrap_effects"]
+__all__ = [
+    "BootstrapResults",
+    "CrossFitResults",
+    "CrossFittedEffects",
+    "EffectResults",
+    "EffectTree",
+    "HonestRegions",
+    "UncertaintyLedger",
+    "bootstrap_effects",
+    "cross_fit_effects",
+    "honest_regions",
+    "uncertainty_ledger",
+]

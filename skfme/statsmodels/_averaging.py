@@ -1,13 +1,15 @@
 """Means of effects, by effect, output and group, as a function of row weights.
 
 AME and cAME of the same rows under many models: what counts and what group a row is
-in are looked up once, Σ w FME / Σ w is formed for each model and each set of weights.
+in are looked up once, ē = Σ w FME / Σ w is formed for each model and set of weights.
+Given the model, Var(ē) = U / (U − 1) · Σ_u (Σ_{i in u} w_i (FME_i − ē))² / (Σ w)² over
+U units, rows or groups of them.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,7 @@ import pandas as pd
 from skfme._effects import ForwardEffects
 from skfme.statsmodels._effect_tree import EffectTree
 
-__all__ = ["Averages", "group_table"]
+__all__ = ["Averages", "Influence", "group_table"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Averages:
     present : tuple of ndarray
         For each effect, the groups that have rows.
     weights : ndarray of shape (n,)
+    outputs : tuple of int
+        Positions of the outputs that are averaged.
     """
 
     labels: pd.DataFrame
@@ -45,9 +49,15 @@ class Averages:
     cells: tuple[np.ndarray, ...]
     present: tuple[np.ndarray, ...]
     weights: np.ndarray
+    outputs: tuple[int, ...]
 
     @classmethod
-    def of(cls, effects: ForwardEffects, groups: pd.DataFrame | None) -> Averages:
+    def of(
+        cls,
+        effects: ForwardEffects,
+        groups: pd.DataFrame | None,
+        output: int | None = None,
+    ) -> Averages:
         """Look up the rows and groups of some effects.
 
         Parameters
@@ -55,6 +65,8 @@ class Averages:
         effects : ForwardEffects
         groups : DataFrame of n rows or None
             Group columns; None averages over all rows.
+        output : int or None
+            Position of the one output to average; None averages all.
 
         Raises
         ------
@@ -65,6 +77,7 @@ class Averages:
         given = effects.sample_weight
         weights = np.ones(n) if given is None else given
         codes, keys = _codes(groups, n)
+        outputs = tuple(range(len(effects.outputs))) if output is None else (output,)
         rows, cells, present, labels, nobs = [], [], [], [], []
         for effect in effects.values():
             counted = np.flatnonzero(effect.counted & (weights > 0))
@@ -79,10 +92,10 @@ class Averages:
             rows.append(counted)
             cells.append(codes[counted])
             present.append(kept)
-            for output in effects.outputs:
+            for k in outputs:
                 part = keys.iloc[kept].reset_index(drop=True)
                 if len(effects.outputs) > 1:
-                    part.insert(0, "output", output)
+                    part.insert(0, "output", effects.outputs[k])
                 part.insert(0, "effect", effect.name)
                 labels.append(part)
                 nobs.append(counts[kept])
@@ -93,6 +106,7 @@ class Averages:
             tuple(cells),
             tuple(present),
             weights,
+            outputs,
         )
 
     def __call__(
@@ -128,9 +142,73 @@ class Averages:
                     "these rows hold none that counts of some effect or group; draw "
                     "within groups, with stratify, or take population='fixed'"
                 )
-            for column in values[rows].T:
+            for column in values[rows][:, self.outputs].T:
                 means.append(np.bincount(cells, kept * column)[present] / totals)
         return np.concatenate(means)
+
+    def influences(
+        self, fme: Sequence[np.ndarray], units: np.ndarray
+    ) -> Iterator[Influence]:
+        """What each unit moves each average by, one average after the other.
+
+        Parameters
+        ----------
+        fme : sequence of ndarray of shape (n, n_outputs)
+        units : ndarray of int of shape (n,)
+            Unit of each row, from 0.
+        """
+        n_units = int(units.max()) + 1
+        for values, rows, cells, present in zip(
+            fme, self.rows, self.cells, self.present, strict=True
+        ):
+            for column in values[rows][:, self.outputs].T:
+                for cell in present:
+                    members = cells == cell
+                    yield Influence.of(
+                        column[members],
+                        self.weights[rows[members]],
+                        units[rows[members]],
+                        n_units,
+                    )
+
+    def covariance(self, fme: Sequence[np.ndarray], units: np.ndarray) -> np.ndarray:
+        """Joint covariance of the averages given the model, of shape (k, k)."""
+        columns = [one.by_unit for one in self.influences(fme, units)]
+        return np.array([[a @ b for b in columns] for a in columns])
+
+
+@dataclass(frozen=True)
+class Influence:
+    """Of the units on one average.
+
+    Attributes
+    ----------
+    by_unit : ndarray of shape (n_units,)
+        Its sum of squares is the variance of the average, given the model; NaN of
+        fewer than two units.
+    n_units : int
+        Units that the average rests on.
+    total : float
+        Its sum of weights.
+    """
+
+    by_unit: np.ndarray
+    n_units: int
+    total: float
+
+    @classmethod
+    def of(
+        cls, e: np.ndarray, w: np.ndarray, unit: np.ndarray, n_units: int
+    ) -> Influence:
+        total = float(w.sum())
+        sums = np.bincount(unit, w * (e - w @ e / total), n_units)
+        used = len(np.unique(unit))
+        factor = np.sqrt(used / (used - 1)) if used > 1 else np.nan
+        return cls(factor * sums / total, used, total)
+
+    @property
+    def variance(self) -> float:
+        return float(self.by_unit @ self.by_unit)
 
 
 def group_table(

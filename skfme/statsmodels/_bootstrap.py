@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ from skfme.statsmodels._averaging import Averages, group_table
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared, replicated
-from skfme.statsmodels._resampling import Units, seed_sequence
+from skfme.statsmodels._resampling import Units, check_count, seed_sequence
 
-__all__ = ["bootstrap_effects"]
+__all__ = ["Again", "OnDraw", "bootstrap_effects", "refit_notes"]
 
 # Refits for BCa's acceleration, whose standard error is 0.65 / 200 for blocks.
 MOST_BLOCKS = 200
@@ -143,10 +142,10 @@ def bootstrap_effects(
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> explainer = FMEExplainer(Ridge(), steps=[{"bmi": -2}, {"bp": -10}])
     >>> results = bootstrap_effects(explainer, X, y, n_resamples=199, random_state=0)
-    >>> results.conf_int().round(0)
-                0     1
-    bmi -2  -14.0  -8.0
-    bp -10  -15.0  -7.0
+    >>> results.bse.round(1)
+    bmi -2    1.5
+    bp -10    2.2
+    Name: std_error, dtype: float64
     """
     _check_choices(method, population, n_resamples)
     warn_of_few(n_resamples, 0.05, method)
@@ -182,7 +181,7 @@ def bootstrap_effects(
         failures=failures,
         nobs=averages.nobs,
         title=f"Effects over refits of {effects._context.model}",
-        notes=_notes(_drawn_from(units, groups, stratify), failures, partition),
+        notes=refit_notes(_drawn_from(units, groups, stratify), failures, partition),
     )
 
 
@@ -235,11 +234,7 @@ def _check_choices(method: str, population: str, n_resamples: int) -> None:
             raise ValueError(
                 f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}."
             )
-    if not isinstance(n_resamples, Integral) or n_resamples < 2:
-        raise ValueError(
-            f"n_resamples must be a whole number of at least 2, got {n_resamples!r}; 999 "
-            "is usual."
-        )
+    check_count("n_resamples", n_resamples)
 
 
 def _drawn_from(units: Units, groups: Any, stratify: Any) -> str:
@@ -249,7 +244,10 @@ def _drawn_from(units: Units, groups: Any, stratify: Any) -> str:
     return what + (f" in {len(units.strata)} strata" if stratify is not None else "")
 
 
-def _notes(drawn_from: str, failures: Sequence[str], partition: Any) -> list[str]:
+def refit_notes(
+    drawn_from: str, failures: Sequence[str], partition: Any = None
+) -> list[str]:
+    """What a summary says of how the replicates were made."""
     notes = [f"Each resample draws {drawn_from} with replacement."]
     if failures:
         notes.append(f"{len(failures)} refits failed and are left out: {failures[0]}.")

@@ -170,9 +170,7 @@ class BootstrapResults(EffectResults):
             pvalue_upp=self._series(at_upp, "pvalue_upp"),
         )
 
-    def contrasts(
-        self, R: Any, labels: pd.DataFrame | None = None
-    ) -> BootstrapResults:
+    def contrasts(self, R: Any, labels: pd.DataFrame | None = None) -> BootstrapResults:
         """Linear combinations of the estimates, with the distribution they have.
 
         Parameters

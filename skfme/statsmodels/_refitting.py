@@ -27,7 +27,14 @@ from skfme._explainer import FMEExplainer
 from skfme._frames import Table, as_table
 from skfme._validation import one_target
 
-__all__ = ["Refitting", "prepared", "replicated"]
+__all__ = [
+    "Refitting",
+    "check_refittable",
+    "fme_of",
+    "last_step",
+    "prepared",
+    "replicated",
+]
 
 # More failures than this share would condition the results on the fits that work.
 MOST_FAILED = 0.1
@@ -49,6 +56,8 @@ class Refitting:
         The classes that every refit has to know; empty for a regressor.
     seeded : tuple of str
         The model's parameters that each refit sets to a seed of its own.
+    explained : array or dataframe of shape (n_explained, n_features)
+        The rows whose effects are asked of every model: those of `table`, or others.
     """
 
     explainer: FMEExplainer
@@ -57,6 +66,7 @@ class Refitting:
     fit_params: dict[str, Any]
     classes: list[np.ndarray]
     seeded: tuple[str, ...]
+    explained: Any
 
     def model(self, rows: np.ndarray, seed: np.random.SeedSequence) -> FMEExplainer:
         """The explainer over a model fitted on some rows, repeated ones included."""
@@ -69,8 +79,10 @@ class Refitting:
         return self.explainer._over(estimator)
 
     def fme(self, rows: np.ndarray, seed: np.random.SeedSequence) -> list[np.ndarray]:
-        """FMEs of all rows by that model, (n, n_outputs) for each effect."""
-        return fme_of(self.model(rows, seed)._explain(self.table.native))
+        """FMEs by that model, of shape (n_explained, n_outputs) for each effect."""
+        explainer = self.model(rows, seed)
+        explainer.nlm = False
+        return fme_of(explainer._explain(self.explained))
 
     def _refuse_lost_classes(self, estimator: Any) -> None:
         for known, found in zip(self.classes, _classes(estimator), strict=True):
@@ -80,6 +92,30 @@ class Refitting:
                     f"these rows hold no y of class {', '.join(map(str, lost))}; draw "
                     "within classes, with stratify=y"
                 )
+
+
+def check_refittable(explainer: Any, X: Any, y: Any) -> None:
+    """Refuse what no model could be fitted again from, before any is fitted."""
+    if not isinstance(explainer, FMEExplainer):
+        raise TypeError(
+            "explainer must be an FMEExplainer over a model that can be fitted, got "
+            f"{type(explainer).__name__}."
+        )
+    last = last_step(explainer.estimator)
+    if isinstance(last, FrozenEstimator):
+        raise TypeError(
+            f"The model is a FrozenEstimator over {model_name(last)}: it cannot be "
+            "fitted again, so that nothing is learned about other training data. Give "
+            "the explainer the estimator itself."
+        )
+    n_rows = len(as_table(X))
+    if y is None:
+        raise ValueError(
+            f"y is None, but {model_name(last)} has to be fitted again. Give the target "
+            "it was trained on."
+        )
+    if _num_samples(y) != n_rows:
+        raise ValueError(f"y has {_num_samples(y)} entries; X has {n_rows} rows.")
 
 
 def prepared(
@@ -117,31 +153,32 @@ def prepared(
     ValueError
         If y is missing or not as long as X.
     """
-    _refuse_what_cannot_be_refitted(explainer)
-    table = as_table(X)
-    if y is None:
-        raise ValueError(
-            f"y is None, but {model_name(explainer.estimator)} has to be fitted again. "
-            "Give the target it was trained on."
-        )
-    if _num_samples(y) != len(table):
-        raise ValueError(f"y has {_num_samples(y)} entries; X has {len(table)} rows.")
+    check_refittable(explainer, X, y)
     if explainer._wants_one_target():
         y = one_target(y, model_name(explainer.estimator))
     seeded = _random_states(explainer.estimator, every_seed)
-    fitted = clone(explainer)
+    fitted = clone(explainer).set_params(verbose=0)
     fitted.estimator = _seeded(fitted.estimator, seeded, seed)
     fitted.fit(X, y, **(fit_params or {}))
     given = dict(fit_params or {})
+    known = fitted._table(X)
     refitting = Refitting(
-        _bare(fitted),
-        fitted._table(X),
+        fitted._over(None),
+        known,
         y,
         fitted._fit_params(given.pop("sample_weight", None), given),
         _classes(fitted.estimator_),
         seeded,
+        known.native,
     )
     return fitted, refitting
+
+
+def last_step(estimator: Any) -> Any:
+    """The model itself, at the end of whatever pipelines it is in."""
+    while getattr(estimator, "steps", None):
+        estimator = estimator.steps[-1][1]
+    return estimator
 
 
 def fme_of(effects: ForwardEffects) -> list[np.ndarray]:
@@ -216,30 +253,6 @@ def _refuse_many(failures: list[str], n_tasks: int, what: str) -> None:
             "others say would hold for the rows only that the learner can be fitted to. "
             f"The first said: {failures[0]}."
         )
-
-
-def _refuse_what_cannot_be_refitted(explainer: Any) -> None:
-    if not isinstance(explainer, FMEExplainer):
-        raise TypeError(
-            "explainer must be an FMEExplainer over a model that can be fitted, got "
-            f"{type(explainer).__name__}."
-        )
-    last = explainer.estimator
-    while hasattr(last, "steps") and last.steps:
-        last = last.steps[-1][1]
-    if isinstance(last, FrozenEstimator):
-        raise TypeError(
-            f"The model is a FrozenEstimator over {model_name(last)}: it cannot be "
-            "fitted again, so that nothing is learned about other training data. Give "
-            "the explainer the estimator itself."
-        )
-
-
-def _bare(explainer: FMEExplainer) -> FMEExplainer:
-    """The explainer without its model, its NLMs and its progress bars."""
-    bare = explainer._over(None)
-    bare.nlm, bare.verbose = False, 0
-    return bare
 
 
 def _classes(estimator: Any) -> list[np.ndarray]:

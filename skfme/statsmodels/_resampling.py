@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils import check_random_state
 
 from skfme._columns import as_vector
 
-__all__ = ["Units", "seed_sequence"]
+__all__ = ["Units", "check_count", "seed_sequence"]
 
 # Below this many units, draws with replacement repeat a few patterns, and quantiles
 # of an estimate say little.
@@ -73,7 +74,7 @@ class Units:
             )
         order = np.argsort(codes, kind="stable")
         starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-        strata = (np.arange(n_units),)
+        strata: tuple[np.ndarray, ...] = (np.arange(n_units),)
         if stratify is not None:
             strata = _strata(stratify, codes, order[starts[:-1]], what)
         return cls(order, starts, strata)
@@ -99,6 +100,21 @@ class Units:
         within = np.arange(int(ends[-1])) - np.repeat(ends - lengths, lengths)
         return self.order[np.repeat(self.starts[units], lengths) + within]
 
+    def among(self, rows: np.ndarray) -> Units:
+        """The units of some rows, which are numbered anew; these hold units whole."""
+        old = self.codes[rows]
+        codes = np.unique(old, return_inverse=True)[1]
+        order = np.argsort(codes, kind="stable")
+        kept = np.unique(old)
+        stratum = np.empty(len(self), dtype=np.intp)
+        for s, units in enumerate(self.strata):
+            stratum[units] = s
+        strata = tuple(
+            np.flatnonzero(stratum[kept] == s) for s in range(len(self.strata))
+        )
+        starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
+        return Units(order, starts, tuple(s for s in strata if len(s)))
+
     def drawn(self, rng: np.random.Generator) -> np.ndarray:
         """Rows of one resample."""
         units = [s[rng.integers(len(s), size=len(s))] for s in self.strata]
@@ -114,6 +130,12 @@ class Units:
         n_blocks = min(len(self), most)
         block[spread] = np.arange(len(self)) % n_blocks
         return [self.rows_of(np.flatnonzero(block != b)) for b in range(n_blocks)]
+
+
+def check_count(name: str, value: Any) -> None:
+    """A number of repetitions; a variance needs two."""
+    if not isinstance(value, Integral) or value < 2:
+        raise ValueError(f"{name} must be a whole number of at least 2, got {value!r}.")
 
 
 def seed_sequence(random_state: Any) -> np.random.SeedSequence:
