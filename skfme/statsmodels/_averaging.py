@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from skfme._effects import ForwardEffects
 from skfme.statsmodels._effect_tree import EffectTree
@@ -234,6 +235,7 @@ def group_table(
             "partition must be a fitted EffectTree, such as came(effect, 3); got "
             f"{type(partition).__name__}."
         )
+    check_is_fitted(partition, "partitions_")
     rules = partition.partitions_["rule"]
     ids = partition.apply(effects.X)
     order = pd.CategoricalDtype(rules.tolist(), ordered=True)

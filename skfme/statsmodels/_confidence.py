@@ -110,7 +110,9 @@ class BootstrapDistribution:
         if self.method == "percentile":
             return self._read(np.full(self._k, level))
         shift = self.bias_correction + ndtri(level)
-        levels = ndtr(self.bias_correction + shift / (1 - self.acceleration * shift))
+        with np.errstate(invalid="ignore"):  # of an infinite correction, warned of below
+            stretched = shift / (1 - self.acceleration * shift)
+        levels = ndtr(self.bias_correction + stretched)
         return self._where_defined(self._read(levels))
 
     def tails(self, values: np.ndarray) -> np.ndarray:
@@ -125,9 +127,11 @@ class BootstrapDistribution:
         if self.method == "percentile":
             return below
         w = ndtri(below) - self.bias_correction
-        # Beyond this w the levels have run into 0 or 1.
-        stretched = np.maximum(1 + self.acceleration * w, 1e-12)
-        return self._where_defined(ndtr(w / stretched - self.bias_correction))
+        with np.errstate(invalid="ignore"):
+            # Beyond this w the levels have run into 0 or 1.
+            stretched = w / np.maximum(1 + self.acceleration * w, 1e-12)
+            levels = ndtr(stretched - self.bias_correction)
+        return self._where_defined(levels)
 
     @property
     def _k(self) -> int:
