@@ -15,7 +15,7 @@ import numpy as np
 
 from skfme._explainer import FMEExplainer
 from skfme._frames import as_table
-from skfme.statsmodels._averaging import Averages, group_table
+from skfme.statsmodels._group_means import GroupMeans, group_table
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared, replicated
@@ -67,7 +67,7 @@ def bootstrap_effects(
         Passed to fit, such as ``{"sample_weight": w}``; arrays of n_samples entries are
         taken row by row.
     by : column of X, list of columns, or array-like of shape (n_samples,), default=None
-        Averages by group (cAMEs) instead of over all rows.
+        GroupMeans by group (cAMEs) instead of over all rows.
     partition : EffectTree, default=None
         A fitted tree, whose subspaces are the groups. They are held fixed.
     population : {"fixed", "resampled"}, default="fixed"
@@ -153,7 +153,7 @@ def bootstrap_effects(
     units = Units.of(len(as_table(X)), groups, stratify)
     fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed)
     effects = fitted._explain(X, sample_weight)
-    averages = Averages.of(effects, group_table(effects, by, partition))
+    averages = GroupMeans.of(effects, group_table(effects, by, partition))
     again = Again(refitting, averages, population == "resampled")
     replicates, failures = replicated(
         OnDraw(again, units),
@@ -187,10 +187,10 @@ def bootstrap_effects(
 
 @dataclass(frozen=True)
 class Again:
-    """Averages by a model fitted on other rows: over all rows, or over those."""
+    """GroupMeans by a model fitted on other rows: over all rows, or over those."""
 
     refitting: Refitting
-    averages: Averages
+    averages: GroupMeans
     resampled: bool
 
     def __call__(self, rows: np.ndarray, seed: np.random.SeedSequence) -> np.ndarray:

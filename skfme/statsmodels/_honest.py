@@ -26,7 +26,7 @@ from skfme._explainer import FMEExplainer
 from skfme._frames import as_table
 from skfme._tables import Text
 from skfme._validation import checked_weights
-from skfme.statsmodels._averaging import Averages, group_table
+from skfme.statsmodels._group_means import GroupMeans, group_table
 from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import BootstrapDistribution
@@ -249,7 +249,7 @@ def honest_regions(
     grown = _grown(tree, explained("partition"), which, units.codes[rows["partition"]])
     regions = _reestimated(grown, apart, which)
     effects = ForwardEffects([apart], apart.context)
-    averages = Averages.of(effects, group_table(effects, None, regions), which)
+    averages = GroupMeans.of(effects, group_table(effects, None, regions), which)
     refit = None
     if n_resamples:
         narrow = replace(
@@ -349,7 +349,7 @@ def _reestimated(tree: EffectTree, effect: ForwardEffect, which: int) -> EffectT
 
 
 def _over_rows(
-    averages: Averages, fme: list[np.ndarray], units: np.ndarray
+    averages: GroupMeans, fme: list[np.ndarray], units: np.ndarray
 ) -> EffectResults:
     """Leaf means with intervals given the model and the partition."""
     influences = list(averages.influences(fme, units))

@@ -75,7 +75,7 @@ class Components:
 
 @dataclass(frozen=True)
 class NestedRefits:
-    """Averages by models of n_resamples training sets, under n_seeds seeds each.
+    """GroupMeans by models of n_resamples training sets, under n_seeds seeds each.
 
     Attributes
     ----------

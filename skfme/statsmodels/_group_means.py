@@ -20,11 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 from skfme._effects import ForwardEffects
 from skfme.statsmodels._effect_tree import EffectTree
 
-__all__ = ["Averages", "Influence", "group_table"]
+__all__ = ["GroupMeans", "Influence", "group_table"]
 
 
 @dataclass(frozen=True)
-class Averages:
+class GroupMeans:
     """The averages asked for, in the order of effects, outputs and groups.
 
     Attributes
@@ -58,7 +58,7 @@ class Averages:
         effects: ForwardEffects,
         groups: pd.DataFrame | None,
         output: int | None = None,
-    ) -> Averages:
+    ) -> GroupMeans:
         """Look up the rows and groups of some effects.
 
         Parameters
