@@ -1,0 +1,281 @@
+"""Means of fitted models, and sums of their gradients in the parameters.
+
+A model of linear predictors η = Xβ (+ offset) has mean μ(η; τ), with τ further
+parameters such as thresholds, so that ∂μ/∂β = (∂μ/∂η) x. Only weighted sums over rows,
+one vector of p entries for each output and group, are formed. A model that is none of
+the known ones gets central differences of its mean, by its own predict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special, stats
+
+from skfme.statsmodels._fitted import FittedModel
+
+__all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
+
+
+class Slope(NamedTuple):
+    """The mean and its slopes at some rows.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n, n_outputs)
+    by_predictor : ndarray of shape (n, n_outputs, n_predictors)
+        ∂μ/∂η.
+    by_extra : ndarray of shape (n, n_outputs, n_extra) or None
+        ∂μ/∂τ.
+    """
+
+    mean: np.ndarray
+    by_predictor: np.ndarray
+    by_extra: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """Rows at which the mean was taken, with what its gradient needs again."""
+
+    X: np.ndarray
+    offset: np.ndarray | None
+    mean: np.ndarray
+    slope: Slope | None = None
+
+    def take(self, rows: np.ndarray) -> Point:
+        slope = self.slope
+        if slope is not None:
+            slope = Slope(*(None if part is None else part[rows] for part in slope))
+        offset = None if self.offset is None else self.offset[rows]
+        return Point(self.X[rows], offset, self.mean[rows], slope)
+
+
+class MeanFunction:
+    """μ(x; θ), and weighted sums of ∂μ/∂θ."""
+
+    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
+        """The mean at rows of the design matrix."""
+        raise NotImplementedError
+
+    def gradients(
+        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
+    ) -> np.ndarray:
+        """Σ wᵢ ∂μᵢ/∂θ over the rows of each group.
+
+        Parameters
+        ----------
+        point : Point of n rows
+        weights : ndarray of shape (n,)
+        codes : ndarray of shape (n,)
+            Each row's group, 0 to n_groups − 1.
+        n_groups : int
+
+        Returns
+        -------
+        sums : ndarray of shape (n_groups, n_outputs, p)
+        """
+        raise NotImplementedError
+
+
+class Index(MeanFunction):
+    """A model of linear predictors.
+
+    Parameters
+    ----------
+    params : ndarray of shape (p,)
+    positions : ndarray of shape (n_predictors, k), int
+        Where each predictor's coefficients are in the parameters.
+    slope : callable
+        Linear predictors of shape (n, n_predictors) -> Slope.
+    extra : ndarray of int, default=()
+        Where the further parameters are.
+    """
+
+    def __init__(
+        self,
+        params: np.ndarray,
+        positions: np.ndarray,
+        slope: Callable[[np.ndarray], Slope],
+        extra: Any = (),
+    ) -> None:
+        self.p, self.positions, self.extra = len(params), positions, extra
+        self._coefficients = params[positions].T
+        self._slope = slope
+
+    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
+        predictors = X @ self._coefficients
+        if offset is not None:
+            predictors += offset[:, None]
+        slope = self._slope(predictors)
+        return Point(X, offset, slope.mean, slope)
+
+    def gradients(
+        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
+    ) -> np.ndarray:
+        assert point.slope is not None
+        n, n_outputs, n_predictors = point.slope.by_predictor.shape
+        sums = np.zeros((n_groups, n_outputs, self.p))
+        slopes = (point.slope.by_predictor * weights[:, None, None]).reshape(n, -1)
+        for group, rows in _members(codes, n_groups):
+            blocks = slopes[rows].T @ point.X[rows]
+            blocks = blocks.reshape(n_outputs, n_predictors, -1)
+            for position, block in zip(
+                self.positions, blocks.swapaxes(0, 1), strict=True
+            ):
+                sums[group][:, position] += block
+            if point.slope.by_extra is not None:
+                extra = point.slope.by_extra[rows]
+                sums[group][:, self.extra] += np.tensordot(weights[rows], extra, 1)
+        return sums
+
+
+class Numeric(MeanFunction):
+    """Any model that predicts from parameters and a design matrix.
+
+    Central differences, with steps of ∛ε relative to a parameter or, where that is
+    larger, to its standard error, which is the scale on which the mean may bend.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    """
+
+    def __init__(self, fitted: FittedModel, bse: np.ndarray) -> None:
+        self._fitted = fitted
+        scale = np.maximum(np.abs(fitted.params), np.nan_to_num(bse))
+        scale[scale == 0] = 1.0
+        # What is representable is what divides.
+        step = np.cbrt(np.finfo(float).eps) * scale
+        self._high, self._low = fitted.params + step, fitted.params - step
+
+    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
+        return Point(X, offset, self._fitted.mean(self._fitted.params, X, offset))
+
+    def gradients(
+        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
+    ) -> np.ndarray:
+        params = self._fitted.params
+        sums = np.zeros((n_groups, point.mean.shape[1], len(params)))
+        for j in range(len(params)):
+            ends = []
+            for moved in (self._high[j], self._low[j]):
+                theta = params.copy()
+                theta[j] = moved
+                ends.append(self._fitted.mean(theta, point.X, point.offset))
+            slopes = (ends[0] - ends[1]) / (self._high[j] - self._low[j])
+            sums[:, :, j] = group_sums(slopes * weights[:, None], codes, n_groups)
+        return sums
+
+
+def group_sums(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sums of the rows of each group, of shape (n_groups, n_columns)."""
+    if n_groups == 1:
+        return values.sum(axis=0, keepdims=True)
+    columns = [np.bincount(codes, column, n_groups) for column in values.T]
+    return np.stack(columns, axis=1)
+
+
+def _members(codes: np.ndarray, n_groups: int) -> Iterator[tuple[int, Any]]:
+    """Each group that is present, with its rows."""
+    if n_groups == 1:
+        yield 0, slice(None)
+        return
+    order = np.argsort(codes, kind="stable")
+    groups, starts = np.unique(codes[order], return_index=True)
+    for group, rows in zip(groups, np.split(order, starts[1:]), strict=True):
+        yield int(group), rows
+
+
+def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
+    """The mean of a fitted model, with analytic gradients where it is a known one.
+
+    Only the very classes of statsmodels are known: a subclass may predict otherwise.
+    """
+    from statsmodels.discrete import discrete_model as discrete
+    from statsmodels.genmod.generalized_estimating_equations import GEE
+    from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.miscmodels.ordinal_model import OrderedModel
+    from statsmodels.regression import linear_model as linear
+    from statsmodels.regression.mixed_linear_model import MixedLM
+    from statsmodels.regression.quantile_regression import QuantReg
+    from statsmodels.robust.robust_linear_model import RLM
+
+    model, params = fitted.model, fitted.params
+    kind, k = type(model), fitted.design.k
+    first = np.arange(k)[None]
+    if kind is discrete.MNLogit:
+        positions = np.arange(len(params)).reshape(-1, k)
+        return Index(params, positions, _multinomial)
+    if kind is OrderedModel:
+        return _ordered(model, params, first)
+    if kind in (GLM, GEE):
+        link = model.family.link
+        return Index(params, first, _single(link.inverse, link.inverse_deriv))
+    slopes: dict[Any, Callable[[np.ndarray], Slope]] = {}
+    for linear_kind in (linear.OLS, linear.WLS, linear.GLS, linear.GLSAR):
+        slopes[linear_kind] = _identity
+    slopes |= dict.fromkeys((MixedLM, QuantReg, RLM), _identity)
+    slopes[discrete.Logit] = _single(special.expit, _logistic_density)
+    slopes[discrete.Probit] = _single(special.ndtr, stats.norm.pdf)
+    counts = (discrete.Poisson, discrete.NegativeBinomial, discrete.NegativeBinomialP)
+    for count in (*counts, discrete.GeneralizedPoisson):
+        slopes[count] = _single(np.exp, np.exp)
+    if kind in slopes:
+        return Index(params, first, slopes[kind])
+    return Numeric(fitted, bse)
+
+
+def _single(
+    mean: Callable[[np.ndarray], np.ndarray], slope: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray], Slope]:
+    """One predictor, one output: μ = G(η)."""
+
+    def at(predictors: np.ndarray) -> Slope:
+        return Slope(mean(predictors), slope(predictors)[:, :, None])
+
+    return at
+
+
+def _identity(predictors: np.ndarray) -> Slope:
+    return Slope(predictors, np.ones((len(predictors), 1, 1)))
+
+
+def _logistic_density(predictors: np.ndarray) -> np.ndarray:
+    return special.expit(predictors) * special.expit(-predictors)
+
+
+def _multinomial(predictors: np.ndarray) -> Slope:
+    """p = softmax(0, η), with ∂p_j/∂η_l = p_j (1{j = l} − p_l)."""
+    full = np.concatenate([np.zeros((len(predictors), 1)), predictors], axis=1)
+    p = special.softmax(full, axis=1)
+    slopes = -p[:, :, None] * p[:, None, 1:]
+    classes = np.arange(1, p.shape[1])
+    slopes[:, classes, classes - 1] += p[:, 1:]
+    return Slope(p, slopes)
+
+
+def _ordered(model: Any, params: np.ndarray, first: np.ndarray) -> Index:
+    """p_j = F(c_j − η) − F(c_{j−1} − η), where c_j = τ₁ + e^τ₂ + … + e^τ_j."""
+    k = first.shape[1]
+    tau = params[k:]
+    increments = np.append(1.0, np.exp(tau[1:]))  # ∂c_j/∂τ_m for m ≤ j
+    cuts = np.cumsum(np.append(tau[0], increments[1:]))
+    by_tau = np.tril(np.ones((len(tau), len(tau)))) * increments
+    distribution = model.distr
+
+    def at(predictors: np.ndarray) -> Slope:
+        reached = cuts - predictors
+        below = np.diff(distribution.cdf(reached), prepend=0.0, append=1.0, axis=1)
+        density = np.pad(distribution.pdf(reached), ((0, 0), (1, 1)))
+        by_cut = np.zeros((*below.shape, len(tau)))
+        upper = np.arange(len(tau))
+        by_cut[:, upper, upper] = density[:, 1:-1]
+        by_cut[:, upper + 1, upper] = -density[:, 1:-1]
+        slopes = -np.diff(density, axis=1)[:, :, None]
+        return Slope(below, slopes, by_cut @ by_tau)
+
+    return Index(params, first, at, np.arange(k, len(params)))
