@@ -54,7 +54,7 @@ class Design:
         return len(self.names)
 
     def used(self, table: Table) -> list[int]:
-        """Positions of the table's columns that the design reads."""
+        """Positions of the table's columns that the design reads, no constant."""
         raise NotImplementedError
 
     def categorical(self) -> list[Hashable]:
@@ -103,8 +103,8 @@ class FormulaDesign(Design):
             for node in ast.walk(factor):
                 if isinstance(node, ast.Name):
                     found.add(node.id)
-                elif _calls(node, "Q"):
-                    found.add(str(ast.literal_eval(node.args[0])))
+                elif quoted := _arguments(node, "Q"):
+                    found.add(str(ast.literal_eval(quoted[0])))
         return found
 
     def used(self, table: Table) -> list[int]:
@@ -120,12 +120,12 @@ class FormulaDesign(Design):
         """Columns coded by C(…) and used in no other way."""
         coded, plain = set(), set()
         for factor in self._factors():
-            first = factor.args[0] if _calls(factor, "C") else None
-            if isinstance(first, ast.Name):
-                coded.add(first.id)
+            arguments = _arguments(factor, "C")
+            if arguments and isinstance(arguments[0], ast.Name):
+                coded.add(arguments[0].id)
             else:
                 plain |= {n.id for n in ast.walk(factor) if isinstance(n, ast.Name)}
-        return sorted((coded - plain) & self._read)
+        return list[Hashable](sorted((coded - plain) & self._read))
 
     def matrix(self, table: Table) -> np.ndarray:
         frame = pandas_frame(table, [table.names[i] for i in self.used(table)])
@@ -158,13 +158,11 @@ class FormulaDesign(Design):
             return self.spec.get_model_matrix(frame, na_action="drop", output="pandas")
 
 
-def _calls(node: ast.AST, name: str) -> Any:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == name
-        and node.args
-    )
+def _arguments(node: ast.AST, name: str) -> list[ast.expr]:
+    """Arguments of a call of a function by its name; none of anything else."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.args if node.func.id == name else []
+    return []
 
 
 class ArrayDesign(Design):
@@ -194,7 +192,10 @@ class ArrayDesign(Design):
         self.wording = f"the model with columns {', '.join(map(str, names))}"
 
     def used(self, table: Table) -> list[int]:
-        return [position for position in self._positions(table) if position is not None]
+        positions = self._positions(table)
+        if self.constant is not None:
+            del positions[self.constant]
+        return [position for position in positions if position is not None]
 
     def _positions(self, table: Table) -> list[int | None]:
         """Where each column of the design is in the table; None for the constant."""
@@ -221,8 +222,9 @@ class ArrayDesign(Design):
 
     def matrix(self, table: Table) -> np.ndarray:
         columns = []
-        for name, position in zip(self.names, self._positions(table), strict=True):
-            if position is None:
+        positions = enumerate(self._positions(table))
+        for (i, position), name in zip(positions, self.names, strict=True):
+            if i == self.constant or position is None:
                 columns.append(np.full(len(table), self.value))
                 continue
             column = table.column(position)
@@ -281,9 +283,9 @@ def check_design(design: Design, model: Any) -> None:
         If they differ: the formula looks at other rows, or its data have changed.
     """
     frame, exog = getattr(model.data, "frame", None), getattr(model, "exog", None)
-    if exog is None or not isinstance(design, FormulaDesign):
+    if exog is None or frame is None or not isinstance(design, FormulaDesign):
         return
-    if not hasattr(frame, "columns"):
+    if not hasattr(frame, "columns"):  # data that statsmodels has deprecated
         return
     rows = kept_rows(model, len(frame))
     if rows is not None:

@@ -92,8 +92,8 @@ class FittedModel:
         names = self.offset_names
         parts = [getattr(self.model, n) for n in names] if both is None else [both]
         given = [np.asarray(p, dtype=float) for p in parts if np.ndim(p) == 1]
-        total = sum(given) if given else None
-        return total if total is not None and np.any(total) else None
+        total = np.sum(given, axis=0)
+        return total if given and np.any(total) else None
 
     @property
     def offset_names(self) -> list[str]:
@@ -231,5 +231,7 @@ def _checked_matrix(cov: Any, p: int, what: str) -> np.ndarray:
     scale = np.sqrt(np.abs(np.diag(matrix)))
     gap = np.abs(matrix - matrix.T) > 1e-6 * np.outer(scale, scale) + 1e-300
     if gap.any() or (np.diag(matrix) < 0).any():
-        raise ValueError(f"{what} is not a covariance: symmetric, variances at least 0.")
+        raise ValueError(
+            f"{what} is not a covariance: symmetric, variances at least 0."
+        )
     return (matrix + matrix.T) / 2

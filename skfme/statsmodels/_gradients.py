@@ -36,6 +36,10 @@ class Slope(NamedTuple):
     by_predictor: np.ndarray
     by_extra: np.ndarray | None = None
 
+    def take(self, rows: np.ndarray) -> Slope:
+        extra = None if self.by_extra is None else self.by_extra[rows]
+        return Slope(self.mean[rows], self.by_predictor[rows], extra)
+
 
 @dataclass(frozen=True)
 class Point:
@@ -47,10 +51,8 @@ class Point:
     slope: Slope | None = None
 
     def take(self, rows: np.ndarray) -> Point:
-        slope = self.slope
-        if slope is not None:
-            slope = Slope(*(None if part is None else part[rows] for part in slope))
         offset = None if self.offset is None else self.offset[rows]
+        slope = None if self.slope is None else self.slope.take(rows)
         return Point(self.X[rows], offset, self.mean[rows], slope)
 
 
@@ -249,7 +251,7 @@ def _logistic_density(predictors: np.ndarray) -> np.ndarray:
 
 
 def _multinomial(predictors: np.ndarray) -> Slope:
-    """p = softmax(0, η), with ∂p_j/∂η_l = p_j (1{j = l} − p_l)."""
+    """P = softmax(0, η), with ∂p_j/∂η_l = p_j (1{j = l} − p_l)."""
     full = np.concatenate([np.zeros((len(predictors), 1)), predictors], axis=1)
     p = special.softmax(full, axis=1)
     slopes = -p[:, :, None] * p[:, None, 1:]
