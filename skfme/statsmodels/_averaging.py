@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skfme._changes import BoundChange, NamedStep
+from skfme._columns import ColumnData
 from skfme._engine.batches import plan_rows
 from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames import Table
@@ -90,14 +91,24 @@ class Moments:
         self._counts = np.zeros(shape)
         self._shift: np.ndarray | None = None
 
-    def add(self, effects: np.ndarray, weights: np.ndarray, codes: np.ndarray) -> None:
-        """Add rows; `effects` of shape (n, n_estimates) are NaN where none counts."""
-        counts = ~np.isnan(effects)
-        filled = np.where(counts, effects, 0.0)
+    def add(
+        self,
+        effects: Sequence[tuple[np.ndarray, np.ndarray]],
+        weights: np.ndarray,
+        codes: np.ndarray,
+    ) -> None:
+        """Add rows: for each step its effects, and which rows they are of."""
+        width = sum(fme.shape[1] for fme, _ in effects)
+        filled, counts = np.zeros((2, len(codes), width))
+        start = 0
+        for fme, rows in effects:
+            stop = start + fme.shape[1]
+            filled[rows, start:stop], counts[rows, start:stop] = fme, 1.0
+            start = stop
         if self._shift is None:
             self._shift = filled.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
-        deviations = weights[:, None] * np.where(counts, filled - self._shift, 0.0)
         counting = weights[:, None] * counts
+        deviations = counting * (filled - self._shift)
         for group in np.unique(codes):
             z, m = deviations[codes == group], counting[codes == group]
             self._squares[group] += z.T @ z
@@ -156,7 +167,7 @@ def sums_of_effects(
             for i, (step, changes) in enumerate(zip(steps, bound, strict=True))
         ]
         if sums.moments is not None:
-            sums.moments.add(np.concatenate(found, axis=1), batch.weights, batch.codes)
+            sums.moments.add(found, batch.weights, batch.codes)
     return sums
 
 
@@ -169,18 +180,11 @@ class Batch:
         self._fitted, self._mean, self._rows, self._part = fitted, mean, rows, part
         self.table = rows.table.take(part)
         self.weights, self.codes = rows.weights[part], rows.codes[part]
-        self._X, self._offset = self._design(self.table, np.arange(len(self.table)))
+        self._X = fitted.design.matrix(self.table)
+        at = np.arange(len(self.table)) + part.start
+        self._offset = None if rows.offset is None else rows.offset.at(self.table, at)
         self._complete = _complete(self._X, self._offset)
         self._position = np.cumsum(self._complete) - 1
-
-    def _design(
-        self, table: Table, which: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Design and offset of a table made of some rows of the batch."""
-        offset = self._rows.offset
-        X = self._fitted.design.matrix(table)
-        at = which + self._part.start
-        return X, None if offset is None else offset.at(table, at)
 
     @cached_property
     def _base(self) -> Point:
@@ -238,77 +242,89 @@ class Batch:
         support: Support | None,
         before: object,
         sums: Sums,
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Add one effect's sums.
 
         Returns
         -------
-        fme : ndarray of shape (n, n_outputs)
-            NaN where a row does not count.
+        fme : ndarray of shape (n_counted, n_outputs)
+        rows : ndarray of shape (n_counted,), int
+            Which rows of the batch count.
         """
         stepped = step_rows(self.table, self._part, changes, support, before)
-        asked = np.flatnonzero(stepped.counted & (self.weights > 0))
+        asked = stepped.counted & (self.weights > 0)
         low, high, rows = self._ends(stepped, asked)
-        fme = np.full((len(self.table), high.mean.shape[1]), np.nan)
-        fme[rows] = high.mean - low.mean
-        _refuse_infinite(fme[rows], name, self._fitted.name)
         weights, codes = self.weights[rows], self.codes[rows]
         n_groups = self._rows.n_groups
-        sums.n[effect] += np.bincount(codes, minlength=n_groups)
-        sums.weight[effect] += np.bincount(codes, weights, n_groups)
-        sums.total[effect] += group_sums(fme[rows] * weights[:, None], codes, n_groups)
+        fme = high.mean - low.mean
+        total = group_sums(fme * weights[:, None], codes, n_groups)
+        if not np.isfinite(total).all():
+            _refuse_infinite(fme, name, self._fitted.name)
         gradient = self._mean.gradients(high, weights, codes, n_groups)
         if low is self._base:
             gradient -= self._base_gradient
         else:
             gradient -= self._mean.gradients(low, weights, codes, n_groups)
+        sums.n[effect] += np.bincount(codes, minlength=n_groups)
+        sums.weight[effect] += np.bincount(codes, weights, n_groups)
+        sums.total[effect] += total
         sums.gradient[effect] += gradient
-        status = stepped.status.copy()
-        status[np.setdiff1d(asked, rows, assume_unique=True)] = STATUSES.index(
-            "missing"
-        )
-        np.add.at(sums.rows[effect], (self.codes, status), 1)
-        return fme
+        sums.rows[effect] += self._by_status(stepped.status, asked, rows)
+        return fme, rows
+
+    def _by_status(
+        self, status: np.ndarray, asked: np.ndarray, rows: np.ndarray
+    ) -> np.ndarray:
+        """Counts of shape (n_groups, n_statuses); rows that were lost are missing."""
+        if len(rows) < np.count_nonzero(asked):
+            lost = asked.copy()
+            lost[rows] = False
+            status = np.where(lost, STATUSES.index("missing"), status)
+        cells = self.codes * len(STATUSES) + status
+        counts = np.bincount(cells, minlength=self._rows.n_groups * len(STATUSES))
+        return counts.reshape(self._rows.n_groups, len(STATUSES))
 
     def _ends(
         self, stepped: Stepped, asked: np.ndarray
     ) -> tuple[Point, Point, np.ndarray]:
         """Both ends of a step for the rows that have both, and which these are."""
-        mask = np.zeros(len(self.table), dtype=bool)
-        mask[asked] = True
-        high = self._changed(mask, stepped.end)
-        if not stepped.start:
-            low_complete = self._complete[asked]
-        else:
-            low = self._changed(mask, stepped.start)
-            low_complete = _complete(*low)
-        both = _complete(*high) & low_complete
-        rows = asked[both]
+        high = self._changed(asked, stepped.end)
+        among = np.flatnonzero(asked)
         if stepped.start:
-            return self._point(*low, both), self._point(*high, both), rows
-        if len(rows) == len(self._base.mean):
-            return self._base, self._point(*high, both), rows
-        return self._base.take(self._position[rows]), self._point(*high, both), rows
+            low = self._changed(asked, stepped.start)
+            both = _complete(*high) & _complete(*low)
+            return self._point(*low, both), self._point(*high, both), among[both]
+        both = _complete(*high) & self._complete[asked]
+        rows = among[both]
+        base = self._base
+        if len(rows) < len(base.mean):
+            base = base.take(self._position[rows])
+        return base, self._point(*high, both), rows
 
     def _changed(
-        self, mask: np.ndarray, columns: dict
+        self, mask: np.ndarray, columns: dict[int, ColumnData]
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        table = selected(self.table, mask, columns)
-        if table is None:
-            return np.empty((0, self._fitted.design.k)), None
-        return self._design(table, np.flatnonzero(mask))
+        """Design and offset of some rows with columns changed."""
+        X = self._fitted.design.stepped(self.table, self._X, mask, columns)
+        offset = self._rows.offset
+        if offset is None or not len(X):
+            return X, None
+        table = selected(self.table, mask, columns if offset.columns else {})
+        assert table is not None
+        return X, offset.at(table, np.flatnonzero(mask) + self._part.start)
 
 
 def _complete(X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
     """Mask of the rows that miss nothing."""
-    complete = ~np.isnan(X).any(axis=1)
+    # A sum is one fast pass, and finite if every entry is.
+    whole = np.isfinite(X.sum())
+    complete = np.ones(len(X), bool) if whole else ~np.isnan(X).any(axis=1)
     return complete if offset is None else complete & ~np.isnan(offset)
 
 
 def _refuse_infinite(fme: np.ndarray, name: str, model: str) -> None:
     bad = np.count_nonzero(~np.isfinite(fme).all(axis=1))
-    if bad:
-        raise ValueError(
-            f"{model} predicts NaN or infinity before or after the step {name!r} in {bad} "
-            "of the rows. Make the step smaller, or set extrapolation='envelope'."
-        )
+    raise ValueError(
+        f"{model} predicts NaN or infinity before or after the step {name!r} in {bad} of "
+        "the rows. Make the step smaller, or set extrapolation='envelope'."
+    )

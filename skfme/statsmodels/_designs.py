@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._columns import missing_in, numbers_in
+from skfme._columns import ColumnData, numbers_in
+from skfme._engine.stepping import selected
 from skfme._frames import Table, as_table, known_names, nearest, pandas_frame
 
 __all__ = [
@@ -64,6 +65,27 @@ class Design:
     def matrix(self, table: Table) -> np.ndarray:
         """Rows of the design matrix, of shape (n, k); NaN where a value is missing."""
         raise NotImplementedError
+
+    def stepped(
+        self,
+        table: Table,
+        matrix: np.ndarray,
+        mask: np.ndarray,
+        columns: dict[int, ColumnData],
+    ) -> np.ndarray:
+        """Rows of the design matrix with some of the table's columns changed.
+
+        Parameters
+        ----------
+        table : Table of n rows
+        matrix : ndarray of shape (n, k)
+            Its design before the change.
+        mask : ndarray of shape (n,), bool
+            The rows wanted.
+        columns : dict of position -> column of n rows
+        """
+        changed = selected(table, mask, columns)
+        return np.empty((0, self.k)) if changed is None else self.matrix(changed)
 
 
 class FormulaDesign(Design):
@@ -221,24 +243,38 @@ class ArrayDesign(Design):
         )
 
     def matrix(self, table: Table) -> np.ndarray:
-        columns = []
-        positions = enumerate(self._positions(table))
-        for (i, position), name in zip(positions, self.names, strict=True):
+        matrix = np.empty((len(table), self.k))
+        for i, position in enumerate(self._positions(table)):
             if i == self.constant or position is None:
-                columns.append(np.full(len(table), self.value))
-                continue
-            column = table.column(position)
-            try:
-                values = np.asarray(numbers_in(column), dtype=float)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"Column {name!r} is not numeric, but {self.wording} was fitted on "
-                    "numbers. Encode it as for the fit."
-                ) from error
-            columns.append(np.where(missing_in(column), np.nan, values))
-        matrix = np.column_stack(columns)
-        matrix[np.isnan(matrix).any(axis=1)] = np.nan
+                matrix[:, i] = self.value
+            else:
+                matrix[:, i] = self._numbers(i, table.column(position))
         return matrix
+
+    def _numbers(self, i: int, column: ColumnData) -> np.ndarray:
+        try:
+            return np.asarray(numbers_in(column), dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Column {self.names[i]!r} is not numeric, but {self.wording} was fitted "
+                "on numbers. Encode it as for the fit."
+            ) from error
+
+    def stepped(
+        self,
+        table: Table,
+        matrix: np.ndarray,
+        mask: np.ndarray,
+        columns: dict[int, ColumnData],
+    ) -> np.ndarray:
+        rows = slice(None) if mask.all() else np.flatnonzero(mask)
+        changed = np.array(matrix[rows])
+        of_column = {p: i for i, p in enumerate(self._positions(table))}
+        for position, column in columns.items():
+            changed[:, of_column[position]] = self._numbers(
+                of_column[position], column
+            )[rows]
+        return changed
 
 
 def design_of(model: Any) -> Design:

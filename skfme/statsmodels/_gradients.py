@@ -21,14 +21,14 @@ __all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
 
 
 class Slope(NamedTuple):
-    """The mean and its slopes at some rows.
+    """The mean and its slopes at some rows, which come last: so each is one stretch.
 
     Attributes
     ----------
-    mean : ndarray of shape (n, n_outputs)
-    by_predictor : ndarray of shape (n, n_outputs, n_predictors)
+    mean : ndarray of shape (n_outputs, n)
+    by_predictor : ndarray of shape (n_outputs, n_predictors, n)
         ∂μ/∂η.
-    by_extra : ndarray of shape (n, n_outputs, n_extra) or None
+    by_extra : ndarray of shape (n_outputs, n_extra, n) or None
         ∂μ/∂τ.
     """
 
@@ -37,13 +37,21 @@ class Slope(NamedTuple):
     by_extra: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> Slope:
-        extra = None if self.by_extra is None else self.by_extra[rows]
-        return Slope(self.mean[rows], self.by_predictor[rows], extra)
+        extra = None if self.by_extra is None else self.by_extra[..., rows]
+        return Slope(self.mean[:, rows], self.by_predictor[..., rows], extra)
 
 
 @dataclass(frozen=True)
 class Point:
-    """Rows at which the mean was taken, with what its gradient needs again."""
+    """Rows at which the mean was taken, with what its gradient needs again.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, k)
+    offset : ndarray of shape (n,) or None
+    mean : ndarray of shape (n, n_outputs)
+    slope : Slope or None
+    """
 
     X: np.ndarray
     offset: np.ndarray | None
@@ -92,7 +100,7 @@ class Index(MeanFunction):
     positions : ndarray of shape (n_predictors, k), int
         Where each predictor's coefficients are in the parameters.
     slope : callable
-        Linear predictors of shape (n, n_predictors) -> Slope.
+        Linear predictors of shape (n_predictors, n) -> Slope.
     extra : ndarray of int, default=()
         Where the further parameters are.
     """
@@ -105,33 +113,31 @@ class Index(MeanFunction):
         extra: Any = (),
     ) -> None:
         self.p, self.positions, self.extra = len(params), positions, extra
-        self._coefficients = params[positions].T
+        self._coefficients = params[positions]
         self._slope = slope
 
     def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
-        predictors = X @ self._coefficients
+        predictors = self._coefficients @ X.T
         if offset is not None:
-            predictors += offset[:, None]
+            predictors += offset
         slope = self._slope(predictors)
-        return Point(X, offset, slope.mean, slope)
+        return Point(X, offset, slope.mean.T, slope)
 
     def gradients(
         self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
     ) -> np.ndarray:
         assert point.slope is not None
-        n, n_outputs, n_predictors = point.slope.by_predictor.shape
+        by_predictor, by_extra = point.slope.by_predictor, point.slope.by_extra
+        n_outputs, n_predictors, n = by_predictor.shape
         sums = np.zeros((n_groups, n_outputs, self.p))
-        slopes = (point.slope.by_predictor * weights[:, None, None]).reshape(n, -1)
+        slopes = (by_predictor * weights).reshape(-1, n)
         for group, rows in _members(codes, n_groups):
-            blocks = slopes[rows].T @ point.X[rows]
+            blocks = slopes[:, rows] @ point.X[rows]
             blocks = blocks.reshape(n_outputs, n_predictors, -1)
-            for position, block in zip(
-                self.positions, blocks.swapaxes(0, 1), strict=True
-            ):
-                sums[group][:, position] += block
-            if point.slope.by_extra is not None:
-                extra = point.slope.by_extra[rows]
-                sums[group][:, self.extra] += np.tensordot(weights[rows], extra, 1)
+            for i, position in enumerate(self.positions):
+                sums[group][:, position] += blocks[:, i]
+            if by_extra is not None:
+                sums[group][:, self.extra] += by_extra[..., rows] @ weights[rows]
         return sums
 
 
@@ -237,13 +243,13 @@ def _single(
     """One predictor, one output: μ = G(η)."""
 
     def at(predictors: np.ndarray) -> Slope:
-        return Slope(mean(predictors), slope(predictors)[:, :, None])
+        return Slope(mean(predictors), slope(predictors)[None])
 
     return at
 
 
 def _identity(predictors: np.ndarray) -> Slope:
-    return Slope(predictors, np.ones((len(predictors), 1, 1)))
+    return Slope(predictors, np.ones((1, 1, predictors.shape[1])))
 
 
 def _logistic_density(predictors: np.ndarray) -> np.ndarray:
@@ -252,11 +258,15 @@ def _logistic_density(predictors: np.ndarray) -> np.ndarray:
 
 def _multinomial(predictors: np.ndarray) -> Slope:
     """P = softmax(0, η), with ∂p_j/∂η_l = p_j (1{j = l} − p_l)."""
-    full = np.concatenate([np.zeros((len(predictors), 1)), predictors], axis=1)
-    p = special.softmax(full, axis=1)
-    slopes = -p[:, :, None] * p[:, None, 1:]
-    classes = np.arange(1, p.shape[1])
-    slopes[:, classes, classes - 1] += p[:, 1:]
+    p = np.empty((len(predictors) + 1, predictors.shape[1]))
+    highest = np.maximum(predictors.max(axis=0), 0.0)
+    np.negative(highest, out=p[0])
+    np.subtract(predictors, highest, out=p[1:])
+    np.exp(p, out=p)
+    p /= p.sum(axis=0)
+    slopes = p[:, None] * -p[1:]
+    for j in range(1, len(p)):
+        slopes[j, j - 1] += p[j]
     return Slope(p, slopes)
 
 
@@ -270,14 +280,14 @@ def _ordered(model: Any, params: np.ndarray, first: np.ndarray) -> Index:
     distribution = model.distr
 
     def at(predictors: np.ndarray) -> Slope:
-        reached = cuts - predictors
-        below = np.diff(distribution.cdf(reached), prepend=0.0, append=1.0, axis=1)
-        density = np.pad(distribution.pdf(reached), ((0, 0), (1, 1)))
-        by_cut = np.zeros((*below.shape, len(tau)))
+        reached = cuts[:, None] - predictors
+        p = np.diff(distribution.cdf(reached), prepend=0.0, append=1.0, axis=0)
+        density = np.pad(distribution.pdf(reached), ((1, 1), (0, 0)))
+        by_cut = np.zeros((len(p), len(tau), p.shape[1]))
         upper = np.arange(len(tau))
-        by_cut[:, upper, upper] = density[:, 1:-1]
-        by_cut[:, upper + 1, upper] = -density[:, 1:-1]
-        slopes = -np.diff(density, axis=1)[:, :, None]
-        return Slope(below, slopes, by_cut @ by_tau)
+        by_cut[upper, upper] = density[1:-1]
+        by_cut[upper + 1, upper] = -density[1:-1]
+        by_extra = np.einsum("jcn,cm->jmn", by_cut, by_tau)
+        return Slope(p, -np.diff(density, axis=0)[:, None], by_extra)
 
     return Index(params, first, at, np.arange(k, len(params)))
