@@ -2,6 +2,7 @@
 
 from skfme.statsmodels._delta import delta_effects
 from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._estimators import StatsmodelsEstimator
 from skfme.statsmodels._results import EffectResults
 
-__all__ = ["EffectResults", "EffectTree", "delta_effects"]
+__all__ = ["EffectResults", "EffectTree", "StatsmodelsEstimator", "delta_effects"]
