@@ -43,6 +43,12 @@ def _frozen(model: Any) -> FrozenEstimator:
         return model
     if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
         return FrozenEstimator(model)
+    if hasattr(model, "model") and hasattr(model, "params"):
+        from skfme.statsmodels._estimators import GivenResults
+        from skfme.statsmodels._fitted import is_results
+
+        if is_results(model):
+            return FrozenEstimator(GivenResults(model).prepare())
     if hasattr(model, "predict") or callable(model):
         return GivenModel(model)
     raise TypeError(
@@ -64,7 +70,8 @@ def fme(
 
     Parameters
     ----------
-    model : fitted estimator, any object with predict, or a function X -> predictions
+    model : fitted estimator, results of a statsmodels fit, object with predict, or \
+function X -> predictions
         Used as it is, never fitted again.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.

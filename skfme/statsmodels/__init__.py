@@ -7,7 +7,9 @@ from skfme.statsmodels._cross_fitting import (
     CrossFittedEffects,
     cross_fit_effects,
 )
+from skfme.statsmodels._delta import delta_effects
 from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._estimators import StatsmodelsEstimator
 from skfme.statsmodels._honest import HonestRegions, honest_regions
 from skfme.statsmodels._ledger import uncertainty_ledger
 from skfme.statsmodels._ledger_results import UncertaintyLedger
@@ -20,9 +22,11 @@ __all__ = [
     "EffectResults",
     "EffectTree",
     "HonestRegions",
+    "StatsmodelsEstimator",
     "UncertaintyLedger",
     "bootstrap_effects",
     "cross_fit_effects",
+    "delta_effects",
     "honest_regions",
     "uncertainty_ledger",
 ]
