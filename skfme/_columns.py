@@ -72,9 +72,10 @@ def numbers_in(column: ColumnData) -> np.ndarray:
     """Numeric or datetime entries as an array that compares; missing is NaN or NaT."""
     if isinstance(column, np.ndarray):
         return _object_numbers(column) if column.dtype.kind == "O" else column
-    if isinstance(column.dtype, nw.Datetime) and column.dtype.time_zone:
+    dtype = column.dtype
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
         column = column.dt.replace_time_zone(None)
-    if isinstance(column.dtype, nw.Decimal):
+    elif isinstance(dtype, nw.Decimal):
         column = column.cast(nw.Float64)
     values = column.to_numpy()
     if values.dtype.kind == "O":

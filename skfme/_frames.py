@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import ColumnData, factorized, kind_of, missing_in, numbers_in
+from skfme._columns import ColumnData, factorized, kind_of, numbers_in
 
 __all__ = [
     "ArrayTable",
@@ -58,10 +58,6 @@ class Column:
         Whether its categories are ordered.
     categories : tuple
         The categories seen, in their own order; empty if not categorical.
-    examples : ndarray, series or None
-        One entry per category, typed as the column is; for a numeric or datetime
-        column, one observed entry. A constant column is built from it, so that
-        the column's type is kept exactly.
     """
 
     position: int
@@ -70,7 +66,6 @@ class Column:
     integer: bool = False
     ordered: bool = False
     categories: tuple = ()
-    examples: ColumnData = None
 
 
 class Table:
@@ -343,20 +338,13 @@ def _describe(table: Table, position: int, listed: bool) -> Column:
         if isinstance(column, np.ndarray)
         else column.dtype.is_integer()
     )
-    examples = None
-    if kind in ("numeric", "datetime"):
-        values = numbers_in(column)
-        floats = values.dtype.kind == "f"
-        observed = np.isfinite(values) if floats else ~missing_in(column)
-        first = int(np.argmax(observed))
-        examples = column[first : first + 1] if observed[first] else None
-    return Column(position, name, kind, integer=integer, examples=examples)
+    return Column(position, name, kind, integer=integer)
 
 
 def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
     codes, distinct = factorized(column)
-    seen, first = np.unique(codes, return_index=True)
-    seen, first = seen[seen >= 0], first[seen >= 0]
+    seen = np.unique(codes)
+    seen = seen[seen >= 0]
     ordered = False
     if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
         native = column.to_native()
@@ -381,7 +369,6 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
         "categorical",
         ordered=ordered,
         categories=tuple(_plain(distinct[seen[i]]) for i in order),
-        examples=column[first[order]] if len(order) else None,
     )
 
 

@@ -1,7 +1,8 @@
 """Growing a tree over effects: one grower, whatever the criterion.
 
-A criterion says how a node is split; here the rows go down the tree. Nodes are a list
-in pre-order, so that children come after their parent and no function recurses.
+A criterion says how the nodes of a level are split; here the rows go down the tree. A
+grown tree is a list of nodes in pre-order, so that children come after their parent
+and no function recurses.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ __all__ = [
     "leaves_of",
     "rows_below",
 ]
-
-NOTHING = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -100,20 +99,15 @@ class Part(NamedTuple):
     mean: float
     ss: float
 
-    def summary(self, keep_rows: bool) -> Part:
-        """Without the arrays that only the search needs."""
-        rows = self.rows if keep_rows else None
-        return self._replace(rows=rows, orders=(), deviations=NOTHING, weights=None)
-
     def of(self, values: np.ndarray) -> np.ndarray:
         """The node's entries of an array over all rows."""
         return values if self.rows is None else values.take(self.rows, axis=0)
 
 
 class Criterion(Protocol):
-    """How a node is split, and what its children inherit."""
+    """How the nodes of a level are split, and what their children inherit."""
 
-    def find(self, part: Part) -> tuple[Split | None, Tests | None]: ...
+    def find(self, parts: list[Part]) -> list[tuple[Split | None, Tests | None]]: ...
 
     def root_orders(self) -> tuple[np.ndarray | None, ...]: ...
 
@@ -123,40 +117,37 @@ class Criterion(Protocol):
 def grow(
     sample: Sample, criterion: Callable[[Sample, Limits], Criterion], limits: Limits
 ) -> list[Node]:
-    """Grow a tree: nodes in pre-order, the root first, leaves with their rows."""
+    """Grow a tree, level by level: nodes in pre-order, leaves with their rows."""
     chooser = criterion(sample, limits)
-    drafts: list[tuple[int, Part, Split | None, Tests | None]] = []
-    children: list[list[int]] = []
-    waiting: list[tuple[Any, Any, int, int]] = [(None, chooser.root_orders(), 0, -1)]
-    while waiting:
-        rows, orders, depth, parent = waiting.pop()
-        if parent >= 0:  # the left child comes first
-            children[parent].append(len(drafts))
-        part = _part(sample, rows, orders)
-        split, tests = None, None
-        # A constant effect differs by its rounding alone.
-        if depth < limits.max_depth and part.total >= limits.min_split and part.ss > 0:
-            split, tests = chooser.find(part)
-        if split is not None:
-            for child_rows, child_orders in _divide(sample, part, split, limits):
-                waiting.append((child_rows, child_orders, depth + 1, len(drafts)))
-        drafts.append((depth, part.summary(keep_rows=split is None), split, tests))
-        children.append([])
-    nodes = [
-        _node(draft, pair, len(sample))
-        for draft, pair in zip(drafts, children, strict=True)
-    ]
-    return chooser.pruned(nodes)
+    nodes: list[Node] = []
+    level: list[tuple[Any, Any]] = [(None, chooser.root_orders())]
+    depth = 0
+    while level:
+        parts = [_part(sample, rows, orders) for rows, orders in level]
+        found = _found(chooser, parts, limits) if depth < limits.max_depth else {}
+        below = len(nodes) + len(parts)
+        level = []
+        for i, part in enumerate(parts):
+            split, tests = found.get(i, (None, None))
+            children, rows = (-1, -1), None
+            if split is None:
+                rows = np.arange(len(sample)) if part.rows is None else part.rows
+            else:
+                children = (below + len(level), below + len(level) + 1)
+                level += _divide(sample, part, split, limits)
+            numbers = (part.n, part.total, part.mean, part.ss)
+            nodes.append(Node(depth, *numbers, split, tests, *children, rows))
+        depth += 1
+    return chooser.pruned(collapsed(nodes, set()))
 
 
-def _node(draft: tuple, children: list[int], n_all: int) -> Node:
-    depth, part, split, tests = draft
-    left, right = children or (-1, -1)
-    rows = part.rows
-    if split is None and rows is None:
-        rows = np.arange(n_all)
-    numbers = (part.n, part.total, part.mean, part.ss)
-    return Node(depth, *numbers, split, tests, left, right, rows)
+def _found(chooser: Criterion, parts: list[Part], limits: Limits) -> dict:
+    """Split and tests of the nodes that are large enough, by their place."""
+    # A constant effect differs by its rounding alone.
+    large = [i for i, p in enumerate(parts) if p.total >= limits.min_split and p.ss > 0]
+    if not large:
+        return {}
+    return dict(zip(large, chooser.find([parts[i] for i in large]), strict=True))
 
 
 def _part(sample: Sample, rows: np.ndarray | None, orders: tuple) -> Part:
@@ -165,7 +156,7 @@ def _part(sample: Sample, rows: np.ndarray | None, orders: tuple) -> Part:
         effects = effects.take(rows)
         weights = None if weights is None else weights.take(rows)
     total = float(len(effects) if weights is None else weights.sum())
-    mean = float(effects.mean() if weights is None else weights @ effects / total)
+    mean = float(effects.sum() if weights is None else weights @ effects) / total
     deviations = effects - mean if rows is None else np.subtract(effects, mean, effects)
     weighted = deviations if weights is None else weights * deviations
     # Faster here than BLAS, whose threads cost more than such a sum.
@@ -176,7 +167,7 @@ def _part(sample: Sample, rows: np.ndarray | None, orders: tuple) -> Part:
 
 
 def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:
-    """Rows and orders of the right child, then of the left."""
+    """Rows and orders of the left child, then of the right."""
     covariate = sample.covariates[split.covariate]
     goes_left = split.goes_left(covariate, part.of(covariate.values))
     inside = np.arange(len(sample)) if part.rows is None else part.rows
@@ -184,7 +175,7 @@ def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:
     if part.orders:
         side[inside[goes_left]] = True
     children = []
-    for is_left in (False, True):
+    for is_left in (True, False):
         members = goes_left if is_left else ~goes_left
         rows = inside[members]
         weights = part.weights

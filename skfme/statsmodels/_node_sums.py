@@ -1,0 +1,223 @@
+"""Sums over the rows of nodes, from which covariates are tested.
+
+`Scores` holds the numeric and ordered covariates, `Levels` the unordered ones. Both
+take the nodes of a whole level of the tree: only the passes over rows go node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from skfme.statsmodels._covariates import Covariate
+from skfme.statsmodels._growing import Part
+
+__all__ = ["LevelSums", "Levels", "Moments", "Scores"]
+
+BLOCK = 4096
+"""Rows that are summed at once, so that they fit the cache."""
+
+
+class Moments(NamedTuple):
+    """Of m nodes and p covariates, over the rows that have the covariate.
+
+    Attributes
+    ----------
+    totals : ndarray of shape (m, p)
+        W, the sum of weights.
+    around : ndarray of shape (m, p)
+        SST, Σ w (y − ȳ)².
+    products, squares : ndarray of shape (m, p)
+        Σ w (g − ḡ)(y − ȳ) and Σ w (g − ḡ)² of the scores g.
+    """
+
+    totals: np.ndarray
+    around: np.ndarray
+    products: np.ndarray
+    squares: np.ndarray
+
+
+class LevelSums(NamedTuple):
+    """Of the unordered factors of m nodes, levels one after another.
+
+    Attributes
+    ----------
+    weights, sums : ndarray of shape (n_levels,)
+        Σ w and Σ w (y − ȳ), ȳ over the node's rows that have a level of the factor.
+    around : ndarray of shape (n_factors,)
+        SST, Σ w (y − ȳ)², over the same rows.
+    starts : ndarray of shape (n_factors,)
+        Where the levels of each factor begin.
+    """
+
+    weights: np.ndarray
+    sums: np.ndarray
+    around: np.ndarray
+    starts: np.ndarray
+
+
+class Scores:
+    """Numbers and codes of ordered levels, in the root's SDs about its mean."""
+
+    def __init__(self, covariates: Sequence[Covariate], n: int) -> None:
+        scored = [(j, c) for j, c in enumerate(covariates) if c.kind != "unordered"]
+        full = [(j, c) for j, c in scored if not c.has_missing]
+        holed = [(j, c) for j, c in scored if c.has_missing]
+        self.positions = [j for j, _ in full + holed]
+        self.complete = np.empty((n, len(full)))
+        self.holed = np.empty((n, len(holed)))
+        for matrix, members in ((self.complete, full), (self.holed, holed)):
+            for k, (_, covariate) in enumerate(members):
+                matrix[:, k] = _standardised(covariate)
+        self.observed = (~np.isnan(self.holed)).astype(float)
+        self.holed[self.observed == 0] = 0.0
+
+    def moments(self, parts: Sequence[Part]) -> Moments:
+        """The moments of every score in every node."""
+        complete = self._of_complete(parts)
+        if not self.holed.shape[1]:
+            return complete
+        pairs = zip(complete, self._of_holed(parts), strict=True)
+        return Moments(*(np.hstack(pair) for pair in pairs))
+
+    def _of_complete(self, parts: Sequence[Part]) -> Moments:
+        p = self.complete.shape[1]
+        raw = np.array([_raw(self.complete, part) for part in parts])
+        sums, products, squares = raw[:, 0], raw[:, 1], raw[:, -1]
+        totals = np.array([part.total for part in parts])[:, None]
+        around = np.array([part.ss for part in parts])[:, None]
+        means = sums / totals
+        shifts = totals * means**2
+        squares = squares - shifts
+        for i, k in zip(*_lost(squares, shifts), strict=True):
+            part, away = parts[i], parts[i].of(self.complete[:, k]) - means[i, k]
+            weighted = away if part.weights is None else part.weights * away
+            squares[i, k], products[i, k] = weighted @ away, weighted @ part.deviations
+        shape = (len(parts), p)
+        return Moments(
+            np.broadcast_to(totals, shape),
+            np.broadcast_to(around, shape),
+            products,
+            squares,
+        )
+
+    def _of_holed(self, parts: Sequence[Part]) -> Moments:
+        raw = np.array([_raw(self.holed, part) for part in parts])
+        seen = np.array([_raw(self.observed, part, squared=True) for part in parts])
+        totals, effects, effect_squares, _ = seen.transpose(1, 0, 2)
+        sums, products, squares = raw.transpose(1, 0, 2)
+        some = np.where(totals > 0, totals, 1.0)
+        around = np.maximum(effect_squares - effects**2 / some, 0.0)
+        shifts = sums**2 / some
+        squares, products = squares - shifts, products - sums * effects / some
+        for i, k in zip(*_lost(squares, shifts), strict=True):
+            part, weights = parts[i], parts[i].of(self.observed[:, k])
+            if part.weights is not None:
+                weights = weights * part.weights
+            away = part.of(self.holed[:, k]) - sums[i, k] / some[i, k]
+            squares[i, k] = (weights * away) @ away
+            products[i, k] = (weights * away) @ part.deviations
+        return Moments(totals, around, products, squares)
+
+
+def _lost(squares: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Where the mean dwarfs the spread, so that the difference has lost its digits."""
+    return np.nonzero(squares < 1e-5 * shifts)
+
+
+def _raw(matrix: np.ndarray, part: Part, squared: bool = False) -> np.ndarray:
+    """Σ w g, Σ w g (y − ȳ), Σ w g (y − ȳ)² if `squared`, and Σ w g², by column."""
+    p, rows = matrix.shape[1], part.rows
+    sums = np.zeros((4 if squared else 3, p))
+    for start in range(0, part.n, BLOCK):
+        stretch = slice(start, min(start + BLOCK, part.n))
+        block = matrix[stretch] if rows is None else matrix.take(rows[stretch], axis=0)
+        deviations = part.deviations[stretch]
+        factors = np.empty((len(sums) - 1, len(block)))
+        factors[0], factors[1] = 1.0, deviations
+        if squared:
+            np.multiply(deviations, deviations, factors[2])
+        if part.weights is None:
+            sums[-1] += np.einsum("ij,ij->j", block, block)
+        else:
+            factors *= part.weights[stretch]
+            sums[-1] += factors[0] @ block**2
+        sums[:-1] += factors @ block
+    return sums
+
+
+def _standardised(covariate: Covariate) -> np.ndarray:
+    """Numbers, or codes, in the root's SDs about its mean; 0 for a constant."""
+    values = covariate.values.astype(float)
+    if covariate.has_missing:
+        values[~covariate.observed(covariate.values)] = np.nan
+    observed = values[~np.isnan(values)] if covariate.has_missing else values
+    if not len(observed) or observed.min() == observed.max():
+        return values * 0.0
+    with np.errstate(over="ignore"):
+        mean, spread = observed.mean(), observed.std()
+    if not np.isfinite(spread) or spread == 0:
+        # Squares of the numbers would leave the range of floats.
+        unit = np.abs(observed).max()
+        values, observed = values / unit, observed / unit
+        mean, spread = observed.mean(), observed.std()
+    values -= mean
+    values /= spread
+    return values
+
+
+class Levels:
+    """The levels of all unordered factors, one after another.
+
+    A factor with missing values has a slot for them behind its levels.
+    """
+
+    def __init__(self, covariates: Sequence[Covariate], n: int) -> None:
+        factors = [(j, c) for j, c in enumerate(covariates) if c.kind == "unordered"]
+        self.positions = [j for j, _ in factors]
+        slots = np.array([len(c.levels) + c.has_missing for _, c in factors], dtype=int)
+        ends = np.cumsum(slots)
+        self.starts, self.n_slots = ends - slots, int(slots.sum())
+        self.codes = np.empty((n, len(factors)), dtype=np.intp)
+        for k, (_, covariate) in enumerate(factors):
+            codes = covariate.values + self.starts[k]
+            codes[covariate.values < 0] = ends[k] - 1
+            self.codes[:, k] = codes
+        has_missing = np.array([c.has_missing for _, c in factors], dtype=bool)
+        self.missing = (ends - 1)[has_missing]
+        self.factor_of_slot = np.repeat(np.arange(len(factors)), slots)
+
+    def sums(self, parts: Sequence[Part]) -> LevelSums:
+        """Weights and sums of every level in every node."""
+        each = [self._of_part(part) for part in parts]
+        weights, sums, around = map(np.concatenate, zip(*each, strict=True))
+        nodes = self.n_slots * np.arange(len(parts))
+        return LevelSums(
+            weights, sums, around, np.add.outer(nodes, self.starts).ravel()
+        )
+
+    def _of_part(self, part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        codes = part.of(self.codes)
+        deviations = part.deviations
+        weighted = deviations if part.weights is None else part.weights * deviations
+        weights, sums = (
+            self._by_slot(codes, part.weights),
+            self._by_slot(codes, weighted),
+        )
+        if not len(self.missing):
+            return weights, sums, np.full(len(self.starts), part.ss)
+        squares = self._by_slot(codes, weighted * deviations)
+        for by_slot in (weights, sums, squares):
+            by_slot[self.missing] = 0.0
+        totals = np.add.reduceat(weights, self.starts)
+        means = np.add.reduceat(sums, self.starts) / np.where(totals > 0, totals, 1.0)
+        around = np.add.reduceat(squares, self.starts) - totals * means**2
+        sums -= weights * means[self.factor_of_slot]
+        return weights, sums, np.maximum(around, 0.0)
+
+    def _by_slot(self, codes: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        repeated = None if values is None else values.repeat(codes.shape[1])
+        counted = np.bincount(codes.ravel(), repeated, minlength=self.n_slots)
+        return counted.astype(float, copy=False)
