@@ -130,10 +130,10 @@ def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:
 
 def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:
     """Position of each entry in `categories`; −1 if unknown or missing."""
-    index = pd.Index(np.array([*categories, None], dtype=object)[:-1])
+    known = {category: i for i, category in enumerate(categories)}
     codes, distinct = factorized(column)
-    positions = index.get_indexer(pd.Index(distinct, dtype=object))
-    return np.append(positions, -1)[codes]
+    positions = [known.get(value, -1) for value in distinct]
+    return np.array([*positions, -1], dtype=np.intp)[codes]
 
 
 def equal_to(column: ColumnData, value: Any) -> np.ndarray:

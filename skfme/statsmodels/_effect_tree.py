@@ -37,9 +37,10 @@ from skfme.statsmodels._node_tables import (
     leaf_of_rows,
     node_numbers,
     node_table,
+    partition_table,
     tests_table,
 )
-from skfme.statsmodels._rules import parents, queries_of, rules_of, tree_text
+from skfme.statsmodels._rules import parents, queries_of, tree_text
 from skfme.statsmodels._sizing import (
     Recipe,
     cart_recipe,
@@ -336,11 +337,9 @@ class EffectTree(RegressorMixin, BaseEstimator):
         numbers = node_numbers(nodes, weights, nlm)
         self.nodes_ = node_table(nodes, covariates, numbers)
         self.tests_ = tests_table(nodes, covariates)
-        leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
-        self.partitions_ = numbers.iloc[leaves].rename_axis(index="subspace")
-        self.partitions_.insert(0, "rule", rules_of(nodes, leaves, covariates))
-        self.n_partitions_ = len(leaves)
-        within, total = sum(nodes[i].ss for i in leaves), nodes[0].ss
+        self.partitions_ = partition_table(nodes, covariates, numbers)
+        self.n_partitions_ = len(self.partitions_)
+        within, total = sum(node.ss for node in nodes if node.is_leaf), nodes[0].ss
         self.variance_explained_ = 1 - within / total if total > 0 else math.nan
         self._leaf_values = np.array([node.mean for node in nodes])
         self._leaves_in_fit = leaf_of_rows(nodes, len(self._training[1]))

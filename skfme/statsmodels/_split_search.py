@@ -7,6 +7,7 @@ the between-group sum of squares, CART's criterion, both.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -50,12 +51,16 @@ def best_cut(
     n = len(deviations)
     weighted = deviations if weights is None else weights * deviations
     sums = np.cumsum(weighted)
-    left = np.arange(1.0, n + 1) if weights is None else np.cumsum(weights)
-    total = float(left[-1])
+    if weights is None:
+        left, total = np.arange(1.0, n + 1), float(n)
+        low, high = max(math.ceil(least) - 1, 0), min(math.floor(n - least), n - 1)
+    else:
+        left = np.cumsum(weights)
+        total = float(left[-1])
+        low = int(np.searchsorted(left, least))
+        high = int(np.searchsorted(left[: n - 1], total - least, side="right"))
     # Deviations are from the node's mean, which missing values move.
     shift = float(sums[-1]) / total
-    low = int(np.searchsorted(left, least))
-    high = int(np.searchsorted(left[: n - 1], total - least, side="right"))
     if low >= high:
         return None
     last = None
