@@ -97,7 +97,7 @@ class Split:
             sides[list(self.right)] = False
             return sides[values]  # −1 is the last entry, the default
         left = values < self.cut if self.strict else values <= self.cut
-        if not self.default_left and covariate.numeric:
+        if not covariate.has_missing or (not self.default_left and covariate.numeric):
             return left  # comparisons with NaN are false
         known = covariate.observed(values)
         return np.where(known, left, self.default_left)

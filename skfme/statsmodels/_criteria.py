@@ -97,7 +97,8 @@ class ConditionalInference:
     def _split(self, part: Part, tests: Tests) -> Split | None:
         """By the most significant covariates, the first with an admissible split."""
         criterion = tests.log_1_minus_p
-        if not (criterion > self.threshold).any():
+        too_small = part.total < 2 * self.limits.least(part.total)
+        if too_small or not (criterion > self.threshold).any():
             return None
         for j in preference(criterion, tests.statistic)[:SPLITTRY]:
             if not criterion[j] > self.threshold:

@@ -105,7 +105,7 @@ class Scores:
 
     def _of_holed(self, parts: Sequence[Part]) -> Moments:
         raw = np.array([_raw(self.holed, part) for part in parts])
-        seen = np.array([_raw(self.observed, part, squared=True) for part in parts])
+        seen = np.array([_raw(self.observed, part, powers=2) for part in parts])
         totals, effects, effect_squares, _ = seen.transpose(1, 0, 2)
         sums, products, squares = raw.transpose(1, 0, 2)
         some = np.where(totals > 0, totals, 1.0)
@@ -127,22 +127,23 @@ def _lost(squares: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, ...]:
     return np.nonzero(squares < 1e-5 * shifts)
 
 
-def _raw(matrix: np.ndarray, part: Part, squared: bool = False) -> np.ndarray:
-    """Σ w g, Σ w g (y − ȳ), Σ w g (y − ȳ)² if `squared`, and Σ w g², by column."""
-    p, rows = matrix.shape[1], part.rows
-    sums = np.zeros((4 if squared else 3, p))
+def _raw(matrix: np.ndarray, part: Part, powers: int = 1) -> np.ndarray:
+    """Σ w g (y − ȳ)^k for k = 0 to `powers`, then Σ w g², by column."""
+    sums = np.zeros((powers + 2, matrix.shape[1]))
     for start in range(0, part.n, BLOCK):
-        stretch = slice(start, min(start + BLOCK, part.n))
-        block = matrix[stretch] if rows is None else matrix.take(rows[stretch], axis=0)
-        deviations = part.deviations[stretch]
-        factors = np.empty((len(sums) - 1, len(block)))
-        factors[0], factors[1] = 1.0, deviations
-        if squared:
-            np.multiply(deviations, deviations, factors[2])
+        stretch = slice(start, start + BLOCK)
+        block = (
+            matrix[stretch]
+            if part.rows is None
+            else matrix.take(part.rows[stretch], axis=0)
+        )
+        factors = np.empty((powers + 1, len(block)))
+        factors[0] = 1.0 if part.weights is None else part.weights[stretch]
+        for k in range(powers):
+            np.multiply(factors[k], part.deviations[stretch], factors[k + 1])
         if part.weights is None:
             sums[-1] += np.einsum("ij,ij->j", block, block)
         else:
-            factors *= part.weights[stretch]
             sums[-1] += factors[0] @ block**2
         sums[:-1] += factors @ block
     return sums
@@ -154,18 +155,24 @@ def _standardised(covariate: Covariate) -> np.ndarray:
     if covariate.has_missing:
         values[~covariate.observed(covariate.values)] = np.nan
     observed = values[~np.isnan(values)] if covariate.has_missing else values
-    if not len(observed) or observed.min() == observed.max():
+    if not len(observed) or (observed == observed[0]).all():
         return values * 0.0
     with np.errstate(over="ignore"):
-        mean, spread = observed.mean(), observed.std()
+        mean, spread = _mean_and_sd(observed)
     if not np.isfinite(spread) or spread == 0:
         # Squares of the numbers would leave the range of floats.
         unit = np.abs(observed).max()
         values, observed = values / unit, observed / unit
-        mean, spread = observed.mean(), observed.std()
+        mean, spread = _mean_and_sd(observed)
     values -= mean
     values /= spread
     return values
+
+
+def _mean_and_sd(values: np.ndarray) -> tuple[float, float]:
+    mean = float(values.sum()) / len(values)
+    away = values - mean
+    return mean, float(np.sqrt(np.einsum("i,i->", away, away) / len(values)))
 
 
 class Levels:
@@ -177,9 +184,11 @@ class Levels:
     def __init__(self, covariates: Sequence[Covariate], n: int) -> None:
         factors = [(j, c) for j, c in enumerate(covariates) if c.kind == "unordered"]
         self.positions = [j for j, _ in factors]
-        slots = np.array([len(c.levels) + c.has_missing for _, c in factors], dtype=int)
-        ends = np.cumsum(slots)
-        self.starts, self.n_slots = ends - slots, int(slots.sum())
+        self.slots = np.array(
+            [len(c.levels) + c.has_missing for _, c in factors], dtype=int
+        )
+        ends = np.cumsum(self.slots)
+        self.starts, self.n_slots = ends - self.slots, int(self.slots.sum())
         self.codes = np.empty((n, len(factors)), dtype=np.intp)
         for k, (_, covariate) in enumerate(factors):
             codes = covariate.values + self.starts[k]
@@ -187,37 +196,45 @@ class Levels:
             self.codes[:, k] = codes
         has_missing = np.array([c.has_missing for _, c in factors], dtype=bool)
         self.missing = (ends - 1)[has_missing]
-        self.factor_of_slot = np.repeat(np.arange(len(factors)), slots)
 
     def sums(self, parts: Sequence[Part]) -> LevelSums:
         """Weights and sums of every level in every node."""
-        each = [self._of_part(part) for part in parts]
-        weights, sums, around = map(np.concatenate, zip(*each, strict=True))
-        nodes = self.n_slots * np.arange(len(parts))
-        return LevelSums(
-            weights, sums, around, np.add.outer(nodes, self.starts).ravel()
-        )
-
-    def _of_part(self, part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        codes = part.of(self.codes)
-        deviations = part.deviations
-        weighted = deviations if part.weights is None else part.weights * deviations
-        weights, sums = (
-            self._by_slot(codes, part.weights),
-            self._by_slot(codes, weighted),
+        m, codes = len(parts), self._coded(parts)
+        deviations = np.concatenate([part.deviations for part in parts])
+        weights = None
+        if parts[0].weights is not None:
+            weights = np.concatenate([part.weights for part in parts])
+        weighted = deviations if weights is None else weights * deviations
+        nodes = self.n_slots * np.arange(m)
+        starts = np.add.outer(nodes, self.starts).ravel()
+        counts, sums = (
+            self._by_slot(codes, weights, m),
+            self._by_slot(codes, weighted, m),
         )
         if not len(self.missing):
-            return weights, sums, np.full(len(self.starts), part.ss)
-        squares = self._by_slot(codes, weighted * deviations)
-        for by_slot in (weights, sums, squares):
-            by_slot[self.missing] = 0.0
-        totals = np.add.reduceat(weights, self.starts)
-        means = np.add.reduceat(sums, self.starts) / np.where(totals > 0, totals, 1.0)
-        around = np.add.reduceat(squares, self.starts) - totals * means**2
-        sums -= weights * means[self.factor_of_slot]
-        return weights, sums, np.maximum(around, 0.0)
+            around = np.repeat([part.ss for part in parts], len(self.starts))
+            return LevelSums(counts, sums, around, starts)
+        squares = self._by_slot(codes, weighted * deviations, m)
+        missing = np.add.outer(nodes, self.missing).ravel()
+        for by_slot in (counts, sums, squares):
+            by_slot[missing] = 0.0
+        totals = np.add.reduceat(counts, starts)
+        means = np.add.reduceat(sums, starts) / np.where(totals > 0, totals, 1.0)
+        around = np.add.reduceat(squares, starts) - totals * means**2
+        sums -= counts * np.repeat(means, np.tile(self.slots, m))
+        return LevelSums(counts, sums, np.maximum(around, 0.0), starts)
 
-    def _by_slot(self, codes: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-        repeated = None if values is None else values.repeat(codes.shape[1])
-        counted = np.bincount(codes.ravel(), repeated, minlength=self.n_slots)
+    def _coded(self, parts: Sequence[Part]) -> np.ndarray:
+        """The slot of every row of every node and factor, one after another."""
+        codes = np.concatenate([part.of(self.codes) for part in parts])
+        if len(parts) > 1:
+            nodes = self.n_slots * np.arange(len(parts))
+            codes += np.repeat(nodes, [part.n for part in parts])[:, None]
+        return codes.ravel()
+
+    def _by_slot(
+        self, codes: np.ndarray, values: np.ndarray | None, m: int
+    ) -> np.ndarray:
+        repeated = None if values is None else values.repeat(len(self.slots))
+        counted = np.bincount(codes, repeated, minlength=m * self.n_slots)
         return counted.astype(float, copy=False)

@@ -62,20 +62,20 @@ def node_table(
     chosen = [_chosen_test(node) for node in nodes]
     criteria = np.array([criterion for _, criterion in chosen])
     columns: dict[str, Any] = {
-        "parent": parents(nodes),
-        "left": [node.left for node in nodes],
-        "right": [node.right for node in nodes],
-        "depth": [node.depth for node in nodes],
+        "parent": np.array(parents(nodes)),
+        "left": np.array([node.left for node in nodes]),
+        "right": np.array([node.right for node in nodes]),
+        "depth": np.array([node.depth for node in nodes]),
         "variable": pd.array(list(variables), dtype=object),
-        "cut": list(cuts),
+        "cut": np.array(cuts),
         "levels_left": pd.array(list(lefts), dtype=object),
         "levels_right": pd.array(list(rights), dtype=object),
         "missing_go": pd.array(list(missing_go), dtype=object),
-        "statistic": [statistic for statistic, _ in chosen],
+        "statistic": np.array([statistic for statistic, _ in chosen]),
         "p_value": -np.expm1(criteria),
         "log_1_minus_p": criteria,
         **numbers,
-        "drop": [drop_of(nodes, i) for i in range(len(nodes))],
+        "drop": np.array([drop_of(nodes, i) for i in range(len(nodes))]),
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(len(nodes), name="node"))
 
