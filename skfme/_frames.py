@@ -58,6 +58,8 @@ class Column:
         Whether its categories are ordered.
     categories : tuple
         The categories seen, in their own order; empty if not categorical.
+    ranks : tuple of int
+        Their positions among the declared categories, if those are ordered.
     """
 
     position: int
@@ -66,6 +68,7 @@ class Column:
     integer: bool = False
     ordered: bool = False
     categories: tuple = ()
+    ranks: tuple[int, ...] = ()
 
 
 class Table:
@@ -345,7 +348,7 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
     codes, distinct = factorized(column)
     seen = np.unique(codes)
     seen = seen[seen >= 0]
-    ordered = False
+    ordered, ranks = False, {}
     if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
         native = column.to_native()
         ordered = (
@@ -359,16 +362,17 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
             if column.implementation.is_pandas()
             else column.cat.get_categories().to_list()
         )
-        rank = {value: i for i, value in enumerate(declared)}
-        order = sorted(range(len(seen)), key=lambda i: rank[distinct[seen[i]]])
+        ranks = {value: i for i, value in enumerate(declared)}
+        levels = sorted(distinct[seen], key=ranks.__getitem__)
     else:
-        order = sorted(range(len(seen)), key=lambda i: _sort_key(distinct[seen[i]]))
+        levels = sorted(distinct[seen], key=_sort_key)
     return Column(
         position,
         name,
         "categorical",
         ordered=ordered,
-        categories=tuple(_plain(distinct[seen[i]]) for i in order),
+        categories=tuple(map(_plain, levels)),
+        ranks=tuple(ranks[level] for level in levels) if ordered else (),
     )
 
 

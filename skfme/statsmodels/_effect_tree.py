@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -31,6 +30,7 @@ from skfme.statsmodels._covariates import (
     covariates_in,
     effects_in,
     refuse_columns,
+    variance_explained,
 )
 from skfme.statsmodels._growing import Limits, Node, leaves_of
 from skfme.statsmodels._node_tables import (
@@ -393,9 +393,7 @@ class EffectTree(RegressorMixin, BaseEstimator):
         """
         came, table = self.predict(X), as_table(X)
         effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
-        rows = counting(effects, weights)
-        kept = None if weights is None else weights[rows]
-        return float(r2_score(effects[rows], came[rows], sample_weight=kept))
+        return variance_explained(effects, came, weights)
 
     def decision_path(self, X: Any) -> sparse.csr_matrix:
         """Which nodes each row passes through.

@@ -59,7 +59,7 @@ class LevelSums(NamedTuple):
 
 
 class Scores:
-    """Numbers and codes of ordered levels, in the root's SDs about its mean."""
+    """Numbers, and ranks of ordered levels, in the root's SDs about its mean."""
 
     def __init__(self, covariates: Sequence[Covariate], n: int) -> None:
         scored = [(j, c) for j, c in enumerate(covariates) if c.kind != "unordered"]
@@ -150,10 +150,13 @@ def _raw(matrix: np.ndarray, part: Part, powers: int = 1) -> np.ndarray:
 
 
 def _standardised(covariate: Covariate) -> np.ndarray:
-    """Numbers, or codes, in the root's SDs about its mean; 0 for a constant."""
-    values = covariate.values.astype(float)
-    if covariate.has_missing:
-        values[~covariate.observed(covariate.values)] = np.nan
+    """Numbers, or ranks, in the root's SDs about its mean; 0 for a constant."""
+    if covariate.numeric:
+        values = covariate.values.astype(float)
+    else:  # the last entry is for missing ones, whose code is −1
+        values = np.append(np.array(covariate.ranks, dtype=float), np.nan)[
+            covariate.values
+        ]
     observed = values[~np.isnan(values)] if covariate.has_missing else values
     if not len(observed) or (observed == observed[0]).all():
         return values * 0.0
