@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from skfme.statsmodels._covariates import Covariate, Sample, Split
-from skfme.statsmodels._growing import Limits, Node, Part, Tests, collapsed
+from skfme.statsmodels._growing import Layer, Limits, Node, Part, Tests, collapsed
 from skfme.statsmodels._node_sums import Levels, Scores
 from skfme.statsmodels._split_search import (
     TIE,
@@ -68,30 +68,31 @@ class ConditionalInference:
     def pruned(self, nodes: list[Node]) -> list[Node]:
         return nodes
 
-    def find(self, parts: list[Part]) -> list[tuple[Split | None, Tests | None]]:
-        statistics, single = self._tested(parts)
+    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]:
+        statistics, single = self._tested(layer)
         criteria = adjusted(single, self.testtype)
+        tests = map(Tests, statistics, criteria)
         return [
-            (self._split(part, tests), tests)
-            for part, tests in zip(parts, map(Tests, statistics, criteria), strict=True)
+            (self._split(part, of_part), of_part)
+            for part, of_part in zip(layer.parts, tests, strict=True)
         ]
 
-    def _tested(self, parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
+    def _tested(self, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
         """Statistics and log(1 − p), nodes as rows and covariates as columns."""
-        shape = (len(parts), len(self.sample.covariates))
-        statistics, single = np.full((2, *shape), np.nan)
+        m = len(layer.parts)
+        statistics, single = np.full((2, m, len(self.sample.covariates)), np.nan)
         scored, factors = self.scores.positions, self.levels.positions
         if scored:
-            found = numeric_statistics(self.scores.moments(parts), self.least_variance)
+            found = numeric_statistics(self.scores.moments(layer), self.least_variance)
             single[:, scored] = log_1_minus_p(found)
             maximum = self.teststat == "maximum"
             statistics[:, scored] = np.sqrt(found) if maximum else found
         if factors:
             of_factors, logs = factor_tests(
-                self.levels.sums(parts), self.least_variance, self.teststat
+                self.levels.sums(layer), self.least_variance, self.teststat
             )
-            statistics[:, factors] = of_factors.reshape(len(parts), -1)
-            single[:, factors] = logs.reshape(len(parts), -1)
+            statistics[:, factors] = of_factors.reshape(m, -1)
+            single[:, factors] = logs.reshape(m, -1)
         return statistics, single
 
     def _split(self, part: Part, tests: Tests) -> Split | None:
@@ -153,8 +154,8 @@ class LeastSquares:
             orders.append(order)
         return tuple(orders)
 
-    def find(self, parts: list[Part]) -> list[tuple[Split | None, Tests | None]]:
-        return [(self._split(part), None) for part in parts]
+    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]:
+        return [(self._split(part), None) for part in layer.parts]
 
     def _split(self, part: Part) -> Split | None:
         # No split below can be worth more than the node's whole sum of squares.

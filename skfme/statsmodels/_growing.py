@@ -1,6 +1,6 @@
 """Growing a tree over effects: one grower, whatever the criterion.
 
-A criterion says how the nodes of a level are split; here the rows go down the tree. A
+A criterion says how the nodes of a layer are split; here the rows go down the tree. A
 grown tree is a list of nodes in pre-order, so that children come after their parent
 and no function recurses.
 """
@@ -18,6 +18,7 @@ from skfme.statsmodels._covariates import Covariate, Sample, Split
 
 __all__ = [
     "Criterion",
+    "Layer",
     "Limits",
     "Node",
     "Part",
@@ -104,10 +105,82 @@ class Part(NamedTuple):
         return values if self.rows is None else values.take(self.rows, axis=0)
 
 
-class Criterion(Protocol):
-    """How the nodes of a level are split, and what their children inherit."""
+class Layer:
+    """The nodes of one depth, their rows one after another.
 
-    def find(self, parts: list[Part]) -> list[tuple[Split | None, Tests | None]]: ...
+    Attributes
+    ----------
+    rows : ndarray of shape (n,) or None
+        None in the root's layer.
+    deviations : ndarray of shape (n,)
+        Effects minus the weighted mean of their node.
+    weights : ndarray of shape (n,) or None
+    starts : ndarray of shape (n_nodes,)
+        Where the rows of each node begin.
+    totals, around : ndarray of shape (n_nodes,)
+        Sum of weights, and Σ w (y − ȳ)², of each node.
+    parts : list of Part
+    """
+
+    def __init__(self, sample: Sample, members: list[tuple[Any, tuple]]) -> None:
+        given = [rows for rows, _ in members]
+        self.rows = None if given[0] is None else np.concatenate(given)
+        sizes = np.array([len(sample) if rows is None else len(rows) for rows in given])
+        ends = np.cumsum(sizes)
+        self.starts = ends - sizes
+        effects, self.weights = sample.effects, sample.weights
+        if self.rows is not None:
+            effects = effects.take(self.rows)
+            self.weights = (
+                None if self.weights is None else self.weights.take(self.rows)
+            )
+        self.totals = sizes.astype(float)
+        if self.weights is not None:
+            self.totals = np.add.reduceat(self.weights, self.starts)
+        means = np.add.reduceat(self.weighted(effects), self.starts) / self.totals
+        self.deviations = effects - means.repeat(sizes)
+        squares = self.weighted(self.deviations) * self.deviations
+        self.around = np.add.reduceat(squares, self.starts)
+        # A constant effect differs by its rounding alone.
+        self.around[self.around <= self.totals * (1e-12 * np.abs(means)) ** 2] = 0.0
+        numbers = zip(
+            self.starts.tolist(),
+            ends.tolist(),
+            self.totals.tolist(),
+            means.tolist(),
+            self.around.tolist(),
+            strict=True,
+        )
+        self.parts = [
+            self._part(*member, *number)
+            for member, number in zip(members, numbers, strict=True)
+        ]
+
+    def _part(
+        self,
+        rows: np.ndarray | None,
+        orders: tuple,
+        start: int,
+        end: int,
+        *numbers: float,
+    ) -> Part:
+        weights = None if self.weights is None else self.weights[start:end]
+        return Part(
+            rows, orders, self.deviations[start:end], weights, end - start, *numbers
+        )
+
+    def weighted(self, values: np.ndarray) -> np.ndarray:
+        return values if self.weights is None else self.weights * values
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """The rows' entries of an array over all rows."""
+        return values if self.rows is None else values.take(self.rows, axis=0)
+
+
+class Criterion(Protocol):
+    """How the nodes of a layer are split, and what their children inherit."""
+
+    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]: ...
 
     def root_orders(self) -> tuple[np.ndarray | None, ...]: ...
 
@@ -117,53 +190,31 @@ class Criterion(Protocol):
 def grow(
     sample: Sample, criterion: Callable[[Sample, Limits], Criterion], limits: Limits
 ) -> list[Node]:
-    """Grow a tree, level by level: nodes in pre-order, leaves with their rows."""
+    """Grow a tree, layer by layer: nodes in pre-order, leaves with their rows."""
     chooser = criterion(sample, limits)
     nodes: list[Node] = []
-    level: list[tuple[Any, Any]] = [(None, chooser.root_orders())]
+    members: list[tuple[Any, tuple]] = [(None, chooser.root_orders())]
     depth = 0
-    while level:
-        parts = [_part(sample, rows, orders) for rows, orders in level]
-        found = _found(chooser, parts, limits) if depth < limits.max_depth else {}
-        below = len(nodes) + len(parts)
-        level = []
-        for i, part in enumerate(parts):
-            split, tests = found.get(i, (None, None))
-            children, rows = (-1, -1), None
-            if split is None:
-                rows = np.arange(len(sample)) if part.rows is None else part.rows
-            else:
-                children = (below + len(level), below + len(level) + 1)
-                level += _divide(sample, part, split, limits)
+    while members:
+        layer = Layer(sample, members)
+        large = [p.total >= limits.min_split and p.ss > 0 for p in layer.parts]
+        found: list = [(None, None)] * len(large)
+        if depth < limits.max_depth and any(large):
+            found = chooser.find(layer)
+        below = len(nodes) + len(large)
+        members = []
+        for part, splits, (split, tests) in zip(layer.parts, large, found, strict=True):
             numbers = (part.n, part.total, part.mean, part.ss)
-            nodes.append(Node(depth, *numbers, split, tests, *children, rows))
+            if not splits or split is None:
+                rows = np.arange(len(sample)) if part.rows is None else part.rows
+                tested = tests if splits else None
+                nodes.append(Node(depth, *numbers, tests=tested, rows=rows))
+                continue
+            at = below + len(members)
+            nodes.append(Node(depth, *numbers, split, tests, at, at + 1))
+            members += _divide(sample, part, split, limits)
         depth += 1
     return chooser.pruned(collapsed(nodes, set()))
-
-
-def _found(chooser: Criterion, parts: list[Part], limits: Limits) -> dict:
-    """Split and tests of the nodes that are large enough, by their place."""
-    # A constant effect differs by its rounding alone.
-    large = [i for i, p in enumerate(parts) if p.total >= limits.min_split and p.ss > 0]
-    if not large:
-        return {}
-    return dict(zip(large, chooser.find([parts[i] for i in large]), strict=True))
-
-
-def _part(sample: Sample, rows: np.ndarray | None, orders: tuple) -> Part:
-    effects, weights = sample.effects, sample.weights
-    if rows is not None:
-        effects = effects.take(rows)
-        weights = None if weights is None else weights.take(rows)
-    total = float(len(effects) if weights is None else weights.sum())
-    mean = float(effects.sum() if weights is None else weights @ effects) / total
-    deviations = effects - mean if rows is None else np.subtract(effects, mean, effects)
-    weighted = deviations if weights is None else weights * deviations
-    # Faster here than BLAS, whose threads cost more than such a sum.
-    ss = float(np.einsum("i,i->", weighted, deviations))
-    if ss <= total * (1e-12 * abs(mean)) ** 2:
-        ss = 0.0
-    return Part(rows, orders, deviations, weights, len(effects), total, mean, ss)
 
 
 def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:

@@ -1,7 +1,7 @@
 """Sums over the rows of nodes, from which covariates are tested.
 
 `Scores` holds the numeric and ordered covariates, `Levels` the unordered ones. Both
-take the nodes of a whole level of the tree: only the passes over rows go node by node.
+take the nodes of a whole layer of the tree: only passes over rows go node by node.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skfme.statsmodels._covariates import Covariate
-from skfme.statsmodels._growing import Part
+from skfme.statsmodels._growing import Layer
 
 __all__ = ["LevelSums", "Levels", "Moments", "Scores"]
 
@@ -74,28 +74,25 @@ class Scores:
         self.observed = (~np.isnan(self.holed)).astype(float)
         self.holed[self.observed == 0] = 0.0
 
-    def moments(self, parts: Sequence[Part]) -> Moments:
+    def moments(self, layer: Layer) -> Moments:
         """The moments of every score in every node."""
-        complete = self._of_complete(parts)
         if not self.holed.shape[1]:
-            return complete
-        pairs = zip(complete, self._of_holed(parts), strict=True)
+            return self._of_complete(layer)
+        pairs = zip(self._of_complete(layer), self._of_holed(layer), strict=True)
         return Moments(*(np.hstack(pair) for pair in pairs))
 
-    def _of_complete(self, parts: Sequence[Part]) -> Moments:
-        p = self.complete.shape[1]
-        raw = np.array([_raw(self.complete, part) for part in parts])
-        sums, products, squares = raw[:, 0], raw[:, 1], raw[:, -1]
-        totals = np.array([part.total for part in parts])[:, None]
-        around = np.array([part.ss for part in parts])[:, None]
+    def _of_complete(self, layer: Layer) -> Moments:
+        sums, products, squares = _sums(self.complete, layer, powers=1)
+        totals, around = layer.totals[:, None], layer.around[:, None]
         means = sums / totals
         shifts = totals * means**2
-        squares = squares - shifts
+        squares -= shifts
         for i, k in zip(*_lost(squares, shifts), strict=True):
-            part, away = parts[i], parts[i].of(self.complete[:, k]) - means[i, k]
+            part = layer.parts[i]
+            away = part.of(self.complete[:, k]) - means[i, k]
             weighted = away if part.weights is None else part.weights * away
             squares[i, k], products[i, k] = weighted @ away, weighted @ part.deviations
-        shape = (len(parts), p)
+        shape = squares.shape
         return Moments(
             np.broadcast_to(totals, shape),
             np.broadcast_to(around, shape),
@@ -103,17 +100,16 @@ class Scores:
             squares,
         )
 
-    def _of_holed(self, parts: Sequence[Part]) -> Moments:
-        raw = np.array([_raw(self.holed, part) for part in parts])
-        seen = np.array([_raw(self.observed, part, powers=2) for part in parts])
-        totals, effects, effect_squares, _ = seen.transpose(1, 0, 2)
-        sums, products, squares = raw.transpose(1, 0, 2)
+    def _of_holed(self, layer: Layer) -> Moments:
+        sums, products, squares = _sums(self.holed, layer, powers=1)
+        totals, effects, effect_squares, _ = _sums(self.observed, layer, powers=2)
         some = np.where(totals > 0, totals, 1.0)
         around = np.maximum(effect_squares - effects**2 / some, 0.0)
         shifts = sums**2 / some
         squares, products = squares - shifts, products - sums * effects / some
         for i, k in zip(*_lost(squares, shifts), strict=True):
-            part, weights = parts[i], parts[i].of(self.observed[:, k])
+            part = layer.parts[i]
+            weights = part.of(self.observed[:, k])
             if part.weights is not None:
                 weights = weights * part.weights
             away = part.of(self.holed[:, k]) - sums[i, k] / some[i, k]
@@ -127,26 +123,33 @@ def _lost(squares: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, ...]:
     return np.nonzero(squares < 1e-5 * shifts)
 
 
-def _raw(matrix: np.ndarray, part: Part, powers: int = 1) -> np.ndarray:
-    """Σ w g (y − ȳ)^k for k = 0 to `powers`, then Σ w g², by column."""
-    sums = np.zeros((powers + 2, matrix.shape[1]))
-    for start in range(0, part.n, BLOCK):
-        stretch = slice(start, start + BLOCK)
-        block = (
-            matrix[stretch]
-            if part.rows is None
-            else matrix.take(part.rows[stretch], axis=0)
-        )
-        factors = np.empty((powers + 1, len(block)))
-        factors[0] = 1.0 if part.weights is None else part.weights[stretch]
-        for k in range(powers):
-            np.multiply(factors[k], part.deviations[stretch], factors[k + 1])
-        if part.weights is None:
-            sums[-1] += np.einsum("ij,ij->j", block, block)
-        else:
-            sums[-1] += factors[0] @ block**2
-        sums[:-1] += factors @ block
-    return sums
+def _sums(matrix: np.ndarray, layer: Layer, powers: int) -> np.ndarray:
+    """Σ w g (y − ȳ)^k for k = 0 to `powers`, then Σ w g², by node and column.
+
+    Returns
+    -------
+    sums : ndarray of shape (powers + 2, n_nodes, n_columns)
+    """
+    factors = np.empty((powers + 1, len(layer.deviations)))
+    factors[0] = 1.0 if layer.weights is None else layer.weights
+    for k in range(powers):
+        np.multiply(factors[k], layer.deviations, factors[k + 1])
+    sums = np.zeros((len(layer.parts), powers + 2, matrix.shape[1]))
+    ends = [*layer.starts[1:].tolist(), factors.shape[1]]
+    for of_node, node, end in zip(sums, layer.starts.tolist(), ends, strict=True):
+        for start in range(node, end, BLOCK):
+            stretch = slice(start, min(start + BLOCK, end))
+            block = (
+                matrix[stretch]
+                if layer.rows is None
+                else matrix.take(layer.rows[stretch], axis=0)
+            )
+            of_node[:-1] += factors[:, stretch] @ block
+            if layer.weights is None:
+                of_node[-1] += np.einsum("ij,ij->j", block, block)
+            else:
+                of_node[-1] += factors[0, stretch] @ block**2
+    return sums.transpose(1, 0, 2)
 
 
 def _standardised(covariate: Covariate) -> np.ndarray:
@@ -200,24 +203,18 @@ class Levels:
         has_missing = np.array([c.has_missing for _, c in factors], dtype=bool)
         self.missing = (ends - 1)[has_missing]
 
-    def sums(self, parts: Sequence[Part]) -> LevelSums:
+    def sums(self, layer: Layer) -> LevelSums:
         """Weights and sums of every level in every node."""
-        m, codes = len(parts), self._coded(parts)
-        deviations = np.concatenate([part.deviations for part in parts])
-        weights = None
-        if parts[0].weights is not None:
-            weights = np.concatenate([part.weights for part in parts])
-        weighted = deviations if weights is None else weights * deviations
+        m, codes = len(layer.parts), self._coded(layer)
+        weighted = layer.weighted(layer.deviations)
         nodes = self.n_slots * np.arange(m)
         starts = np.add.outer(nodes, self.starts).ravel()
-        counts, sums = (
-            self._by_slot(codes, weights, m),
-            self._by_slot(codes, weighted, m),
-        )
+        counts = self._by_slot(codes, layer.weights, m)
+        sums = self._by_slot(codes, weighted, m)
         if not len(self.missing):
-            around = np.repeat([part.ss for part in parts], len(self.starts))
+            around = layer.around.repeat(len(self.starts))
             return LevelSums(counts, sums, around, starts)
-        squares = self._by_slot(codes, weighted * deviations, m)
+        squares = self._by_slot(codes, weighted * layer.deviations, m)
         missing = np.add.outer(nodes, self.missing).ravel()
         for by_slot in (counts, sums, squares):
             by_slot[missing] = 0.0
@@ -227,12 +224,12 @@ class Levels:
         sums -= counts * np.repeat(means, np.tile(self.slots, m))
         return LevelSums(counts, sums, np.maximum(around, 0.0), starts)
 
-    def _coded(self, parts: Sequence[Part]) -> np.ndarray:
+    def _coded(self, layer: Layer) -> np.ndarray:
         """The slot of every row of every node and factor, one after another."""
-        codes = np.concatenate([part.of(self.codes) for part in parts])
-        if len(parts) > 1:
-            nodes = self.n_slots * np.arange(len(parts))
-            codes += np.repeat(nodes, [part.n for part in parts])[:, None]
+        codes = layer.of(self.codes)
+        if len(layer.parts) > 1:
+            nodes = self.n_slots * np.arange(len(layer.parts))
+            codes += nodes.repeat([part.n for part in layer.parts])[:, None]
         return codes.ravel()
 
     def _by_slot(

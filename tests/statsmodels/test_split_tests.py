@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, norm
 
-from skfme.statsmodels._covariates import Covariate
-from skfme.statsmodels._growing import Part
+from skfme.statsmodels._covariates import Covariate, Sample
+from skfme.statsmodels._growing import Layer
 from skfme.statsmodels._node_sums import Levels, Scores
 from skfme.statsmodels._split_search import (
     _knapsack,
@@ -37,10 +37,10 @@ def _strasser_weber(g, y, w):
     return (w * y) @ g, mean * sums, covariance
 
 
-def _part(deviations, weights=None, rows=None):
-    w = np.ones(len(deviations)) if weights is None else weights
-    ss = w @ deviations**2
-    return Part(rows, (), deviations, weights, len(deviations), w.sum(), 0.0, ss)
+def _layer(effects, weights=None, rows=None):
+    every = np.zeros(len(effects) if rows is None else rows.max() + 1)
+    every[slice(None) if rows is None else rows] = effects
+    return Layer(Sample((), every, weights), [(rows, ())])
 
 
 def _numeric(x):
@@ -63,7 +63,7 @@ def test_closed_form_of_numeric_statistic_is_the_definition(node):
     x, y, _, w, given_weights = node
     deviations = y - np.average(y, weights=w)
     ours = numeric_statistics(
-        Scores(_numeric(x), len(y)).moments([_part(deviations, given_weights)]), 0.0
+        Scores(_numeric(x), len(y)).moments(_layer(deviations, given_weights)), 0.0
     )[0]
     for j in range(3):
         t, mu, sigma = _strasser_weber(x[:, [j]], y, w)
@@ -76,7 +76,7 @@ def test_closed_forms_of_factor_statistics_are_the_definitions(node):
     quadratic = (t - mu) @ np.linalg.pinv(sigma) @ (t - mu)
     deviations = y - np.average(y, weights=w)
     factor = Covariate("f", "unordered", tuple("abcd"), levels, False)
-    sums = Levels([factor], len(y)).sums([_part(deviations, given_weights)])
+    sums = Levels([factor], len(y)).sums(_layer(deviations, given_weights))
     (statistic,), (log_p,) = factor_tests(sums, 0.0, "quadratic")
     assert statistic == pytest.approx(quadratic, rel=1e-10)
     assert log_p == pytest.approx(np.log1p(-chi2.sf(quadratic, 3)), rel=1e-9)
@@ -126,7 +126,7 @@ def test_constant_covariates_are_not_tested():
     rng = np.random.default_rng(0)
     x = np.column_stack([np.full(50, 0.1), rng.normal(size=50)])
     y = rng.normal(size=50)
-    moments = Scores(_numeric(x), 50).moments([_part(y - y.mean())])
+    moments = Scores(_numeric(x), 50).moments(_layer(y - y.mean()))
     ours = numeric_statistics(moments, 1.5e-8)[0]
     assert np.isnan(ours[0])
     assert ours[1] > 0
@@ -139,9 +139,9 @@ def test_statistic_survives_a_mean_far_from_zero(holed):
     y -= y.mean()
     far = np.vstack([x * 1e-4 + 1e3, rng.normal(size=(500, 1))])
     far[-1] = np.nan if holed else far[-1]
-    node = _part(y, rows=np.arange(500))
-    near = numeric_statistics(Scores(_numeric(x), 500).moments([_part(y)]), 0.0)
-    ours = numeric_statistics(Scores(_numeric(far), 1000).moments([node]), 0.0)
+    node = _layer(y, rows=np.arange(500))
+    near = numeric_statistics(Scores(_numeric(x), 500).moments(_layer(y)), 0.0)
+    ours = numeric_statistics(Scores(_numeric(far), 1000).moments(node), 0.0)
     np.testing.assert_allclose(ours, near, rtol=1e-7)
 
 
@@ -155,11 +155,11 @@ def test_rows_without_a_covariate_do_not_count_in_its_test(weighted):
     y[gone] += 5
     x[gone, 0] = np.nan
     kept = None if w is None else w[~gone]
-    whole = _part(y - np.average(y, weights=w), w)
-    seen = _part(y[~gone] - np.average(y[~gone], weights=kept), kept)
-    ours = numeric_statistics(Scores(_numeric(x), 80).moments([whole]), 0.0)
+    whole = _layer(y - np.average(y, weights=w), w)
+    seen = _layer(y[~gone] - np.average(y[~gone], weights=kept), kept)
+    ours = numeric_statistics(Scores(_numeric(x), 80).moments(whole), 0.0)
     alone = numeric_statistics(
-        Scores(_numeric(x[~gone]), (~gone).sum()).moments([seen]), 0.0
+        Scores(_numeric(x[~gone]), (~gone).sum()).moments(seen), 0.0
     )
     # Columns with missing values come last.
     assert ours[0, 1] == pytest.approx(alone[0, 0], rel=1e-12)
@@ -167,11 +167,11 @@ def test_rows_without_a_covariate_do_not_count_in_its_test(weighted):
     factor = Covariate("f", "unordered", tuple("abc"), codes, True)
     other = Covariate("g", "unordered", tuple("abc"), levels, False)
     (with_holes, _), _ = factor_tests(
-        Levels([factor, other], 80).sums([whole]), 0.0, "quadratic"
+        Levels([factor, other], 80).sums(whole), 0.0, "quadratic"
     )
     known = Covariate("f", "unordered", tuple("abc"), levels[~gone], False)
     (complete,), _ = factor_tests(
-        Levels([known], (~gone).sum()).sums([seen]), 0.0, "quadratic"
+        Levels([known], (~gone).sum()).sums(seen), 0.0, "quadratic"
     )
     assert with_holes == pytest.approx(complete, rel=1e-12)
 
