@@ -72,9 +72,10 @@ def numbers_in(column: ColumnData) -> np.ndarray:
     """Numeric or datetime entries as an array that compares; missing is NaN or NaT."""
     if isinstance(column, np.ndarray):
         return _object_numbers(column) if column.dtype.kind == "O" else column
-    if isinstance(column.dtype, nw.Datetime) and column.dtype.time_zone:
+    dtype = column.dtype
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
         column = column.dt.replace_time_zone(None)
-    if isinstance(column.dtype, nw.Decimal):
+    elif isinstance(dtype, nw.Decimal):
         column = column.cast(nw.Float64)
     values = column.to_numpy()
     if values.dtype.kind == "O":
@@ -129,10 +130,10 @@ def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:
 
 def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:
     """Position of each entry in `categories`; −1 if unknown or missing."""
-    index = pd.Index(np.array([*categories, None], dtype=object)[:-1])
+    known = {category: i for i, category in enumerate(categories)}
     codes, distinct = factorized(column)
-    positions = index.get_indexer(pd.Index(distinct, dtype=object))
-    return np.append(positions, -1)[codes]
+    positions = [known.get(value, -1) for value in distinct]
+    return np.array([*positions, -1], dtype=np.intp)[codes]
 
 
 def equal_to(column: ColumnData, value: Any) -> np.ndarray:

@@ -20,14 +20,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import (
-    ColumnData,
-    factorized,
-    kind_of,
-    missing_in,
-    numbers_in,
-    objects_in,
-)
+from skfme._columns import ColumnData, factorized, kind_of, numbers_in, objects_in
 
 __all__ = [
     "ArrayTable",
@@ -66,10 +59,8 @@ class Column:
         Whether its categories are ordered.
     categories : tuple
         The categories seen, in their own order; empty if not categorical.
-    examples : ndarray, series or None
-        One entry per category, typed as the column is; for a numeric or datetime
-        column, one observed entry. A constant column is built from it, so that
-        the column's type is kept exactly.
+    ranks : tuple of int
+        Their positions among the declared categories, if those are ordered.
     """
 
     position: int
@@ -78,7 +69,7 @@ class Column:
     integer: bool = False
     ordered: bool = False
     categories: tuple = ()
-    examples: ColumnData = None
+    ranks: tuple[int, ...] = ()
 
 
 class Table:
@@ -390,21 +381,14 @@ def _describe(table: Table, position: int, listed: bool) -> Column:
         if isinstance(column, np.ndarray)
         else column.dtype.is_integer()
     )
-    examples = None
-    if kind in ("numeric", "datetime"):
-        values = numbers_in(column)
-        floats = values.dtype.kind == "f"
-        observed = np.isfinite(values) if floats else ~missing_in(column)
-        first = int(np.argmax(observed))
-        examples = column[first : first + 1] if observed[first] else None
-    return Column(position, name, kind, integer=integer, examples=examples)
+    return Column(position, name, kind, integer=integer)
 
 
 def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
     codes, distinct = factorized(column)
-    seen, first = np.unique(codes, return_index=True)
-    seen, first = seen[seen >= 0], first[seen >= 0]
-    ordered = False
+    seen = np.unique(codes)
+    seen = seen[seen >= 0]
+    ordered, ranks = False, {}
     if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
         native = column.to_native()
         ordered = (
@@ -418,17 +402,17 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
             if column.implementation.is_pandas()
             else column.cat.get_categories().to_list()
         )
-        rank = {value: i for i, value in enumerate(declared)}
-        order = sorted(range(len(seen)), key=lambda i: rank[distinct[seen[i]]])
+        ranks = {value: i for i, value in enumerate(declared)}
+        levels = sorted(distinct[seen], key=ranks.__getitem__)
     else:
-        order = sorted(range(len(seen)), key=lambda i: _sort_key(distinct[seen[i]]))
+        levels = sorted(distinct[seen], key=_sort_key)
     return Column(
         position,
         name,
         "categorical",
         ordered=ordered,
-        categories=tuple(_plain(distinct[seen[i]]) for i in order),
-        examples=column[first[order]] if len(order) else None,
+        categories=tuple(map(_plain, levels)),
+        ranks=tuple(ranks[level] for level in levels) if ordered else (),
     )
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from skfme._explainer import FMEExplainer
 from skfme._frames import as_table
-from skfme.statsmodels._group_means import GroupMeans, group_table
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
+from skfme.statsmodels._group_means import GroupMeans, group_table
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared, replicated
 from skfme.statsmodels._resampling import Units, check_count, seed_sequence
 

@@ -110,7 +110,9 @@ class BootstrapDistribution:
         if self.method == "percentile":
             return self._read(np.full(self._k, level))
         shift = self.bias_correction + ndtri(level)
-        with np.errstate(invalid="ignore"):  # of an infinite correction, warned of below
+        with np.errstate(
+            invalid="ignore"
+        ):  # of an infinite correction, warned of below
             stretched = shift / (1 - self.acceleration * shift)
         levels = ndtr(self.bias_correction + stretched)
         return self._where_defined(self._read(levels))

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skfme._effects import ForwardEffects
+from skfme._effects import ForwardEffects, groups_in
+from skfme._frames import as_table
 from skfme.statsmodels._effect_tree import EffectTree
 
 __all__ = ["GroupMeans", "Influence", "group_table"]
@@ -225,7 +226,7 @@ def group_table(
         If `partition` is no EffectTree.
     """
     if partition is None:
-        return None if by is None else next(iter(effects.values()))._groups(by)
+        return None if by is None else groups_in(as_table(effects.X), by)
     if by is not None:
         raise ValueError(
             "by and partition both name groups to average over; give one of them."

@@ -26,11 +26,11 @@ from skfme._explainer import FMEExplainer
 from skfme._frames import as_table
 from skfme._tables import Text
 from skfme._validation import checked_weights
-from skfme.statsmodels._group_means import GroupMeans, group_table
 from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import BootstrapDistribution
 from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._group_means import GroupMeans, group_table
 from skfme.statsmodels._refitting import check_refittable, fme_of, prepared, replicated
 from skfme.statsmodels._resampling import Units, seed_sequence
 from skfme.statsmodels._results import WIDTH, EffectResults
