@@ -32,7 +32,7 @@ from skfme.statsmodels._confidence import BootstrapDistribution
 from skfme.statsmodels._effect_tree import EffectTree
 from skfme.statsmodels._group_means import GroupMeans, group_table
 from skfme.statsmodels._refitting import check_refittable, fme_of, prepared, replicated
-from skfme.statsmodels._resampling import Units, seed_sequence
+from skfme.statsmodels._resampling import Units, check_count, seed_sequence
 from skfme.statsmodels._results import WIDTH, EffectResults
 
 __all__ = ["HonestRegions", "honest_regions"]
@@ -223,6 +223,7 @@ def honest_regions(
     check_refittable(explainer, X, y)
     whole = as_table(X)
     if n_resamples:
+        check_count("n_resamples", n_resamples)
         warn_of_few(n_resamples, 0.05, "percentile")
     for_parts, for_model, for_draws = seed_sequence(random_state).spawn(3)
     tree = _checked_tree(tree, for_parts)

@@ -40,7 +40,7 @@ class SeedSlope(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y):
         drawn = np.random.default_rng(self.random_state).normal()
-        self.slope_ = self.data * np.mean(y) + self.noise * drawn
+        self.slope_ = self.data * np.asarray(y).mean() + self.noise * drawn
         return self
 
     def predict(self, X):
@@ -69,6 +69,6 @@ class FailsAbove(MeanSlope):
         self.limit = limit
 
     def fit(self, X, y):
-        if np.mean(y) > self.limit:
+        if np.asarray(y).mean() > self.limit:
             raise FloatingPointError(f"the mean of y exceeds {self.limit:.3f}")
         return super().fit(X, y)
