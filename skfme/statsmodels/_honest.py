@@ -256,7 +256,7 @@ def honest_regions(
         narrow = replace(
             refitting,
             explainer=_asked_for(refitting.explainer, name),
-            explained=fitted._table(apart.X).native,
+            explained=fitted._table(apart.X),
         )
         refit = _over_refits(
             OnDraw(Again(narrow, averages, False), units.among(learned)),

@@ -56,7 +56,7 @@ class Refitting:
         The classes that every refit has to know; empty for a regressor.
     seeded : tuple of str
         The model's parameters that each refit sets to a seed of its own.
-    explained : array or dataframe of shape (n_explained, n_features)
+    explained : Table of n_explained rows
         The rows whose effects are asked of every model: those of `table`, or others.
     """
 
@@ -66,7 +66,7 @@ class Refitting:
     fit_params: dict[str, Any]
     classes: list[np.ndarray]
     seeded: tuple[str, ...]
-    explained: Any
+    explained: Table
 
     def model(self, rows: np.ndarray, seed: np.random.SeedSequence) -> FMEExplainer:
         """The explainer over a model fitted on some rows, repeated ones included."""
@@ -80,9 +80,11 @@ class Refitting:
 
     def fme(self, rows: np.ndarray, seed: np.random.SeedSequence) -> list[np.ndarray]:
         """FMEs by that model, of shape (n_explained, n_outputs) for each effect."""
-        explainer = self.model(rows, seed)
-        explainer.nlm = False
-        return fme_of(explainer._explain(self.explained))
+        explainer, table = self.model(rows, seed), self.explained
+        # Checked once, and without NLMs.
+        return fme_of(
+            explainer._effects(table.native, table, explainer.steps_, None, None)
+        )
 
     def _refuse_lost_classes(self, estimator: Any) -> None:
         for known, found in zip(self.classes, _classes(estimator), strict=True):
@@ -169,7 +171,7 @@ def prepared(
         fitted._fit_params(given.pop("sample_weight", None), given),
         _classes(fitted.estimator_),
         seeded,
-        known.native,
+        known,
     )
     return fitted, refitting
 
