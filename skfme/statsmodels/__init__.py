@@ -1,7 +1,9 @@
 """Statistics of effects: where they differ, and how sure one can be of them."""
 
+from skfme.statsmodels._average_effects import average_effects
 from skfme.statsmodels._bootstrap import bootstrap_effects
 from skfme.statsmodels._bootstrap_results import BootstrapResults
+from skfme.statsmodels._conditional import ConditionalEffects
 from skfme.statsmodels._cross_fitting import (
     CrossFitResults,
     CrossFittedEffects,
@@ -17,6 +19,7 @@ from skfme.statsmodels._results import EffectResults
 
 __all__ = [
     "BootstrapResults",
+    "ConditionalEffects",
     "CrossFitResults",
     "CrossFittedEffects",
     "EffectResults",
@@ -24,6 +27,7 @@ __all__ = [
     "HonestRegions",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
+    "average_effects",
     "bootstrap_effects",
     "cross_fit_effects",
     "delta_effects",

@@ -67,7 +67,7 @@ def bootstrap_effects(
         Passed to fit, such as ``{"sample_weight": w}``; arrays of n_samples entries are
         taken row by row.
     by : column of X, list of columns, or array-like of shape (n_samples,), default=None
-        GroupMeans by group (cAMEs) instead of over all rows.
+        Averages by group (cAMEs) instead of over all rows.
     partition : EffectTree, default=None
         A fitted tree, whose subspaces are the groups. They are held fixed.
     population : {"fixed", "resampled"}, default="fixed"
@@ -144,7 +144,7 @@ def bootstrap_effects(
     >>> results = bootstrap_effects(explainer, X, y, n_resamples=199, random_state=0)
     >>> results.bse.round(1)
     bmi -2    1.5
-    bp -10    2.2
+    bp -10    2.3
     Name: std_error, dtype: float64
     """
     _check_choices(method, population, n_resamples)
@@ -153,8 +153,8 @@ def bootstrap_effects(
     units = Units.of(len(as_table(X)), groups, stratify)
     fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed)
     effects = fitted._explain(X, sample_weight)
-    averages = GroupMeans.of(effects, group_table(effects, by, partition))
-    again = Again(refitting, averages, population == "resampled")
+    means = GroupMeans.of(effects, group_table(effects, by, partition))
+    again = Again(refitting, means, population == "resampled")
     replicates, failures = replicated(
         OnDraw(again, units),
         draw_seed.spawn(n_resamples),
@@ -172,33 +172,37 @@ def bootstrap_effects(
         )
         failures += lost
     distribution = BootstrapDistribution(
-        averages(fme_of(effects)), replicates, jackknife, method
+        means(fme_of(effects)), replicates, jackknife, method
     )
     return BootstrapResults(
         distribution,
-        labels=averages.labels,
+        labels=means.labels,
+        names=means.names,
         covers=POPULATIONS[population],
         failures=failures,
-        nobs=averages.nobs,
+        nobs=means.nobs,
         title=f"Effects over refits of {effects._context.model}",
-        notes=refit_notes(_drawn_from(units, groups, stratify), failures, partition),
+        notes=[
+            *refit_notes(_drawn_from(units, groups, stratify), failures, partition),
+            *means.rules,
+        ],
     )
 
 
 @dataclass(frozen=True)
 class Again:
-    """GroupMeans by a model fitted on other rows: over all rows, or over those."""
+    """Averages by a model fitted on other rows: over all rows, or over those."""
 
     refitting: Refitting
-    averages: GroupMeans
+    means: GroupMeans
     resampled: bool
 
     def __call__(self, rows: np.ndarray, seed: np.random.SeedSequence) -> np.ndarray:
         fme = self.refitting.fme(rows, seed)
         if not self.resampled:
-            return self.averages(fme)
-        n_rows = len(self.averages.weights)
-        return self.averages(fme, np.bincount(rows, minlength=n_rows))
+            return self.means(fme)
+        n_rows = len(self.means.weights)
+        return self.means(fme, np.bincount(rows, minlength=n_rows))
 
 
 @dataclass(frozen=True)

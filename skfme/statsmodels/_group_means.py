@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfme._effects import ForwardEffects, groups_in
 from skfme._frames import as_table
 from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._labels import names_of
 
 __all__ = ["GroupMeans", "Influence", "group_table"]
 
@@ -110,6 +111,19 @@ class GroupMeans:
             weights,
             outputs,
         )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the averages; a subspace goes by its number."""
+        return names_of(self.labels.drop(columns="rule", errors="ignore"))
+
+    @property
+    def rules(self) -> list[str]:
+        """What the subspaces are, in words; empty without a partition."""
+        if "rule" not in self.labels:
+            return []
+        known = self.labels[["subspace", "rule"]].drop_duplicates()
+        return [f"Subspace {row.subspace}: {row.rule}." for row in known.itertuples()]
 
     def __call__(
         self, fme: Sequence[np.ndarray], counts: np.ndarray | None = None
@@ -237,10 +251,9 @@ def group_table(
             f"{type(partition).__name__}."
         )
     check_is_fitted(partition, "partitions_")
-    rules = partition.partitions_["rule"]
-    ids = partition.apply(effects.X)
-    order = pd.CategoricalDtype(rules.tolist(), ordered=True)
-    return pd.DataFrame({"rule": rules.loc[ids].astype(order).to_numpy()})
+    subspace = partition.apply(effects.X)
+    rules = partition.partitions_["rule"].loc[subspace]
+    return pd.DataFrame({"subspace": subspace, "rule": rules.to_numpy()})
 
 
 def _codes(groups: pd.DataFrame | None, n: int) -> tuple[np.ndarray, pd.DataFrame]:

@@ -76,8 +76,9 @@ class HonestRegions:
         Returns
         -------
         frame : DataFrame
-            ``effect``, ``rule``, ``n``, ``estimate``, and over rows ``std_error``,
-            ``statistic``, ``p_value``, ``conf_low``, ``conf_high``; with resamples also
+            ``effect``, ``subspace``, ``rule``, ``n``, ``estimate``, and over rows
+            ``std_error``, ``statistic``, ``p_value``, ``conf_low``, ``conf_high``; with
+            resamples also
             ``refit_std_error``, ``refit_conf_low``, ``refit_conf_high``, and
             ``both_std_error``, of rows and refit together.
         """
@@ -250,7 +251,7 @@ def honest_regions(
     grown = _grown(tree, explained("partition"), which, units.codes[rows["partition"]])
     regions = _reestimated(grown, apart, which)
     effects = ForwardEffects([apart], apart.context)
-    averages = GroupMeans.of(effects, group_table(effects, None, regions), which)
+    means = GroupMeans.of(effects, group_table(effects, None, regions), which)
     refit = None
     if n_resamples:
         narrow = replace(
@@ -259,13 +260,13 @@ def honest_regions(
             explained=fitted._table(apart.X),
         )
         refit = _over_refits(
-            OnDraw(Again(narrow, averages, False), units.among(learned)),
+            OnDraw(Again(narrow, means, False), units.among(learned)),
             fme_of(effects),
             for_draws.spawn(n_resamples),
             n_jobs=n_jobs,
             verbose=verbose,
         )
-    sample = _over_rows(averages, fme_of(effects), units.codes[rows["estimate"]])
+    sample = _over_rows(means, fme_of(effects), units.codes[rows["estimate"]])
     return HonestRegions(regions, sample, refit, apart, fitted, rows)
 
 
@@ -350,18 +351,20 @@ def _reestimated(tree: EffectTree, effect: ForwardEffect, which: int) -> EffectT
 
 
 def _over_rows(
-    averages: GroupMeans, fme: list[np.ndarray], units: np.ndarray
+    means: GroupMeans, fme: list[np.ndarray], units: np.ndarray
 ) -> EffectResults:
     """Leaf means with intervals given the model and the partition."""
-    influences = list(averages.influences(fme, units))
+    influences = list(means.influences(fme, units))
     columns = np.column_stack([one.by_unit for one in influences])
     return EffectResults(
-        averages(fme),
+        means(fme),
         columns.T @ columns,
-        labels=averages.labels,
+        labels=means.labels,
+        names=means.names,
+        notes=means.rules,
         df=[max(one.n_units - 1, 1) for one in influences],
         covers="sample",
-        nobs=averages.nobs,
+        nobs=means.nobs,
         title="Honest regions: over rows, given the model",
     )
 
@@ -376,13 +379,14 @@ def _over_refits(
 ) -> BootstrapResults:
     """Leaf means with intervals given the partition and the rows."""
     replicates, failures = replicated(work, seeds, n_jobs=n_jobs, verbose=verbose)
-    averages = work.again.averages
+    means = work.again.means
     return BootstrapResults(
-        BootstrapDistribution(averages(fme), replicates, None, "percentile"),
-        labels=averages.labels,
+        BootstrapDistribution(means(fme), replicates, None, "percentile"),
+        labels=means.labels,
+        names=means.names,
         covers="refit",
         failures=failures,
-        nobs=averages.nobs,
+        nobs=means.nobs,
         title="Honest regions: over refits, given the rows",
         notes=refit_notes(f"{len(work.units)} rows or groups to train", failures),
     )

@@ -131,8 +131,8 @@ def uncertainty_ledger(
     units = Units.of(len(as_table(X)), groups, stratify)
     fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed, every_seed=True)
     effects = fitted._explain(X, sample_weight)
-    averages = GroupMeans.of(effects, group_table(effects, by, partition))
-    work = _Nested(refitting, averages, units, int(n_seeds))
+    means = GroupMeans.of(effects, group_table(effects, by, partition))
+    work = _Nested(refitting, means, units, int(n_seeds))
     nested, failures = replicated(
         work,
         draw_seed.spawn(int(n_resamples)),
@@ -144,11 +144,13 @@ def uncertainty_ledger(
     members = AVERAGING.get(type(last_step(explainer.estimator)))
     more = {} if members is None else {"more_seeds": f"four times the {members}"}
     return UncertaintyLedger(
-        averages(fme),
-        averages.covariance(fme, units.codes),
+        means(fme),
+        means.covariance(fme, units.codes),
         NestedRefits(nested[:, :, 0], nested[:, :, 1], failures),
-        labels=averages.labels,
-        nobs=averages.nobs,
+        labels=means.labels,
+        names=means.names,
+        notes=means.rules,
+        nobs=means.nobs,
         title=f"Where the standard errors of {effects._context.model} come from",
         **more,
     )
@@ -156,10 +158,10 @@ def uncertainty_ledger(
 
 @dataclass(frozen=True)
 class _Nested:
-    """GroupMeans by models of one resample: (n_seeds, 2, k), over all rows and over its."""
+    """Averages by models of one resample: (n_seeds, 2, k), over all rows and over its."""
 
     refitting: Refitting
-    averages: GroupMeans
+    means: GroupMeans
     units: Units
     n_seeds: int
 
@@ -170,5 +172,5 @@ class _Nested:
         found = []
         for for_model in for_models:
             fme = self.refitting.fme(rows, for_model)
-            found.append([self.averages(fme), self.averages(fme, counts)])
+            found.append([self.means(fme), self.means(fme, counts)])
         return np.array(found)

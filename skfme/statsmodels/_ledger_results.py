@@ -13,6 +13,7 @@ rows of each resample have the variance of everything drawn at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ class Components:
 
 @dataclass(frozen=True)
 class NestedRefits:
-    """GroupMeans by models of n_resamples training sets, under n_seeds seeds each.
+    """Averages by models of n_resamples training sets, under n_seeds seeds each.
 
     Attributes
     ----------
@@ -127,8 +128,10 @@ class UncertaintyLedger(EffectResults):
         refits: NestedRefits,
         *,
         labels: pd.DataFrame,
+        names: Sequence[str] | None = None,
         nobs: Any = None,
         title: str = "",
+        notes: Sequence[str] = (),
         more_seeds: str = "the mean of four fits under different seeds",
     ) -> None:
         parts = Components.of(refits.fixed)
@@ -139,8 +142,10 @@ class UncertaintyLedger(EffectResults):
             rows_cov + refit + parts.seed,
             labels=labels,
             covers="sample + refit",
+            names=names,
             nobs=nobs,
             title=title,
+            notes=notes,
         )
         self.refits, self._rows_cov, self._more_seeds = refits, rows_cov, more_seeds
         found = [np.diag(cov) for cov in (rows_cov, refit, parts.seed)]
