@@ -5,7 +5,7 @@ Each row of the table is a kind of interval and what it is meant to cover. Rows 
 where intervals are read as something that they are not.
 
     python benchmarks/coverage.py [--rows NAME ...] [--simulations N] [--resamples B]
-                                  [--jobs J] [--seed S] [--rst docs/coverage_table.rst]
+                                  [--jobs J] [--seed S] [--rst docs/coverage_table.inc]
 
 All of it takes about half an hour on two idle cores; bootstrap and forests most of it.
 """

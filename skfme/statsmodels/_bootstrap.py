@@ -79,7 +79,8 @@ def bootstrap_effects(
     n_jobs : int, default=None
         Refits at once, through joblib.
     random_state : int, RandomState instance or None, default=None
-        The result is the same for an int, whatever n_jobs.
+        The result is the same for an int, whatever n_jobs (to the round-off of threaded
+        linear algebra).
     verbose : int, default=0
         1 shows progress.
 

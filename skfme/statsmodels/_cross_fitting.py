@@ -132,11 +132,11 @@ class CrossFittedEffects(ForwardEffects):
         labels = by_fold.labels.drop(columns="fold").drop_duplicates()
         estimate = folds.groupby(list(labels), sort=False).ngroup().to_numpy()
         influence = np.zeros((int(units.max()) + 1, len(labels)))
-        totals, variances = np.empty(len(folds)), np.empty(len(folds))
+        totals, variances, df = np.empty((3, len(folds)))
         for i, one in enumerate(by_fold.influences(fme, units)):
             if one.n_units < 2:
                 raise self._too_few(folds.iloc[i])
-            totals[i], variances[i] = one.total, one.variance
+            totals[i], variances[i], df[i] = one.total, one.variance, one.n_units - 1
             influence[:, estimate[i]] += one.total * one.by_unit
         whole = np.bincount(estimate, totals)
         influence /= whole
@@ -144,6 +144,7 @@ class CrossFittedEffects(ForwardEffects):
             np.bincount(estimate, totals * folds["ame"]) / whole,
             influence.T @ influence,
             labels=labels,
+            df=np.bincount(estimate, df),
             covers="sample",
             nobs=np.bincount(estimate, by_fold.nobs).astype(int),
             title="Cross-fitted effects",

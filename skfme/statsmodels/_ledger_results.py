@@ -100,8 +100,8 @@ class NestedRefits:
 class UncertaintyLedger(EffectResults):
     """Estimates of effects, with standard errors split by where they come from.
 
-    Made by :func:`uncertainty_ledger`. Intervals and tests are those of all parts
-    together; differences (:meth:`pairwise`, :meth:`contrasts`) have parts of their own.
+    Made by :func:`uncertainty_ledger`. Intervals and tests take the sum of the parts;
+    differences (:meth:`pairwise`, :meth:`contrasts`) have parts of their own.
 
     Attributes
     ----------
@@ -266,7 +266,9 @@ class UncertaintyLedger(EffectResults):
         return [self._sentence(name) for name in self.names]
 
     def _sentence(self, name: str) -> str:
-        if not self.bse[name] > 0:
+        if np.isnan(self.bse[name]):
+            return f"{name}: one row or group alone tells nothing of its spread."
+        if self.bse[name] == 0:
             return f"{name}: nothing varies."
         shares = self.shares.loc[name]
         se, data, seeds = (

@@ -9,7 +9,7 @@ is made of the effects, is not.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,8 +158,8 @@ def prepared(
     check_refittable(explainer, X, y)
     if explainer._wants_one_target():
         y = one_target(y, model_name(explainer.estimator))
-    seeded = _random_states(explainer.estimator, every_seed)
     fitted = clone(explainer).set_params(verbose=0)
+    seeded = _random_states(fitted.estimator, every_seed)
     fitted.estimator = _seeded(fitted.estimator, seeded, seed)
     fitted.fit(X, y, **(fit_params or {}))
     given = dict(fit_params or {})
@@ -220,16 +220,19 @@ def replicated(
         If more than a tenth of the tasks fail.
     """
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    outcomes = parallel(delayed(_attempt)(work, task) for task in tasks)
+    running = parallel(delayed(_attempt)(work, task) for task in tasks)
+    outcomes = running
     if verbose:
-        outcomes = with_progress(outcomes, len(tasks), "refits", what)
+        outcomes = with_progress(running, len(tasks), "refits", what)
     results, failures = [], []
     for number, outcome in enumerate(outcomes):
-        if isinstance(outcome, str):
-            failures.append(f"{what} {number}: {outcome}")
-            _refuse_many(failures, len(tasks), what)
-        else:
+        if not isinstance(outcome, str):
             results.append(outcome)
+            continue
+        failures.append(f"{what} {number}: {outcome}")
+        if len(failures) > MOST_FAILED * len(tasks):
+            _abandon(running)
+            raise _too_many(failures, len(tasks), what)
     if failures:
         warnings.warn(
             f"{len(failures)} of {len(tasks)} {what}s failed and are left out. The first "
@@ -248,13 +251,19 @@ def _attempt(work: Callable[[Any], np.ndarray], task: Any) -> np.ndarray | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _refuse_many(failures: list[str], n_tasks: int, what: str) -> None:
-    if len(failures) > MOST_FAILED * n_tasks:
-        raise RuntimeError(
-            f"{len(failures)} {what}s failed, more than a tenth of {n_tasks}: what the "
-            "others say would hold for the rows only that the learner can be fitted to. "
-            f"The first said: {failures[0]}."
-        )
+def _abandon(running: Generator) -> None:
+    """Stop the jobs that run; joblib would warn of the results that no one wants."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        running.close()
+
+
+def _too_many(failures: list[str], n_tasks: int, what: str) -> RuntimeError:
+    return RuntimeError(
+        f"{len(failures)} {what}s failed, more than a tenth of {n_tasks}: what the "
+        "others say would hold for the rows only that the learner can be fitted to. "
+        f"The first said: {failures[0]}."
+    )
 
 
 def _classes(estimator: Any) -> list[np.ndarray]:
