@@ -126,7 +126,8 @@ def bootstrap_effects(
     200, else each of 200 random blocks of them; these fits share one seed.
 
     A learner that tunes itself inside fit finds copies of a row on both sides of its
-    own splits. Tune by group, with ``groups`` routed to it through `fit_params`.
+    own splits. A search by GroupKFold keeps them together where it is given the rows'
+    numbers as groups: ``fit_params={"groups": np.arange(n)}``.
     Forests and boosted trees are biased by resampling: compare ``bias`` with ``bse``.
 
     References

@@ -239,8 +239,8 @@ def cross_fit_effects(
     >>> effects = cross_fit_effects(explainer, X, y, random_state=0)
     >>> effects["bmi -2"].fme.shape
     (442,)
-    >>> effects.results().folds["n"].sum()  # rows that count
-    np.int64(422)
+    >>> int(effects.results().folds["n"].sum())  # rows that count
+    422
     """
     for_models, for_folds = seed_sequence(random_state).spawn(2)
     table = as_table(X)

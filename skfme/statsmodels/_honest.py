@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_method_params
 
 from skfme._effects import ForwardEffect, ForwardEffects, output_position
 from skfme._explainer import FMEExplainer
-from skfme._frames import as_table
+from skfme._frames import Table, as_table
 from skfme._tables import Text
 from skfme._validation import checked_weights
 from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
@@ -31,7 +31,13 @@ from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import BootstrapDistribution
 from skfme.statsmodels._effect_tree import EffectTree
 from skfme.statsmodels._group_means import GroupMeans, group_table
-from skfme.statsmodels._refitting import check_refittable, fme_of, prepared, replicated
+from skfme.statsmodels._refitting import (
+    Refitting,
+    check_refittable,
+    fme_of,
+    prepared,
+    replicated,
+)
 from skfme.statsmodels._resampling import Units, check_count, seed_sequence
 from skfme.statsmodels._results import WIDTH, EffectResults
 
@@ -222,15 +228,15 @@ def honest_regions(
     1  46        2.1
     """
     check_refittable(explainer, X, y)
-    whole = as_table(X)
     if n_resamples:
         check_count("n_resamples", n_resamples)
         warn_of_few(n_resamples, 0.05, "percentile")
+    whole = as_table(X)
+    weights = checked_weights(sample_weight, whole)
     for_parts, for_model, for_draws = seed_sequence(random_state).spawn(3)
     tree = _checked_tree(tree, for_parts)
     units = Units.of(len(whole), groups, stratify)
     rows = _three_parts(units, sizes, np.random.default_rng(for_parts))
-    weights = checked_weights(sample_weight, whole)
     learned = rows["train"]
     fitted, refitting = prepared(
         explainer,
@@ -240,33 +246,24 @@ def honest_regions(
         for_model,
     )
     name = _one_effect(fitted, effect)
-
-    def explained(part: str) -> ForwardEffect:
-        X_part = whole.take(rows[part]).native
-        kept = None if weights is None else weights[rows[part]]
-        return fitted._explain(X_part, kept)[name]
-
-    apart = explained("estimate")
+    searched, apart = (
+        _explained(fitted, whole, weights, rows[part])[name]
+        for part in ("partition", "estimate")
+    )
     which = output_position(apart, output)
-    grown = _grown(tree, explained("partition"), which, units.codes[rows["partition"]])
+    grown = _grown(tree, searched, which, units.codes[rows["partition"]])
     regions = _reestimated(grown, apart, which)
+
     effects = ForwardEffects([apart], apart.context)
     means = GroupMeans.of(effects, group_table(effects, None, regions), which)
+    fme = fme_of(effects)
+    sample = _over_rows(means, fme, units.codes[rows["estimate"]])
     refit = None
     if n_resamples:
-        narrow = replace(
-            refitting,
-            explainer=_asked_for(refitting.explainer, name),
-            explained=fitted._table(apart.X),
-        )
-        refit = _over_refits(
-            OnDraw(Again(narrow, means, False), units.among(learned)),
-            fme_of(effects),
-            for_draws.spawn(n_resamples),
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-    sample = _over_rows(means, fme_of(effects), units.codes[rows["estimate"]])
+        one = _asked_for(refitting, name, fitted._table(apart.X))
+        work = OnDraw(Again(one, means, False), units.among(learned))
+        seeds = for_draws.spawn(n_resamples)
+        refit = _over_refits(work, fme, seeds, n_jobs=n_jobs, verbose=verbose)
     return HonestRegions(regions, sample, refit, apart, fitted, rows)
 
 
@@ -328,11 +325,18 @@ def _one_effect(explainer: FMEExplainer, effect: str | None) -> str:
     return names[0]
 
 
-def _asked_for(explainer: FMEExplainer, name: str) -> FMEExplainer:
-    """The explainer with one of its steps."""
-    one = copy.copy(explainer)
-    one.steps_ = (explainer._step(name),)
-    return one
+def _explained(
+    explainer: FMEExplainer, whole: Table, weights: np.ndarray | None, rows: np.ndarray
+) -> ForwardEffects:
+    kept = None if weights is None else weights[rows]
+    return explainer._explain(whole.take(rows).native, kept)
+
+
+def _asked_for(refitting: Refitting, name: str, explained: Table) -> Refitting:
+    """Refits that are asked for one effect, of some rows."""
+    one = copy.copy(refitting.explainer)
+    one.steps_ = (one._step(name),)
+    return replace(refitting, explainer=one, explained=explained)
 
 
 def _grown(
@@ -366,6 +370,7 @@ def _over_rows(
         covers="sample",
         nobs=means.nobs,
         title="Honest regions: over rows, given the model",
+        why_missing="its rows are of one group",
     )
 
 

@@ -350,7 +350,9 @@ def test_tables_of_two_libraries_give_the_same_replicates(diabetes):
     X, y = diabetes
     X = X.assign(sex=np.where(X["sex"] == 1, "f", "m"))
     learner = make_pipeline(
-        make_column_transformer((OneHotEncoder(), ["sex"]), remainder="passthrough"),
+        make_column_transformer(
+            (OneHotEncoder(sparse_output=False), ["sex"]), remainder="passthrough"
+        ),
         LinearRegression(),
     )
     explainer = FMEExplainer(learner, steps=[{"sex": "m"}, {"bmi": 1, "sex": "f"}])
