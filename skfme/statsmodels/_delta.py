@@ -442,7 +442,7 @@ def _warn_of_empty(sums: Sums, steps: tuple[NamedStep, ...], groups: Groups) -> 
         warnings.warn(
             f"No row counts for {'; '.join(texts[:5])}{more}: left out.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
 
 

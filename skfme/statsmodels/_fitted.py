@@ -176,7 +176,7 @@ class FittedModel:
                 "estimates, and neither effects nor standard errors can be trusted. Fit "
                 "with more iterations (maxiter) or another method.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
 
 

@@ -43,7 +43,7 @@ def warn_of_unidentified(
             f"{exog.shape[1]}), and the data do not determine {', '.join(shown)}: the "
             "estimate is one of many that fit alike. Leave out the repeated covariates.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
 
 
