@@ -48,7 +48,7 @@ def _frozen(model: Any) -> FrozenEstimator:
         from skfme.statsmodels._fitted import is_results
 
         if is_results(model):
-            return FrozenEstimator(GivenResults(model).prepare())
+            return FrozenEstimator(GivenResults(model).fit())
     if hasattr(model, "predict") or callable(model):
         return GivenModel(model)
     raise TypeError(

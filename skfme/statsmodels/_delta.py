@@ -167,10 +167,14 @@ def delta_effects(
     """
     if covers not in COVERS:
         raise ValueError(f"covers must be one of {COVERS}, got {covers!r}.")
-    fitted = fitted_model(getattr(results, "results_", results))
+    if hasattr(results, "results_"):  # a StatsmodelsEstimator, which knows its columns
+        offset = results.offset if offset is None else offset
+        exposure = results.exposure if exposure is None else exposure
+    classes = getattr(results, "classes_", None)
+    fitted = fitted_model(getattr(results, "results_", results), classes)
     fitted.warn_if_not_converged()
     V, df = fitted.inference(cov, cov_type, cov_kwds)
-    check_design(fitted.design, fitted.model)
+    verified = check_design(fitted.design, fitted.model)
 
     table = as_table(data)
     weights = checked_weights(sample_weight, table)
@@ -196,7 +200,9 @@ def delta_effects(
     )
     mean = mean_function(fitted, np.sqrt(np.diag(V)))
     sums = sums_of_effects(
-        fitted, mean, rows, plan.steps, plan.support, batch_size, covers != "parameters"
+        *(fitted, mean, rows, plan.steps, plan.support, batch_size),
+        verified=verified,
+        with_moments=covers != "parameters",
     )
     estimates = Estimates.of(sums, fitted, plan.steps, groups, output)
     effects = EffectResults(
@@ -271,7 +277,7 @@ class Plan:
         fitted: FittedModel,
         given: Table,
         weights: np.ndarray | None,
-        named: list[str],
+        named: list[Any],
         steps: Any,
         extrapolation: Any,
         categorical_features: Any,
@@ -328,7 +334,7 @@ class ModelTraining(Training):
         )
 
 
-def _columns_read(fitted: FittedModel, table: Table, named: list[str]) -> Table:
+def _columns_read(fitted: FittedModel, table: Table, named: list[Any]) -> Table:
     """The table's columns that the model or its offset reads; all of an array's."""
     used = fitted.design.used(table)
     if table.kind == "numpy":

@@ -329,9 +329,6 @@ class StatsmodelsEstimator(BaseEstimator):
         if found:
             columns = {part: table.names[i] for part, i in found.items()}
             offset = Offset(columns).at(table, np.arange(len(table)))
-        if self.formula is None:
-            added = set(found.values())
-            table = table.select([i for i in range(len(table.names)) if i not in added])
         return fitted.mean(fitted.params, fitted.design.matrix(table), offset)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -435,8 +432,8 @@ class GivenResults(BaseEstimator):
     def __init__(self, results: Any) -> None:
         self.results = results
 
-    def prepare(self) -> GivenResults:
-        """Compare what would be predicted from with what was fitted.
+    def fit(self, X: Any = None, y: Any = None) -> GivenResults:
+        """Read the results, and compare what is rebuilt of them; nothing is fitted.
 
         Raises
         ------
@@ -464,7 +461,8 @@ class GivenResults(BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """The model's mean, of shape (n_samples,); the most probable class's name."""
         if hasattr(self, "classes_"):
-            return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+            most = np.argmax(self.predict_proba(X), axis=1)
+            return self.classes_[most]
         return self._mean(X)[:, 0]
 
     @available_if(lambda self: hasattr(self, "classes_"))
