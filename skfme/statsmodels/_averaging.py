@@ -274,13 +274,13 @@ class Batch:
         n_groups = self._rows.n_groups
         fme = high.mean - low.mean
         total = group_sums(fme * weights[:, None], codes, n_groups)
-        if not np.isfinite(total).all():
-            _refuse_infinite(fme, name, self._fitted.name)
         gradient = self._mean.gradients(high, weights, codes, n_groups)
         if low is self._base:
             gradient -= self._base_gradient
         else:
             gradient -= self._mean.gradients(low, weights, codes, n_groups)
+        if not (np.isfinite(total).all() and np.isfinite(gradient).all()):
+            raise ValueError(_not_finite(fme, name, self._fitted.name))
         sums.n[effect] += np.bincount(codes, minlength=n_groups)
         sums.weight[effect] += np.bincount(codes, weights, n_groups)
         sums.total[effect] += total
@@ -338,9 +338,10 @@ def _complete(X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
     return complete if offset is None else complete & ~np.isnan(offset)
 
 
-def _refuse_infinite(fme: np.ndarray, name: str, model: str) -> None:
+def _not_finite(fme: np.ndarray, name: str, model: str) -> str:
     bad = np.count_nonzero(~np.isfinite(fme).all(axis=1))
-    raise ValueError(
-        f"{model} predicts NaN or infinity before or after the step {name!r} in {bad} of "
-        "the rows. Make the step smaller, or set extrapolation='envelope'."
+    what = f"NaN or infinity in {bad} of the rows" if bad else "what has no slope there"
+    return (
+        f"{model} predicts {what} before or after the step {name!r}. Make the step "
+        "smaller, or set extrapolation='envelope'."
     )

@@ -285,7 +285,11 @@ class StatsmodelsEstimator(BaseEstimator):
             from statsmodels.regression.linear_model import WLS
 
             return WLS, {"weights": weights}
-        known = inspect.signature(model_class.__init__).parameters
+        known = {
+            name
+            for base in getattr(model_class, "__mro__", (model_class,))
+            for name in inspect.signature(base.__init__).parameters
+        }
         wanted = _WEIGHTS if self.weights == "auto" else (self.weights,)
         for name in wanted:
             if name in known:
@@ -389,9 +393,7 @@ class StatsmodelsEstimator(BaseEstimator):
         else:
             tags.estimator_type = "regressor"
             tags.regressor_tags = RegressorTags()
-        if self.formula is not None:
-            tags.input_tags.categorical = True
-            tags.input_tags.string = True
+        tags.input_tags.string = self.formula is not None
         return tags
 
 
