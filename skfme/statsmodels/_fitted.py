@@ -110,6 +110,21 @@ class FittedModel:
             if part is not None and np.ndim(part) == 1 and np.any(part)
         ]
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the fit gave rows unlike weights."""
+        bases = {base.__name__ for base in type(self.model).__mro__}
+        names = ("freq_weights", "var_weights") if "GLM" in bases else ("weights",)
+        found = [np.asarray(getattr(self.model, name, 1.0)) for name in names]
+        unlike = any(w.ndim == 1 and np.ptp(w) > 0 for w in found)
+        return bool(bases & {"GLM", "WLS"}) and unlike
+
+    def is_clustered(self, cov_type: str | None) -> bool:
+        """Whether the fit, or the covariance asked for, takes rows as dependent."""
+        kind = cov_type or str(getattr(self.results, "cov_type", ""))
+        grouped = getattr(self.model, "groups", None) is not None
+        return grouped or kind.lower().startswith(("cluster", "hac"))
+
     def inference(
         self, cov: Any, cov_type: str | None, cov_kwds: Mapping | None
     ) -> tuple[np.ndarray, float | None]:

@@ -237,6 +237,15 @@ def test_steps_that_count_unlike_rows_covary_by_the_rows_they_share():
     np.testing.assert_allclose(both.cov_params() - fixed.cov_params(), want, atol=1e-15)
 
 
+def test_a_summary_says_when_the_fit_was_weighted_and_the_average_is_not():
+    note = "The fit was weighted"
+    assert note in str(delta_effects(fit("wls"), data(), {"x": 1}))
+    weighted = delta_effects(fit("wls"), data(), {"x": 1}, sample_weight=data()["w"])
+    assert note not in str(weighted)
+    for name in ("ols", "poisson log", "rlm"):
+        assert note not in str(delta_effects(fit(name), data(), {"x": 1}))
+
+
 # Covariances
 
 

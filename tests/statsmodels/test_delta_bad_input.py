@@ -116,6 +116,16 @@ def test_covariance_types_are_checked():
     refused(ValueError, "covers must be one of", fit("ols"), data(), STEP, covers="all")
 
 
+@pytest.mark.parametrize("name", ["gee", "mixedlm", "ols"])
+def test_dependent_rows_are_no_independent_draws(name):
+    kwds = {"cov_type": "cluster", "cov_kwds": {"groups": data()["firm"]}}
+    kwds = kwds if name == "ols" else {}
+    refused(
+        ValueError, "independent draws.*covers='parameters'", fit(name), data(), STEP,
+        covers="sample + parameters", **kwds,
+    )  # fmt: skip
+
+
 # Steps and data
 
 
