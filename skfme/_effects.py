@@ -16,7 +16,7 @@ import pandas as pd
 
 from skfme._columns import as_vector, objects_in
 from skfme._engine.differences import STATUSES
-from skfme._frames import as_table, row_index
+from skfme._frames import Table, as_table, row_index
 from skfme._summaries import (
     NonLinearity,
     Summary,
@@ -46,6 +46,30 @@ class CountedData(NamedTuple):
     X: Any
     fme: np.ndarray
     sample_weight: np.ndarray | None
+
+
+def groups_in(table: Table, by: Any) -> pd.DataFrame:
+    """What tells the rows' groups apart, in one column per key.
+
+    Parameters
+    ----------
+    table : Table of n rows
+    by : label of a column, list of labels, or array-like of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If `by` names no column, or has not one entry per row.
+    """
+    keys = by if isinstance(by, list) else [by]
+    named = all(isinstance(key, Hashable) and key in table.names for key in keys)
+    if isinstance(by, (str, int)) or named:
+        positions = [table.position(key, "by names") for key in keys]
+        return pd.DataFrame(
+            {str(table.names[p]): objects_in(table.column(p)) for p in positions}
+        ).infer_objects()
+    name = getattr(by, "name", None)
+    return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
 
 @dataclass(frozen=True)
@@ -262,7 +286,7 @@ class ForwardEffect:
         ValueError
             If `by` names no column, or has not one entry per row.
         """
-        groups = self._groups(by)
+        groups = groups_in(as_table(self.X), by)
         rows, fme, weights = self._counted_arrays()
         chosen = groups.iloc[rows].reset_index(drop=True)
         records = []
@@ -299,18 +323,6 @@ class ForwardEffect:
         if self._nlm is None:
             return {}
         return {"anlm": summarize_nlm(self._nlm[rows, k], weights).mean}
-
-    def _groups(self, by: Any) -> pd.DataFrame:
-        table = as_table(self.X)
-        keys = by if isinstance(by, list) else [by]
-        named = all(isinstance(key, Hashable) and key in table.names for key in keys)
-        if isinstance(by, (str, int)) or named:
-            positions = [table.position(key, "by names") for key in keys]
-            return pd.DataFrame(
-                {str(table.names[p]): objects_in(table.column(p)) for p in positions}
-            ).infer_objects()
-        name = getattr(by, "name", None)
-        return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
     def summary(self) -> Text:
         """A table that reads well in a terminal."""

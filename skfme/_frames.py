@@ -20,7 +20,13 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import ColumnData, factorized, kind_of, numbers_in
+from skfme._columns import (
+    ColumnData,
+    factorized,
+    kind_of,
+    numbers_in,
+    objects_in,
+)
 
 __all__ = [
     "ArrayTable",
@@ -33,6 +39,7 @@ __all__ = [
     "infinite_columns",
     "known_names",
     "nearest",
+    "pandas_frame",
     "row_index",
     "stacked",
 ]
@@ -103,6 +110,10 @@ class Table:
     def with_columns(self, columns: Mapping[int, ColumnData]) -> Table:
         raise NotImplementedError
 
+    def select(self, positions: Sequence[int]) -> Table:
+        """The table with some of its columns; an array's are then named anew."""
+        raise NotImplementedError
+
     def schema(self) -> object:
         """Equal for tables that can be stacked without changing a type."""
         raise NotImplementedError
@@ -160,6 +171,9 @@ class ArrayTable(Table):
             array[:, position] = values
         return ArrayTable(array)
 
+    def select(self, positions: Sequence[int]) -> ArrayTable:
+        return ArrayTable(self.array[:, list(positions)])
+
     def schema(self) -> object:
         return self.array.dtype
 
@@ -198,6 +212,10 @@ class FrameTable(Table):
     def with_columns(self, columns: Mapping[int, ColumnData]) -> FrameTable:
         named = [c.alias(self.names[position]) for position, c in columns.items()]
         return FrameTable(self.frame.with_columns(*named))
+
+    def select(self, positions: Sequence[int]) -> FrameTable:
+        names: list[Any] = [self.names[position] for position in positions]
+        return FrameTable(self.frame.select(names))
 
     def schema(self) -> object:
         native = self.native
@@ -296,6 +314,34 @@ def stacked(tables: Sequence[Table]) -> Table:
         return ArrayTable(np.concatenate([t.native for t in tables]))
     frames = [t.frame for t in tables if isinstance(t, FrameTable)]
     return FrameTable(nw.concat(frames, how="vertical"))
+
+
+def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
+    """Some columns as a pandas table of plain numpy types and categories.
+
+    Parameters
+    ----------
+    table : Table of n rows
+    names : iterable of labels
+
+    Returns
+    -------
+    frame : DataFrame of n rows
+        Indexed from 0 to n − 1; text is of type object, missing numbers are NaN.
+    """
+    columns = {name: _plain_column(table, table.position(name)) for name in names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def _plain_column(table: Table, position: int) -> Any:
+    column = table.column(position)
+    if table.kind == "pandas" and isinstance(column, nw.Series):
+        native = column.to_native()
+        if isinstance(native.dtype, (np.dtype, pd.CategoricalDtype)):
+            return native.array
+    if kind_of(column) in ("numeric", "datetime"):
+        return numbers_in(column)
+    return objects_in(column)
 
 
 def describe_columns(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,16 +16,15 @@ from skfme._columns import ColumnData
 from skfme._engine.batches import plan_rows, run_batches
 from skfme._engine.nonlinearity import StepPath, nonlinearity
 from skfme._engine.prediction import Response
+from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames import Table, stacked
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
 
 __all__ = ["STATUSES", "Differences", "forward_differences"]
 
-STATUSES = ("counted", "missing", "at_target", "extrapolation")
 # Below this many rows a predict call costs more to make than to do.
 _SHARED_ROWS = 16384
-_COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
 
 
 @dataclass
@@ -49,19 +47,6 @@ class Differences:
     status: np.ndarray
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
-
-
-@dataclass(frozen=True)
-class _Stepped:
-    """One effect within a batch: who counts, and the columns before and after."""
-
-    status: np.ndarray
-    start: dict[int, ColumnData]
-    end: dict[int, ColumnData]
-
-    @property
-    def counted(self) -> np.ndarray:
-        return self.status == _COUNTED
 
 
 def forward_differences(
@@ -136,7 +121,10 @@ class _Batch:
         if self.support is not None:
             outside, before = self.support.before(batch)
             n_outside = int(np.count_nonzero(outside))
-        stepped = [self._step(batch, rows, changes, before) for changes in self.bound]
+        stepped = [
+            step_rows(batch, rows, changes, self.support, before)
+            for changes in self.bound
+        ]
         parts: list[Differences] = []
         for effect, (low, high) in zip(
             stepped, self._predicted(batch, stepped), strict=True
@@ -149,40 +137,8 @@ class _Batch:
             parts.append(part)
         return parts, n_outside
 
-    def _step(
-        self,
-        batch: Table,
-        rows: slice,
-        changes: tuple[BoundChange, ...],
-        before: Any,
-    ) -> _Stepped:
-        start: dict[int, ColumnData] = {}
-        end: dict[int, ColumnData] = {}
-        status = np.full(len(batch), _COUNTED, dtype=np.int8)
-        missing = np.zeros(len(batch), dtype=bool)
-        for bound in changes:
-            position = bound.change.position
-            end[position] = bound.end(batch, rows)
-            low = bound.start(batch)
-            if low is not None:
-                start[position] = low
-            there = bound.at_target(batch)
-            if there is not None:
-                status[there] = _AT_TARGET
-            gone = bound.missing(end[position])
-            if gone is not None:
-                missing |= gone
-        status[missing] = _MISSING
-        if self.support is not None:
-            for columns in (start, end):
-                asked = status == _COUNTED
-                if columns:
-                    outside = self.support.outside(batch, before, columns, asked)
-                    status[outside & asked] = _EXTRAPOLATION
-        return _Stepped(status, start, end)
-
     def _predicted(
-        self, batch: Table, effects: list[_Stepped]
+        self, batch: Table, effects: list[Stepped]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Predictions before and after each step, for the rows that count."""
         base_rows = np.zeros(len(batch), dtype=bool)
@@ -193,7 +149,7 @@ class _Batch:
         for effect in effects:
             ends = (effect.start, effect.end)
             wanted += [(effect.counted, columns) for columns in ends if columns]
-        jobs = (_selected(batch, mask, columns) for mask, columns in wanted)
+        jobs = (selected(batch, mask, columns) for mask, columns in wanted)
         predictions = self._predict(jobs)
         base = _spread(next(predictions), base_rows)
         for effect in effects:
@@ -204,7 +160,7 @@ class _Batch:
         self,
         batch: Table,
         changes: tuple[BoundChange, ...],
-        effect: _Stepped,
+        effect: Stepped,
         low: np.ndarray,
         high: np.ndarray,
     ) -> tuple[np.ndarray, int]:
@@ -258,18 +214,3 @@ def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     spread = np.full((len(mask), values.shape[1]), np.nan)
     spread[mask] = values
     return spread
-
-
-def _selected(
-    batch: Table, mask: np.ndarray, columns: dict[int, ColumnData]
-) -> Table | None:
-    """The rows that count, with the columns changed; None where no row does."""
-    if not mask.any():
-        return None
-    if mask.all():
-        return batch.with_columns(columns) if columns else batch
-    rows = np.flatnonzero(mask)
-    chosen = batch.take(rows)
-    if not columns:
-        return chosen
-    return chosen.with_columns({p: column[rows] for p, column in columns.items()})

@@ -1,0 +1,641 @@
+"""The results protocol: estimates of effects with their joint covariance.
+
+Everything that carries an estimate and its uncertainty speaks it: estimates β with
+covariance V, tests of Rβ = q by t = (Rβ − q) / √diag(R V Rᵀ) and by
+W = (Rβ − q)ᵀ (R V Rᵀ)⁺ (Rβ − q), intervals, equivalence and many tests at once.
+Where V comes from is other files' business.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.contrast import ContrastResults
+from statsmodels.stats.multitest import multipletests
+
+from skfme._tables import Text, format_number, html_table, text_table
+from skfme.statsmodels._equivalence import EquivalenceResults, two_one_sided_tests
+from skfme.statsmodels._hypotheses import linear_hypothesis
+from skfme.statsmodels._simultaneous import max_t_quantiles, max_t_tails
+
+__all__ = ["EffectResults"]
+
+WIDTH = 78
+
+# What an interval of each kind covers, in words for the summary.
+COVERS = {
+    "sample": (
+        "Intervals cover the choice of rows (sample), with the model held fixed: not "
+        "what another training set would give."
+    ),
+    "parameters": (
+        "Intervals cover the model's estimated parameters, with the rows held fixed."
+    ),
+    "sample + parameters": (
+        "Intervals cover the model's estimated parameters and the choice of rows."
+    ),
+    "refit": "Intervals cover the refitting of the model on other training rows.",
+    "sample + refit": (
+        "Intervals cover the refitting of the model and the choice of rows."
+    ),
+}
+
+
+class EffectResults:
+    """Estimates of effects, with their joint covariance.
+
+    Parameters
+    ----------
+    params : array-like of shape (k,)
+        The estimates.
+    cov : array-like of shape (k, k)
+        Their covariance; may be singular. NaN on the diagonal where an estimate has no
+        standard error: a warning names it.
+    labels : DataFrame of k rows
+        First the column ``effect``, then ``output`` where the model has several, then
+        group columns. The names of the estimates are made of them: "bmi -2",
+        "bmi -2[setosa]", "bmi -2 | sex=s1".
+    df : float, array-like of shape (k,) or None, default=None
+        Degrees of freedom of each estimate; None takes the normal distribution.
+    covers : str
+        What the intervals cover: "sample", "parameters", "sample + parameters",
+        "refit", "sample + refit"; anything else is shown as it is.
+    nobs : int, array-like of shape (k,) or None, default=None
+        Rows that each estimate rests on.
+    title : str, default=""
+    notes : sequence of str, default=()
+        Sentences shown under the summary.
+    names : sequence of str of length k, default=None
+        Other names than those made of the labels.
+    why_missing : str, default=""
+        Why some estimates have no standard error, for the warning.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        cov: Any,
+        *,
+        labels: pd.DataFrame,
+        df: Any = None,
+        covers: str,
+        nobs: Any = None,
+        title: str = "",
+        notes: Sequence[str] = (),
+        names: Sequence[str] | None = None,
+        why_missing: str = "",
+    ) -> None:
+        estimates = np.array(params, dtype=float)
+        k = len(estimates)
+        self.labels = labels.reset_index(drop=True)
+        if len(self.labels) != k or np.shape(cov) != (k, k):
+            raise ValueError(
+                f"{k} estimates came with {len(self.labels)} rows of labels and a "
+                f"covariance of shape {np.shape(cov)}; expected {k} and {(k, k)}."
+            )
+        found = _names_of(self.labels) if names is None else [str(n) for n in names]
+        self.names = _unique(found)
+        self._estimates, self._cov = estimates, np.array(cov, dtype=float)
+        self.df = None if df is None else np.broadcast_to(df, (k,)).astype(float)
+        self.nobs = None if nobs is None else np.broadcast_to(nobs, (k,)).copy()
+        self.covers, self.title, self.notes = covers, title, tuple(notes)
+        self.adjustment: str | None = None
+        self._warn_of_missing(why_missing)
+
+    def _warn_of_missing(self, reason: str) -> None:
+        lacking = [n for n, se in zip(self.names, self._se(), strict=True) if se != se]
+        if lacking:
+            shown = ", ".join(map(repr, lacking[:5]))
+            more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+            cause = f": {reason}" if reason else ""
+            warnings.warn(
+                f"No standard error for {shown}{more}{cause}. Its interval and tests are "
+                "NaN.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+    # Estimates
+
+    @property
+    def params(self) -> pd.Series:
+        """The estimates, named."""
+        return self._series(self._estimates, "estimate")
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors."""
+        return self._series(self._se(), "std_error")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Estimates over standard errors."""
+        return self._series(_ratio(self._estimates, self._se()), "statistic")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values of "the estimate is zero"."""
+        t = self.tvalues.to_numpy()
+        return self._series(2 * stats.t.sf(np.abs(t), self._df()), "p_value")
+
+    @property
+    def use_t(self) -> bool:
+        """Whether the t distribution is used, rather than the normal."""
+        return self.df is not None
+
+    def cov_params(self) -> pd.DataFrame:
+        """Joint covariance of the estimates, a DataFrame of shape (k, k)."""
+        return pd.DataFrame(self._cov.copy(), self.names, self.names)
+
+    def conf_int(self, alpha: float = 0.05, simultaneous: bool = False) -> pd.DataFrame:
+        """Confidence intervals.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage.
+        simultaneous : bool, default=False
+            Whether all intervals together cover with probability 1 − alpha, by the
+            largest absolute t under the joint covariance (single-step max-t).
+
+        Returns
+        -------
+        intervals : DataFrame of shape (k, 2)
+            Lower and upper ends in columns 0 and 1.
+
+        References
+        ----------
+        Hothorn, Bretz, Westfall (2008). Simultaneous inference in general parametric
+        models. Biometrical Journal 50, 346-363, equation 4.
+        """
+        _check_alpha(alpha)
+        quantile = stats.t.isf(alpha / 2, self._df())
+        if simultaneous:
+            kept = self._with_spread()
+            if kept.any():
+                cov, df = self._cov[np.ix_(kept, kept)], self._df()[kept]
+                quantile[kept] = max_t_quantiles(cov, alpha, df)
+        half = quantile * self._se()
+        ends = np.column_stack([self._estimates - half, self._estimates + half])
+        return pd.DataFrame(ends, self.names, columns=[0, 1])
+
+    # Tests
+
+    def t_test(self, R: Any) -> ContrastResults:
+        """Test each linear hypothesis by itself.
+
+        Parameters
+        ----------
+        R : array-like of shape (k,) or (m, k), tuple (R, q), str or list of str
+            Rβ = q; or a text of names, such as "bmi -2 = bp -10", or of rows, as in
+            "row 1 = row 2" or "b1 = b2" (the first is 1).
+
+        Returns
+        -------
+        tests : statsmodels ContrastResults
+            ``effect``, ``sd``, ``tvalue``, ``pvalue``, ``conf_int()``, ``summary()``.
+        """
+        matrix, q = linear_hypothesis(R, self.names)
+        effect = _product(matrix, self._estimates) - q
+        sd = np.sqrt(np.diag(self._cov_of(matrix)))
+        t = _ratio(effect, sd)
+        if self.df is None:
+            tests = ContrastResults(
+                effect=effect, statistic=t, sd=sd, distribution="norm"
+            )
+        else:
+            df = self._df_of(matrix)
+            df = df[0] if (df == df[0]).all() else df
+            tests = ContrastResults(effect=effect, t=t, sd=sd, df_denom=df)
+        tests.c_names = _wording(matrix, q, self.names)
+        return tests
+
+    def wald_test(self, R: Any = None) -> ContrastResults:
+        """Test all linear hypotheses together: χ², or F where there are df.
+
+        Parameters
+        ----------
+        R : as in t_test, default=None
+            None tests that every estimate is zero.
+
+        Returns
+        -------
+        test : statsmodels ContrastResults
+            ``statistic``, ``pvalue``, ``df_num`` and ``df_denom`` (the smallest of the
+            estimates involved) for F, ``df_denom`` for χ².
+
+        Raises
+        ------
+        ValueError
+            If an estimate involved has no standard error, or a combination of them has
+            no variance.
+
+        Notes
+        -----
+        Redundant hypotheses count once: the degrees of freedom are the rank of R V Rᵀ.
+        """
+        matrix, q = linear_hypothesis(
+            np.eye(len(self.names)) if R is None else R, self.names
+        )
+        distance = _product(matrix, self._estimates) - q
+        statistic, rank = _wald(distance, self._cov_of(matrix))
+        if self.df is None:
+            return ContrastResults(
+                statistic=statistic, distribution="chi2", df_denom=rank
+            )
+        involved = self._df()[(matrix != 0).any(axis=0)]
+        return ContrastResults(F=statistic / rank, df_num=rank, df_denom=involved.min())
+
+    def equivalence_test(
+        self, low: Any, upp: Any, alpha: float = 0.05
+    ) -> EquivalenceResults:
+        """Show that effects are small: two one-sided tests (TOST).
+
+        Parameters
+        ----------
+        low, upp : float or array-like of shape (k,)
+            Bounds of what counts as practically no effect, in the effect's units.
+        alpha : float, default=0.05
+            An estimate is equivalent where both tests reject at alpha, which is where
+            its 1 − 2 alpha interval lies between the bounds.
+
+        Returns
+        -------
+        tests : EquivalenceResults
+
+        References
+        ----------
+        Schuirmann (1987). A comparison of the two one-sided tests procedure and the
+        power approach. J. Pharmacokinetics and Biopharmaceutics 15, 657-680.
+        """
+        _check_alpha(alpha)
+        intervals = self.conf_int(2 * alpha).to_numpy()
+        return two_one_sided_tests(
+            self.params,
+            self._se(),
+            self._df(),
+            intervals,
+            (low, upp),
+            alpha,
+            self.labels,
+        )
+
+    def pvalues_adjusted(self, method: str = "holm") -> pd.Series:
+        """p-values adjusted for the number of tests.
+
+        Parameters
+        ----------
+        method : str, default="holm"
+            "holm" or "bonferroni" bound the chance of any false rejection, "max-t" does
+            so by the joint covariance; "fdr_bh" bounds the share of false rejections.
+            Any method of :func:`statsmodels.stats.multitest.multipletests` will do.
+
+        Returns
+        -------
+        pvalues : Series
+        """
+        pvalues = self.pvalues.to_numpy().copy()
+        if method == "max-t":
+            kept, t = self._with_spread(), self.tvalues.to_numpy()
+            if kept.any():
+                cov, df = self._cov[np.ix_(kept, kept)], self._df()[kept]
+                pvalues[kept] = max_t_tails(cov, t[kept], df)
+            return self._series(pvalues, "p_adjusted")
+        known = ~np.isnan(pvalues)
+        try:
+            if known.any():
+                pvalues[known] = multipletests(pvalues[known], method=method)[1]
+        except ValueError:
+            raise ValueError(
+                f"method={method!r} is not known; expected 'holm', 'fdr_bh', "
+                "'bonferroni', 'max-t' or another method of "
+                "statsmodels.stats.multitest.multipletests."
+            ) from None
+        return self._series(pvalues, "p_adjusted")
+
+    def contrasts(self, R: Any, labels: pd.DataFrame | None = None) -> EffectResults:
+        """Linear combinations of the estimates, as results of their own.
+
+        Parameters
+        ----------
+        R : as in t_test
+            A value q is subtracted.
+        labels : DataFrame of m rows, default=None
+            None words each combination in a column ``effect``.
+
+        Returns
+        -------
+        results : EffectResults
+            With covariance R V Rᵀ. Where estimates have unlike degrees of freedom, a
+            combination of independent ones has Welch and Satterthwaite's, any other the
+            smallest involved.
+        """
+        matrix, q = linear_hypothesis(R, self.names)
+        if labels is None:
+            labels = pd.DataFrame({"effect": _wording(matrix, q, self.names)})
+        return EffectResults(
+            _product(matrix, self._estimates) - q,
+            self._cov_of(matrix),
+            labels=labels,
+            df=None if self.df is None else self._df_of(matrix),
+            covers=self.covers,
+            title=self.title,
+        )
+
+    def pairwise(self, method: str | None = "holm") -> EffectResults:
+        """All differences of two estimates, each the second minus the first.
+
+        Parameters
+        ----------
+        method : str or None, default="holm"
+            Adjustment of the p-values, as in :meth:`pvalues_adjusted`.
+
+        Returns
+        -------
+        differences : EffectResults
+            Its tables have a column of adjusted p-values, ``p_adjusted``.
+        """
+        k = len(self.names)
+        if k < 2:
+            raise ValueError(
+                f"pairwise compares estimates with one another, and there is {k}."
+            )
+        pairs = list(combinations(range(k), 2))
+        R = np.zeros((len(pairs), k))
+        for row, (i, j) in enumerate(pairs):
+            R[row, i], R[row, j] = -1.0, 1.0
+        differences = self.contrasts(R, _difference_labels(self.labels, pairs))
+        differences.names = _difference_names(
+            self.names, differences, self.labels, pairs
+        )
+        differences.adjustment = method
+        if method is not None:
+            differences.pvalues_adjusted(method)  # refuses an unknown method at once
+        differences.title = "Differences" + (f": {self.title}" if self.title else "")
+        return differences
+
+    # Tables
+
+    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+        """One row per estimate.
+
+        Returns
+        -------
+        frame : DataFrame
+            ``effect``, ``output`` (for several), group columns, ``estimate``,
+            ``std_error``, ``statistic``, ``p_value``, ``conf_low``, ``conf_high``, and
+            ``p_adjusted`` for differences.
+        """
+        intervals = self.conf_int(alpha)
+        numbers = {
+            "estimate": self.params,
+            "std_error": self.bse,
+            "statistic": self.tvalues,
+            "p_value": self.pvalues,
+            "conf_low": intervals[0],
+            "conf_high": intervals[1],
+        }
+        if self.adjustment is not None:
+            numbers["p_adjusted"] = self.pvalues_adjusted(self.adjustment)
+        frame = self.labels.copy()
+        for name, column in numbers.items():
+            frame[name] = column.to_numpy()
+        return frame
+
+    def summary(self, alpha: float = 0.05) -> Text:
+        """A table in words and numbers, at most 78 columns wide.
+
+        Returns
+        -------
+        text : str
+        """
+        rule = "=" * WIDTH
+        header, rows = self._table(alpha)
+        table = text_table(header, rows, WIDTH)
+        notes = [textwrap.fill(note, WIDTH) for note in self._all_notes()]
+        heading = [textwrap.fill(line, WIDTH) for line in self._heading()]
+        return Text("\n".join([*heading, rule, table, rule, *notes]))
+
+    def _heading(self) -> list[str]:
+        """Lines above the table."""
+        return [(self.title or "Effects").center(WIDTH).rstrip()]
+
+    def _table(self, alpha: float) -> tuple[list[str], list[list[str]]]:
+        frame = self.to_frame(alpha)
+        letter = "t" if self.use_t else "z"
+        low, high = f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"
+        columns = ["estimate", "std_error", "statistic", "p_value"]
+        header = ["effect", "coef", "std err", letter, f"P>|{letter}|"]
+        if "p_adjusted" in frame:
+            columns.append("p_adjusted")
+            header.append(f"{self.adjustment} P")
+        columns += ["conf_low", "conf_high"]
+        header += [low, high]
+        digits = [
+            3 if c in ("statistic", "p_value", "p_adjusted") else 4 for c in columns
+        ]
+        rows = [
+            [name, *(format_number(v, d) for v, d in zip(values, digits, strict=True))]
+            for name, values in zip(
+                self.names, frame[columns].to_numpy(dtype=float), strict=True
+            )
+        ]
+        return header, rows
+
+    def _all_notes(self) -> list[str]:
+        notes = []
+        if self.nobs is not None:
+            least, most = self.nobs.min(), self.nobs.max()
+            span = f"{least}" if least == most else f"{least} to {most}"
+            notes.append(f"Rows: {span}.")
+        if self.df is not None and np.isfinite(self.df).any():
+            least, most = np.nanmin(self.df), np.nanmax(self.df)
+            span = f"{least:.6g}" if least == most else f"{least:.4g} to {most:.4g}"
+            notes.append(f"t distribution with {span} degrees of freedom.")
+        still = [n for n, se in zip(self.names, self._se(), strict=True) if se == 0]
+        if still:
+            shown = ", ".join(map(repr, still[:5])) + (", …" if len(still) > 5 else "")
+            notes.append(f"No spread at all, so that the standard error is 0: {shown}.")
+        notes.append(COVERS.get(self.covers, f"Intervals cover: {self.covers}."))
+        return [*notes, *self.notes]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.names)} estimates, covers {self.covers}>"
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        header, rows = self._table(0.05)
+        return html_table(header, rows, self.title or "Effects")
+
+    # Shared
+
+    def _series(self, values: np.ndarray, name: str) -> pd.Series:
+        return pd.Series(values, self.names, name=name)
+
+    def _se(self) -> np.ndarray:
+        return _roots(np.diag(self._cov))
+
+    def _df(self) -> np.ndarray:
+        """Degrees of freedom of each estimate; infinite for the normal."""
+        return np.full(len(self.names), np.inf) if self.df is None else self.df
+
+    def _with_spread(self) -> np.ndarray:
+        """Mask of the estimates with a positive standard error."""
+        return self._se() > 0
+
+    def _cov_of(self, R: np.ndarray) -> np.ndarray:
+        """R V Rᵀ; NaN only for combinations of estimates that have no variance."""
+        cov = _product(R, _product(R, self._cov.T).T)
+        # What is left of cancellation is no variance.
+        scale = np.abs(R) @ np.nan_to_num(self._se())
+        noise = np.diag(cov) < 8 * np.finfo(float).eps * scale**2
+        np.fill_diagonal(cov, np.where(noise, 0.0, np.diag(cov)))
+        return cov
+
+    def _df_of(self, R: np.ndarray) -> np.ndarray:
+        """Degrees of freedom of each combination (Welch, 1947; else the smallest)."""
+        found = np.empty(len(R))
+        for i, row in enumerate(R):
+            used = np.flatnonzero(row)
+            df = self._df()[used]
+            shares = row[used] ** 2 * np.diag(self._cov)[used]
+            between = self._cov[np.ix_(used, used)]
+            independent = not np.any(between - np.diag(np.diag(between)))
+            if len(set(df)) > 1 and independent and shares.sum() > 0:
+                found[i] = shares.sum() ** 2 / np.sum(shares**2 / df)
+            else:
+                found[i] = df.min()
+        return found
+
+
+def _product(R: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """R @ values, where 0 × NaN is 0: what is not involved does not matter."""
+    if not np.isnan(values).any():
+        return R @ values
+    product = R @ np.nan_to_num(values)
+    unknown = (R != 0).astype(float) @ np.isnan(values).astype(float) > 0
+    product[unknown] = np.nan
+    return product
+
+
+def _ratio(estimates: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """Estimates over standard errors; what is surely zero is 0 standard errors away."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = estimates / se
+    return np.where((estimates == 0) & (se == 0), 0.0, t)
+
+
+def _roots(variances: np.ndarray) -> np.ndarray:
+    """Square roots; what round-off left below zero is zero."""
+    return np.sqrt(np.where(variances < 0, 0.0, variances))
+
+
+def _wald(distance: np.ndarray, cov: np.ndarray) -> tuple[float, int]:
+    if np.isnan(cov).any() or np.isnan(distance).any():
+        raise ValueError(
+            "An estimate of the hypothesis has no standard error; leave it out of R."
+        )
+    # In units of standard errors, so that unlike scales do not pass for a low rank.
+    scale = _roots(np.diag(cov))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
+    kept = values > 1e-10 * max(values[-1], 0.0)
+    parts = vectors.T @ (distance / scale)
+    if not kept.any() or np.any(
+        np.abs(parts[~kept]) > 1e-6 * (1 + np.abs(parts).max())
+    ):
+        raise ValueError(
+            "The hypothesis restricts a combination of estimates that has no variance, "
+            "so that no test statistic exists. Remove the hypotheses that are bound to "
+            "be true, or bound to be false."
+        )
+    return float(np.sum(parts[kept] ** 2 / values[kept])), int(kept.sum())
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha must lie between 0 and 0.5, got {alpha!r}.")
+
+
+def _names_of(labels: pd.DataFrame) -> list[str]:
+    groups = [c for c in labels.columns if c not in ("effect", "output")]
+    names = [str(effect) for effect in labels["effect"]]
+    if "output" in labels:
+        names = [f"{n}[{o}]" for n, o in zip(names, labels["output"], strict=True)]
+    for i, values in enumerate(zip(*(labels[c] for c in groups), strict=True)):
+        where = (f"{c}={_plain(v)}" for c, v in zip(groups, values, strict=True))
+        names[i] += " | " + ", ".join(where)
+    return names
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _unique(names: list[str]) -> list[str]:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"Several estimates have the name {repeated[0]!r}; their labels must tell "
+            "them apart."
+        )
+    return names
+
+
+def _wording(R: np.ndarray, q: np.ndarray, names: list[str]) -> list[str]:
+    """Each combination in words, such as "1 (a) - 0.5 (b)"."""
+    texts = []
+    for row, value in zip(R, q, strict=True):
+        parts = [
+            f"{'-' if row[i] < 0 else '+'} "
+            + (names[i] if abs(row[i]) == 1 else f"{abs(row[i]):g} ({names[i]})")
+            for i in np.flatnonzero(row)
+        ]
+        if value:
+            parts.append(f"{'-' if value > 0 else '+'} {abs(value):g}")
+        text = " ".join(parts)
+        texts.append(text.removeprefix("+ "))
+    return texts
+
+
+def _difference_labels(
+    labels: pd.DataFrame, pairs: Sequence[tuple[int, int]]
+) -> pd.DataFrame:
+    """Labels of differences: what both have, or "second - first"."""
+    columns = {}
+    for name in labels.columns:
+        values = labels[name].tolist()
+        columns[name] = [
+            values[i]
+            if values[i] == values[j]
+            else f"{_plain(values[j])} - {_plain(values[i])}"
+            for i, j in pairs
+        ]
+    return pd.DataFrame(columns)
+
+
+def _difference_names(
+    names: list[str],
+    differences: EffectResults,
+    labels: pd.DataFrame,
+    pairs: Sequence[tuple[int, int]],
+) -> list[str]:
+    """Short names where two estimates differ in one label, else "second - first"."""
+    values = list(labels.itertuples(index=False, name=None))
+    unlike = [
+        sum(a != b for a, b in zip(values[i], values[j], strict=True)) for i, j in pairs
+    ]
+    return [
+        short if n == 1 else f"{names[j]} - {names[i]}"
+        for short, n, (i, j) in zip(differences.names, unlike, pairs, strict=True)
+    ]
