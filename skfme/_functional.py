@@ -44,11 +44,11 @@ def _frozen(model: Any) -> FrozenEstimator:
     if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
         return FrozenEstimator(model)
     if hasattr(model, "model") and hasattr(model, "params"):
-        from skfme.statsmodels._estimators import GivenResults
         from skfme.statsmodels._fitted import is_results
+        from skfme.statsmodels._given_results import GivenResults
 
         if is_results(model):
-            return FrozenEstimator(GivenResults(model).prepare())
+            return FrozenEstimator(GivenResults(model).fit())
     if hasattr(model, "predict") or callable(model):
         return GivenModel(model)
     raise TypeError(
@@ -70,9 +70,10 @@ def fme(
 
     Parameters
     ----------
-    model : fitted estimator, results of a statsmodels fit, object with predict, or \
-function X -> predictions
-        Used as it is, never fitted again.
+    model : fitted estimator, statsmodels results, object with predict, or function
+        Used as it is, never fitted again. A function takes X and returns predictions;
+        results of statsmodels find their columns by name, and explain each class of a
+        multinomial or ordered model.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings or str

@@ -20,7 +20,7 @@ from skfme._engine.batches import plan_rows
 from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames import Table
 from skfme.extrapolation import Support
-from skfme.statsmodels._designs import ArrayDesign, compare_designs, probe_rows
+from skfme.statsmodels._designs import compare_designs, probe_rows
 from skfme.statsmodels._fitted import FittedModel
 from skfme.statsmodels._gradients import Index, MeanFunction, Point, group_sums
 from skfme.statsmodels._offsets import Offset, missing_offset
@@ -138,9 +138,19 @@ def sums_of_effects(
     steps: Sequence[NamedStep],
     support: Support | None,
     batch_size: int | str,
+    *,
+    verified: bool,
     with_moments: bool,
 ) -> Sums:
     """Sums over all rows.
+
+    Parameters
+    ----------
+    fitted, mean, rows, steps, support, batch_size
+    verified : bool
+        Whether the design was compared with the model's own already.
+    with_moments : bool
+        Whether the choice of rows is to be covered.
 
     Raises
     ------
@@ -159,6 +169,8 @@ def sums_of_effects(
     for part in gen_batches(len(table), size):
         batch = Batch(fitted, mean, rows, part)
         batch.check()
+        if not verified and part.start == 0:
+            batch.check_alone()
         before = None
         if support is not None:
             _, before = support.before(batch.table)
@@ -219,11 +231,6 @@ class Batch:
             fit = np.flatnonzero(own >= 0)
             if not np.allclose(self._X[fit], fitted.model.exog[own[fit]], rtol=1e-8):
                 raise ValueError(missing_offset(fitted))
-        if not isinstance(fitted.design, ArrayDesign):
-            some = chosen[probe_rows(len(chosen))]
-            compare_designs(
-                fitted.design, self.table.take(some), self._X[some], "by themselves"
-            )
         if isinstance(self._mean, Index):
             own = fitted.mean(fitted.params, self._base.X, self._base.offset)
             scale = np.abs(own).max()
@@ -233,6 +240,15 @@ class Batch:
                     f"differ from those of {fitted.name}.predict by up to "
                     f"{np.abs(self._base.mean - own).max():.3g}."
                 )
+
+    def check_alone(self) -> None:
+        """Build a few rows by themselves, which must make no difference."""
+        chosen = np.flatnonzero(self._complete)
+        if len(chosen):
+            some = chosen[probe_rows(len(chosen))]
+            design = self._fitted.design
+            alone = self.table.take(some)
+            compare_designs(design, alone, self._X[some], "by themselves")
 
     def add(
         self,
@@ -258,13 +274,13 @@ class Batch:
         n_groups = self._rows.n_groups
         fme = high.mean - low.mean
         total = group_sums(fme * weights[:, None], codes, n_groups)
-        if not np.isfinite(total).all():
-            _refuse_infinite(fme, name, self._fitted.name)
         gradient = self._mean.gradients(high, weights, codes, n_groups)
         if low is self._base:
             gradient -= self._base_gradient
         else:
             gradient -= self._mean.gradients(low, weights, codes, n_groups)
+        if not (np.isfinite(total).all() and np.isfinite(gradient).all()):
+            raise ValueError(_not_finite(fme, name, self._fitted.name))
         sums.n[effect] += np.bincount(codes, minlength=n_groups)
         sums.weight[effect] += np.bincount(codes, weights, n_groups)
         sums.total[effect] += total
@@ -322,9 +338,10 @@ def _complete(X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
     return complete if offset is None else complete & ~np.isnan(offset)
 
 
-def _refuse_infinite(fme: np.ndarray, name: str, model: str) -> None:
+def _not_finite(fme: np.ndarray, name: str, model: str) -> str:
     bad = np.count_nonzero(~np.isfinite(fme).all(axis=1))
-    raise ValueError(
-        f"{model} predicts NaN or infinity before or after the step {name!r} in {bad} of "
-        "the rows. Make the step smaller, or set extrapolation='envelope'."
+    what = f"NaN or infinity in {bad} of the rows" if bad else "what has no slope there"
+    return (
+        f"{model} predicts {what} before or after the step {name!r}. Make the step "
+        "smaller, or set extrapolation='envelope'."
     )

@@ -10,7 +10,7 @@ gradients are made is told in `_designs.py` and `_gradients.py`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,37 +19,26 @@ import pandas as pd
 from sklearn import get_config
 
 from skfme._changes import NamedStep
-from skfme._effects import groups_in
 from skfme._engine.stepping import STATUSES
 from skfme._frames import (
-    Column,
-    Table,
     as_table,
     converted,
-    describe_columns,
     known_names,
     nearest,
 )
-from skfme._training import Training, TrainingColumn
-from skfme._validation import checked_weights, refuse_infinite
-from skfme.extrapolation import Support, fit_support
+from skfme._validation import checked_weights
 from skfme.statsmodels._averaging import Rows, Sums, sums_of_effects
 from skfme.statsmodels._designs import check_design
 from skfme.statsmodels._fitted import FittedModel, fitted_model
 from skfme.statsmodels._gradients import Index, mean_function
 from skfme.statsmodels._identification import warn_of_unidentified
-from skfme.statsmodels._offsets import offset_columns, offset_of
+from skfme.statsmodels._offsets import Offset, offset_columns, offset_of
+from skfme.statsmodels._plan import Groups, Plan, columns_read
 from skfme.statsmodels._results import EffectResults
-from skfme.steps import parse_steps
 
 __all__ = ["delta_effects"]
 
 COVERS = ("parameters", "sample + parameters")
-# Columns of the results' tables beside the groups'.
-TAKEN = {
-    *("effect", "output", "estimate", "std_error", "statistic", "p_value"),
-    *("conf_low", "conf_high", "p_adjusted"),
-}
 
 
 def delta_effects(
@@ -91,8 +80,8 @@ def delta_effects(
         Groups whose averages (cAMEs) are formed. A group is where the row stands
         before the step.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the averages. They say nothing of the model, whose own weights are
-        those of its fit.
+        Weights of the averages. They say nothing of the model: the weights of its fit,
+        of whatever kind, are in its own covariance, and are not taken over.
     output : str, default=None
         One output of a multinomial or an ordered model; None takes all.
     covers : {"parameters", "sample + parameters"}, default="parameters"
@@ -161,23 +150,33 @@ def delta_effects(
     >>> fit = smf.logit("affair ~ age + C(religious) + children", data).fit(disp=0)
     >>> effects = delta_effects(fit, data, [{"age": 5}, {"religious": Contrast(1, 4)}])
     >>> effects.to_frame()[["effect", "estimate", "std_error"]].round(4)
-                   effect  estimate  std_error
-    0              age +5   -0.0004     0.0061
-    1  religious 1 -> 4   -0.1946     0.0197
+                 effect  estimate  std_error
+    0            age +5    0.0290     0.0057
+    1  religious 1 -> 4   -0.2644     0.0206
     """
     if covers not in COVERS:
         raise ValueError(f"covers must be one of {COVERS}, got {covers!r}.")
-    fitted = fitted_model(getattr(results, "results_", results))
+    if hasattr(results, "results_"):  # a StatsmodelsEstimator, which knows its columns
+        offset = results.offset if offset is None else offset
+        exposure = results.exposure if exposure is None else exposure
+    classes = getattr(results, "classes_", None)
+    fitted = fitted_model(getattr(results, "results_", results), classes)
     fitted.warn_if_not_converged()
+    if covers != "parameters" and fitted.is_clustered(cov_type):
+        raise ValueError(
+            f"covers={covers!r} takes the rows as independent draws, which the covariance "
+            f"of this {fitted.name} fit does not. Use covers='parameters', or "
+            "bootstrap_effects with groups."
+        )
     V, df = fitted.inference(cov, cov_type, cov_kwds)
-    check_design(fitted.design, fitted.model)
+    verified = check_design(fitted.design, fitted.model)
 
     table = as_table(data)
     weights = checked_weights(sample_weight, table)
     groups = Groups.of(table, by)
     added = offset_of(fitted, table, offset, exposure)
     named = list(offset_columns(offset, exposure).values())
-    inner = _columns_read(fitted, table, named)
+    inner = columns_read(fitted, table, named)
     plan = Plan.of(
         fitted,
         table if background is None else as_table(background),
@@ -196,7 +195,9 @@ def delta_effects(
     )
     mean = mean_function(fitted, np.sqrt(np.diag(V)))
     sums = sums_of_effects(
-        fitted, mean, rows, plan.steps, plan.support, batch_size, covers != "parameters"
+        *(fitted, mean, rows, plan.steps, plan.support, batch_size),
+        verified=verified,
+        with_moments=covers != "parameters",
     )
     estimates = Estimates.of(sums, fitted, plan.steps, groups, output)
     effects = EffectResults(
@@ -207,134 +208,16 @@ def delta_effects(
         covers=covers,
         nobs=estimates.n,
         title=f"Average marginal effects of {fitted.name}, delta method",
-        notes=_notes(sums, fitted, plan.steps, cov, cov_type, added is not None),
+        notes=[
+            *_notes_on_model(fitted, cov, cov_type, added, weights),
+            *_notes_on_rows(sums, plan.steps),
+        ],
     )
     if isinstance(mean, Index) and fitted.model.exog is not None:
         warn_of_unidentified(
             fitted.model.exog, estimates.gradients, mean.positions, effects.names
         )
     return effects
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Which group each row is in, and what tells the groups apart.
-
-    Attributes
-    ----------
-    codes : ndarray of shape (n,), int
-    keys : DataFrame of n_groups rows
-        Without columns where there is one group of all rows.
-    """
-
-    codes: np.ndarray
-    keys: pd.DataFrame
-
-    @classmethod
-    def of(cls, table: Table, by: Any) -> Groups:
-        if by is None:
-            return cls(np.zeros(len(table), dtype=int), pd.DataFrame(index=[0]))
-        groups = groups_in(table, by)
-        taken = sorted(TAKEN & set(map(str, groups.columns)))
-        if taken:
-            raise ValueError(
-                f"by names {taken[0]!r}, which is a column of the results' tables. Rename "
-                "it, or give its values as a Series of another name."
-            )
-        grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
-        codes = grouped.ngroup().to_numpy()
-        _, first = np.unique(codes, return_index=True)
-        return cls(codes, groups.iloc[first].reset_index(drop=True))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is changed, resolved against the rows that ranges come from.
-
-    Attributes
-    ----------
-    steps : tuple of NamedStep
-    support : Support or None
-    columns : tuple of Column
-    kind : str
-        Of the table that these belong to.
-    """
-
-    steps: tuple[NamedStep, ...]
-    support: Support | None
-    columns: tuple[Column, ...]
-    kind: str
-
-    @classmethod
-    def of(
-        cls,
-        fitted: FittedModel,
-        given: Table,
-        weights: np.ndarray | None,
-        named: list[str],
-        steps: Any,
-        extrapolation: Any,
-        categorical_features: Any,
-    ) -> Plan:
-        table = _columns_read(fitted, given, named)
-        refuse_infinite(table)
-        if weights is not None and not weights.all():
-            table, weights = table.take(np.flatnonzero(weights)), weights[weights > 0]
-        design = fitted.design
-        if isinstance(categorical_features, str):
-            listed = design.categorical() or categorical_features
-        else:
-            unread = set(given.names) - set(table.names)
-            listed = [key for key in categorical_features if key not in unread]
-            listed += design.categorical()
-        columns = describe_columns(table, listed)
-        allowed = {*design.used(table), *(table.position(name) for name in named)}
-        training = ModelTraining(table, columns, weights, fitted, given.names, allowed)
-        parsed = parse_steps(steps, training)
-        if steps is None or isinstance(steps, str):  # the columns of an array stay
-            parsed = tuple(
-                s for s in parsed if all(c.position in allowed for c in s.changes)
-            )
-        support = fit_support(extrapolation, table, columns, weights)
-        return cls(parsed, support, columns, table.kind)
-
-
-class ModelTraining(Training):
-    """Training rows of which only the columns that the model reads can be stepped."""
-
-    def __init__(
-        self,
-        table: Table,
-        columns: Sequence[Column],
-        weights: np.ndarray | None,
-        fitted: FittedModel,
-        given: Sequence[Hashable],
-        allowed: set[int],
-    ) -> None:
-        super().__init__(table, columns, weights)
-        self._fitted, self._given, self._allowed = fitted, given, allowed
-
-    def __getitem__(self, key: Hashable) -> TrainingColumn:
-        known = key in self.table.names or key not in self._given
-        if known:
-            column = super().__getitem__(key)
-            if column.column.position in self._allowed:
-                return column
-        wording = self._fitted.design.wording
-        raise ValueError(
-            f"steps change {key!r}, which {wording} does not use: the effect would be "
-            "zero whatever the data."
-            + known_names([self.table.names[i] for i in sorted(self._allowed)])
-        )
-
-
-def _columns_read(fitted: FittedModel, table: Table, named: list[str]) -> Table:
-    """The table's columns that the model or its offset reads; all of an array's."""
-    used = fitted.design.used(table)
-    if table.kind == "numpy":
-        return table
-    others = {table.position(name) for name in named} - set(used)
-    return table.select([*used, *sorted(others)])
 
 
 @dataclass(frozen=True)
@@ -442,7 +325,7 @@ def _warn_of_empty(sums: Sums, steps: tuple[NamedStep, ...], groups: Groups) -> 
         warnings.warn(
             f"No row counts for {'; '.join(texts[:5])}{more}: left out.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
 
 
@@ -465,20 +348,25 @@ def _refuse_too_many(n_estimates: int) -> None:
         )
 
 
-def _notes(
-    sums: Sums,
+def _notes_on_model(
     fitted: FittedModel,
-    steps: tuple[NamedStep, ...],
     cov: Any,
     cov_type: str | None,
-    has_offset: bool,
+    added: Offset | None,
+    weights: np.ndarray | None,
 ) -> list[str]:
     own = getattr(fitted.results, "cov_type", "nonrobust")
     kind = "as given" if cov is not None else (cov_type or own)
     notes = [f"Covariance of the parameters: {kind}."]
-    if has_offset:
+    if added is not None:
         notes.append("Rows keep their offset, unless its column is stepped.")
-    for step, rows in zip(steps, sums.rows.sum(axis=1), strict=True):
-        if reasons := _reasons(rows):
-            notes.append(f"Rows left out of {step.name!r}: {reasons}.")
+    if weights is None and fitted.is_weighted:
+        notes.append("The fit was weighted; these averages are not (sample_weight).")
     return notes
+
+
+def _notes_on_rows(sums: Sums, steps: tuple[NamedStep, ...]) -> list[str]:
+    found = zip(steps, map(_reasons, sums.rows.sum(axis=1)), strict=True)
+    return [
+        f"Rows left out of {s.name!r}: {reasons}." for s, reasons in found if reasons
+    ]

@@ -222,16 +222,17 @@ class ArrayDesign(Design):
     def _positions(self, table: Table) -> list[int | None]:
         """Where each column of the design is in the table; None for the constant."""
         given = table.names
-        if self.by_name and table.kind != "numpy":
+        if self.by_name:
             found = {name: i for i, name in enumerate(given)}
             constant = None if self.constant is None else self.names[self.constant]
             lacking = [n for n in self.names if n not in found and n != constant]
-            if lacking:
+            if not lacking:
+                return [found.get(name) for name in self.names]
+            if table.kind != "numpy":
                 raise ValueError(
                     f"The data lack the column {lacking[0]!r} of {self.wording}."
                     + (nearest(lacking[0], given) or known_names(given))
                 )
-            return [found.get(name) for name in self.names]
         if len(given) == self.k:
             return list(range(self.k))
         if self.constant is not None and len(given) == self.k - 1:
@@ -310,29 +311,37 @@ def design_of(model: Any) -> Design:
     return ArrayDesign(names[: exog.shape[1]], by_name, constant, value)
 
 
-def check_design(design: Design, model: Any) -> None:
+def check_design(design: Design, model: Any) -> bool:
     """Rebuild some rows of the model's own data, and compare them with its design.
+
+    Returns
+    -------
+    compared : bool
+        Whether the model still has what to compare with.
 
     Raises
     ------
     ValueError
         If they differ: the formula looks at other rows, or its data have changed.
     """
+    if not isinstance(design, FormulaDesign):
+        return True
     frame, exog = getattr(model.data, "frame", None), getattr(model, "exog", None)
-    if exog is None or frame is None or not isinstance(design, FormulaDesign):
-        return
-    if not hasattr(frame, "columns"):  # data that statsmodels has deprecated
-        return
+    if exog is None or not hasattr(frame, "columns"):
+        return False
+    assert frame is not None
     rows = kept_rows(model, len(frame))
-    if rows is not None:
-        probe = probe_rows(len(rows))
-        table = as_table(frame).take(rows[probe])
-        compare_designs(design, table, exog[probe], "of the model's own data")
+    if rows is None:
+        return False
+    probe = probe_rows(len(rows))
+    table = as_table(frame).take(rows[probe])
+    compare_designs(design, table, exog[probe], "of the model's own data")
+    return True
 
 
 def probe_rows(n: int) -> np.ndarray:
-    """A few of n rows, spread evenly."""
-    return np.unique(np.linspace(0, n - 1, _PROBE_ROWS).astype(int))
+    """A few of n rows, spread evenly; never all, so that what others add is seen."""
+    return np.arange(0, n, max(2, n // _PROBE_ROWS))
 
 
 def kept_rows(model: Any, n: int) -> np.ndarray | None:

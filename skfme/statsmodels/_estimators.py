@@ -1,4 +1,4 @@
-"""Models of statsmodels as scikit-learn estimators, and results as given models.
+"""Models of statsmodels as scikit-learn estimators.
 
 An estimator fits a model class of statsmodels on arrays or by a formula, and predicts
 as scikit-learn expects. What the fit found (standard errors, tests, diagnostics) stays
@@ -28,11 +28,10 @@ from sklearn.utils.validation import (
 )
 
 from skfme._frames import Table, as_table, pandas_frame
-from skfme.statsmodels._designs import check_design
-from skfme.statsmodels._fitted import FittedModel, fitted_model
+from skfme.statsmodels._fitted import fitted_model
 from skfme.statsmodels._offsets import Offset
 
-__all__ = ["GivenResults", "StatsmodelsEstimator"]
+__all__ = ["StatsmodelsEstimator"]
 
 # Models of classes, and those that take weights, by the name of their argument.
 _CLASSIFIERS = ("Logit", "Probit", "MNLogit", "OrderedModel", "ConditionalLogit")
@@ -97,7 +96,6 @@ class StatsmodelsEstimator(BaseEstimator):
     --------
     >>> import statsmodels.api as sm
     >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.model_selection import GridSearchCV
     >>> from skfme import FMEExplainer
     >>> from skfme.statsmodels import StatsmodelsEstimator
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
@@ -108,7 +106,7 @@ class StatsmodelsEstimator(BaseEstimator):
     ... )
     >>> explainer = FMEExplainer(gamma, steps={"bmi": -2}).fit(X, y)
     >>> round(explainer.explain(X)["bmi -2"].ame, 1)
-    0
+    -15.5
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -285,7 +283,11 @@ class StatsmodelsEstimator(BaseEstimator):
             from statsmodels.regression.linear_model import WLS
 
             return WLS, {"weights": weights}
-        known = inspect.signature(model_class.__init__).parameters
+        known = {
+            name
+            for base in getattr(model_class, "__mro__", (model_class,))
+            for name in inspect.signature(base.__init__).parameters
+        }
         wanted = _WEIGHTS if self.weights == "auto" else (self.weights,)
         for name in wanted:
             if name in known:
@@ -329,9 +331,6 @@ class StatsmodelsEstimator(BaseEstimator):
         if found:
             columns = {part: table.names[i] for part, i in found.items()}
             offset = Offset(columns).at(table, np.arange(len(table)))
-        if self.formula is None:
-            added = set(found.values())
-            table = table.select([i for i in range(len(table.names)) if i not in added])
         return fitted.mean(fitted.params, fitted.design.matrix(table), offset)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -392,9 +391,7 @@ class StatsmodelsEstimator(BaseEstimator):
         else:
             tags.estimator_type = "regressor"
             tags.regressor_tags = RegressorTags()
-        if self.formula is not None:
-            tags.input_tags.categorical = True
-            tags.input_tags.string = True
+        tags.input_tags.string = self.formula is not None
         return tags
 
 
@@ -417,75 +414,3 @@ def _names_for_formulas() -> Any:
     from patsy import EvalEnvironment  # statsmodels before 0.15 knows patsy only
 
     return EvalEnvironment([names])
-
-
-class GivenResults(BaseEstimator):
-    """A results object of statsmodels, as a model that is given and never fitted.
-
-    Parameters
-    ----------
-    results : results object of a statsmodels fit
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        Of a multinomial or an ordered model.
-    """
-
-    def __init__(self, results: Any) -> None:
-        self.results = results
-
-    def prepare(self) -> GivenResults:
-        """Compare what would be predicted from with what was fitted.
-
-        Raises
-        ------
-        ValueError
-            If a design is rebuilt otherwise than it was fitted, or the model has an
-            offset, which a table alone does not tell.
-        """
-        fitted = fitted_model(self.results)
-        check_design(fitted.design, fitted.model)
-        if fitted.own_offset is not None:
-            names = " and ".join(fitted.offset_names or ["offset"])
-            part = (fitted.offset_names or ["offset"])[0]
-            raise ValueError(
-                f"The {fitted.name} model was fitted with {names}, which X alone does not "
-                f"tell. Explain lambda X: results.predict(X, {part}=X['a column']), or "
-                f"StatsmodelsEstimator({part}='a column') fitted by scikit-learn's rules."
-            )
-        fitted.warn_if_not_converged()
-        self.__name__ = fitted.name
-        self.fitted_ = fitted
-        if len(fitted.outputs) > 1:
-            self.classes_ = np.array(fitted.outputs)
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The model's mean, of shape (n_samples,); the most probable class's name."""
-        if hasattr(self, "classes_"):
-            return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
-        return self._mean(X)[:, 0]
-
-    @available_if(lambda self: hasattr(self, "classes_"))
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the outputs, of shape (n_samples, n_outputs)."""
-        return self._mean(X)
-
-    def _mean(self, X: Any) -> np.ndarray:
-        fitted: FittedModel = self.fitted_
-        matrix = fitted.design.matrix(as_table(X))
-        return fitted.mean(fitted.params, matrix, None)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "fitted_")
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        if hasattr(self, "classes_"):
-            tags.estimator_type = "classifier"
-            tags.classifier_tags = ClassifierTags()
-        else:
-            tags.estimator_type = "regressor"
-            tags.regressor_tags = RegressorTags()
-        return tags

@@ -39,12 +39,15 @@ class FittedModel:
     params : ndarray of shape (p,)
         In the order of ``cov_params()``.
     design : Design
+    classes : sequence or None, default=None
+        Other names of the outputs than the model's own.
     """
 
     results: Any
     model: Any
     params: np.ndarray
     design: Design
+    classes: Any = None
 
     @property
     def name(self) -> str:
@@ -77,9 +80,11 @@ class FittedModel:
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs: the classes of a multinomial or an ordered model."""
         named = getattr(self.model, "_ynames_map", None)
+        labels = getattr(self.model, "labels", None)
+        if self.classes is not None and (named or labels is not None):
+            return tuple(map(str, self.classes))
         if named:
             return tuple(str(named[i]) for i in range(len(named)))
-        labels = getattr(self.model, "labels", None)
         if labels is not None and len(labels):
             return tuple(map(str, labels))
         name = self.model.endog_names
@@ -104,6 +109,21 @@ class FittedModel:
             for name, part in zip(("offset", "exposure"), found, strict=True)
             if part is not None and np.ndim(part) == 1 and np.any(part)
         ]
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the fit gave rows unlike weights."""
+        bases = {base.__name__ for base in type(self.model).__mro__}
+        names = ("freq_weights", "var_weights") if "GLM" in bases else ("weights",)
+        found = [np.asarray(getattr(self.model, name, 1.0)) for name in names]
+        unlike = any(w.ndim == 1 and np.ptp(w) > 0 for w in found)
+        return bool(bases & {"GLM", "WLS"}) and unlike
+
+    def is_clustered(self, cov_type: str | None) -> bool:
+        """Whether the fit, or the covariance asked for, takes rows as dependent."""
+        kind = cov_type or str(getattr(self.results, "cov_type", ""))
+        grouped = getattr(self.model, "groups", None) is not None
+        return grouped or kind.lower().startswith(("cluster", "hac"))
 
     def inference(
         self, cov: Any, cov_type: str | None, cov_kwds: Mapping | None
@@ -176,7 +196,7 @@ class FittedModel:
                 "estimates, and neither effects nor standard errors can be trusted. Fit "
                 "with more iterations (maxiter) or another method.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
 
 
@@ -187,8 +207,14 @@ def _df(results: Any) -> float | None:
     return float(results.df_resid if inference is None else inference)
 
 
-def fitted_model(results: Any) -> FittedModel:
+def fitted_model(results: Any, classes: Any = None) -> FittedModel:
     """Read a results object of statsmodels.
+
+    Parameters
+    ----------
+    results : results object
+    classes : sequence or None, default=None
+        Other names of a multinomial or ordered model's outputs than its own.
 
     Raises
     ------
@@ -198,9 +224,8 @@ def fitted_model(results: Any) -> FittedModel:
     if not is_results(results):
         raise TypeError(_what_is_wrong(results))
     params = np.asarray(results.params, dtype=float)
-    return FittedModel(
-        results, results.model, params.ravel(order="F"), design_of(results.model)
-    )
+    design = design_of(results.model)
+    return FittedModel(results, results.model, params.ravel("F"), design, classes)
 
 
 def _what_is_wrong(given: Any) -> str:

@@ -130,10 +130,10 @@ class Index(MeanFunction):
         by_predictor, by_extra = point.slope.by_predictor, point.slope.by_extra
         n_outputs, n_predictors, n = by_predictor.shape
         sums = np.zeros((n_groups, n_outputs, self.p))
-        slopes = (by_predictor * weights).reshape(-1, n)
+        slopes = (by_predictor * weights).reshape(n_outputs * n_predictors, n)
         for group, rows in _members(codes, n_groups):
             blocks = slopes[:, rows] @ point.X[rows]
-            blocks = blocks.reshape(n_outputs, n_predictors, -1)
+            blocks = blocks.reshape(n_outputs, n_predictors, point.X.shape[1])
             for i, position in enumerate(self.positions):
                 sums[group][:, position] += blocks[:, i]
             if by_extra is not None:
@@ -221,13 +221,12 @@ def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
     if kind is OrderedModel:
         return _ordered(model, params, first)
     if kind in (GLM, GEE):
-        link = model.family.link
-        return Index(params, first, _single(link.inverse, link.inverse_deriv))
+        return Index(params, first, _of_link(model.family.link))
     slopes: dict[Any, Callable[[np.ndarray], Slope]] = {}
     for linear_kind in (linear.OLS, linear.WLS, linear.GLS, linear.GLSAR):
         slopes[linear_kind] = _identity
     slopes |= dict.fromkeys((MixedLM, QuantReg, RLM), _identity)
-    slopes[discrete.Logit] = _single(special.expit, _logistic_density)
+    slopes[discrete.Logit] = _LOGISTIC
     slopes[discrete.Probit] = _single(special.ndtr, stats.norm.pdf)
     counts = (discrete.Poisson, discrete.NegativeBinomial, discrete.NegativeBinomialP)
     for count in (*counts, discrete.GeneralizedPoisson):
@@ -254,6 +253,18 @@ def _identity(predictors: np.ndarray) -> Slope:
 
 def _logistic_density(predictors: np.ndarray) -> np.ndarray:
     return special.expit(predictors) * special.expit(-predictors)
+
+
+_LOGISTIC = _single(special.expit, _logistic_density)
+
+
+def _of_link(link: Any) -> Callable[[np.ndarray], Slope]:
+    from statsmodels.genmod.families import links
+
+    # The link's own slope is inf/inf where the probability is 0 or 1.
+    if type(link) is links.Logit:
+        return _LOGISTIC
+    return _single(link.inverse, link.inverse_deriv)
 
 
 def _multinomial(predictors: np.ndarray) -> Slope:

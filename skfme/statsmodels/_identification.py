@@ -28,13 +28,15 @@ def warn_of_unidentified(
         Where each predictor's coefficients are among the p parameters.
     names : sequence of str of length n_estimates
     """
-    null = _null_space(exog)
+    scale = np.sqrt(np.einsum("ij,ij->j", exog, exog))
+    scale[scale == 0] = 1.0
+    null = _null_space(exog / scale)
     if not null.shape[1]:
         return
-    blocks = gradients[:, positions]  # (n_estimates, n_predictors, k)
-    along = np.abs(blocks @ null).max(axis=(1, 2))
-    size = np.abs(blocks) @ np.abs(null)
-    lost = along > 1e-6 * np.maximum(size.max(axis=(1, 2)), 1e-300)
+    # In units of the columns, in which what is large and what is not can be compared.
+    blocks = gradients[:, positions] / scale  # (n_estimates, n_predictors, k)
+    along = np.linalg.norm(blocks @ null, axis=2)
+    lost = (along > 1e-6 * np.linalg.norm(blocks, axis=2)).any(axis=1)
     if lost.any():
         shown = [repr(names[i]) for i in np.flatnonzero(lost)[:5]]
         rank = exog.shape[1] - null.shape[1]
@@ -43,22 +45,23 @@ def warn_of_unidentified(
             f"{exog.shape[1]}), and the data do not determine {', '.join(shown)}: the "
             "estimate is one of many that fit alike. Leave out the repeated covariates.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
 
 
 def _null_space(exog: np.ndarray) -> np.ndarray:
-    """An orthonormal basis b of Xb = 0, of shape (k, n_null); mostly empty."""
+    """An orthonormal basis b of Xb = 0, of shape (k, n_null); mostly empty.
+
+    Parameters
+    ----------
+    exog : ndarray of shape (n, k)
+        Columns of length 1.
+    """
     n, k = exog.shape
-    scale = np.sqrt(np.einsum("ij,ij->j", exog, exog))
-    scale[scale == 0] = 1.0
-    gram = (exog.T @ exog) / np.outer(scale, scale)
     # The squared condition number is too coarse to judge by, but settles most fits.
-    if np.linalg.eigvalsh(gram)[0] > 1e-9:
+    if np.linalg.eigvalsh(exog.T @ exog)[0] > 1e-9:
         return np.empty((k, 0))
-    triangle = np.linalg.qr(exog / scale, mode="r")
-    _, singular, right = np.linalg.svd(triangle)
+    _, singular, right = np.linalg.svd(np.linalg.qr(exog, mode="r"))
     full = np.zeros(k)
     full[: len(singular)] = singular
-    null = right[full <= max(n, k) * np.finfo(float).eps * full[0]].T / scale[:, None]
-    return null / np.linalg.norm(null, axis=0) if null.shape[1] else null
+    return right[full <= max(n, k) * np.finfo(float).eps * full[0]].T

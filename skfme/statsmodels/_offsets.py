@@ -55,7 +55,9 @@ class Offset:
 def offset_columns(offset: Any, exposure: Any) -> dict[str, Any]:
     """Those of the two that name a column."""
     given = {"offset": offset, "exposure": exposure}
-    return {part: value for part, value in given.items() if isinstance(value, str)}
+    return {
+        part: value for part, value in given.items() if isinstance(value, (str, int))
+    }
 
 
 def offset_of(

@@ -173,7 +173,7 @@ class EffectResults:
             One minus the coverage.
         simultaneous : bool, default=False
             Whether all intervals together cover with probability 1 − alpha, by the
-            largest |t| under the joint covariance (single-step max-t).
+            largest absolute t under the joint covariance (single-step max-t).
 
         Returns
         -------
