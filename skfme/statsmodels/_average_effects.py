@@ -222,7 +222,7 @@ def _covariance(
         return np.hstack([s.contributions(rows[some], kind) for s in samples])
 
     def present(codes: np.ndarray) -> np.ndarray:
-        found = [len(np.unique(codes[s.mask[rows]])) for s in samples]
+        found = [np.count_nonzero(np.bincount(codes[s.mask[rows]])) for s in samples]
         return np.repeat(found, sizes)
 
     if clusters is None:

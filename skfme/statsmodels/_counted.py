@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._effects import ForwardEffect
-from skfme.statsmodels._effect_designs import refuse_missing, row_labels
 from skfme.statsmodels._least_squares import Weighting
+from skfme.statsmodels._row_labels import refuse_missing, row_labels
 from skfme.statsmodels._sandwich import COV_TYPES, Clusters
 
 __all__ = [

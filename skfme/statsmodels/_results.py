@@ -214,7 +214,7 @@ class EffectResults:
         """
         matrix, q = linear_hypothesis(R, self.names)
         effect = combined(matrix, self._estimates) - q
-        sd = np.sqrt(np.diag(self._cov_of(matrix)))
+        sd = np.sqrt(self._variances_of(matrix))
         t = ratio(effect, sd)
         if self.df is None:
             tests = ContrastResults(
@@ -505,26 +505,32 @@ class EffectResults:
     def _cov_of(self, R: np.ndarray) -> np.ndarray:
         """R V Rᵀ; NaN only for combinations of estimates that have no variance."""
         cov = combined(R, combined(R, self._cov.T).T)
+        np.fill_diagonal(cov, self._variances_of(R))
+        return cov
+
+    def _variances_of(self, R: np.ndarray) -> np.ndarray:
+        """The diagonal of R V Rᵀ, of as many combinations as there may be."""
+        variances = combined(R, self._cov.T)
+        variances = np.sum(np.where(R != 0, R * variances, 0.0), axis=1)
         # What is left of cancellation is no variance.
         scale = np.abs(R) @ np.nan_to_num(self._se())
-        noise = np.diag(cov) < 8 * np.finfo(float).eps * scale**2
-        np.fill_diagonal(cov, np.where(noise, 0.0, np.diag(cov)))
-        return cov
+        noise = variances < 8 * np.finfo(float).eps * scale**2
+        return np.where(noise, 0.0, variances)
 
     def _df_of(self, R: np.ndarray) -> np.ndarray:
         """Degrees of freedom of each combination (Welch, 1947; else the smallest)."""
-        found = np.empty(len(R))
-        for i, row in enumerate(R):
-            used = np.flatnonzero(row)
-            df = self._df()[used]
-            shares = row[used] ** 2 * np.diag(self._cov)[used]
-            between = self._cov[np.ix_(used, used)]
-            independent = not np.any(between - np.diag(np.diag(between)))
-            if self._own_variances and independent and shares.sum() > 0:
-                found[i] = shares.sum() ** 2 / np.sum(shares**2 / df)
-            else:
-                found[i] = df.min()
-        return found
+        df = self._df()
+        if not self._own_variances:
+            return np.full(len(R), df[0])
+        smallest = np.where(R != 0, df, np.inf).min(axis=1)
+        variances = np.diag(self._cov)
+        related = (self._cov != 0) & ~np.eye(len(df), dtype=bool)
+        used = (R != 0).astype(float)
+        dependent = np.einsum("mi,ij,mj->m", used, related.astype(float), used) > 0
+        shares = np.where(R != 0, R**2 * variances, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            welch = shares.sum(axis=1) ** 2 / np.sum(shares**2 / df, axis=1)
+        return np.where(dependent | np.isnan(welch), smallest, welch)
 
 
 def _check_alpha(alpha: float) -> None:
