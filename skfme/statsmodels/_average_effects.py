@@ -24,6 +24,7 @@ from skfme.statsmodels._counted import (
     clusters_of,
     counted_rows,
     output_columns,
+    refuse_other,
 )
 from skfme.statsmodels._least_squares import Weighting, without_round_off
 from skfme.statsmodels._results import EffectResults
@@ -195,6 +196,7 @@ def _samples(
 
 
 def _sample(effect: ForwardEffect, weights_type: str, output: str | None) -> _Sample:
+    refuse_other(effect)
     columns = output_columns(effect, output)
     outputs = tuple(str(effect.outputs[k]) for k in columns)
     unknown = np.full(len(columns), np.nan)
@@ -227,11 +229,14 @@ def _covariance(
 
     if clusters is None:
         numbers = np.repeat([sample.weights.total for sample in samples], sizes)
-        return gram(block, len(rows), sum(sizes)), numbers
-    cov = cluster_gram(block, clusters, sum(sizes), present)
-    if len(clusters.ways) > 1:
+        cov = gram(block, len(rows), sum(sizes))
+    else:
+        numbers = np.min([present(codes) for codes in clusters.ways], axis=0)
+        cov = cluster_gram(block, clusters, sum(sizes), present)
+    cov[numbers < 2] = cov[:, numbers < 2] = np.nan
+    if clusters is not None and len(clusters.ways) > 1:
         cov = without_negative_variance(cov)
-    return cov, np.min([present(codes) for codes in clusters.ways], axis=0)
+    return cov, numbers
 
 
 def _described(kind: str, clusters: Clusters | None, weights: Weighting) -> list[str]:

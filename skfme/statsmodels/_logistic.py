@@ -154,12 +154,14 @@ def multinomial(exog: np.ndarray, codes: np.ndarray) -> LogisticFit:
     odds = exog @ params
     if not (fit.mle_retvals["converged"] and np.abs(odds).max() < 2 * EXTREME):
         raise ValueError(
-            "The outcomes are separated by the design, so that their log-odds are "
-            "infinite. Take fewer groups or terms, or zeros='exclude' with "
+            "The outcomes are separated by the design, or nearly so, and their log-odds "
+            "are infinite. Take fewer groups or terms, or zeros='exclude' with "
             "fit(penalty='firth')."
         )
     flat = params.ravel(order="F")
-    return LogisticFit(flat, np.linalg.inv(-model.hessian(flat)), model.score_obs(flat))
+    shares = special.softmax(np.column_stack([np.zeros(len(odds)), odds]), axis=1)
+    resid = (codes[:, None] == np.arange(shares.shape[1])) - shares
+    return LogisticFit(flat, np.linalg.inv(-model.hessian(flat)), resid[:, 1:])
 
 
 def _refuse_separation(
@@ -171,7 +173,7 @@ def _refuse_separation(
     found = optimize.linprog(
         -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1)
     )
-    if found.status != 0 or -found.fun > 1e-6:
+    if found.status == 0 and -found.fun > 1e-6:
         used = [n for n, b in zip(names, found.x, strict=True) if abs(b) > 1e-6]
         raise ValueError(
             "The signs are separated: a combination of "

@@ -13,6 +13,7 @@ from scipy import special
 
 from skfme.statsmodels._counted import CountedRows, checked_cov_type, clusters_of
 from skfme.statsmodels._effect_designs import CellDesign, Design
+from skfme.statsmodels._labels import names_of
 from skfme.statsmodels._least_squares import Weighting
 from skfme.statsmodels._logistic import (
     LogisticFit,
@@ -211,8 +212,9 @@ class SignResults(EffectResults):
             df=None if clusters is None else min(clusters.numbers) - 1,
             covers="sample",
             nobs=len(model._kept),
-            title=f"Log-odds of the sign of {model.counted.effect.name}, {model.design.title}",
+            title=f"Log-odds of the sign of {model.counted.effect.name} {model.design.title}",
             notes=notes,
+            names=_names(labels, model),
         )
 
     def predict(self, X: object) -> np.ndarray:
@@ -272,6 +274,15 @@ def _labels(model: SignModel) -> pd.DataFrame:
         part.insert(0, "effect", model.counted.effect.name)
         parts.append(part.assign(outcome=outcome) if len(model.outcomes) > 1 else part)
     return pd.concat(parts, ignore_index=True)
+
+
+def _names(labels: pd.DataFrame, model: SignModel) -> list[str]:
+    if isinstance(model.design, CellDesign):
+        return names_of(labels)
+    if len(model.outcomes) == 1:
+        return labels["term"].tolist()
+    pairs = zip(labels["term"], labels["outcome"], strict=True)
+    return [f"{term}[{outcome}]" for term, outcome in pairs]
 
 
 def _covariance(
