@@ -85,14 +85,15 @@ def average_effects(
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.ensemble import RandomForestRegressor
-    >>> from skfme import ame
+    >>> from skfme import fme
     >>> from skfme.statsmodels import average_effects
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-    >>> forest = RandomForestRegressor(min_samples_leaf=5, random_state=0).fit(X, y)
-    >>> effects = ame(forest, X, [{"bmi": -2}, {"bp": -10}])
+    >>> model = lambda X: X["bmi"] * X["bp"] / 20
+    >>> effects = fme(model, X, [{"bmi": -2}, {"bp": -10}])
     >>> results = average_effects(effects)
-    >>> results.t_test("bmi -2 = bp -10").pvalue < 0.001
+    >>> results.conf_int(simultaneous=True).round(1).to_numpy().tolist()
+    [[-9.7, -9.4], [-13.5, -13.0]]
+    >>> bool(results.t_test("bmi -2 = bp -10").pvalue < 0.001)
     True
     """
     listed = list(effects.values()) if isinstance(effects, Mapping) else [effects]

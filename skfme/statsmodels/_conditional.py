@@ -60,7 +60,7 @@ class ConditionalEffects:
     >>> effect = fme(model, X, {"age": 1})
     >>> results = ConditionalEffects.from_groups(effect, by="sex").fit(cov_type="HC3")
     >>> results.params.round(1).to_dict()
-    {'age +1 | sex=f': 101.4, 'age +1 | sex=m': 199.5}
+    {'age +1 | sex=f': 104.4, 'age +1 | sex=m': 207.7}
     """
 
     def __init__(self, counted: CountedRows, design: Design) -> None:

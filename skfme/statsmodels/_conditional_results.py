@@ -152,6 +152,21 @@ class ConditionalEffectsResults(EffectResults):
         fitted = self.model.counted.fme - self._fit.resid
         return fitted[:, 0] if fitted.shape[1] == 1 else fitted
 
+    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+        """One row per estimate.
+
+        Returns
+        -------
+        frame : DataFrame
+            As :meth:`EffectResults.to_frame` has it; for a partition also ``rule``.
+        """
+        frame = super().to_frame(alpha)
+        rules = getattr(self.model.design, "rules", None)
+        if rules is not None:
+            position = list(frame).index("estimate")
+            frame.insert(position, "rule", rules * len(self.model.counted.outputs))
+        return frame
+
     def anova(self, typ: int = 1) -> pd.DataFrame:
         """Analysis of variance: which terms account for the heterogeneity.
 
@@ -398,7 +413,7 @@ def _labels(counted: CountedRows, design: Design) -> pd.DataFrame:
 
 def _names(labels: pd.DataFrame, counted: CountedRows, design: Design) -> list[str]:
     if "term" not in labels or isinstance(design, CellDesign):
-        return names_of(labels.drop(columns="rule", errors="ignore"))
+        return names_of(labels)
     if len(counted.outputs) == 1:
         return labels["term"].tolist()
     pairs = zip(labels["term"], labels["output"], strict=True)

@@ -121,11 +121,14 @@ class CellDesign(Design):
         What tells each group apart.
     source : Groups or Subspaces
         How new rows are sorted into groups.
+    rules : list of str or None
+        Of a partition, what the rows of each subspace have in common.
     """
 
     codes: np.ndarray
     keys: list[tuple]
     source: Groups | Subspaces
+    rules: list[str] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -189,7 +192,7 @@ def partition_design(effect: ForwardEffect, tree: Any, rows: np.ndarray) -> Cell
         notes.append(
             f"No row that counts lies in subspace {', '.join(map(str, empty))}."
         )
-    return replace(design, labels=design.labels.assign(rule=rules), notes=tuple(notes))
+    return replace(design, rules=rules, notes=tuple(notes))
 
 
 def _cells(

@@ -160,12 +160,14 @@ def unreadable(formula: str, error: Exception, table: Table) -> ValueError:
     said = str(error).strip().splitlines()
     reason = said[0] if said else type(error).__name__
     hint = ""
-    if "is not defined" in reason:
-        name = reason.split("'")[1] if "'" in reason else reason
-        hint = f" {name!r} is not a column of X." + (
-            nearest(name, table.names) or known_names(table.names)
+    unknown = re.search(r"NameError: (?:name )?['`](.+?)['`]", reason)
+    if unknown:
+        hint = f" {unknown[1]!r} is not a column of X." + (
+            nearest(unknown[1], table.names) or known_names(table.names)
         )
-    return ValueError(f"The formula {formula!r} cannot be evaluated: {reason}.{hint}")
+    return ValueError(
+        f"The formula {formula!r} cannot be evaluated: {reason.rstrip('.')}.{hint}"
+    )
 
 
 def _spec_of(model: OLS) -> Any:

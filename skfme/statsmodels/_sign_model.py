@@ -270,7 +270,7 @@ class SignResults(EffectResults):
 def _labels(model: SignModel) -> pd.DataFrame:
     parts = []
     for outcome in model.outcomes:
-        part = model.design.labels.drop(columns="rule", errors="ignore")
+        part = model.design.labels.copy()
         part.insert(0, "effect", model.counted.effect.name)
         parts.append(part.assign(outcome=outcome) if len(model.outcomes) > 1 else part)
     return pd.concat(parts, ignore_index=True)
