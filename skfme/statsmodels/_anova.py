@@ -1,14 +1,13 @@
 """Analysis of variance of effects: sums of squares by term, η² and ω².
 
-Each type of sums of squares tests one linear hypothesis Lγ = 0 per term. With X₁ the
-columns the term is adjusted for, X₂ its own and X₃ the rest, the coefficients of X₂ in
-the model without X₃ are
+A term is tested by what its coefficients γ₂ would be without the terms γ₃ that it is not
+adjusted for: γ̂₂ less its regression on γ̂₃ in their joint distribution,
 
-    Lγ̂ = γ̂₂ + (X₂ᵀM₁X₂)⁻¹ X₂ᵀM₁X₃ γ̂₃,   M₁ = W − W X₁ (X₁ᵀWX₁)⁻¹ X₁ᵀW.
+    d = γ̂₂ − V₂₃ V₃₃⁻¹ γ̂₃,   Var(d) = V₂₂ − V₂₃ V₃₃⁻¹ V₃₂.
 
-X₁ are the terms before (type 1), all terms that do not contain it (type 2) or all other
-terms (type 3). The sum of squares is (Lγ̂)ᵀ (L (XᵀWX)⁻¹ Lᵀ)⁻¹ Lγ̂; the F test takes the
-fit's own covariance of γ̂, robust or not.
+γ₃ are the terms after it (type 1), those that contain it (type 2) or none (type 3). With
+V = (XᵀWX)⁻¹, dᵀ Var(d)⁻¹ d is the fall of the residual sum of squares; with the fit's own
+covariance, robust or not, it is the Wald statistic of the F test.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfme.statsmodels._contrasts import wald_statistic
-from skfme.statsmodels._effect_designs import CellDesign, Design, FormulaDesign, Term
+from skfme.statsmodels._contrasts import combined, roots, wald_statistic
+from skfme.statsmodels._effect_designs import CellDesign, Design
+from skfme.statsmodels._formula_design import FormulaDesign, Term
 from skfme.statsmodels._least_squares import LeastSquares
 
 __all__ = ["anova_table"]
@@ -52,14 +52,13 @@ def anova_table(
     residual = fit.ssr[output]
     error = residual / fit.df_resid
     records = {}
-    for name, L in _hypotheses(fit.design, fit.root.T @ fit.root, typ):
-        distance = L @ coef
+    for name, L, later in _hypotheses(fit.design, typ):
         df = len(L)
-        # As a quadratic form in units of the error: no spread is no obstacle here.
-        square = distance @ np.linalg.solve(L @ fit.bread @ L.T, distance)
+        square = wald_statistic(*_adjusted(coef, fit.bread, L, later))[0]
         F = np.nan
         if np.diag(cov).any():
-            F = wald_statistic(distance, L @ cov @ L.T)[0] / df
+            _refuse_unknown(cov, L, later, name)
+            F = _tested(name, *_adjusted(coef, cov, L, later)) / df
         records[name] = {
             "df": df,
             "sum_sq": square,
@@ -79,19 +78,16 @@ def anova_table(
     return pd.DataFrame.from_dict(records, orient="index")
 
 
-def _hypotheses(
-    design: Design, cross: np.ndarray, typ: int
-) -> list[tuple[str, np.ndarray]]:
-    """Name and L of each term; `cross` is XᵀWX."""
+def _hypotheses(design: Design, typ: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Name of each term, its own combinations of coefficients, and later columns."""
+    k = design.shape[1]
     if isinstance(design, CellDesign):
-        k = len(design.keys)
         equal = np.hstack([-np.ones((k - 1, 1)), np.eye(k - 1)])
-        return [(design.title.removeprefix("by "), equal)]
+        return [(design.title.removeprefix("by "), equal, np.array([], dtype=int))]
     assert isinstance(design, FormulaDesign)
-    terms = design.terms
     return [
-        (term.name, _hypothesis(term, _later(term, terms, typ), cross))
-        for term in terms
+        (term.name, np.eye(k)[term.columns], _later(term, design.terms, typ))
+        for term in design.terms
     ]
 
 
@@ -106,15 +102,42 @@ def _later(term: Term, terms: Sequence[Term], typ: int) -> np.ndarray:
     return np.concatenate([np.array([], dtype=int), *(t.columns for t in others)])
 
 
-def _hypothesis(term: Term, later: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    k, own = len(cross), term.columns
-    before = np.setdiff1d(np.arange(k), np.concatenate([own, later]))
-    L = np.zeros((len(own), k))
-    L[np.arange(len(own)), own] = 1.0
-    if len(later):
-        # Cross products of what is left after the columns before.
-        left = cross[own] - cross[np.ix_(own, before)] @ np.linalg.solve(
-            cross[np.ix_(before, before)], cross[before]
+def _adjusted(
+    coef: np.ndarray, cov: np.ndarray, L: np.ndarray, later: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Combinations less their regression on the later coefficients; their covariance."""
+    distance, own = L @ coef, combined(L, combined(L, cov.T).T)
+    if not len(later):
+        return distance, own
+    between = combined(L, cov[:, later])
+    # In units of standard errors; with few clusters the covariance is singular.
+    scale = roots(np.diag(cov)[later])
+    scale = np.where(scale > 0, scale, 1.0)
+    inverse = np.linalg.pinv(
+        cov[np.ix_(later, later)] / np.outer(scale, scale), hermitian=True
+    )
+    slopes = between @ (inverse / np.outer(scale, scale))
+    return distance - slopes @ coef[later], own - slopes @ between.T
+
+
+def _tested(term: str, distance: np.ndarray, cov: np.ndarray) -> float:
+    try:
+        return wald_statistic(distance, cov)[0]
+    except ValueError:
+        raise ValueError(
+            f"There is no F test of the term {term!r}, as the covariance of the "
+            "coefficients is singular: there are no more clusters than coefficients. Take "
+            "typ=3, fewer terms, or cov_type='nonrobust'."
+        ) from None
+
+
+def _refuse_unknown(
+    cov: np.ndarray, L: np.ndarray, later: np.ndarray, term: str
+) -> None:
+    used = np.union1d(np.flatnonzero(L.any(axis=0)), later)
+    if np.isnan(cov[np.ix_(used, used)]).any():
+        raise ValueError(
+            f"The term {term!r} has estimates without a standard error, as single rows or "
+            "clusters determine them, so that there is no F test of it. Fit with "
+            "cov_type='nonrobust', or with other clusters or groups."
         )
-        L[:, later] = np.linalg.solve(left[:, own], left[:, later])
-    return L

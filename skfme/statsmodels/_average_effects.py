@@ -24,6 +24,7 @@ from skfme.statsmodels._counted import (
     clusters_of,
     counted_rows,
     output_columns,
+    refuse_other,
 )
 from skfme.statsmodels._least_squares import Weighting, without_round_off
 from skfme.statsmodels._results import EffectResults
@@ -84,14 +85,15 @@ def average_effects(
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.ensemble import RandomForestRegressor
-    >>> from skfme import ame
+    >>> from skfme import fme
     >>> from skfme.statsmodels import average_effects
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-    >>> forest = RandomForestRegressor(min_samples_leaf=5, random_state=0).fit(X, y)
-    >>> effects = ame(forest, X, [{"bmi": -2}, {"bp": -10}])
+    >>> model = lambda X: X["bmi"] * X["bp"] / 20
+    >>> effects = fme(model, X, [{"bmi": -2}, {"bp": -10}])
     >>> results = average_effects(effects)
-    >>> results.t_test("bmi -2 = bp -10").pvalue < 0.001
+    >>> results.conf_int(simultaneous=True).round(1).to_numpy().tolist()
+    [[-9.7, -9.4], [-13.5, -13.0]]
+    >>> bool(results.t_test("bmi -2 = bp -10").pvalue < 0.001)
     True
     """
     listed = list(effects.values()) if isinstance(effects, Mapping) else [effects]
@@ -195,6 +197,7 @@ def _samples(
 
 
 def _sample(effect: ForwardEffect, weights_type: str, output: str | None) -> _Sample:
+    refuse_other(effect)
     columns = output_columns(effect, output)
     outputs = tuple(str(effect.outputs[k]) for k in columns)
     unknown = np.full(len(columns), np.nan)
@@ -222,16 +225,19 @@ def _covariance(
         return np.hstack([s.contributions(rows[some], kind) for s in samples])
 
     def present(codes: np.ndarray) -> np.ndarray:
-        found = [len(np.unique(codes[s.mask[rows]])) for s in samples]
+        found = [np.count_nonzero(np.bincount(codes[s.mask[rows]])) for s in samples]
         return np.repeat(found, sizes)
 
     if clusters is None:
         numbers = np.repeat([sample.weights.total for sample in samples], sizes)
-        return gram(block, len(rows), sum(sizes)), numbers
-    cov = cluster_gram(block, clusters, sum(sizes), present)
-    if len(clusters.ways) > 1:
+        cov = gram(block, len(rows), sum(sizes))
+    else:
+        numbers = np.min([present(codes) for codes in clusters.ways], axis=0)
+        cov = cluster_gram(block, clusters, sum(sizes), present)
+    cov[numbers < 2] = cov[:, numbers < 2] = np.nan
+    if clusters is not None and len(clusters.ways) > 1:
         cov = without_negative_variance(cov)
-    return cov, np.min([present(codes) for codes in clusters.ways], axis=0)
+    return cov, numbers
 
 
 def _described(kind: str, clusters: Clusters | None, weights: Weighting) -> list[str]:

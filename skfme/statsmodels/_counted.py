@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._effects import ForwardEffect
-from skfme.statsmodels._effect_designs import refuse_missing, row_labels
 from skfme.statsmodels._least_squares import Weighting
+from skfme.statsmodels._row_labels import refuse_missing, row_labels
 from skfme.statsmodels._sandwich import COV_TYPES, Clusters
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "clusters_of",
     "counted_rows",
     "output_columns",
+    "refuse_other",
 ]
 
 
@@ -68,15 +69,7 @@ def counted_rows(
     ValueError
         If no row counts, `output` is unknown, or weights are not of their type.
     """
-    if isinstance(effect, Mapping):
-        raise TypeError(
-            f"One effect is expected, and {len(effect)} were given; choose one, such as "
-            f"effects[{next(iter(effect), 'bmi -2')!r}]. average_effects() takes several."
-        )
-    if not isinstance(effect, ForwardEffect):
-        raise TypeError(
-            f"effect must be a ForwardEffect, as fme() returns; got {type(effect).__name__}."
-        )
+    refuse_other(effect)
     mask, weights = effect.counted, effect.sample_weight
     if weights is not None:
         mask = mask & (weights > 0)
@@ -95,6 +88,19 @@ def counted_rows(
     )
     outputs = tuple(str(effect.outputs[k]) for k in columns)
     return CountedRows(effect, outputs, rows, effect._fme[rows][:, columns], weighting)
+
+
+def refuse_other(effect: ForwardEffect) -> None:
+    """Refuse what is not one effect."""
+    if isinstance(effect, Mapping):
+        raise TypeError(
+            f"One effect is expected, and {len(effect)} were given; choose one, such as "
+            f"effects[{next(iter(effect), 'bmi -2')!r}]. average_effects() takes several."
+        )
+    if not isinstance(effect, ForwardEffect):
+        raise TypeError(
+            f"effect must be a ForwardEffect, as fme() returns; got {type(effect).__name__}."
+        )
 
 
 def output_columns(effect: ForwardEffect, output: str | None) -> list[int]:

@@ -1,37 +1,29 @@
-"""Designs of regressions of effects: cells of groups or of a partition, or a formula.
+"""Designs of regressions of effects; here the cells of groups or of a partition.
 
 A design is what a regression needs of the rows that count: the matrix X, the names of
-its columns, its terms, and how new rows become rows of it. It knows nothing of errors.
+its columns, and how new rows become rows of it. It knows nothing of errors.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.regression.linear_model import OLS
 
-from skfme._columns import as_vector, plain_series
 from skfme._effects import ForwardEffect
-from skfme._frames import Table, as_table, known_names, nearest
+from skfme._frames import as_table, known_names
+from skfme.statsmodels._row_labels import (
+    columns_named,
+    frame_of,
+    label_frame,
+    refuse_missing,
+    row_labels,
+)
 
-__all__ = [
-    "CellDesign",
-    "Design",
-    "FormulaDesign",
-    "Term",
-    "covariates_in",
-    "formula_design",
-    "group_design",
-    "partition_design",
-    "refuse_missing",
-    "row_labels",
-    "unreadable",
-]
+__all__ = ["CellDesign", "Design", "group_design", "partition_design"]
 
 # Groups are read one by one and compared in pairs.
 MOST_GROUPS = 1000
@@ -41,14 +33,6 @@ RESERVED = {
     *("effect", "output", "rule", "estimate", "std_error", "statistic", "p_value"),
     *("conf_low", "conf_high", "p_adjusted"),
 }
-
-
-class Term(NamedTuple):
-    """A term of a formula: its name, its columns, and the factors it multiplies."""
-
-    name: str
-    columns: np.ndarray
-    factors: frozenset
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +69,16 @@ class Design:
         """Some rows of the matrix, of shape (b, k)."""
         raise NotImplementedError
 
-    def matrix_of(self, X: Any) -> np.ndarray:
-        """Rows of the matrix for new rows; NaN where a covariate is missing."""
+    def matrix_of(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the matrix for new rows.
+
+        Returns
+        -------
+        matrix : ndarray of shape (m, k)
+            Distinct rows; NaN where a covariate is missing.
+        which : ndarray of int of shape (n_new,)
+            The row of `matrix` for each row of X.
+        """
         raise NotImplementedError
 
 
@@ -101,10 +93,10 @@ class Groups:
 
     def keys_of(self, X: Any) -> pd.DataFrame:
         if self.columns is None:
-            return _label_frame(X, None, "X")
+            return label_frame(X, None, "X")
         table = as_table(X)
         positions = [table.position(key, "by names") for key in self.columns]
-        return _frame_of(table, positions).astype(object)
+        return frame_of(table, positions).astype(object)
 
 
 @dataclass(frozen=True)
@@ -129,11 +121,14 @@ class CellDesign(Design):
         What tells each group apart.
     source : Groups or Subspaces
         How new rows are sorted into groups.
+    rules : list of str or None
+        Of a partition, what the rows of each subspace have in common.
     """
 
     codes: np.ndarray
     keys: list[tuple]
     source: Groups | Subspaces
+    rules: list[str] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -145,7 +140,7 @@ class CellDesign(Design):
         cells[np.arange(len(codes)), codes] = 1.0
         return cells
 
-    def matrix_of(self, X: Any) -> np.ndarray:
+    def matrix_of(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         position = {key: i for i, key in enumerate(self.keys)}
         found = list(self.source.keys_of(X).itertuples(index=False, name=None))
         unknown = [key for key in dict.fromkeys(found) if key not in position]
@@ -155,76 +150,14 @@ class CellDesign(Design):
                 f"X has rows of groups without an estimate: {shown}."
                 + known_names(self.names)
             )
-        return np.eye(len(self.keys))[[position[key] for key in found]]
-
-
-def row_labels(effect: ForwardEffect, by: Any, what: str) -> pd.DataFrame:
-    """Labels of all rows of X: columns of X by name, or labels that came with them.
-
-    Parameters
-    ----------
-    effect : ForwardEffect
-    by : column of X, list of columns, or array-like of shape (n,) or (n, m)
-    what : str
-        The parameter, for errors.
-    """
-    table = as_table(effect.X)
-    columns = _columns_named(by, table)
-    if columns is None:
-        return _label_frame(by, len(table), what)
-    return _frame_of(table, [table.position(key, f"{what} names") for key in columns])
-
-
-def _columns_named(by: Any, table: Table) -> tuple[Hashable, ...] | None:
-    """Names of columns, or None where `by` holds the labels themselves."""
-    if isinstance(by, (str, int, np.integer)):
-        return (by,)
-    if not isinstance(by, (list, tuple)) or not by:
-        return None
-    known = all(isinstance(key, Hashable) and key in table.names for key in by)
-    names = all(isinstance(key, str) for key in by) and len(by) != len(table)
-    return tuple(by) if known or names else None
-
-
-def _label_frame(labels: Any, n: int | None, what: str) -> pd.DataFrame:
-    if hasattr(labels, "to_frame"):  # a series of pandas or polars
-        labels = labels.to_frame()
-    if len(np.shape(labels)) != 2:
-        size = len(labels) if n is None else n
-        return pd.DataFrame({"group": as_vector(labels, size, what)}).infer_objects()
-    table = as_table(labels)
-    if n is not None and len(table) != n:
-        raise ValueError(
-            f"{what} has {len(table)} rows, expected {n}: one per row of X."
-        )
-    frame = _frame_of(table, list(range(len(table.names))))
-    if table.kind == "numpy":
-        frame.columns = [f"group{j + 1}" for j in range(frame.shape[1])]
-    return frame.rename(columns={"0": "group", "": "group"})
-
-
-def _frame_of(table: Table, positions: list[int]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {str(table.names[p]): plain_series(table.column(p)) for p in positions}
-    )
-
-
-def refuse_missing(labels: pd.DataFrame, rows: np.ndarray, what: str) -> None:
-    """Refuse labels that are missing in rows that count."""
-    missing = np.flatnonzero(labels.iloc[rows].isna().any(axis=1).to_numpy())
-    if len(missing):
-        raise ValueError(
-            f"{what} is missing in {len(missing)} of {len(rows)} rows that count (the "
-            f"first is row {rows[missing[0]]}). Fill the labels in, or give these rows a "
-            "label of their own."
-        )
+        return np.eye(len(self.keys)), np.array([position[key] for key in found])
 
 
 def group_design(effect: ForwardEffect, by: Any, rows: np.ndarray) -> CellDesign:
     """One cell per group, or combination of groups, among some rows."""
     labels = row_labels(effect, by, "by")
     refuse_missing(labels, rows, "by")
-    columns = _columns_named(by, as_table(effect.X))
+    columns = columns_named(by, as_table(effect.X))
     return _cells(
         labels.iloc[rows].reset_index(drop=True),
         rows,
@@ -259,7 +192,7 @@ def partition_design(effect: ForwardEffect, tree: Any, rows: np.ndarray) -> Cell
         notes.append(
             f"No row that counts lies in subspace {', '.join(map(str, empty))}."
         )
-    return replace(design, labels=design.labels.assign(rule=rules), notes=tuple(notes))
+    return replace(design, rules=rules, notes=tuple(notes))
 
 
 def _cells(
@@ -287,160 +220,3 @@ def _cells(
         list(keys.itertuples(index=False, name=None)),
         source,
     )
-
-
-# Formulas
-
-
-@dataclass(frozen=True, eq=False)
-class FormulaDesign(Design):
-    """Columns made of covariates by a formula.
-
-    Attributes
-    ----------
-    exog : ndarray of shape (n, k)
-    terms : tuple of Term
-        In the formula's order, without the intercept.
-    formula : str
-    effect : ForwardEffect
-    read : ndarray of int
-        Positions of the rows that the formula was evaluated on, before any were left
-        out for missing covariates: splines and centring remember them.
-    spec : patsy's DesignInfo or formulaic's ModelSpec
-        None in saved results, which evaluate the formula again.
-    """
-
-    exog: np.ndarray
-    terms: tuple[Term, ...]
-    formula: str
-    effect: ForwardEffect
-    read: np.ndarray
-    spec: Any
-
-    @property
-    def names(self) -> list[str]:
-        return self.labels["term"].tolist()
-
-    def block(self, rows: Any) -> np.ndarray:
-        return self.exog[rows]
-
-    def matrix_of(self, X: Any) -> np.ndarray:
-        spec = self.spec
-        if spec is None:
-            spec = _spec_of(_evaluated(self.formula, self.effect, self.read, 0)[0])
-        table = as_table(X)
-        frame = covariates_in(self.formula, table)
-        try:
-            if hasattr(spec, "get_model_matrix"):  # formulaic
-                part = spec.get_model_matrix(frame, na_action="drop")
-            else:
-                from patsy import build_design_matrices
-
-                part = build_design_matrices(
-                    [spec], frame, NA_action="drop", return_type="dataframe"
-                )[0]
-        except Exception as error:
-            raise unreadable(self.formula, error, table) from error
-        matrix = np.full((len(frame), self.shape[1]), np.nan)
-        matrix[part.index.to_numpy()] = np.asarray(part, dtype=float)
-        return matrix
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "spec": None}
-
-
-def formula_design(
-    formula: str, effect: ForwardEffect, rows: np.ndarray, depth: int
-) -> FormulaDesign:
-    """The covariates of some rows, as a formula makes columns of them.
-
-    Parameters
-    ----------
-    formula : str
-        Right-hand side, such as "C(sex) + age".
-    effect : ForwardEffect
-    rows : ndarray of int
-    depth : int
-        How far up the stack names that are no columns are looked for.
-    """
-    if not isinstance(formula, str):
-        raise TypeError(f"formula must be a string, got {formula!r}.")
-    left, _, right = formula.rpartition("~")
-    if left.strip():
-        raise ValueError(
-            f"formula={formula!r} has a left-hand side; the effect is the response. Give "
-            f"{right.strip()!r}."
-        )
-    model, n_dropped = _evaluated(right.strip(), effect, rows, depth + 1)
-    kept = np.asarray(model.data.row_labels)
-    text = f"{n_dropped} rows were left out, as a covariate is missing."
-    notes = (text,) if n_dropped else ()
-    return FormulaDesign(
-        pd.DataFrame({"term": list(model.exog_names)}),
-        rows[kept],
-        f"on {right.strip()}",
-        notes,
-        np.asarray(model.exog, dtype=float),
-        _terms(_spec_of(model)),
-        right.strip(),
-        effect,
-        rows,
-        _spec_of(model),
-    )
-
-
-def _evaluated(
-    formula: str, effect: ForwardEffect, rows: np.ndarray, depth: int
-) -> tuple[OLS, int]:
-    table = as_table(effect.X).take(rows)
-    frame = covariates_in(formula, table)
-    response = "fme"
-    while response in frame:
-        response += "_"
-    frame[response] = 0.0
-    try:
-        model = OLS.from_formula(f"{response} ~ {formula}", frame, eval_env=depth + 1)
-    except Exception as error:
-        raise unreadable(formula, error, table) from error
-    return model, len(frame) - len(model.endog)
-
-
-def covariates_in(formula: str, table: Table) -> pd.DataFrame:
-    """The columns whose names occur in a formula."""
-    named = [p for p, name in enumerate(table.names) if _occurs(str(name), formula)]
-    frame = _frame_of(table, named)
-    return frame if named else pd.DataFrame(index=pd.RangeIndex(len(table)))
-
-
-def _occurs(name: str, formula: str) -> bool:
-    if not name.isidentifier():
-        return name in formula
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", formula) is not None
-
-
-def unreadable(formula: str, error: Exception, table: Table) -> ValueError:
-    said = str(error).strip().splitlines()
-    reason = said[0] if said else type(error).__name__
-    hint = ""
-    if "is not defined" in reason:
-        name = reason.split("'")[1] if "'" in reason else reason
-        hint = f" {name!r} is not a column of X." + (
-            nearest(name, table.names) or known_names(table.names)
-        )
-    return ValueError(f"The formula {formula!r} cannot be evaluated: {reason}.{hint}")
-
-
-def _spec_of(model: OLS) -> Any:
-    found = getattr(model.data, "model_spec", None)
-    return model.data.design_info if found is None else found  # before statsmodels 0.15
-
-
-def _terms(spec: Any) -> tuple[Term, ...]:
-    terms = []
-    for term, columns in spec.term_slices.items():
-        factors = frozenset(str(getattr(f, "code", f)) for f in term.factors)
-        if factors - {"1"}:
-            name = term.name() if hasattr(term, "name") else str(term)
-            where = np.arange(sum(s.stop - s.start for s in spec.term_slices.values()))
-            terms.append(Term(name, where[columns], factors))
-    return tuple(terms)

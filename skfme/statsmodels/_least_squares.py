@@ -58,6 +58,14 @@ class Weighting:
             return self.n
         return float(self.array.sum())
 
+    @property
+    def power(self) -> float:
+        """Of the weight in a row's share of a sum of squares, before it is squared.
+
+        w copies of a row add w squares, a row of weight w the square of w times it.
+        """
+        return 0.5 if self.counting else 1.0
+
     def times(self, array: np.ndarray, power: float = 1.0) -> np.ndarray:
         """Rows of an array multiplied by their weights to some power."""
         if self.array is None:

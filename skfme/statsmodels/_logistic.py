@@ -18,7 +18,7 @@ from statsmodels.discrete.discrete_model import MNLogit
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 
-__all__ = ["LogisticFit", "firth", "maximum_likelihood", "multinomial"]
+__all__ = ["LogisticFit", "firth", "maximum_likelihood", "multinomial", "of_cells"]
 
 # Beyond these log-odds, separation is looked for.
 EXTREME = 12.0
@@ -33,13 +33,37 @@ class LogisticFit:
     coef : ndarray of shape (p,)
     bread : ndarray of shape (p, p)
         Inverse of the weighted information.
-    scores : ndarray of shape (n, p)
-        Of one copy of each row, without its weight.
+    resid : ndarray of shape (n, J − 1)
+        A row adds its covariates times these, and its weight, to the score.
     """
 
     coef: np.ndarray
     bread: np.ndarray
-    scores: np.ndarray
+    resid: np.ndarray
+
+
+def of_cells(
+    codes: np.ndarray, k: int, positive: np.ndarray, weights: np.ndarray, prior: float
+) -> LogisticFit:
+    """One log-odds per group, in closed form.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n,)
+        0 to k − 1.
+    k : int
+    positive : ndarray of bool of shape (n,)
+    weights : ndarray of shape (n,)
+    prior : float
+        Added to the number of positive and of negative effects: 0 is maximum
+        likelihood, ½ Firth's penalty.
+    """
+    total = np.bincount(codes, weights, k)
+    share = (np.bincount(codes, weights * positive, k) + prior) / (total + 2 * prior)
+    pull = 2 * prior * (0.5 - share[codes]) / total[codes]
+    resid = positive - share[codes] + pull
+    bread = np.diag(1 / (total * share * (1 - share)))
+    return LogisticFit(special.logit(share), bread, resid[:, None])
 
 
 def maximum_likelihood(
@@ -68,7 +92,7 @@ def maximum_likelihood(
         _refuse_separation(exog, positive, names)
     p = special.expit(odds)
     bread = np.linalg.inv((exog * (weights * p * (1 - p))[:, None]).T @ exog)
-    return LogisticFit(coef, bread, exog * (positive - p)[:, None])
+    return LogisticFit(coef, bread, (positive - p)[:, None])
 
 
 def firth(exog: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> LogisticFit:
@@ -76,10 +100,10 @@ def firth(exog: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> Logist
     coef = np.zeros(exog.shape[1])
     best = _penalized_likelihood(coef, exog, positive, weights)
     for _ in range(200):
-        bread, scores = _firth_scores(coef, exog, positive, weights)
-        step = bread @ (weights @ scores)
+        bread, resid = _firth_residuals(coef, exog, positive, weights)
+        step = bread @ ((weights * resid) @ exog)
         if np.abs(step).max() < 1e-10 * (1 + np.abs(coef).max()):
-            return LogisticFit(coef, bread, scores)
+            return LogisticFit(coef, bread, resid[:, None])
         step *= min(1.0, 5.0 / np.abs(exog @ step).max())
         for _ in range(30):
             reached = _penalized_likelihood(coef + step, exog, positive, weights)
@@ -93,14 +117,14 @@ def firth(exog: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> Logist
     )
 
 
-def _firth_scores(
+def _firth_residuals(
     coef: np.ndarray, exog: np.ndarray, positive: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     p = special.expit(exog @ coef)
     variance = p * (1 - p)
     bread = np.linalg.inv((exog * (weights * variance)[:, None]).T @ exog)
     leverages = variance * np.einsum("ij,jk,ik->i", exog, bread, exog)
-    return bread, exog * (positive - p + leverages * (0.5 - p))[:, None]
+    return bread, positive - p + leverages * (0.5 - p)
 
 
 def _penalized_likelihood(
@@ -130,12 +154,14 @@ def multinomial(exog: np.ndarray, codes: np.ndarray) -> LogisticFit:
     odds = exog @ params
     if not (fit.mle_retvals["converged"] and np.abs(odds).max() < 2 * EXTREME):
         raise ValueError(
-            "The outcomes are separated by the design, so that their log-odds are "
-            "infinite. Take fewer groups or terms, or zeros='exclude' with "
+            "The outcomes are separated by the design, or nearly so, and their log-odds "
+            "are infinite. Take fewer groups or terms, or zeros='exclude' with "
             "fit(penalty='firth')."
         )
     flat = params.ravel(order="F")
-    return LogisticFit(flat, np.linalg.inv(-model.hessian(flat)), model.score_obs(flat))
+    shares = special.softmax(np.column_stack([np.zeros(len(odds)), odds]), axis=1)
+    resid = (codes[:, None] == np.arange(shares.shape[1])) - shares
+    return LogisticFit(flat, np.linalg.inv(-model.hessian(flat)), resid[:, 1:])
 
 
 def _refuse_separation(
@@ -147,7 +173,7 @@ def _refuse_separation(
     found = optimize.linprog(
         -signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1)
     )
-    if found.status != 0 or -found.fun > 1e-6:
+    if found.status == 0 and -found.fun > 1e-6:
         used = [n for n, b in zip(names, found.x, strict=True) if abs(b) > 1e-6]
         raise ValueError(
             "The signs are separated: a combination of "

@@ -18,13 +18,9 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from skfme._effects import ForwardEffect
 from skfme._frames import as_table
 from skfme.statsmodels._counted import CountedRows, counted_rows
-from skfme.statsmodels._effect_designs import (
-    covariates_in,
-    refuse_missing,
-    row_labels,
-    unreadable,
-)
+from skfme.statsmodels._formula_design import covariates_in, unreadable
 from skfme.statsmodels._results import EffectResults
+from skfme.statsmodels._row_labels import refuse_missing, row_labels
 
 __all__ = ["MixedConditionalEffects", "MixedConditionalEffectsResults"]
 

@@ -20,7 +20,7 @@ from scipy import stats
 from statsmodels.stats.contrast import ContrastResults
 from statsmodels.stats.multitest import multipletests
 
-from skfme._tables import Text, format_number, html_table, text_table
+from skfme._tables import Text, html_table, text_table
 from skfme.statsmodels._contrasts import combined, ratio, roots, wald_statistic
 from skfme.statsmodels._equivalence import EquivalenceResults, two_one_sided_tests
 from skfme.statsmodels._hypotheses import linear_hypothesis
@@ -31,29 +31,15 @@ from skfme.statsmodels._labels import (
     unique_names,
     wording,
 )
+from skfme.statsmodels._result_text import (
+    WIDTH,
+    covers_sentence,
+    estimate_table,
+    size_notes,
+)
 from skfme.statsmodels._simultaneous import max_t_quantiles, max_t_tails
 
-__all__ = ["EffectResults"]
-
-WIDTH = 78
-
-# What an interval of each kind covers, in words for the summary.
-COVERS = {
-    "sample": (
-        "Intervals cover the choice of rows (sample), with the model held fixed: not "
-        "what another training set would give."
-    ),
-    "parameters": (
-        "Intervals cover the model's estimated parameters, with the rows held fixed."
-    ),
-    "sample + parameters": (
-        "Intervals cover the model's estimated parameters and the choice of rows."
-    ),
-    "refit": "Intervals cover the refitting of the model on other training rows.",
-    "sample + refit": (
-        "Intervals cover the refitting of the model and the choice of rows."
-    ),
-}
+__all__ = ["WIDTH", "EffectResults"]
 
 
 class EffectResults:
@@ -214,7 +200,7 @@ class EffectResults:
         """
         matrix, q = linear_hypothesis(R, self.names)
         effect = combined(matrix, self._estimates) - q
-        sd = np.sqrt(np.diag(self._cov_of(matrix)))
+        sd = np.sqrt(self._variances_of(matrix))
         t = ratio(effect, sd)
         if self.df is None:
             tests = ContrastResults(
@@ -438,43 +424,14 @@ class EffectResults:
         return [(self.title or "Effects").center(WIDTH).rstrip()]
 
     def _table(self, alpha: float) -> tuple[list[str], list[list[str]]]:
-        frame = self.to_frame(alpha)
-        letter = "t" if self.use_t else "z"
-        low, high = f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"
-        columns = ["estimate", "std_error", "statistic", "p_value"]
-        header = ["effect", "coef", "std err", letter, f"P>|{letter}|"]
-        if "p_adjusted" in frame:
-            columns.append("p_adjusted")
-            header.append(f"{self.adjustment} P")
-        columns += ["conf_low", "conf_high"]
-        header += [low, high]
-        digits = [
-            3 if c in ("statistic", "p_value", "p_adjusted") else 4 for c in columns
-        ]
-        rows = [
-            [name, *(format_number(v, d) for v, d in zip(values, digits, strict=True))]
-            for name, values in zip(
-                self.names, frame[columns].to_numpy(dtype=float), strict=True
-            )
-        ]
-        return header, rows
+        return estimate_table(
+            self.names, self.to_frame(alpha), self.use_t, alpha, self.adjustment
+        )
 
     def _all_notes(self) -> list[str]:
-        notes = []
-        if self.nobs is not None:
-            least, most = self.nobs.min(), self.nobs.max()
-            span = f"{least}" if least == most else f"{least} to {most}"
-            notes.append(f"Rows: {span}.")
-        if self.df is not None and np.isfinite(self.df).any():
-            least, most = np.nanmin(self.df), np.nanmax(self.df)
-            span = f"{least:.6g}" if least == most else f"{least:.4g} to {most:.4g}"
-            notes.append(f"t distribution with {span} degrees of freedom.")
         still = [n for n, se in zip(self.names, self._se(), strict=True) if se == 0]
-        if still:
-            shown = ", ".join(map(repr, still[:5])) + (", …" if len(still) > 5 else "")
-            notes.append(f"No spread at all, so that the standard error is 0: {shown}.")
-        notes.append(COVERS.get(self.covers, f"Intervals cover: {self.covers}."))
-        return [*notes, *self.notes]
+        sizes = size_notes(self.nobs, self.df, still)
+        return [*sizes, covers_sentence(self.covers), *self.notes]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.names)} estimates, covers {self.covers}>"
@@ -505,26 +462,32 @@ class EffectResults:
     def _cov_of(self, R: np.ndarray) -> np.ndarray:
         """R V Rᵀ; NaN only for combinations of estimates that have no variance."""
         cov = combined(R, combined(R, self._cov.T).T)
+        np.fill_diagonal(cov, self._variances_of(R))
+        return cov
+
+    def _variances_of(self, R: np.ndarray) -> np.ndarray:
+        """The diagonal of R V Rᵀ, of as many combinations as there may be."""
+        variances = combined(R, self._cov.T)
+        variances = np.sum(np.where(R != 0, R * variances, 0.0), axis=1)
         # What is left of cancellation is no variance.
         scale = np.abs(R) @ np.nan_to_num(self._se())
-        noise = np.diag(cov) < 8 * np.finfo(float).eps * scale**2
-        np.fill_diagonal(cov, np.where(noise, 0.0, np.diag(cov)))
-        return cov
+        noise = variances < 8 * np.finfo(float).eps * scale**2
+        return np.where(noise, 0.0, variances)
 
     def _df_of(self, R: np.ndarray) -> np.ndarray:
         """Degrees of freedom of each combination (Welch, 1947; else the smallest)."""
-        found = np.empty(len(R))
-        for i, row in enumerate(R):
-            used = np.flatnonzero(row)
-            df = self._df()[used]
-            shares = row[used] ** 2 * np.diag(self._cov)[used]
-            between = self._cov[np.ix_(used, used)]
-            independent = not np.any(between - np.diag(np.diag(between)))
-            if self._own_variances and independent and shares.sum() > 0:
-                found[i] = shares.sum() ** 2 / np.sum(shares**2 / df)
-            else:
-                found[i] = df.min()
-        return found
+        df = self._df()
+        if not self._own_variances:
+            return np.full(len(R), df[0])
+        smallest = np.where(R != 0, df, np.inf).min(axis=1)
+        variances = np.diag(self._cov)
+        related = (self._cov != 0) & ~np.eye(len(df), dtype=bool)
+        used = (R != 0).astype(float)
+        dependent = np.einsum("mi,ij,mj->m", used, related.astype(float), used) > 0
+        shares = np.where(R != 0, R**2 * variances, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            welch = shares.sum(axis=1) ** 2 / np.sum(shares**2 / df, axis=1)
+        return np.where(dependent | np.isnan(welch), smallest, welch)
 
 
 def _check_alpha(alpha: float) -> None:

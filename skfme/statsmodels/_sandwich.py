@@ -22,12 +22,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from skfme.statsmodels._least_squares import LeastSquares
+from skfme.statsmodels._least_squares import LeastSquares, Weighting
 
 __all__ = [
     "COV_TYPES",
     "Clusters",
     "cluster_gram",
+    "contributions",
     "gram",
     "regression_cov",
     "without_negative_variance",
@@ -174,34 +175,48 @@ def regression_cov(
         return np.kron(products / fit.df_resid, fit.bread)
     total = fit.weights.total
     if clusters is not None:
-        meat = cluster_gram(_contributions(fit, fit.resid, 1.0), clusters, k * K)
+        meat = cluster_gram(
+            contributions(fit.design.block, fit.resid, fit.weights, 1.0),
+            clusters,
+            k * K,
+        )
         meat *= (total - 1) / (total - k)
         alone = _alone_in_cluster(fit, clusters)
     else:
         resid, alone = _adjusted(fit, cov_type)
-        # w copies of a row add w squares; a row of weight w adds the square of w times it.
-        power = 0.5 if fit.weights.counting else 1.0
-        meat = gram(_contributions(fit, resid, power), n, k * K)
+        power = fit.weights.power
+        meat = gram(
+            contributions(fit.design.block, resid, fit.weights, power), n, k * K
+        )
         meat *= total / (total - k) if cov_type == "HC1" else 1.0
     bread = np.kron(np.eye(K), fit.bread)
     cov = bread @ meat @ bread
     cov = (cov + cov.T) / 2
-    if clusters is not None and len(clusters.ways) > 1:
-        cov = without_negative_variance(cov)
     unknown = np.tile(alone, K)
     cov[unknown] = cov[:, unknown] = np.nan
+    if clusters is not None and len(clusters.ways) > 1:
+        return without_negative_variance(cov)
     return cov
 
 
-def _contributions(fit: LeastSquares, resid: np.ndarray, power: float) -> Block:
-    """Rows -> xᵢ wᵢ^power eᵢ for each output, of shape (b, k * K)."""
-    weights = fit.weights.array
+def contributions(
+    design: Block, resid: np.ndarray, weights: Weighting, power: float
+) -> Block:
+    """Rows -> xᵢ wᵢ^power eᵢ for each of K outputs, of shape (b, k * K).
+
+    Parameters
+    ----------
+    design : rows -> their (b, k) rows of the matrix
+    resid : ndarray of shape (n, K)
+    weights : Weighting
+    power : float
+    """
 
     def block(rows: slice) -> np.ndarray:
         errors = resid[rows]
-        if weights is not None:
-            errors = errors * (weights[rows] ** power)[:, None]
-        products = errors[:, :, None] * fit.design.block(rows)[:, None, :]
+        if weights.array is not None:
+            errors = errors * (weights.array[rows] ** power)[:, None]
+        products = errors[:, :, None] * design(rows)[:, None, :]
         return products.reshape(len(errors), -1)
 
     return block

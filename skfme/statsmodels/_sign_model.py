@@ -13,17 +13,21 @@ from scipy import special
 
 from skfme.statsmodels._counted import CountedRows, checked_cov_type, clusters_of
 from skfme.statsmodels._effect_designs import CellDesign, Design
+from skfme.statsmodels._labels import names_of
 from skfme.statsmodels._least_squares import Weighting
 from skfme.statsmodels._logistic import (
     LogisticFit,
     firth,
     maximum_likelihood,
     multinomial,
+    of_cells,
 )
 from skfme.statsmodels._results import EffectResults
 from skfme.statsmodels._sandwich import (
+    Block,
     Clusters,
     cluster_gram,
+    contributions,
     gram,
     without_negative_variance,
 )
@@ -116,8 +120,11 @@ class SignModel:
         rows = self.counted.rows[self._kept]
         clusters = clusters_of(self.counted.effect, kind, cov_kwds, rows)
         fit = self._fitted(weights, penalty)
-        cov = _covariance(fit, weights, kind, clusters)
+        cov = _covariance(fit, self._block, weights, kind, clusters)
         return SignResults(self, fit, cov, kind, clusters, penalty)
+
+    def _block(self, rows: slice) -> np.ndarray:
+        return self.design.block(self._kept[rows])
 
     def _weights(self) -> Weighting:
         array = self.counted.weights.array
@@ -125,8 +132,8 @@ class SignModel:
         return Weighting(kept, self.counted.weights.kind, len(self._kept))
 
     def _fitted(self, weights: Weighting, penalty: str | None) -> LogisticFit:
-        exog, positive = self.design.block(self._kept), self._signs > 0
-        w = np.ones(len(exog)) if weights.array is None else weights.array
+        positive = self._signs > 0
+        w = np.ones(len(positive)) if weights.array is None else weights.array
         if self.zeros == "outcome":
             if weights.array is not None or penalty is not None:
                 raise ValueError(
@@ -134,10 +141,17 @@ class SignModel:
                     "zeros='exclude'."
                 )
             self._refuse_lacking_outcomes()
-            return multinomial(exog, np.unique(self._signs, return_inverse=True)[1])
+            codes = np.unique(self._signs, return_inverse=True)[1]
+            return multinomial(self.design.block(self._kept), codes)
+        if penalty is None:
+            self._refuse_lacking_outcomes()
+        if isinstance(self.design, CellDesign):
+            prior = 0.0 if penalty is None else 0.5
+            codes, k = self.design.codes[self._kept], self.design.shape[1]
+            return of_cells(codes, k, positive, w, prior)
+        exog = self.design.block(self._kept)
         if penalty == "firth":
             return firth(exog, positive, w)
-        self._refuse_lacking_outcomes()
         return maximum_likelihood(exog, positive, w, self.design.names)
 
     def _refuse_lacking_outcomes(self) -> None:
@@ -186,7 +200,7 @@ class SignResults(EffectResults):
         penalty: str | None,
     ) -> None:
         self.model, self.cov_type = model, cov_type
-        self._fit = fit
+        self._coef = fit.coef
         labels = _labels(model)
         notes = [f"Covariance {cov_type}{', penalty Firth' if penalty else ''}."]
         if model.n_zero and model.zeros == "exclude":
@@ -198,8 +212,9 @@ class SignResults(EffectResults):
             df=None if clusters is None else min(clusters.numbers) - 1,
             covers="sample",
             nobs=len(model._kept),
-            title=f"Log-odds of the sign of {model.counted.effect.name}, {model.design.title}",
+            title=f"Log-odds of the sign of {model.counted.effect.name} {model.design.title}",
             notes=notes,
+            names=_names(labels, model),
         )
 
     def predict(self, X: object) -> np.ndarray:
@@ -214,10 +229,10 @@ class SignResults(EffectResults):
         -------
         probability : ndarray of shape (m,)
         """
-        matrix = self.model.design.matrix_of(X)
-        odds = matrix @ self._fit.coef.reshape(matrix.shape[1], -1, order="F")
+        matrix, which = self.model.design.matrix_of(X)
+        odds = matrix @ self._coef.reshape(matrix.shape[1], -1, order="F")
         shares = special.softmax(np.column_stack([np.zeros(len(odds)), odds]), axis=1)
-        return shares[:, -1]
+        return shares[which, -1]
 
     def shares(self, alpha: float = 0.05) -> pd.DataFrame:
         """Share of positive effects by group, with intervals.
@@ -255,29 +270,41 @@ class SignResults(EffectResults):
 def _labels(model: SignModel) -> pd.DataFrame:
     parts = []
     for outcome in model.outcomes:
-        part = model.design.labels.drop(columns="rule", errors="ignore")
+        part = model.design.labels.copy()
         part.insert(0, "effect", model.counted.effect.name)
         parts.append(part.assign(outcome=outcome) if len(model.outcomes) > 1 else part)
     return pd.concat(parts, ignore_index=True)
 
 
+def _names(labels: pd.DataFrame, model: SignModel) -> list[str]:
+    if isinstance(model.design, CellDesign):
+        return names_of(labels)
+    if len(model.outcomes) == 1:
+        return labels["term"].tolist()
+    pairs = zip(labels["term"], labels["outcome"], strict=True)
+    return [f"{term}[{outcome}]" for term, outcome in pairs]
+
+
 def _covariance(
-    fit: LogisticFit, weights: Weighting, kind: str, clusters: Clusters | None
+    fit: LogisticFit,
+    design: Block,
+    weights: Weighting,
+    kind: str,
+    clusters: Clusters | None,
 ) -> np.ndarray:
     """Inverse information, or the sandwich of the scores."""
     if kind == "nonrobust":
         return fit.bread
-    n, k, p = len(fit.scores), fit.scores.shape[1], len(fit.coef)
-    total = weights.total
+    p = len(fit.coef)
+    k = p // fit.resid.shape[1]
+    n = weights.total
     if clusters is None:
-        power = 0.5 if weights.counting else 1.0
-        scores = weights.times(fit.scores, power)
-        meat = gram(lambda rows: scores[rows], n, p)
-        meat *= total / (total - k) if kind == "HC1" else 1.0
+        scores = contributions(design, fit.resid, weights, weights.power)
+        meat = gram(scores, len(fit.resid), p)
+        meat *= n / (n - k) if kind == "HC1" else 1.0
     else:
-        scores = weights.times(fit.scores)
-        meat = cluster_gram(lambda rows: scores[rows], clusters, p)
-        meat *= (total - 1) / (total - k)
+        scores = contributions(design, fit.resid, weights, 1.0)
+        meat = cluster_gram(scores, clusters, p) * (n - 1) / (n - k)
     cov = fit.bread @ meat @ fit.bread
     if clusters is not None and len(clusters.ways) > 1:
         return without_negative_variance(cov)

@@ -29,6 +29,7 @@ __all__ = ["WildClusterTest", "wild_cluster_test"]
 
 N_NUMBERS = 2**22  # in memory at a time
 FEW = 12  # clusters below which two-point weights have too few distinct resamples
+FARTHEST = 12  # doublings of two standard errors, after which nothing changes
 WEBB = np.sqrt([0.5, 1.0, 1.5])
 
 
@@ -81,7 +82,9 @@ class WildClusterTest:
 
         def excess(distance: float) -> float:
             statistics = self._scores.resampled(np.array([distance]), self._draws)
-            observed = self._scores.statistic(np.array([distance]))
+            # By the same sums as the resamples, so that ties stay ties.
+            same = np.ones((1, self.n_clusters))
+            observed = self._scores.resampled(np.array([distance]), same)[0]
             return _share(statistics, observed, self.enumerated) - alpha
 
         centre = self._value + float(self.effect[0])
@@ -257,7 +260,7 @@ def _share(statistics: np.ndarray, observed: float, enumerated: bool) -> float:
 def _crossing(excess: Callable[[float], float], unit: float) -> float:
     """The distance beyond which the null hypothesis is rejected."""
     far = 2 * unit
-    for _ in range(30):
+    for _ in range(FARTHEST):
         if excess(far) <= 0:
             break
         far *= 2
