@@ -27,6 +27,7 @@ __all__ = [
     "missing_in",
     "numbers_in",
     "objects_in",
+    "plain_series",
     "replaced",
     "scaled",
     "shifted",
@@ -117,6 +118,21 @@ def objects_in(column: Any) -> np.ndarray:
     elif nw.dependencies.is_into_series(column):
         column = nw.from_native(column, series_only=True).to_numpy()
     return np.asarray(column, dtype=object)
+
+
+def plain_series(column: ColumnData) -> pd.Series:
+    """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
+    if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
+        return column.to_pandas().reset_index(drop=True)
+    if kind_of(column) != "categorical":
+        return pd.Series(numbers_in(column))
+    entries = objects_in(column)
+    missing = missing_in(column)
+    if not missing.any():
+        return pd.Series(entries, dtype=object).infer_objects()
+    entries = entries.copy()
+    entries[missing] = None
+    return pd.Series(entries, dtype=object)
 
 
 def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:

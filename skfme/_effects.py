@@ -29,7 +29,7 @@ from skfme._summary_text import summary_html, summary_text
 from skfme._tables import Text
 from skfme.steps import Step
 
-__all__ = ["CountedData", "ForwardEffect", "ForwardEffects"]
+__all__ = ["CountedData", "ForwardEffect", "ForwardEffects", "output_position"]
 
 
 class CountedData(NamedTuple):
@@ -453,3 +453,21 @@ class ForwardEffects(Mapping):
 
     def _repr_html_(self) -> str:
         return summary_html(list(self.values()))
+
+
+def output_position(effect: ForwardEffect, output: str | None) -> int:
+    """Position of the output to partition."""
+    known = list(map(str, effect.outputs))
+    if output is None and len(known) == 1:
+        return 0
+    if str(output) in known:
+        return known.index(str(output))
+    names = ", ".join(map(repr, known))
+    if output is None:
+        raise ValueError(
+            f"The effect has {len(known)} outputs ({names}), and a tree partitions one: "
+            f"choose it with output={known[0]!r}, for example."
+        )
+    raise ValueError(
+        f"output={output!r} is no output of the effect; there are {names}."
+    )

@@ -20,13 +20,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import (
-    ColumnData,
-    factorized,
-    kind_of,
-    numbers_in,
-    objects_in,
-)
+from skfme._columns import ColumnData, factorized, kind_of, numbers_in, objects_in
 
 __all__ = [
     "ArrayTable",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from skfme._effects import ForwardEffect, ForwardEffects
+from skfme._effects import ForwardEffect, ForwardEffects, output_position
 from skfme._explainer import FMEExplainer
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def came(
             f"came takes one ForwardEffect, got {type(effect).__name__}. Pick one, such as "
             "effects['bmi -2']."
         )
-    which = _output(effect, output)
+    which = output_position(effect, output)
     nlm = getattr(effect, "nlm", None)
     if nlm is not None and np.ndim(nlm) == 2:
         nlm = nlm[:, which]
@@ -221,22 +221,4 @@ def came(
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     return tree.fit(
         effect.X, effect._fme[:, which], effect.sample_weight, nlm=nlm, groups=groups
-    )
-
-
-def _output(effect: ForwardEffect, output: str | None) -> int:
-    """Position of the output to partition."""
-    known = list(map(str, effect.outputs))
-    if output is None and len(known) == 1:
-        return 0
-    if str(output) in known:
-        return known.index(str(output))
-    names = ", ".join(map(repr, known))
-    if output is None:
-        raise ValueError(
-            f"The effect has {len(known)} outputs ({names}), and a tree partitions one: "
-            f"choose it with output={known[0]!r}, for example."
-        )
-    raise ValueError(
-        f"output={output!r} is no output of the effect; there are {names}."
     )

@@ -6,6 +6,7 @@ their own; here options become a recipe, tables become samples, and trees tables
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
@@ -341,6 +342,24 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self._leaves_in_fit = leaf_of_rows(nodes, len(self._training[1]))
         self._nodes = [replace(n, rows=None) if n.is_leaf else n for n in nodes]
 
+    def _estimated_from(
+        self, X: Any, y: Any, sample_weight: Any = None, nlm: Any = None
+    ) -> EffectTree:
+        """The same partition with the numbers of other rows; small leaves merge."""
+        table = self._table(X)
+        effects = effects_in(y, table)
+        weights = checked_weights(sample_weight, table)
+        rows = counting(effects, weights)
+        kept = None if weights is None else weights[rows]
+        covariates = covariates_in(table.take(rows), self._columns)
+        other = copy.copy(self)
+        other.n_dropped_ = len(effects) - len(rows)
+        other._nodes = reestimated(self._nodes, Sample(covariates, effects[rows], kept))
+        other._training = (None, effects[rows], kept)
+        other._tabulate(None if nlm is None else np.asarray(nlm, dtype=float)[rows])
+        del other._training  # the tree was grown on other rows
+        return other
+
     def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
         """Grow the tree again on bootstrap rows, and count what recurs.
 
@@ -358,8 +377,9 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         check_is_fitted(self, "partitions_")
         if not hasattr(self, "_training"):
             raise ValueError(
-                "stability needs the training rows, which a pickled tree does not "
-                "carry. Fit the tree again."
+                "stability needs the rows that the tree was grown on, which a pickled "
+                "tree, or one with the numbers of other rows, does not carry. Fit the "
+                "tree again."
             )
         if n_resamples < 1:
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -21,32 +20,26 @@ from scipy import stats
 from statsmodels.stats.contrast import ContrastResults
 from statsmodels.stats.multitest import multipletests
 
-from skfme._tables import Text, format_number, html_table, text_table
+from skfme._tables import Text, html_table, text_table
+from skfme.statsmodels._contrasts import combined, ratio, roots, wald_statistic
 from skfme.statsmodels._equivalence import EquivalenceResults, two_one_sided_tests
 from skfme.statsmodels._hypotheses import linear_hypothesis
+from skfme.statsmodels._labels import (
+    difference_labels,
+    difference_names,
+    names_of,
+    unique_names,
+    wording,
+)
+from skfme.statsmodels._result_text import (
+    WIDTH,
+    covers_sentence,
+    estimate_table,
+    size_notes,
+)
 from skfme.statsmodels._simultaneous import max_t_quantiles, max_t_tails
 
-__all__ = ["EffectResults"]
-
-WIDTH = 78
-
-# What an interval of each kind covers, in words for the summary.
-COVERS = {
-    "sample": (
-        "Intervals cover the choice of rows (sample), with the model held fixed: not "
-        "what another training set would give."
-    ),
-    "parameters": (
-        "Intervals cover the model's estimated parameters, with the rows held fixed."
-    ),
-    "sample + parameters": (
-        "Intervals cover the model's estimated parameters and the choice of rows."
-    ),
-    "refit": "Intervals cover the refitting of the model on other training rows.",
-    "sample + refit": (
-        "Intervals cover the refitting of the model and the choice of rows."
-    ),
-}
+__all__ = ["WIDTH", "EffectResults"]
 
 
 class EffectResults:
@@ -64,7 +57,8 @@ class EffectResults:
         group columns. The names of the estimates are made of them: "bmi -2",
         "bmi -2[setosa]", "bmi -2 | sex=s1".
     df : float, array-like of shape (k,) or None, default=None
-        Degrees of freedom of each estimate; None takes the normal distribution.
+        Degrees of freedom: a number of one variance estimate that all share, an array
+        where each has its own; None takes the normal distribution.
     covers : str
         What the intervals cover: "sample", "parameters", "sample + parameters",
         "refit", "sample + refit"; anything else is shown as it is.
@@ -101,10 +95,11 @@ class EffectResults:
                 f"{k} estimates came with {len(self.labels)} rows of labels and a "
                 f"covariance of shape {np.shape(cov)}; expected {k} and {(k, k)}."
             )
-        found = _names_of(self.labels) if names is None else [str(n) for n in names]
-        self.names = _unique(found)
+        found = names_of(self.labels) if names is None else [str(n) for n in names]
+        self.names = unique_names(found)
         self._estimates, self._cov = estimates, np.array(cov, dtype=float)
         self.df = None if df is None else np.broadcast_to(df, (k,)).astype(float)
+        self._own_variances = np.ndim(df) == 1
         self.nobs = None if nobs is None else np.broadcast_to(nobs, (k,)).copy()
         self.covers, self.title, self.notes = covers, title, tuple(notes)
         self.adjustment: str | None = None
@@ -138,7 +133,7 @@ class EffectResults:
     @property
     def tvalues(self) -> pd.Series:
         """Estimates over standard errors."""
-        return self._series(_ratio(self._estimates, self._se()), "statistic")
+        return self._series(ratio(self._estimates, self._se()), "statistic")
 
     @property
     def pvalues(self) -> pd.Series:
@@ -204,9 +199,9 @@ class EffectResults:
             ``effect``, ``sd``, ``tvalue``, ``pvalue``, ``conf_int()``, ``summary()``.
         """
         matrix, q = linear_hypothesis(R, self.names)
-        effect = _product(matrix, self._estimates) - q
-        sd = np.sqrt(np.diag(self._cov_of(matrix)))
-        t = _ratio(effect, sd)
+        effect = combined(matrix, self._estimates) - q
+        sd = np.sqrt(self._variances_of(matrix))
+        t = ratio(effect, sd)
         if self.df is None:
             tests = ContrastResults(
                 effect=effect, statistic=t, sd=sd, distribution="norm"
@@ -215,7 +210,7 @@ class EffectResults:
             df = self._df_of(matrix)
             df = df[0] if (df == df[0]).all() else df
             tests = ContrastResults(effect=effect, t=t, sd=sd, df_denom=df)
-        tests.c_names = _wording(matrix, q, self.names)
+        tests.c_names = wording(matrix, q, self.names)
         return tests
 
     def wald_test(self, R: Any = None) -> ContrastResults:
@@ -245,8 +240,8 @@ class EffectResults:
         matrix, q = linear_hypothesis(
             np.eye(len(self.names)) if R is None else R, self.names
         )
-        distance = _product(matrix, self._estimates) - q
-        statistic, rank = _wald(distance, self._cov_of(matrix))
+        distance = combined(matrix, self._estimates) - q
+        statistic, rank = wald_statistic(distance, self._cov_of(matrix))
         if self.df is None:
             return ContrastResults(
                 statistic=statistic, distribution="chi2", df_denom=rank
@@ -334,15 +329,15 @@ class EffectResults:
         Returns
         -------
         results : EffectResults
-            With covariance R V Rᵀ. Where estimates have unlike degrees of freedom, a
-            combination of independent ones has Welch and Satterthwaite's, any other the
-            smallest involved.
+            With covariance R V Rᵀ. Where each estimate has a variance estimate of its
+            own, a combination of independent ones has Welch and Satterthwaite's degrees
+            of freedom, any other the smallest involved.
         """
         matrix, q = linear_hypothesis(R, self.names)
         if labels is None:
-            labels = pd.DataFrame({"effect": _wording(matrix, q, self.names)})
+            labels = pd.DataFrame({"effect": wording(matrix, q, self.names)})
         return EffectResults(
-            _product(matrix, self._estimates) - q,
+            combined(matrix, self._estimates) - q,
             self._cov_of(matrix),
             labels=labels,
             df=None if self.df is None else self._df_of(matrix),
@@ -372,9 +367,9 @@ class EffectResults:
         R = np.zeros((len(pairs), k))
         for row, (i, j) in enumerate(pairs):
             R[row, i], R[row, j] = -1.0, 1.0
-        differences = self.contrasts(R, _difference_labels(self.labels, pairs))
-        differences.names = _difference_names(
-            self.names, differences, self.labels, pairs
+        differences = self.contrasts(R, difference_labels(self.labels, pairs))
+        differences.names = difference_names(
+            self.names, differences.names, self.labels, pairs
         )
         differences.adjustment = method
         if method is not None:
@@ -429,43 +424,14 @@ class EffectResults:
         return [(self.title or "Effects").center(WIDTH).rstrip()]
 
     def _table(self, alpha: float) -> tuple[list[str], list[list[str]]]:
-        frame = self.to_frame(alpha)
-        letter = "t" if self.use_t else "z"
-        low, high = f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"
-        columns = ["estimate", "std_error", "statistic", "p_value"]
-        header = ["effect", "coef", "std err", letter, f"P>|{letter}|"]
-        if "p_adjusted" in frame:
-            columns.append("p_adjusted")
-            header.append(f"{self.adjustment} P")
-        columns += ["conf_low", "conf_high"]
-        header += [low, high]
-        digits = [
-            3 if c in ("statistic", "p_value", "p_adjusted") else 4 for c in columns
-        ]
-        rows = [
-            [name, *(format_number(v, d) for v, d in zip(values, digits, strict=True))]
-            for name, values in zip(
-                self.names, frame[columns].to_numpy(dtype=float), strict=True
-            )
-        ]
-        return header, rows
+        return estimate_table(
+            self.names, self.to_frame(alpha), self.use_t, alpha, self.adjustment
+        )
 
     def _all_notes(self) -> list[str]:
-        notes = []
-        if self.nobs is not None:
-            least, most = self.nobs.min(), self.nobs.max()
-            span = f"{least}" if least == most else f"{least} to {most}"
-            notes.append(f"Rows: {span}.")
-        if self.df is not None and np.isfinite(self.df).any():
-            least, most = np.nanmin(self.df), np.nanmax(self.df)
-            span = f"{least:.6g}" if least == most else f"{least:.4g} to {most:.4g}"
-            notes.append(f"t distribution with {span} degrees of freedom.")
         still = [n for n, se in zip(self.names, self._se(), strict=True) if se == 0]
-        if still:
-            shown = ", ".join(map(repr, still[:5])) + (", …" if len(still) > 5 else "")
-            notes.append(f"No spread at all, so that the standard error is 0: {shown}.")
-        notes.append(COVERS.get(self.covers, f"Intervals cover: {self.covers}."))
-        return [*notes, *self.notes]
+        sizes = size_notes(self.nobs, self.df, still)
+        return [*sizes, covers_sentence(self.covers), *self.notes]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.names)} estimates, covers {self.covers}>"
@@ -483,7 +449,7 @@ class EffectResults:
         return pd.Series(values, self.names, name=name)
 
     def _se(self) -> np.ndarray:
-        return _roots(np.diag(self._cov))
+        return roots(np.diag(self._cov))
 
     def _df(self) -> np.ndarray:
         """Degrees of freedom of each estimate; infinite for the normal."""
@@ -495,147 +461,35 @@ class EffectResults:
 
     def _cov_of(self, R: np.ndarray) -> np.ndarray:
         """R V Rᵀ; NaN only for combinations of estimates that have no variance."""
-        cov = _product(R, _product(R, self._cov.T).T)
+        cov = combined(R, combined(R, self._cov.T).T)
+        np.fill_diagonal(cov, self._variances_of(R))
+        return cov
+
+    def _variances_of(self, R: np.ndarray) -> np.ndarray:
+        """The diagonal of R V Rᵀ, of as many combinations as there may be."""
+        variances = combined(R, self._cov.T)
+        variances = np.sum(np.where(R != 0, R * variances, 0.0), axis=1)
         # What is left of cancellation is no variance.
         scale = np.abs(R) @ np.nan_to_num(self._se())
-        noise = np.diag(cov) < 8 * np.finfo(float).eps * scale**2
-        np.fill_diagonal(cov, np.where(noise, 0.0, np.diag(cov)))
-        return cov
+        noise = variances < 8 * np.finfo(float).eps * scale**2
+        return np.where(noise, 0.0, variances)
 
     def _df_of(self, R: np.ndarray) -> np.ndarray:
         """Degrees of freedom of each combination (Welch, 1947; else the smallest)."""
-        found = np.empty(len(R))
-        for i, row in enumerate(R):
-            used = np.flatnonzero(row)
-            df = self._df()[used]
-            shares = row[used] ** 2 * np.diag(self._cov)[used]
-            between = self._cov[np.ix_(used, used)]
-            independent = not np.any(between - np.diag(np.diag(between)))
-            if len(set(df)) > 1 and independent and shares.sum() > 0:
-                found[i] = shares.sum() ** 2 / np.sum(shares**2 / df)
-            else:
-                found[i] = df.min()
-        return found
-
-
-def _product(R: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """R @ values, where 0 × NaN is 0: what is not involved does not matter."""
-    if not np.isnan(values).any():
-        return R @ values
-    product = R @ np.nan_to_num(values)
-    unknown = (R != 0).astype(float) @ np.isnan(values).astype(float) > 0
-    product[unknown] = np.nan
-    return product
-
-
-def _ratio(estimates: np.ndarray, se: np.ndarray) -> np.ndarray:
-    """Estimates over standard errors; what is surely zero is 0 standard errors away."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = estimates / se
-    return np.where((estimates == 0) & (se == 0), 0.0, t)
-
-
-def _roots(variances: np.ndarray) -> np.ndarray:
-    """Square roots; what round-off left below zero is zero."""
-    return np.sqrt(np.where(variances < 0, 0.0, variances))
-
-
-def _wald(distance: np.ndarray, cov: np.ndarray) -> tuple[float, int]:
-    if np.isnan(cov).any() or np.isnan(distance).any():
-        raise ValueError(
-            "An estimate of the hypothesis has no standard error; leave it out of R."
-        )
-    # In units of standard errors, so that unlike scales do not pass for a low rank.
-    scale = _roots(np.diag(cov))
-    scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
-    kept = values > 1e-10 * max(values[-1], 0.0)
-    parts = vectors.T @ (distance / scale)
-    if not kept.any() or np.any(
-        np.abs(parts[~kept]) > 1e-6 * (1 + np.abs(parts).max())
-    ):
-        raise ValueError(
-            "The hypothesis restricts a combination of estimates that has no variance, "
-            "so that no test statistic exists. Remove the hypotheses that are bound to "
-            "be true, or bound to be false."
-        )
-    return float(np.sum(parts[kept] ** 2 / values[kept])), int(kept.sum())
+        df = self._df()
+        if not self._own_variances:
+            return np.full(len(R), df[0])
+        smallest = np.where(R != 0, df, np.inf).min(axis=1)
+        variances = np.diag(self._cov)
+        related = (self._cov != 0) & ~np.eye(len(df), dtype=bool)
+        used = (R != 0).astype(float)
+        dependent = np.einsum("mi,ij,mj->m", used, related.astype(float), used) > 0
+        shares = np.where(R != 0, R**2 * variances, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            welch = shares.sum(axis=1) ** 2 / np.sum(shares**2 / df, axis=1)
+        return np.where(dependent | np.isnan(welch), smallest, welch)
 
 
 def _check_alpha(alpha: float) -> None:
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha must lie between 0 and 0.5, got {alpha!r}.")
-
-
-def _names_of(labels: pd.DataFrame) -> list[str]:
-    groups = [c for c in labels.columns if c not in ("effect", "output")]
-    names = [str(effect) for effect in labels["effect"]]
-    if "output" in labels:
-        names = [f"{n}[{o}]" for n, o in zip(names, labels["output"], strict=True)]
-    for i, values in enumerate(zip(*(labels[c] for c in groups), strict=True)):
-        where = (f"{c}={_plain(v)}" for c, v in zip(groups, values, strict=True))
-        names[i] += " | " + ", ".join(where)
-    return names
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _unique(names: list[str]) -> list[str]:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise ValueError(
-            f"Several estimates have the name {repeated[0]!r}; their labels must tell "
-            "them apart."
-        )
-    return names
-
-
-def _wording(R: np.ndarray, q: np.ndarray, names: list[str]) -> list[str]:
-    """Each combination in words, such as "1 (a) - 0.5 (b)"."""
-    texts = []
-    for row, value in zip(R, q, strict=True):
-        parts = [
-            f"{'-' if row[i] < 0 else '+'} "
-            + (names[i] if abs(row[i]) == 1 else f"{abs(row[i]):g} ({names[i]})")
-            for i in np.flatnonzero(row)
-        ]
-        if value:
-            parts.append(f"{'-' if value > 0 else '+'} {abs(value):g}")
-        text = " ".join(parts)
-        texts.append(text.removeprefix("+ "))
-    return texts
-
-
-def _difference_labels(
-    labels: pd.DataFrame, pairs: Sequence[tuple[int, int]]
-) -> pd.DataFrame:
-    """Labels of differences: what both have, or "second - first"."""
-    columns = {}
-    for name in labels.columns:
-        values = labels[name].tolist()
-        columns[name] = [
-            values[i]
-            if values[i] == values[j]
-            else f"{_plain(values[j])} - {_plain(values[i])}"
-            for i, j in pairs
-        ]
-    return pd.DataFrame(columns)
-
-
-def _difference_names(
-    names: list[str],
-    differences: EffectResults,
-    labels: pd.DataFrame,
-    pairs: Sequence[tuple[int, int]],
-) -> list[str]:
-    """Short names where two estimates differ in one label, else "second - first"."""
-    values = list(labels.itertuples(index=False, name=None))
-    unlike = [
-        sum(a != b for a, b in zip(values[i], values[j], strict=True)) for i, j in pairs
-    ]
-    return [
-        short if n == 1 else f"{names[j]} - {names[i]}"
-        for short, n, (i, j) in zip(differences.names, unlike, pairs, strict=True)
-    ]

@@ -21,7 +21,7 @@ from scipy import optimize, special, stats
 
 __all__ = ["max_t_quantiles", "max_t_tails"]
 
-N_DIRECTIONS = 2**14
+N_DIRECTIONS = 2**15
 # Of many estimates fewer directions, so that memory stays below some 100 MB.
 MOST_NUMBERS = 2**22
 
