@@ -37,6 +37,7 @@ import skfme
 from skfme import FMEExplainer, fme
 from skfme.statsmodels import (
     ConditionalEffects,
+    ConditionalEffectsResults,
     EffectResults,
     EffectTree,
     average_effects,
@@ -181,21 +182,27 @@ def cluster_mean(rng: np.random.Generator, _: int) -> Intervals:
     return intervals_of(average_effects(effect, groups=groups), 1.0)
 
 
-def cluster_regression(rng: np.random.Generator) -> Intervals:
+def cluster_regression(rng: np.random.Generator) -> ConditionalEffectsResults:
     X, groups = clustered(rng)
     effect = fme(times, X, {"x": 1}, extrapolation=None)
-    fit = ConditionalEffects.from_formula("age + trait", effect).fit(
+    return ConditionalEffects.from_formula("age + trait", effect).fit(
         cov_type="cluster", cov_kwds={"groups": groups}
     )
-    return intervals_of(fit, np.array([1, 0.5, 0.5]))
 
 
 def cluster_slope(rng: np.random.Generator, _: int) -> Intervals:
-    return cluster_regression(rng)[1:2]
+    return intervals_of(cluster_regression(rng), 0.5)[1:2]
 
 
 def cluster_trait(rng: np.random.Generator, _: int) -> Intervals:
-    return cluster_regression(rng)[2:]
+    return intervals_of(cluster_regression(rng), 0.5)[2:]
+
+
+def cluster_wild(rng: np.random.Generator, _: int) -> Intervals:
+    fit = cluster_regression(rng)
+    seed = int(rng.integers(2**31 - 1))
+    test = fit.wild_bootstrap("trait", n_resamples=399, random_state=seed)
+    return np.array([[fit.params["trait"], *test.conf_int(1 - LEVEL), 0.5]])
 
 
 def cluster_ignored(rng: np.random.Generator, _: int) -> Intervals:
@@ -341,6 +348,12 @@ STUDIES = (
         cluster_slope,
     ),
     Study(
+        "cluster-wild",
+        "the same, wild cluster bootstrap",
+        "the slope in a trait that a cluster shares",
+        cluster_wild,
+    ),
+    Study(
         "honest",
         "honest regions in three parts",
         "the model's cAME in each region",
@@ -375,7 +388,7 @@ STUDIES = (
     ),
     Study(
         "cluster-trait",
-        "regression of effects, 40 clusters",
+        "regression of effects, 40 clusters, no wild bootstrap",
         "the slope in a trait that a cluster shares",
         cluster_trait,
         claim=False,
