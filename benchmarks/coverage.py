@@ -37,6 +37,7 @@ import skfme
 from skfme import FMEExplainer, fme
 from skfme.statsmodels import (
     ConditionalEffects,
+    ConditionalEffectsResults,
     EffectResults,
     EffectTree,
     average_effects,
@@ -166,10 +167,12 @@ def hc3(rng: np.random.Generator, _: int) -> Intervals:
 
 
 def clustered(rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
-    """Effects of 40 clusters of 8 rows, half of whose variance is the cluster's."""
+    """Effects of 40 clusters of 8 rows; clusters share traits, and half of the rest."""
     groups = np.repeat(np.arange(40), 8)
-    X = pd.DataFrame({"x": rng.normal(size=320), "w": rng.normal(size=40)[groups]})
-    X["e"] = 1 + 0.5 * X["w"] + rng.normal(size=40)[groups] + rng.normal(size=320)
+    X = pd.DataFrame({"x": rng.normal(size=320), "trait": rng.normal(size=40)[groups]})
+    X["age"] = np.sqrt(0.5) * (rng.normal(size=40)[groups] + rng.normal(size=320))
+    X["e"] = 1 + 0.5 * (X["age"] + X["trait"])
+    X["e"] += rng.normal(size=40)[groups] + rng.normal(size=320)
     return X, groups
 
 
@@ -179,13 +182,27 @@ def cluster_mean(rng: np.random.Generator, _: int) -> Intervals:
     return intervals_of(average_effects(effect, groups=groups), 1.0)
 
 
-def cluster_slope(rng: np.random.Generator, _: int) -> Intervals:
+def cluster_regression(rng: np.random.Generator) -> ConditionalEffectsResults:
     X, groups = clustered(rng)
     effect = fme(times, X, {"x": 1}, extrapolation=None)
-    fit = ConditionalEffects.from_formula("w", effect).fit(
+    return ConditionalEffects.from_formula("age + trait", effect).fit(
         cov_type="cluster", cov_kwds={"groups": groups}
     )
-    return intervals_of(fit, np.array([1, 0.5]))[1:]
+
+
+def cluster_slope(rng: np.random.Generator, _: int) -> Intervals:
+    return intervals_of(cluster_regression(rng), 0.5)[1:2]
+
+
+def cluster_trait(rng: np.random.Generator, _: int) -> Intervals:
+    return intervals_of(cluster_regression(rng), 0.5)[2:]
+
+
+def cluster_wild(rng: np.random.Generator, _: int) -> Intervals:
+    fit = cluster_regression(rng)
+    seed = int(rng.integers(2**31 - 1))
+    test = fit.wild_bootstrap("trait", n_resamples=399, random_state=seed)
+    return np.array([[fit.params["trait"], *test.conf_int(1 - LEVEL), 0.5]])
 
 
 def cluster_ignored(rng: np.random.Generator, _: int) -> Intervals:
@@ -326,9 +343,15 @@ STUDIES = (
     ),
     Study(
         "cluster-slope",
-        "regression of effects on a trait of 40 clusters",
-        "the slope of the effect",
+        "regression of effects, 40 clusters",
+        "the slope in a covariate of the row",
         cluster_slope,
+    ),
+    Study(
+        "cluster-wild",
+        "the same, wild cluster bootstrap",
+        "the slope in a trait that a cluster shares",
+        cluster_wild,
     ),
     Study(
         "honest",
@@ -361,6 +384,13 @@ STUDIES = (
         "two leaves, split and estimated on the same rows",
         "the cAME of each leaf",
         naive_noise,
+        claim=False,
+    ),
+    Study(
+        "cluster-trait",
+        "regression of effects, 40 clusters, no wild bootstrap",
+        "the slope in a trait that a cluster shares",
+        cluster_trait,
         claim=False,
     ),
     Study(

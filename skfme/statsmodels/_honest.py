@@ -39,7 +39,8 @@ from skfme.statsmodels._refitting import (
     replicated,
 )
 from skfme.statsmodels._resampling import Units, check_count, seed_sequence
-from skfme.statsmodels._results import WIDTH, EffectResults
+from skfme.statsmodels._result_text import WIDTH
+from skfme.statsmodels._results import EffectResults
 
 __all__ = ["HonestRegions", "honest_regions"]
 
