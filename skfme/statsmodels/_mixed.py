@@ -9,16 +9,21 @@ the variance of their average exceeds that of as many independent rows.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.regression.mixed_linear_model import MixedLM
+from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
 from skfme._effects import ForwardEffect
 from skfme._frames import as_table
 from skfme.statsmodels._counted import CountedRows, counted_rows
-from skfme.statsmodels._formula_design import covariates_in, unreadable
+from skfme.statsmodels._formula_design import (
+    FormulaDesign,
+    covariates_in,
+    formula_design,
+)
 from skfme.statsmodels._results import EffectResults
 from skfme.statsmodels._row_labels import refuse_missing, row_labels
 
@@ -69,28 +74,23 @@ class MixedConditionalEffects:
                 "factor. Others are variance components: vc_formula."
             )
         refuse_missing(labels, counted.rows, "groups")
-        table = as_table(effect.X).take(counted.rows)
-        parts = [formula, re_formula or "", *(vc_formula or {}).values()]
-        frame = covariates_in(" ".join(parts), table)
-        frame["_subject"] = pd.factorize(labels.iloc[counted.rows, 0])[0]
-        frame["_fme"] = counted.fme[:, 0]
-        kept = np.flatnonzero(frame.notna().all(axis=1).to_numpy())
-        frame = frame.iloc[kept].reset_index(drop=True)
-        subjects = labels.iloc[counted.rows[kept], 0].to_numpy()
-        _check_subjects(subjects)
-        right = formula.rpartition("~")[2].strip()
-        try:
-            model = MixedLM.from_formula(
-                f"_fme ~ {right}",
-                frame,
-                re_formula=re_formula or "1",
-                vc_formula=vc_formula,
-                groups=frame["_subject"],
-                eval_env=depth + 1,
-            )
-        except Exception as error:
-            raise unreadable(right, error, table) from error
-        return cls(counted.take(counted.rows[kept]), model, right, subjects)
+        formulas = [formula, re_formula or "1", *(vc_formula or {}).values()]
+        rows = _complete(effect, " ".join(formulas), counted.rows)
+        codes, subjects = pd.factorize(labels.iloc[rows, 0])
+        _check_subjects(codes, len(subjects))
+        designs = []
+        for text in formulas:  # a loop, as a comprehension may be a frame of its own
+            designs.append(formula_design(text, effect, rows, depth + 1))
+        fixed, random, *components = designs
+        counted = counted.take(rows)
+        model = MixedLM(
+            pd.Series(counted.fme[:, 0], name="fme"),
+            pd.DataFrame(fixed.exog, columns=fixed.names),
+            groups=codes,
+            exog_re=pd.DataFrame(random.exog, columns=random.names),
+            exog_vc=_components(list(vc_formula or {}), components, codes),
+        )
+        return cls(counted, model, fixed.formula, np.asarray(subjects)[codes])
 
     def fit(self, reml: bool = True, **options: Any) -> MixedConditionalEffectsResults:
         """Estimate fixed effects and variances.
@@ -209,8 +209,34 @@ def _checked(counted: CountedRows) -> CountedRows:
     return counted
 
 
-def _check_subjects(subjects: np.ndarray) -> None:
-    count = len(pd.unique(subjects))
+def _complete(effect: ForwardEffect, formulas: str, rows: np.ndarray) -> np.ndarray:
+    """Rows without a missing covariate."""
+    frame = covariates_in(formulas, as_table(effect.X).take(rows))
+    kept = rows[frame.notna().all(axis=1).to_numpy()]
+    if not len(kept):
+        raise ValueError(
+            f"Each of the {len(rows)} rows that count lacks a covariate of the formulas."
+        )
+    return kept
+
+
+def _components(
+    names: list[str], designs: Sequence[FormulaDesign], codes: np.ndarray
+) -> VCSpec | None:
+    """Variance components as statsmodels takes them: a matrix for each subject."""
+    if not names:
+        return None
+    members = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    columns, matrices = [], []
+    for design in designs:
+        parts = [design.exog[rows] for rows in members]
+        used = [np.flatnonzero(part.any(axis=0)) for part in parts]
+        matrices.append([part[:, u] for part, u in zip(parts, used, strict=True)])
+        columns.append([[design.names[j] for j in u] for u in used])
+    return VCSpec(names, columns, matrices)
+
+
+def _check_subjects(subjects: np.ndarray, count: int) -> None:
     if count < 2:
         raise ValueError(
             f"groups has {count} subject among the rows that count; at least two are "

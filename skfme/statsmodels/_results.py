@@ -71,6 +71,22 @@ class EffectResults:
         Other names than those made of the labels.
     why_missing : str, default=""
         Why some estimates have no standard error, for the warning.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfme.statsmodels import EffectResults
+    >>> results = EffectResults(
+    ...     [1.2, -0.4],
+    ...     [[0.04, 0.01], [0.01, 0.09]],
+    ...     labels=pd.DataFrame({"effect": ["bmi -2", "bp -10"]}),
+    ...     df=100,
+    ...     covers="sample",
+    ... )
+    >>> results.t_test("bmi -2 = bp -10").effect.round(1).tolist()
+    [1.6]
+    >>> results.equivalence_test(-1, 1).equivalent.tolist()
+    [False, True]
     """
 
     def __init__(

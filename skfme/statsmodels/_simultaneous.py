@@ -8,7 +8,7 @@ R² / (r s²) has the F distribution with r and ν degrees of freedom, so that
     P(max |tⱼ| <= c) = E_U [ F_{r,ν}( c² / (r M(U)²) ) ].
 
 The mean is taken over a fixed low-discrepancy set of directions: deterministic, and
-indifferent to singular correlations (Genz and Bretz, 2009, section 4.1). Quantiles of
+indifferent to singular correlations (Genz and Bretz, 2009). Quantiles of
 up to a hundred estimates are right to about one part in a thousand.
 """
 

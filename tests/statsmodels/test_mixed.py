@@ -94,6 +94,23 @@ def test_other_groupings_are_variance_components(repeated):
     )
 
 
+def test_formulas_see_the_callers_functions(repeated):
+    X, values = repeated
+
+    def decades(column):
+        return column / 10
+
+    def centred(column):
+        return column - 40
+
+    results = ConditionalEffects.mixed(
+        "decades(age)", effect_of(values, X), "subject", re_formula="centred(age)"
+    ).fit(reml=False)
+    frame = X.assign(y=values, a=X["age"] / 10, b=X["age"] - 40)
+    known = MixedLM.from_formula("y ~ a", frame, groups="subject", re_formula="~ b")
+    np.testing.assert_allclose(results.bse, known.fit(reml=False).bse_fe, rtol=1e-4)
+
+
 def test_subjects_may_be_labels_that_the_model_never_saw(repeated):
     X, values = repeated
     known = ConditionalEffects.mixed(
