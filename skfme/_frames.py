@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import ColumnData, factorized, kind_of, numbers_in, objects_in
+from skfme._columns import ColumnData, factorized, kind_of, numbers_in, plain_series
 
 __all__ = [
     "ArrayTable",
@@ -323,19 +323,8 @@ def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
     frame : DataFrame of n rows
         Indexed from 0 to n − 1; text is of type object, missing numbers are NaN.
     """
-    columns = {name: _plain_column(table, table.position(name)) for name in names}
+    columns = {name: plain_series(table.column(table.position(name))) for name in names}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
-
-
-def _plain_column(table: Table, position: int) -> Any:
-    column = table.column(position)
-    if table.kind == "pandas" and isinstance(column, nw.Series):
-        native = column.to_native()
-        if isinstance(native.dtype, (np.dtype, pd.CategoricalDtype)):
-            return native.array
-    if kind_of(column) in ("numeric", "datetime"):
-        return numbers_in(column)
-    return objects_in(column)
 
 
 def describe_columns(
