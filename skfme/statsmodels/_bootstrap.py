@@ -17,7 +17,7 @@ from skfme._explainer import FMEExplainer
 from skfme._frames import as_table
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
-from skfme.statsmodels._group_means import GroupMeans, group_table
+from skfme.statsmodels._group_means import GroupMeans, groups_asked
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared, replicated
 from skfme.statsmodels._resampling import Units, check_count, seed_sequence
 
@@ -155,7 +155,7 @@ def bootstrap_effects(
     units = Units.of(len(as_table(X)), groups, stratify)
     fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed)
     effects = fitted._explain(X, sample_weight)
-    means = GroupMeans.of(effects, group_table(effects, by, partition))
+    means = GroupMeans.of(effects, groups_asked(effects, by, partition))
     again = Again(refitting, means, population == "resampled")
     replicates, failures = replicated(
         OnDraw(again, units),

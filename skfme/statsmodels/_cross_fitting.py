@@ -33,6 +33,7 @@ from skfme._frames import as_table
 from skfme._tables import format_number
 from skfme._validation import checked_weights, warn_of_empty
 from skfme.statsmodels._group_means import GroupMeans
+from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared
 from skfme.statsmodels._resampling import seed_sequence
 from skfme.statsmodels._results import EffectResults
@@ -123,7 +124,9 @@ class CrossFittedEffects(ForwardEffects):
         ValueError
             If a fold has fewer than two rows, or groups, that count for an effect.
         """
-        by_fold = GroupMeans.of(self, pd.DataFrame({"fold": self.fold}))
+        by_fold = GroupMeans.of(
+            self, Groups.of_labels(pd.DataFrame({"fold": self.fold}))
+        )
         fme = fme_of(self)
         units = np.arange(len(self.fold))
         if self.groups is not None:

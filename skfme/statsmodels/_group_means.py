@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
-from skfme._effects import ForwardEffects, groups_in
+from skfme._effects import ForwardEffects
 from skfme._frames import as_table
-from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._labels import names_of
 
-__all__ = ["GroupMeans", "Influence", "group_table"]
+__all__ = ["GroupMeans", "Influence", "groups_asked"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class GroupMeans:
     def of(
         cls,
         effects: ForwardEffects,
-        groups: pd.DataFrame | None,
+        groups: Groups,
         output: int | None = None,
     ) -> GroupMeans:
         """Look up the rows and groups of some effects.
@@ -66,8 +65,7 @@ class GroupMeans:
         Parameters
         ----------
         effects : ForwardEffects
-        groups : DataFrame of n rows or None
-            Group columns; None averages over all rows.
+        groups : Groups
         output : int or None
             Position of the one output to average; None averages all.
 
@@ -79,7 +77,7 @@ class GroupMeans:
         n = len(next(iter(effects.values())).counted)
         given = effects.sample_weight
         weights = np.ones(n) if given is None else given
-        codes, keys = _codes(groups, n)
+        codes, keys = groups.codes, groups.keys
         outputs = tuple(range(len(effects.outputs))) if output is None else (output,)
         rows, cells, present, labels, nobs = [], [], [], [], []
         for effect in effects.values():
@@ -227,10 +225,8 @@ class Influence:
         return float(self.by_unit @ self.by_unit)
 
 
-def group_table(
-    effects: ForwardEffects, by: Any, partition: EffectTree | None
-) -> pd.DataFrame | None:
-    """Group columns of each row: those named by `by`, or the rules of a partition.
+def groups_asked(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
+    """The groups that `by` names, or the subspaces of a partition.
 
     Raises
     ------
@@ -240,31 +236,12 @@ def group_table(
         If `partition` is no EffectTree.
     """
     if partition is None:
-        return None if by is None else groups_in(as_table(effects.X), by)
+        return Groups.of(as_table(effects.X), by)
     if by is not None:
         raise ValueError(
             "by and partition both name groups to average over; give one of them."
         )
-    if not isinstance(partition, EffectTree):
-        raise TypeError(
-            "partition must be a fitted EffectTree, such as came(effect, 3); got "
-            f"{type(partition).__name__}."
-        )
-    check_is_fitted(partition, "partitions_")
-    subspace = partition.apply(effects.X)
-    rules = partition.partitions_["rule"].loc[subspace]
-    return pd.DataFrame({"subspace": subspace, "rule": rules.to_numpy()})
-
-
-def _codes(groups: pd.DataFrame | None, n: int) -> tuple[np.ndarray, pd.DataFrame]:
-    """Group of each row, and the groups in sorted order; missing ones are a group."""
-    if groups is None:
-        return np.zeros(n, dtype=np.intp), pd.DataFrame(index=[0])
-    groups = groups.reset_index(drop=True)
-    grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
-    codes = grouped.ngroup().to_numpy()
-    firsts = np.unique(codes, return_index=True)[1]
-    return codes, groups.iloc[firsts].reset_index(drop=True)
+    return Groups.of_partition(partition, effects.X)
 
 
 def _warn_of_empty(name: str, keys: pd.DataFrame, counts: np.ndarray) -> None:

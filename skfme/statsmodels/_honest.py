@@ -30,7 +30,8 @@ from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import BootstrapDistribution
 from skfme.statsmodels._effect_tree import EffectTree
-from skfme.statsmodels._group_means import GroupMeans, group_table
+from skfme.statsmodels._group_means import GroupMeans
+from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._refitting import (
     Refitting,
     check_refittable,
@@ -256,7 +257,7 @@ def honest_regions(
     regions = _reestimated(grown, apart, which)
 
     effects = ForwardEffects([apart], apart.context)
-    means = GroupMeans.of(effects, group_table(effects, None, regions), which)
+    means = GroupMeans.of(effects, Groups.of_partition(regions, apart.X), which)
     fme = fme_of(effects)
     sample = _over_rows(means, fme, units.codes[rows["estimate"]])
     refit = None

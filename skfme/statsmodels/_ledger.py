@@ -21,7 +21,7 @@ from sklearn.ensemble import (
 
 from skfme._explainer import FMEExplainer
 from skfme._frames import as_table
-from skfme.statsmodels._group_means import GroupMeans, group_table
+from skfme.statsmodels._group_means import GroupMeans, groups_asked
 from skfme.statsmodels._ledger_results import NestedRefits, UncertaintyLedger
 from skfme.statsmodels._refitting import (
     Refitting,
@@ -131,7 +131,7 @@ def uncertainty_ledger(
     units = Units.of(len(as_table(X)), groups, stratify)
     fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed, every_seed=True)
     effects = fitted._explain(X, sample_weight)
-    means = GroupMeans.of(effects, group_table(effects, by, partition))
+    means = GroupMeans.of(effects, groups_asked(effects, by, partition))
     work = _Nested(refitting, means, units, int(n_seeds))
     nested, failures = replicated(
         work,

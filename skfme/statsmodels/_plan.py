@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skfme._changes import NamedStep
-from skfme._effects import groups_in
 from skfme._frames import Column, Table, describe_columns, known_names
 from skfme._training import Training, TrainingColumn
 from skfme._validation import refuse_infinite
@@ -22,44 +20,7 @@ from skfme.extrapolation import Support, fit_support
 from skfme.statsmodels._fitted import FittedModel
 from skfme.steps import parse_steps
 
-__all__ = ["Groups", "Plan", "columns_read"]
-
-# Columns of the results' tables beside the groups'.
-TAKEN = {
-    *("effect", "output", "estimate", "std_error", "statistic", "p_value"),
-    *("conf_low", "conf_high", "p_adjusted"),
-}
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Which group each row is in, and what tells the groups apart.
-
-    Attributes
-    ----------
-    codes : ndarray of shape (n,), int
-    keys : DataFrame of n_groups rows
-        Without columns where there is one group of all rows.
-    """
-
-    codes: np.ndarray
-    keys: pd.DataFrame
-
-    @classmethod
-    def of(cls, table: Table, by: Any) -> Groups:
-        if by is None:
-            return cls(np.zeros(len(table), dtype=int), pd.DataFrame(index=[0]))
-        groups = groups_in(table, by)
-        taken = sorted(TAKEN & set(map(str, groups.columns)))
-        if taken:
-            raise ValueError(
-                f"by names {taken[0]!r}, which is a column of the results' tables. Rename "
-                "it, or give its values as a Series of another name."
-            )
-        grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
-        codes = grouped.ngroup().to_numpy()
-        _, first = np.unique(codes, return_index=True)
-        return cls(codes, groups.iloc[first].reset_index(drop=True))
+__all__ = ["Plan", "columns_read"]
 
 
 @dataclass(frozen=True)

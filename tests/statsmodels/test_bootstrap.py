@@ -481,3 +481,13 @@ def test_clones_of_the_explainer_give_the_same(data):
         for e in (explainer, clone(explainer).fit(X, y + 5))
     )
     np.testing.assert_array_equal(first.replicates, second.replicates)
+
+
+def test_a_group_column_named_as_one_of_the_results_is_refused(data):
+    X, y = data
+    table = pd.DataFrame(X, columns=["x", "estimate"])
+    explainer = FMEExplainer(MeanSlope(), {"x": 1}, extrapolation=None)
+    with pytest.raises(
+        ValueError, match="by names 'estimate', which is a column of the"
+    ):
+        bootstrap_effects(explainer, table, y, by="estimate", n_resamples=199)
