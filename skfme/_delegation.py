@@ -6,7 +6,7 @@ A pipeline that ends in an explainer still predicts, and a search can score it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     _routing_enabled,
@@ -39,6 +40,10 @@ def _estimator_has(method: str) -> Callable[[Any], bool]:
 
 class DelegatedPredictions:
     """Methods of the fitted model, after the explainer's own check of X."""
+
+    # Weights of the score are the model's to ask for. The signature names them all the
+    # same, since searches without routing look for them there.
+    __metadata_request__score: ClassVar = {"sample_weight": UNUSED}
 
     estimator: Any
     estimator_: Any
@@ -70,21 +75,26 @@ class DelegatedPredictions:
         return self.estimator_.decision_function(table.native)
 
     @available_if(_estimator_has("score"))
-    def score(self, X: Any, y: Any = None, **params: Any) -> float:
+    def score(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any
+    ) -> float:
         """Score of the fitted model.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_features)
         y : array-like, default=None
+        sample_weight : array-like of shape (n_samples,), default=None
         **params : dict
-            Such as ``sample_weight``; passed to the model's score, or routed to it.
+            Passed to the model's score with the weights, or routed to it.
 
         Returns
         -------
         score : float
         """
         table = self._table(X)
+        if sample_weight is not None:
+            params["sample_weight"] = sample_weight
         if _routing_enabled():
             params = dict(process_routing(self, "score", **params).estimator.score)
         return self.estimator_.score(table.native, y, **params)

@@ -28,6 +28,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfme._callbacks import CallbackSupport
 from skfme._changes import NamedStep
 from skfme._columns import missing_in
 from skfme._delegation import DelegatedPredictions
@@ -66,7 +67,11 @@ __all__ = ["FMEExplainer"]
 
 
 class FMEExplainer(
-    DelegatedPredictions, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+    CallbackSupport,
+    DelegatedPredictions,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Forward marginal effects of any model: f(x + h) − f(x).
 
@@ -236,7 +241,8 @@ class FMEExplainer(
         if self._wants_one_target() and y is not None:
             y = one_target(y, model_name(self.estimator))
         estimator = clone(self.estimator)
-        self.estimator_ = estimator.fit(table.native, y, **fit_params)
+        with self._task_of_model(estimator, table.native, y):
+            self.estimator_ = estimator.fit(table.native, y, **fit_params)
         if isinstance(estimator, FrozenEstimator):
             check_same_columns(estimator, self)
         self.columns_ = columns
@@ -496,5 +502,7 @@ def _probe(training: Table) -> Table:
 def _title(estimator: Any) -> str:
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
-    name, steps = model_name(estimator), getattr(estimator, "steps", None)
-    return f"{name} ending in {_title(steps[-1][1])}" if steps else name
+    name = model_name(estimator)
+    if hasattr(estimator, "named_steps"):
+        return f"{name} ending in {_title(estimator.steps[-1][1])}"
+    return name

@@ -37,6 +37,12 @@ __all__ = [
     "stacked",
 ]
 
+# The usual way to an array without knowing it: a pipeline's transformers.
+_UNNAMED = (
+    " X is an array, whose columns have no names of their own; in a pipeline, "
+    "set_output(transform='pandas') keeps the names."
+)
+
 Rows = Any  # slice, or an integer array of row positions
 
 
@@ -118,9 +124,11 @@ class Table:
             raise ValueError(
                 f"{where} column {key}, but X has columns 0 to {len(self.names) - 1}."
             )
+        unnamed = self.kind == "numpy" and isinstance(key, str)
         raise ValueError(
             f"{where} {key!r}, which is not a column of X."
             + (nearest(key, self.names) or known_names(self.names))
+            + (_UNNAMED if unnamed else "")
         )
 
 
