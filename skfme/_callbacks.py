@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from sklearn.utils.metaestimators import available_if
+from skfme._decorators import available_if
 
 __all__ = ["CallbackSupport"]
 

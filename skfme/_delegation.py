@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -20,8 +19,9 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+
+from skfme._decorators import available_if
 
 if TYPE_CHECKING:
     from skfme._frames import Table
@@ -47,29 +47,29 @@ class DelegatedPredictions:
 
     estimator: Any
     estimator_: Any
-    response_method: str | Callable
+    response_method: str | Callable[..., Any]
     _table: Callable[[Any], Table]
 
     @available_if(_estimator_has("predict"))
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Predictions of the fitted model."""
         table = self._table(X)
         return self.estimator_.predict(table.native)
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Any:
         """Class probabilities of the fitted model."""
         table = self._table(X)
         return self.estimator_.predict_proba(table.native)
 
     @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Log class probabilities of the fitted model."""
         table = self._table(X)
         return self.estimator_.predict_log_proba(table.native)
 
     @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: Any) -> Any:
         """Decision function of the fitted model."""
         table = self._table(X)
         return self.estimator_.decision_function(table.native)
@@ -97,10 +97,11 @@ class DelegatedPredictions:
             params["sample_weight"] = sample_weight
         if _routing_enabled():
             params = dict(process_routing(self, "score", **params).estimator.score)
-        return self.estimator_.score(table.native, y, **params)
+        score: float = self.estimator_.score(table.native, y, **params)
+        return score
 
     @property
-    def classes_(self) -> np.ndarray:
+    def classes_(self) -> Any:
         """Class labels of the fitted model."""
         try:
             check_is_fitted(self, "estimator_")

@@ -119,7 +119,7 @@ class ForwardEffect:
         return self._nlm[:, 0] if len(self.outputs) == 1 else self._nlm
 
     @property
-    def anlm(self) -> float | np.ndarray:
+    def anlm(self) -> Any:
         """Weighted mean of the defined NLMs of rows that count."""
         values = [s.mean for s in self.nonlinearity]
         return values[0] if len(values) == 1 else np.array(values)
@@ -141,12 +141,14 @@ class ForwardEffect:
 
     @cached_property
     def status(self) -> np.ndarray:
-        return np.array(STATUSES)[self._status]
+        status: np.ndarray = np.array(STATUSES)[self._status]
+        return status
 
     @property
     def counted(self) -> np.ndarray:
         """Mask of the rows that count."""
-        return self._status == STATUSES.index("counted")
+        counted: np.ndarray = self._status == STATUSES.index("counted")
+        return counted
 
     @property
     def X(self) -> Any:
@@ -195,18 +197,24 @@ class ForwardEffect:
         kept = None if weights is None else weights[rows]
         return rows, self._fme[rows], kept
 
-    def _per_output(self, name: str) -> float | np.ndarray:
+    def _per_output(self, name: str) -> Any:
         values = [getattr(summary, name) for summary in self._summaries]
         return values[0] if len(values) == 1 else np.array(values)
 
     @property
-    def ame(self) -> float | np.ndarray:
-        """Average marginal effect: the weighted mean FME over the rows that count."""
+    def ame(self) -> Any:
+        """Average marginal effect: the weighted mean FME over the rows that count.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
         return self._per_output("mean")
 
     @property
-    def sd(self) -> float | np.ndarray:
-        """SD of the FMEs (divisor W − 1): heterogeneity, not a standard error."""
+    def sd(self) -> Any:
+        """SD of the FMEs (divisor W − 1): heterogeneity, not a standard error.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
         return self._per_output("sd")
 
     @property
@@ -332,7 +340,7 @@ class ForwardEffect:
         return summary_html([self])
 
 
-class ForwardEffects(Mapping):
+class ForwardEffects(Mapping[str, ForwardEffect]):
     """The effects of several steps: a mapping of name -> ForwardEffect.
 
     Parameters

@@ -11,7 +11,6 @@ from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.exceptions import NotFittedError
@@ -31,6 +30,7 @@ from sklearn.utils.validation import (
 from skfme._callbacks import CallbackSupport
 from skfme._changes import NamedStep
 from skfme._columns import missing_in
+from skfme._decorators import fit_context
 from skfme._delegation import DelegatedPredictions
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.differences import forward_differences
@@ -156,7 +156,7 @@ class FMEExplainer(
     (422, -11.206)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [HasMethods(["fit"])],
         "steps": "no_validation",
         "response_method": [str, callable],
@@ -176,7 +176,7 @@ class FMEExplainer(
         estimator: Any,
         steps: Any = None,
         *,
-        response_method: str | Callable = "auto",
+        response_method: str | Callable[..., Any] = "auto",
         extrapolation: Any = "envelope",
         nlm: Any = False,
         categorical_features: str | Iterable[Hashable] = "auto",
@@ -194,7 +194,7 @@ class FMEExplainer(
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any
     ) -> FMEExplainer:
@@ -268,7 +268,7 @@ class FMEExplainer(
             "FMEExplainer(FrozenEstimator(model)); to fit a clone of it, pass y."
         )
 
-    def _fit_params(self, sample_weight: Any, params: dict) -> dict:
+    def _fit_params(self, sample_weight: Any, params: dict[str, Any]) -> dict[str, Any]:
         if _routing_enabled():
             routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
             return dict(routed.estimator.fit)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -26,7 +26,7 @@ class GivenModel(FrozenEstimator):
         """Do nothing: the model is given."""
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Call the model's predict, or the model itself."""
         model = self.estimator
         return model.predict(X) if hasattr(model, "predict") else model(X)
@@ -49,6 +49,47 @@ def _frozen(model: Any) -> FrozenEstimator:
         "model must be a fitted model with a predict method, or a function X -> "
         f"predictions; got {model!r}."
     )
+
+
+NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
+Changes = Mapping[Any, Any]  # feature -> change: one effect
+
+
+# Of two mappings the first that fits is meant, as in parse_steps.
+@overload
+def fme(
+    model: Any,
+    X: Any,
+    steps: NamedChanges,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    **options: Any,
+) -> ForwardEffects: ...
+
+
+@overload
+def fme(
+    model: Any,
+    X: Any,
+    steps: Changes,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    **options: Any,
+) -> ForwardEffect: ...
+
+
+@overload
+def fme(
+    model: Any,
+    X: Any,
+    steps: Sequence[Changes] | str | None,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    **options: Any,
+) -> ForwardEffects: ...
 
 
 def fme(
