@@ -101,6 +101,7 @@ class ForwardEffect:
 
     @property
     def fme(self) -> np.ndarray:
+        """Effects of shape (n_samples,) or (n_samples, n_outputs), NaN if not counted."""
         return self._fme[:, 0] if len(self.outputs) == 1 else self._fme
 
     @property
@@ -224,7 +225,13 @@ class ForwardEffect:
         return np.array([self._per_output(name) for name in names])
 
     def counted_data(self) -> CountedData:
-        """Table, effects and weights of the rows that count."""
+        """Table, effects and weights of the rows that count.
+
+        Returns
+        -------
+        data : CountedData
+            A named tuple of ``X``, ``fme`` and ``sample_weight``.
+        """
         rows, fme, weights = self._counted_arrays()
         X = as_table(self.X).take(rows).native
         return CountedData(X, fme[:, 0] if fme.shape[1] == 1 else fme, weights)
@@ -321,7 +328,13 @@ class ForwardEffect:
         return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
     def summary(self) -> Text:
-        """A table that reads well in a terminal."""
+        """A table that reads well in a terminal.
+
+        Returns
+        -------
+        text : str
+            One line for each output, and why rows were left out.
+        """
         return summary_text([self])
 
     def __str__(self) -> str:

@@ -162,10 +162,18 @@ def ame(
 
     Parameters
     ----------
-    model, X, background, sample_weight, **options
-        As in :func:`fme`.
+    model : fitted estimator, any object with predict, or a function X -> predictions
+        Used as it is, never fitted again.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Rows to explain.
     steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
         None is one unit of each feature, and each category.
+    background : array-like or dataframe, default=None
+        Training rows, as in :func:`fme`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the averages, as in :func:`fme`.
+    **options
+        The other parameters of :class:`FMEExplainer`.
 
     Returns
     -------
