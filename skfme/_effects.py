@@ -7,9 +7,9 @@ model. What needs the model is asked of the explainer.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ from skfme._summaries import (
 from skfme._summary_text import summary_html, summary_text
 from skfme._tables import Text
 from skfme.steps import Step
+
+if TYPE_CHECKING:
+    from skfme.plotting import AMEDisplay, FMEDisplay
 
 __all__ = ["CountedData", "ForwardEffect", "ForwardEffects"]
 
@@ -59,6 +62,7 @@ class Context:
     response: str
     n_outside_before: int | None
     categorical_features: tuple[Hashable, ...] = ()
+    response_label: str | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,6 +151,11 @@ class ForwardEffect:
     def counted(self) -> np.ndarray:
         """Mask of the rows that count."""
         return self._status == STATUSES.index("counted")
+
+    @property
+    def extrapolated(self) -> np.ndarray:
+        """Mask of the rows left out as extrapolation points."""
+        return self._status == STATUSES.index("extrapolation")
 
     @property
     def X(self) -> Any:
@@ -316,6 +325,23 @@ class ForwardEffect:
         """A table that reads well in a terminal."""
         return summary_text([self])
 
+    def plot(self, **options: Any) -> FMEDisplay:
+        """Draw the effects row by row; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.FMEDisplay.from_effect`.
+
+        Returns
+        -------
+        display : FMEDisplay
+        """
+        # Here and below, so that Matplotlib is needed only to draw.
+        from skfme.plotting import FMEDisplay
+
+        return FMEDisplay.from_effect(self, **options)
+
     def __str__(self) -> str:
         return str(self.summary())
 
@@ -356,6 +382,13 @@ class ForwardEffects(Mapping):
 
     def __len__(self) -> int:
         return len(self._effects)
+
+    def _with_response_label(self, label: str) -> ForwardEffects:
+        """The same effects, with the user's words for what is predicted."""
+        context = replace(self._context, response_label=label)
+        return ForwardEffects(
+            [replace(effect, context=context) for effect in self.values()], context
+        )
 
     @property
     def X(self) -> Any:
@@ -432,6 +465,22 @@ class ForwardEffects(Mapping):
             what relative sizes came to.
         """
         return summary_text(list(self.values()))
+
+    def plot(self, **options: Any) -> AMEDisplay:
+        """Draw the averages side by side; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.AMEDisplay.from_effects`.
+
+        Returns
+        -------
+        display : AMEDisplay
+        """
+        from skfme.plotting import AMEDisplay
+
+        return AMEDisplay.from_effects(self, **options)
 
     def __str__(self) -> str:
         return str(self.summary())

@@ -58,6 +58,7 @@ def fme(
     *,
     background: Any = None,
     sample_weight: Any = None,
+    response_label: str | None = None,
     **options: Any,
 ) -> ForwardEffect | ForwardEffects:
     """Forward marginal effects of a fitted model.
@@ -75,6 +76,9 @@ def fme(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the averages. Without `background`, they also weight SDs and
         quantiles, and rows of weight 0 widen no range.
+    response_label : str, default=None
+        What the model predicts, such as ``"disease progression"``, for summaries and
+        pictures; a model knows no name of its target.
     **options
         The other parameters of :class:`FMEExplainer`.
 
@@ -102,6 +106,8 @@ def fme(
     own = {"sample_weight": sample_weight} if background is None else {}
     explainer.fit(X if background is None else background, **own)
     effects = explainer.explain(X, sample_weight)
+    if response_label is not None:
+        effects = effects._with_response_label(response_label)
     single = isinstance(steps, Mapping) and not any(
         isinstance(value, Mapping) for value in steps.values()
     )
@@ -115,13 +121,14 @@ def ame(
     *,
     background: Any = None,
     sample_weight: Any = None,
+    response_label: str | None = None,
     **options: Any,
 ) -> ForwardEffects:
     """Average marginal effects of a fitted model, over every feature by default.
 
     Parameters
     ----------
-    model, X, background, sample_weight, **options
+    model, X, background, sample_weight, response_label, **options
         As in :func:`fme`.
     steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
         None is one unit of each feature, and each category.
@@ -143,7 +150,13 @@ def ame(
     """
     steps = [steps] if isinstance(steps, Mapping) else steps
     effects = fme(
-        model, X, steps, background=background, sample_weight=sample_weight, **options
+        model,
+        X,
+        steps,
+        background=background,
+        sample_weight=sample_weight,
+        response_label=response_label,
+        **options,
     )
     assert isinstance(effects, ForwardEffects)
     return effects

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,10 @@ from skfme._engine.prediction import Response
 from skfme._frames import Table
 from skfme._summaries import weighted_mean
 from skfme._tables import WIDTH, format_number, text_table
+from skfme.steps import Step
+
+if TYPE_CHECKING:
+    from skfme.plotting import PathDisplay, StepProfileDisplay
 
 __all__ = [
     "LargestStep",
@@ -45,6 +49,10 @@ class PathPredictions:
         NaN where the stepped value is missing.
     outputs : tuple of str
     index : Index of n_samples row labels
+    response : str
+        The method that predicted.
+    step : dict of str -> Step
+        The changed features.
     """
 
     name: str
@@ -53,6 +61,8 @@ class PathPredictions:
     predictions: np.ndarray
     outputs: tuple[str, ...]
     index: pd.Index
+    response: str = "predict"
+    step: dict[str, Step] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
         """One line per row, point and output.
@@ -76,6 +86,23 @@ class PathPredictions:
         return pd.DataFrame(
             {**data, "prediction": cube.ravel(), "secant": secant.ravel()}
         )
+
+    def plot(self, **options: Any) -> PathDisplay:
+        """Draw the predictions along the step; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.PathDisplay.from_path`.
+
+        Returns
+        -------
+        display : PathDisplay
+        """
+        # Here and below, so that Matplotlib is needed only to draw.
+        from skfme.plotting import PathDisplay
+
+        return PathDisplay.from_path(self, **options)
 
 
 class LargestStep(NamedTuple):
@@ -197,6 +224,24 @@ class StepProfile:
             f"{row['extrapolation']:.1%} extrapolated, ANLM {row['anlm']:.2f}.",
         )
 
+    def plot(self, **options: Any) -> StepProfileDisplay:
+        """Draw effects, non-linearity and extrapolation against the size of the step.
+
+        Needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.StepProfileDisplay.from_profile`.
+
+        Returns
+        -------
+        display : StepProfileDisplay
+        """
+        from skfme.plotting import StepProfileDisplay
+
+        return StepProfileDisplay.from_profile(self, **options)
+
     def __str__(self) -> str:
         frame = self.to_frame()
         shares = ("share_zero", "share_extrapolation")
@@ -234,7 +279,10 @@ def path_predictions(
     }
     if len(outputs) == 1:
         predictions = predictions[:, :, 0]
-    return PathPredictions(step.name, t, values, predictions, outputs, index)
+    changes = {change.feature: change.step for change in step.changes}
+    return PathPredictions(
+        step.name, t, values, predictions, outputs, index, response.name, changes
+    )
 
 
 def readable_sizes(sd: float, spread: float, integer: bool) -> list[float]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ from skfme.statsmodels._node_tables import (
     node_table,
     tests_table,
 )
-from skfme.statsmodels._rules import parents, queries_of, rules_of, tree_text
+from skfme.statsmodels._rules import edges_of, parents, queries_of, rules_of, tree_text
 from skfme.statsmodels._sizing import (
     Recipe,
     cart_recipe,
@@ -49,6 +49,9 @@ from skfme.statsmodels._sizing import (
     reestimated,
 )
 from skfme.statsmodels._stability import Original, Stability, resampled
+
+if TYPE_CHECKING:
+    from skfme.plotting import EffectTreeDisplay
 
 __all__ = ["EffectTree"]
 
@@ -461,6 +464,28 @@ class EffectTree(RegressorMixin, BaseEstimator):
         title = f"{kind} over {root.n} effects: {self.n_partitions_} partition{plural}{share}"
         extra = {"cANLM": list(self.nodes_["cANLM"])} if "cANLM" in self.nodes_ else {}
         return tree_text(title, self._nodes, self._covariates, extra)
+
+    def _edges(self) -> list[str]:
+        """The condition on the edge into each node of `nodes_`."""
+        return edges_of(self._nodes, self._covariates)
+
+    def plot(self, **options: Any) -> EffectTreeDisplay:
+        """Draw the tree, with the effects' distribution in each leaf.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.EffectTreeDisplay.from_tree`.
+
+        Returns
+        -------
+        display : EffectTreeDisplay
+        """
+        check_is_fitted(self, "partitions_")
+        # Here, so that Matplotlib is needed only to draw.
+        from skfme.plotting import EffectTreeDisplay
+
+        return EffectTreeDisplay.from_tree(self, **options)
 
     def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
         """Grow the tree again on bootstrap rows, and count what recurs.
