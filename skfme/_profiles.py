@@ -156,7 +156,7 @@ class StepProfile:
             weights = effect.sample_weight
             counted = effect.counted
             kept = None if weights is None else weights[counted]
-            outside = effect.status == "extrapolation"
+            outside = effect.extrapolated
             asked = outside | counted
             share = weighted_mean(
                 outside[asked].astype(float),

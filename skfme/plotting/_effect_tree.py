@@ -24,7 +24,7 @@ from skfme.plotting._canvas import (
     axes_for,
     check_matplotlib,
 )
-from skfme.plotting._marks import counts_between, draw_title, limits_of, within, wrapped
+from skfme.plotting._marks import BLOCK, draw_title, limits_of, within, wrapped
 from skfme.plotting._tree_layout import Box, Places, fit_texts, places
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class EffectTreeDisplay:
         known = read_labels(labels, tree_columns(tree))
         display = cls(
             nodes.assign(variable=_split_labels(nodes["variable"], known)),
-            _counts(effects, leaf[leaves], weights, edges, len(ids)),
+            _counts(effects, leaves, leaf, weights, edges, len(ids)),
             edges,
             intervals=None if inference is None else _intervals(tree, inference),
             covers=getattr(inference, "covers", ""),
@@ -333,21 +333,22 @@ def _limits(effects: np.ndarray, means: pd.Series) -> tuple[float, float]:
 
 def _counts(
     effects: np.ndarray,
+    leaves: np.ndarray,
     leaf: np.ndarray,
     weights: np.ndarray | None,
     edges: np.ndarray,
     n_leaves: int,
 ) -> np.ndarray:
-    """Rows, or their weight, by leaf and effect."""
+    """Rows, or their weight, by leaf and effect; `leaf` numbers the nodes' leaves."""
     n_bins = len(edges) - 1
-    inside = np.clip(effects, edges[0], edges[-1])
-    # One long axis: each leaf's bins follow those of the leaf before it.
-    length = edges[-1] - edges[0]
-    along = (inside - edges[0]) / length * (1 - 1e-12) + leaf
-    long = counts_between(
-        along, np.linspace(0, n_leaves, n_leaves * n_bins + 1), weights
-    )
-    return long.reshape(n_leaves, n_bins)
+    counts, scale = np.zeros(n_leaves * n_bins), n_bins / (edges[-1] - edges[0])
+    for start in range(0, len(effects), BLOCK):
+        part = slice(start, start + BLOCK)
+        bins = np.clip((effects[part] - edges[0]) * scale, 0, n_bins - 1)
+        cell = bins.astype(np.intp) + n_bins * leaf[leaves[part]]
+        weight = None if weights is None else weights[part]
+        counts += np.bincount(cell, weight, len(counts))
+    return counts.reshape(n_leaves, n_bins)
 
 
 def _draw_branches(axes: Axes, nodes: pd.DataFrame, where: Places) -> None:

@@ -23,8 +23,8 @@ from skfme.plotting._fme_panels import (
     draw_histogram,
     draw_nlm_against,
     draw_nlm_histogram,
-    draw_plane,
 )
+from skfme.plotting._fme_plane import draw_plane
 from skfme.plotting._marks import draw_title
 
 if TYPE_CHECKING:

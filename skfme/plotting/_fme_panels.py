@@ -1,4 +1,4 @@
-"""The panels of FMEDisplay: effects against a feature, over a plane, as a distribution.
+"""Panels of FMEDisplay: effects against a feature, and as a distribution.
 
 Each function draws one output of one effect on one pair of axes.
 """
@@ -18,12 +18,9 @@ from skfme.plotting._canvas import (
     GREY,
     INK,
     ORANGE,
-    effect_colours,
 )
 from skfme.plotting._features import FeatureAxis
-from skfme.plotting._hexagons import draw_hexagons, hexagons
 from skfme.plotting._marks import (
-    ARROW,
     MANY,
     counts_between,
     draw_ame,
@@ -41,7 +38,14 @@ from skfme.plotting._marks import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Panel", "draw_against", "draw_ecdf", "draw_histogram", "draw_plane"]
+__all__ = [
+    "Panel",
+    "draw_against",
+    "draw_ecdf",
+    "draw_histogram",
+    "draw_nlm_against",
+    "draw_nlm_histogram",
+]
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,9 @@ def _count_bar(axes: Axes, artist: Any, weights: np.ndarray | None) -> None:
     if artist.get_array() is None:
         return
     bar = axes.figure.colorbar(artist, ax=axes, pad=0.01, fraction=0.05, aspect=30)
+    # Plain numbers; powers of ten are for specialists, and slow to set.
+    bar.ax.yaxis.set_major_formatter("{x:,.0f}")
+    bar.minorticks_off()
     bar.set_label("rows" if weights is None else "weight of rows")
     bar.outline.set_visible(False)
 
@@ -173,118 +180,6 @@ def _empty_handle() -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], linestyle="")
-
-
-def draw_plane(axes: Axes, panel: Panel, **options: Any) -> Any:
-    """Effects as colours over two features, with the step as an arrow."""
-    from matplotlib.colors import CenteredNorm
-
-    first, second = panel.features
-    shown = np.isfinite(first.values) & np.isfinite(second.values)
-    x, y, fme = first.values, second.values, panel.fme
-    weights = panel.weights
-    if not shown.all():
-        x, y, fme = x[shown], y[shown], fme[shown]
-        weights = None if weights is None else weights[shown]
-    defaults: dict[str, Any] = {"cmap": effect_colours()}
-    if len(fme) <= MANY:
-        half = float(np.quantile(np.abs(fme), 0.98)) or 1.0
-        defaults |= {"s": 30, "edgecolors": "0.35", "linewidths": 0.3, "zorder": 2}
-        defaults["norm"] = CenteredNorm(0, half)
-        artist: Any = axes.scatter(x, y, c=fme, **{**defaults, **options})
-    else:
-        box = axes.get_window_extent()
-        across = int(np.clip(box.width / 12, 16, 60))
-        aspect = box.height / (0.85 * box.width)
-        found = hexagons(
-            x, y, across=across, aspect=aspect, weights=weights, values=fme
-        )
-        assert found.mean is not None
-        half = float(np.quantile(np.abs(found.mean), 0.98)) or 1.0
-        defaults["norm"] = CenteredNorm(0, half)
-        artist = draw_hexagons(axes, found, found.mean, **{**defaults, **options})
-    frame(axes, zero=False)
-    _effect_bar(axes, artist, panel, half, binned=len(fme) > MANY)
-    first.format(axes, "x")
-    second.format(axes, "y")
-    _plane_step(axes, x, y, first, second)
-    if panel.n_left_out and len(first.left_out):
-        _crosses(axes, first, second)
-    return artist
-
-
-def _effect_bar(
-    axes: Axes, artist: Any, panel: Panel, half: float, binned: bool
-) -> None:
-    """The colour bar, with the AME marked on it."""
-    beyond = "both" if np.abs(panel.fme).max() > half else "neither"
-    bar = axes.figure.colorbar(
-        artist, ax=axes, extend=beyond, pad=0.02, fraction=0.06, aspect=25
-    )
-    mean = " (mean)" if binned else ""
-    bar.set_label(wrapped(f"Change in {panel.response}{mean}"), parse_math=False)
-    bar.outline.set_visible(False)
-    bar.ax.axhline(panel.ame, color=INK, linewidth=2)
-    bar.ax.annotate(
-        panel.ame_text,
-        (0, panel.ame),
-        xytext=(-3, 0),
-        textcoords="offset points",
-        xycoords=("axes fraction", "data"),
-        ha="right",
-        va="center",
-        rotation=90,
-        fontsize="small",
-    )
-
-
-def _plane_step(
-    axes: Axes, x: np.ndarray, y: np.ndarray, first: FeatureAxis, second: FeatureAxis
-) -> None:
-    """The step as one arrow, in the corner that has the fewest rows."""
-    if first.arrow is None or second.arrow is None:
-        return
-    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
-    size = np.array([np.subtract(*first.arrow[::-1]), np.subtract(*second.arrow[::-1])])
-    best, start = -1, np.zeros(2)
-    for u in (0.03, 0.97):
-        for v in (0.05, 0.95):
-            near = (np.abs(x - x0 - u * (x1 - x0)) < 0.2 * (x1 - x0)) & (
-                np.abs(y - y0 - v * (y1 - y0)) < 0.2 * (y1 - y0)
-            )
-            count = int(near.sum())
-            if best < 0 or count < best:
-                best = count
-                corner = np.array([x0 + u * (x1 - x0), y0 + v * (y1 - y0)])
-                low = corner - np.where(np.array([u, v]) > 0.5, np.abs(size), 0)
-                start = np.where(size >= 0, low, low + np.abs(size))
-    axes.annotate(
-        "",
-        xy=tuple(start + size),
-        xytext=tuple(start),
-        arrowprops=ARROW,
-    )
-    outwards = start[0] + size[0] / 2 > (x0 + x1) / 2
-    axes.annotate(
-        "step", tuple(start + size / 2), xytext=(-9 if outwards else 9, 0),
-        textcoords="offset points", fontsize="small", color=INK, va="center",
-        ha="right" if outwards else "left",
-    )  # fmt: skip
-
-
-def _crosses(axes: Axes, first: FeatureAxis, second: FeatureAxis) -> None:
-    """Rows left out, as crosses; many of them as one cross for each place."""
-    x, y = first.left_out, second.left_out
-    shown = np.isfinite(x) & np.isfinite(y)
-    x, y = x[shown], y[shown]
-    if not len(x):
-        return
-    n = len(x)
-    if n > MANY:
-        places = hexagons(x, y, across=45, aspect=0.75).centres
-        x, y = places.T
-    crosses = axes.scatter(x, y, marker="x", s=14, color=GREY, linewidths=0.8, zorder=1)
-    draw_legend(axes, [crosses], [f"{n:,} rows left out: extrapolation"])
 
 
 def draw_histogram(axes: Axes, panel: Panel, **options: Any) -> Any:

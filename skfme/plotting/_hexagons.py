@@ -129,7 +129,7 @@ def draw_hexagons(
     outline = corners * [found.width, found.height]
     shapes = found.centres[:, None, :] + outline
     options = {"edgecolors": "face", "linewidths": 0.3, "zorder": 2, **options}
-    drawn = PolyCollection(list(shapes), array=colour, **options)
+    drawn = PolyCollection(shapes, array=colour, **options)
     axes.add_collection(drawn, autolim=False)
     axes.update_datalim(shapes.reshape(-1, 2))
     axes.autoscale_view()

@@ -31,12 +31,14 @@ __all__ = [
     "draw_smooth",
     "draw_title",
     "frame",
+    "jittered",
     "leave_lanes",
     "limits_of",
     "within",
     "wrapped",
 ]
 
+BLOCK = 1 << 14  # rows at once, so that the work stays in the cache
 MANY = 2000  # rows, beyond which points are binned
 ARROW = {
     "arrowstyle": "-|>",
@@ -106,9 +108,7 @@ def draw_points(
         x, y = x[shown], y[shown]
         weights = None if weights is None else weights[shown]
     if len(x) <= MANY:
-        if axis.ticks is not None:
-            # The golden ratio spreads any run of rows evenly.
-            x = x + 1.3 * _STRIP * ((np.arange(len(x)) * 0.6180339887) % 1 - 0.5)
+        x = jittered(x, axis)
         defaults = {"s": 16, "color": BLUE, "alpha": 0.5, "linewidths": 0, "zorder": 2}
         return axes.scatter(x, y, **{**defaults, **options})
     options = {"cmap": count_colours(), "norm": norm, **options}
@@ -121,6 +121,15 @@ def draw_points(
     )
     options["norm"] = norm or count_norm(found.total)
     return draw_hexagons(axes, found, found.total, **options)
+
+
+def jittered(values: np.ndarray, axis: FeatureAxis) -> np.ndarray:
+    """Positions on an ordinal axis, spread so that rows do not hide each other."""
+    if axis.ticks is None:
+        return values
+    # Multiples of the golden ratio spread any run of rows evenly.
+    spread = (np.arange(len(values)) * 0.6180339887) % 1 - 0.5
+    return np.asarray(values + 1.3 * _STRIP * spread)
 
 
 def _draw_strips(
@@ -319,9 +328,9 @@ def counts_between(
     Values beyond either end are counted in the last bin there.
     """
     n = len(edges) - 1
-    counts, scale, block = np.zeros(n), n / (edges[-1] - edges[0]), 1 << 14
-    for start in range(0, len(values), block):
-        part = slice(start, start + block)
+    counts, scale = np.zeros(n), n / (edges[-1] - edges[0])
+    for start in range(0, len(values), BLOCK):
+        part = slice(start, start + BLOCK)
         bins = ((values[part] - edges[0]) * scale).astype(np.intp)
         np.clip(bins, 0, n - 1, out=bins)
         counts += np.bincount(bins, None if weights is None else weights[part], n)

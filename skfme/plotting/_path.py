@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from skfme._labels import Labels, predicted_phrases, step_title
 from skfme.plotting._canvas import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["PathDisplay"]
 
 MOST_LINES = 10
+SAMPLE, N_BINS = 100_000, 1000
 BANDS = ((0.05, 0.95), (0.25, 0.75))
 
 
@@ -50,7 +52,7 @@ class PathDisplay:
         Values of the feature that moves; None where several do.
     feature : str, default=""
         Its label.
-    names : sequence of str, default=None
+    names : sequence, default=None
         What the rows are called.
     title : str, default=""
     response : sequence of str, default=("prediction",)
@@ -85,7 +87,7 @@ class PathDisplay:
         *,
         points: np.ndarray | None = None,
         feature: str = "",
-        names: Sequence[str] | None = None,
+        names: Sequence[Any] | pd.Index | None = None,
         title: str = "",
         response: Sequence[str] = ("prediction",),
     ) -> None:
@@ -139,7 +141,7 @@ class PathDisplay:
             path.predictions[chosen],
             points=None if single is None else path.points[single][chosen],
             feature="" if single is None else known.full(single),
-            names=[str(name) for name in path.index[chosen]],
+            names=path.index[chosen],
             title=step_title(path.name, path.step, known),
             response=predicted_phrases(path.response, path.outputs, response_label),
         )
@@ -171,7 +173,7 @@ class PathDisplay:
         if kind not in ("auto", "lines", "fan"):
             raise ValueError(f"kind must be 'auto', 'lines' or 'fan', got {kind!r}.")
         cube = self.predictions.reshape(*self.predictions.shape[:2], -1)
-        complete = np.flatnonzero(~np.isnan(cube[:, [0, -1]]).any(axis=(1, 2)))
+        complete = np.flatnonzero(~np.isnan((cube[:, 0] + cube[:, -1]).sum(axis=1)))
         if not len(complete):
             raise ValueError(
                 "No row has predictions along the step: its stepped values are missing."
@@ -203,7 +205,7 @@ class PathDisplay:
         options: dict,
     ) -> None:
         """Each row's path, with a dot at its start and a dotted secant."""
-        names = self.names or [str(row) for row in range(len(paths))]
+        names = range(len(paths)) if self.names is None else self.names
         handles = []
         for i, row in enumerate(rows):
             x = self.t if self.points is None else self.points[row]
@@ -267,7 +269,9 @@ class PathDisplay:
     def _common_axis(self, rows: np.ndarray) -> tuple[np.ndarray, str]:
         """The change of the feature, where it is the same for all rows; else the share."""
         if self.points is not None:
-            length = self.points[rows, -1] - self.points[rows, 0]
+            every = len(rows) == len(self.points)
+            points = self.points if every else self.points[rows]
+            length = points[:, -1] - points[:, 0]
             if np.ptp(length) <= 1e-9 * np.abs(length).max():
                 return self.t * length[0], f"Change in {self.feature}"
         return self.t, "Share of the step that is done"
@@ -278,15 +282,41 @@ def _changes(
 ) -> tuple[dict[float, np.ndarray], np.ndarray]:
     """Quantiles over rows, and the mean, of the change since the start."""
     asked = sorted({0.5, *(q for band in BANDS for q in band)})
-    n_points = paths.shape[1]
-    quantiles, means = np.empty((len(asked), n_points)), np.empty(n_points)
     every = len(rows) == len(paths)
-    start = paths[:, 0] if every else paths[rows, 0]
-    for j in range(n_points):
-        change = (paths[:, j] if every else paths[rows, j]) - start
-        means[j] = change.mean()
-        quantiles[:, j] = np.quantile(change, asked, overwrite_input=True)
+    start = paths[:, :1] if every else paths[rows, :1]
+    some = slice(None, None, max(len(rows) // SAMPLE, 1))
+    sample = (paths if every else paths[rows])[some] - start[some]
+    if len(sample) == len(rows):
+        quantiles, means = np.quantile(sample, asked, axis=0), sample.mean(axis=0)
+    else:
+        quantiles, means = _binned(paths if every else paths[rows], sample, asked)
     return dict(zip(asked, quantiles, strict=True)), means
+
+
+def _binned(
+    paths: np.ndarray, sample: np.ndarray, asked: list[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Quantiles of very many rows by counting, in one pass.
+
+    A sample bounds the quantiles; within its bounds rows are counted in bins narrower
+    than a pixel.
+    """
+    low, high = np.quantile(sample, [min(asked) / 2, (1 + max(asked)) / 2], axis=0)
+    width = np.where(high > low, high - low, 1.0) / N_BINS
+    n_points = paths.shape[1]
+    first = np.arange(n_points) * (N_BINS + 2)
+    counts = np.zeros(n_points * (N_BINS + 2))
+    sums = np.zeros(n_points)
+    for begin in range(0, len(paths), 4096):
+        block = paths[begin : begin + 4096]
+        change = block - block[:, :1]
+        sums += change.sum(axis=0)
+        bins = np.clip((change - low) / width + 1, 0, N_BINS + 1).astype(np.intp)
+        counts += np.bincount((bins + first).ravel(), minlength=len(counts))
+    reached = np.cumsum(counts.reshape(n_points, N_BINS + 2), axis=1) / len(paths)
+    edges = low[:, None] + width[:, None] * np.arange(N_BINS + 2)
+    quantiles = [np.interp(asked, reached[j], edges[j]) for j in range(n_points)]
+    return np.array(quantiles).T, sums / len(paths)
 
 
 def _key(marker: str, linestyle: str) -> Any:

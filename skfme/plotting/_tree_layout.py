@@ -91,7 +91,7 @@ def fit_texts(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
     """
     engine = axes.figure.get_layout_engine()
     if engine is not None:  # the size of the axes is known only once they are laid out
-        axes.figure.draw_without_rendering()
+        engine.execute(axes.figure)
     texts = [_written(axes, box) for box in boxes]
     scale = np.abs(
         axes.transData.transform((1.0, 1.0)) - axes.transData.transform((0.0, 0.0))
