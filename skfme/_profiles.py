@@ -152,16 +152,9 @@ class StepProfile:
         """
         records = []
         for size, effect in zip(self.sizes, self.effects.values(), strict=True):
-            fme = effect.fme.reshape(len(effect.counted), -1)
             weights = effect.sample_weight
-            counted = effect.counted
-            kept = None if weights is None else weights[counted]
-            outside = effect.extrapolated
-            asked = outside | counted
-            share = weighted_mean(
-                outside[asked].astype(float),
-                None if weights is None else weights[asked],
-            )
+            outside, counted = effect.extrapolated, effect.counted
+            share = _share(outside, outside | counted, weights)
             for k, output in enumerate(effect.outputs):
                 several = {"output": output} if len(effect.outputs) > 1 else {}
                 summary = effect._summaries[k]
@@ -173,7 +166,7 @@ class StepProfile:
                         "ame": summary.mean,
                         "sd": summary.sd,
                         "anlm": effect.nonlinearity[k].mean,
-                        "share_zero": weighted_mean((fme[counted, k] == 0) * 1.0, kept),
+                        "share_zero": _share(effect._fme[:, k] == 0, counted, weights),
                         "share_extrapolation": share,
                     }
                 )
@@ -257,6 +250,14 @@ class StepProfile:
         header = [self.feature, "n", "AME", "SD", "ANLM", "zero", "extrapolated"]
         sentence = textwrap.fill(self.largest_step().sentence, WIDTH)
         return f"{text_table(header, rows)}\n\n{sentence}"
+
+
+def _share(rows: np.ndarray, of: np.ndarray, weights: np.ndarray | None) -> float:
+    """Share of the rows under one mask among those under another, by weight."""
+    if weights is None:
+        total = np.count_nonzero(of)
+        return np.count_nonzero(rows) / total if total else math.nan
+    return weighted_mean(rows[of].astype(float), weights[of])
 
 
 def path_predictions(

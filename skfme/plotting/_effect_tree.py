@@ -25,7 +25,7 @@ from skfme.plotting._canvas import (
     check_matplotlib,
 )
 from skfme.plotting._marks import BLOCK, draw_title, limits_of, within, wrapped
-from skfme.plotting._tree_layout import Box, Places, fit_texts, places
+from skfme.plotting._tree_layout import Box, Places, places, write_numbers, write_rules
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +38,7 @@ __all__ = ["EffectTreeDisplay"]
 _SPREAD = (
     "Dot and line: cAME ± 1 SD of the region's rows (spread, no confidence interval)."
 )
+LEAF = 0.8  # inches for the numbers of a leaf
 _INTERVAL = "Dot and line: cAME and its confidence interval"
 
 
@@ -191,52 +192,67 @@ class EffectTreeDisplay:
         check_matplotlib(f"{type(self).__name__}.plot")
         nodes = self.nodes
         where = places(nodes["left"].tolist(), nodes["right"].tolist())
-        n_levels = int(where.depth.max())
-        heights = (0.72 * n_levels + 0.75, 2.3)
-        width = max(6.4, 1.05 * len(self.counts) + 1.2)
+        n_levels, n_leaves = int(where.depth.max()), len(self.counts)
+        level, edge_share = _level(nodes["edge"], where)
+        heights = (level * n_levels + LEAF, 2.3)
+        width = max(6.4, 1.05 * n_leaves + 1.2)
         figure, grid = axes_for(
             ax, 2, 1, (min(width, 24), sum(heights) + 0.6), height_ratios=heights
         )
         top, bottom = grid[:, 0]
-        n_leaves = len(self.counts)
         for axes in (top, bottom):
             axes.set_xlim(-0.5, n_leaves - 0.5)
         top.set_axis_off()
-        top.set_ylim(-n_levels - 0.62, 0.34 if n_levels else -0.2)
+        foot = LEAF / level
+        top.set_ylim(-n_levels - foot + 0.1, 0.2 if n_levels else 0.1)
         draw_title(top, self.title)
         self._draw_leaves(bottom, options)
         _draw_branches(top, nodes, where)
-        self.texts_ = fit_texts(top, self._boxes(where, n_levels))
+        self.texts_ = write_rules(top, self._rules(where, edge_share))
+        self.texts_ += write_numbers(top, self._numbers(where, n_levels, foot))
         self.figure_: Figure = figure
         self.axes_: np.ndarray = grid
         self.ax_: Axes = top
         return self
 
-    def _boxes(self, where: Places, n_levels: int) -> list[Box]:
-        """Every text of the tree, with the room that is its own."""
-        nodes, boxes, leaf = self.nodes, [], 0
-        for i, node in enumerate(nodes.itertuples()):
-            x, room = where.x[i], 0.94 * where.span[i]
-            y = -float(where.depth[i])
+    def _rules(self, where: Places, edge_share: float) -> list[Box]:
+        """What is split at the nodes, and the conditions on the edges below them."""
+        boxes = []
+        for i, (edge, variable) in enumerate(
+            zip(self.nodes["edge"], self.nodes["variable"], strict=True)
+        ):
+            x, room, y = where.x[i], 0.94 * where.span[i], -float(where.depth[i])
             if i:
-                edge = str(node.edge).replace("<=", "≤").replace(">=", "≥")
-                boxes.append(Box(edge, x, y + 0.46, room, 0.36, fill=True))
+                text = str(edge).replace("<=", "≤").replace(">=", "≥")
+                middle = y + 0.2 + 0.5 * edge_share
+                boxes.append(Box((text,), x, middle, room, edge_share))
             if where.span[i] > 1:
-                boxes.append(Box(str(node.variable), x, y, room, 0.4, True, True))
-                continue
-            low = -n_levels - 0.2
-            boxes.append(Box(self._leaf_text(node, leaf), x, low, room, 0.8, fill=True))
-            leaf += 1
+                boxes.append(Box((str(variable),), x, y, room, 0.38, bold=True))
         return boxes
 
-    def _leaf_text(self, node: Any, leaf: int) -> str:
-        lines = [f"cAME {number(node.cAME)}"]
+    def _numbers(self, where: Places, n_levels: int, foot: float) -> list[Box]:
+        """cAME, SD or interval, and n of each leaf, in words that take less and less."""
+        leaves = self.nodes[self.nodes["left"] < 0]
+        middle = -n_levels - 0.5 * foot + 0.1
+        return [
+            Box(self._forms(node, leaf), leaf, middle, 0.96, foot)
+            for leaf, node in enumerate(leaves.itertuples())
+        ]
+
+    def _forms(self, node: Any, leaf: int) -> tuple[str, ...]:
+        mean, sd, n = number(node.cAME), number(node.SD), f"n {node.n:,}"
         if self.intervals is None:
-            lines.append(f"± {number(node.SD)} (SD)")
-        else:
-            low, high = self.intervals[leaf]
-            lines += [f"[{number(low)}, {number(high)}]", f"SD {number(node.SD)}"]
-        return "\n".join([*lines, f"n {node.n:,}"])
+            return (
+                f"cAME {mean}\n± {sd} (SD)\n{n}",
+                f"{mean}\n± {sd}\n{n}",
+                mean,
+            )
+        low, high = map(number, self.intervals[leaf])
+        return (
+            f"cAME {mean}\n[{low}, {high}]\nSD {sd}\n{n}",
+            f"{mean}\n[{low},\n{high}]\n{n}",
+            mean,
+        )
 
     def _draw_leaves(self, axes: Axes, options: dict[str, Any]) -> None:
         """A histogram for each leaf, upright on the common axis, with its cAME."""
@@ -349,6 +365,18 @@ def _counts(
         weight = None if weights is None else weights[part]
         counts += np.bincount(cell, weight, len(counts))
     return counts.reshape(n_leaves, n_bins)
+
+
+def _level(edges: pd.Series, where: Places) -> tuple[float, float]:
+    """Inches from one level to the next, and the share of it that is the edges'."""
+    # About 15 letters fit a column.
+    lines = [
+        -(-len(edge) // (15 * span))
+        for edge, span in zip(edges, where.span, strict=True)
+    ]
+    text = 0.26 + 0.16 * (min(max(lines), 4) - 1)
+    level = 0.46 + text
+    return level, text / level
 
 
 def _draw_branches(axes: Axes, nodes: pd.DataFrame, where: Places) -> None:

@@ -28,6 +28,7 @@ from skfme.plotting._marks import (
     draw_legend,
     draw_title,
     frame,
+    label_counts,
 )
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _draw(axes: Axes, feature: FeatureAxis, options: dict[str, Any]) -> None:
     highest = float((below + above).max()) if len(edges) > 1 else 1.0
     axes.set_ylim(0, 1.16 * highest or 1.0)  # the step's lane is above the bars
     feature.format(axes)
-    axes.set_ylabel("rows")
+    label_counts(axes)
     draw_legend(
         axes,
         handles,

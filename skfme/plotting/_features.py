@@ -168,7 +168,7 @@ def _few_values(values: np.ndarray) -> np.ndarray | None:
         known = known[~np.isnan(known)]
         if len(known) > FEW:
             return None
-    return known if len(values) >= 3 * len(known) else None
+    return known if len(values) >= 3 * len(known) > 0 else None
 
 
 def _ordinal(axis: FeatureAxis, known: np.ndarray, step: Step | None) -> FeatureAxis:

@@ -30,6 +30,7 @@ from skfme.plotting._marks import (
     draw_rug,
     draw_smooth,
     frame,
+    label_counts,
     leave_lanes,
     limits_of,
     wrapped,
@@ -142,7 +143,7 @@ def draw_nlm_histogram(axes: Axes, panel: Panel, beside: Any) -> Any:
     edges = np.linspace(0, 1, 41)
     counts = counts_between(np.clip(panel.nlm[defined], 0, 1), edges, weights)
     artist = axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75, zorder=2)
-    axes.set_ylabel("rows" if panel.weights is None else "weight of rows")
+    label_counts(axes, panel.weights)
     _finish_nlm(axes, panel, "x")
     return artist
 
@@ -190,7 +191,7 @@ def draw_histogram(axes: Axes, panel: Panel, **options: Any) -> Any:
     counts = counts_between(panel.fme, edges, panel.weights)
     defaults = {"fill": True, "color": BLUE, "alpha": 0.75, "zorder": 2}
     artist = axes.stairs(counts, edges, **{**defaults, **options})
-    axes.set_ylabel("rows" if panel.weights is None else "weight of rows")
+    label_counts(axes, panel.weights)
     _finish_distribution(axes, panel, (low, high))
     return artist
 

@@ -32,6 +32,7 @@ __all__ = [
     "draw_title",
     "frame",
     "jittered",
+    "label_counts",
     "leave_lanes",
     "limits_of",
     "within",
@@ -305,7 +306,8 @@ def draw_legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> An
     room = _room(axes)
     for n_columns in range(len(handles), 0, -1):
         legend = axes.legend(
-            handles, labels, loc="upper left", ncols=n_columns, framealpha=1,
+            handles, labels, loc="upper left", bbox_to_anchor=(0.005, 1),
+            ncols=n_columns, framealpha=1,
             edgecolor="none", facecolor=axes.get_facecolor(), fontsize="small",
             handlelength=1.5, columnspacing=1.2, handletextpad=0.5, borderaxespad=0,
             borderpad=0.2,
@@ -335,6 +337,13 @@ def counts_between(
         np.clip(bins, 0, n - 1, out=bins)
         counts += np.bincount(bins, None if weights is None else weights[part], n)
     return counts
+
+
+def label_counts(axes: Axes, weights: np.ndarray | None = None) -> None:
+    """The y axis counts rows, or adds up their weights."""
+    axes.set_ylabel("rows" if weights is None else "weight of rows")
+    if axes.get_ylim()[1] >= 1000:
+        axes.yaxis.set_major_formatter("{x:,.0f}")
 
 
 def frame(axes: Axes, zero: bool = True) -> None:

@@ -17,9 +17,11 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Box", "Places", "fit_texts", "places"]
+__all__ = ["Box", "Places", "places", "write_numbers", "write_rules"]
 
-SIZES = (10.0, 9.0, 8.0, 7.0, 6.0, 5.0)  # points
+RULE_SIZES = (10.0, 9.0, 8.0, 7.0)  # points
+NUMBER_SIZES = (10.0, 9.0, 8.0, 7.0, 6.0)
+_PAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,47 @@ def places(left: Sequence[int], right: Sequence[int]) -> Places:
 
 @dataclass(frozen=True)
 class Box:
-    """A text and the room it has, in data units of the axes."""
+    """A text and the room it has, in data units of the axes.
 
-    text: str
+    Attributes
+    ----------
+    forms : tuple of str
+        Wordings, from the fullest to the shortest.
+    x, y : float
+        Its middle.
+    width, height : float
+    bold : bool
+    """
+
+    forms: tuple[str, ...]
     x: float
     y: float
     width: float
     height: float
     bold: bool = False
-    fill: bool = False
 
 
-def fit_texts(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
-    """Write texts as large as all of them fit their boxes, wrapped where need be.
+def write_numbers(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
+    """Write texts alike: all in the first form, and the largest size, that fits all.
+
+    Returns
+    -------
+    texts : list of Text
+    """
+    texts, scale = _written(axes, boxes)
+    n_forms = len(boxes[0].forms) if boxes else 0
+    for form in range(n_forms):
+        for size in NUMBER_SIZES:
+            if all(
+                _fits(text, box.forms[form], size, box, scale)
+                for text, box in zip(texts, boxes, strict=True)
+            ):
+                return texts
+    return texts
+
+
+def write_rules(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
+    """Write texts in the largest size in which all fit, wrapped where need be.
 
     At the smallest size, a text that is still too long ends in an ellipsis.
 
@@ -89,59 +119,64 @@ def fit_texts(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
     -------
     texts : list of Text
     """
-    engine = axes.figure.get_layout_engine()
-    if engine is not None:  # the size of the axes is known only once they are laid out
-        engine.execute(axes.figure)
-    texts = [_written(axes, box) for box in boxes]
-    scale = np.abs(
-        axes.transData.transform((1.0, 1.0)) - axes.transData.transform((0.0, 0.0))
-    )
-    for size in SIZES:
-        if all(
-            _fits(t, b, size, scale, False) for t, b in zip(texts, boxes, strict=True)
-        ):
+    texts, scale = _written(axes, boxes)
+    pairs = list(zip(texts, boxes, strict=True))
+    for size in RULE_SIZES:
+        if all(_fits_some(t, _wraps(b.forms[0]), size, b, scale) for t, b in pairs):
             return texts
-    for text, box in zip(texts, boxes, strict=True):
-        _fits(text, box, SIZES[-1], scale, True)
+    for text, box in pairs:
+        full = box.forms[0]
+        if not _fits_some(text, _wraps(full), RULE_SIZES[-1], box, scale):
+            _fits_some(text, _shortened(full), RULE_SIZES[-1], box, scale)
     return texts
 
 
-def _written(axes: Axes, box: Box) -> Any:
-    white = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-    text = axes.text(
-        box.x, box.y, box.text, ha="center", va="center", parse_math=False, zorder=4,
-        weight="bold" if box.bold else "normal", linespacing=1.25,
-        bbox=white if box.fill else None,
-    )  # fmt: skip
-    text.set_in_layout(False)
-    return text
+def _written(axes: Axes, boxes: Sequence[Box]) -> tuple[list[Any], np.ndarray]:
+    """The texts at their places, and how many pixels a data unit has."""
+    engine = axes.figure.get_layout_engine()
+    if engine is not None:  # the size of the axes is known only once they are laid out
+        engine.execute(axes.figure)
+    white = {"facecolor": "white", "edgecolor": "none", "pad": _PAD}
+    texts = [
+        axes.text(
+            box.x, box.y, box.forms[0], ha="center", va="center", parse_math=False,
+            zorder=4, weight="bold" if box.bold else "normal", linespacing=1.25,
+            bbox=white, in_layout=False,
+        )
+        for box in boxes
+    ]  # fmt: skip
+    ends = axes.transData.transform([(0.0, 0.0), (1.0, 1.0)])
+    return texts, np.abs(ends[1] - ends[0])
 
 
-def _fits(text: Any, box: Box, size: float, scale: np.ndarray, shorten: bool) -> bool:
-    """Set the first wording that fits; at last, shortened ones."""
+def _fits(text: Any, form: str, size: float, box: Box, scale: np.ndarray) -> bool:
+    """Set a text's wording and size, and tell whether it keeps to its box."""
     text.set_fontsize(size)
-    for wording in _wordings(box.text, shorten):
-        text.set_text(wording)
-        extent = text.get_window_extent()
-        pad = 2 * 1.5 * text.figure.dpi / 72
-        wide = extent.width + pad <= box.width * scale[0]
-        if wide and extent.height + pad <= box.height * scale[1]:
-            return True
-    return False
+    text.set_text(form)
+    extent = text.get_window_extent()
+    pad = 2 * _PAD * text.figure.dpi / 72
+    room = np.array([box.width, box.height]) * scale
+    return bool((np.array([extent.width, extent.height]) + pad <= room).all())
 
 
-def _wordings(text: str, shorten: bool) -> Iterator[str]:
-    """The text as it is, on two lines, on three; then shorter and shorter."""
+def _fits_some(
+    text: Any, forms: Iterator[str], size: float, box: Box, scale: np.ndarray
+) -> bool:
+    return any(_fits(text, form, size, box, scale) for form in forms)
+
+
+def _wraps(text: str) -> Iterator[str]:
+    """The text on one line, on two, three and four."""
     yield text
-    if "\n" in text:
-        return
-    for n_lines in (2, 3):
+    for n_lines in (2, 3, 4):
         width = -(-len(text) // n_lines)
         for extra in (0, 2, 5, 9):
             lines = textwrap.wrap(text, width + extra, break_long_words=False)
             if len(lines) <= n_lines:
                 yield "\n".join(lines)
                 break
-    if shorten:
-        for length in range(len(text) - 1, 0, -1):
-            yield text[:length].rstrip() + "…"
+
+
+def _shortened(text: str) -> Iterator[str]:
+    for length in range(len(text) - 1, -1, -1):
+        yield text[:length].rstrip() + "…"
