@@ -153,6 +153,7 @@ class AMEDisplay:
         titles = {n: step_title(n, e.step, known) for n, e in effects.items()}
         table = table.assign(effect=table["effect"].map(titles))
         response = joint_phrase(context.response, first.outputs, label)
+        table["level"] = pd.Categorical(table["level"], _levels(table))
         table = _sorted(table) if sort else table
         return cls(table, line=line, response=response).plot(ax=ax, **options)
 
@@ -173,7 +174,7 @@ class AMEDisplay:
         check_matplotlib(f"{type(self).__name__}.plot")
         table = self.table
         names = list(dict.fromkeys(table["effect"]))
-        levels = list(dict.fromkeys(table["level"]))
+        levels = _levels(table)
         places = _places(table, names, levels)
         height = 1.4 + 0.24 * len(table) + 0.16 * len(names)
         figure, grid = axes_for(ax, 1, 1, (7.2, min(height, 40)))
@@ -335,6 +336,16 @@ def _sorted(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(
         "effect", key=lambda names: names.map(rank), kind="stable", ignore_index=True
     )
+
+
+def _levels(table: pd.DataFrame) -> list[str]:
+    """Groups or classes in their own order, which the fullest effect has."""
+    own = table["level"]
+    if isinstance(own.dtype, pd.CategoricalDtype):
+        return list(own.cat.categories)
+    by_effect = [list(part) for _, part in own.groupby(table["effect"], sort=False)]
+    fullest = max(by_effect, key=len, default=[])
+    return list(dict.fromkeys([*fullest, *own]))
 
 
 def _places(table: pd.DataFrame, names: list[str], levels: list[str]) -> np.ndarray:

@@ -283,7 +283,7 @@ class EffectTreeDisplay:
         axes.set_xticks([])
         axes.set_ylabel(wrapped(f"Change in {self.response}", 32), parse_math=False)
         caption = "\n".join(
-            within(axes, line, "legend.fontsize", 1.15) for line in self._captions()
+            within(axes, line, "legend.fontsize", 1.35) for line in self._captions()
         )
         axes.set_xlabel(caption, fontsize="small", color=INK, loc="left")
         axes.xaxis.label.set_parse_math(False)
@@ -375,7 +375,7 @@ def _level(edges: pd.Series, where: Places) -> tuple[float, float]:
         for edge, span in zip(edges, where.span, strict=True)
     ]
     text = 0.26 + 0.16 * (min(max(lines), 4) - 1)
-    level = 0.46 + text
+    level = 0.52 + text
     return level, text / level
 
 

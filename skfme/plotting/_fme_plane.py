@@ -14,7 +14,15 @@ from skfme.plotting._canvas import GREY, INK, effect_colours
 from skfme.plotting._features import FeatureAxis
 from skfme.plotting._fme_panels import Panel
 from skfme.plotting._hexagons import draw_hexagons, hexagons
-from skfme.plotting._marks import ARROW, MANY, draw_legend, frame, jittered, wrapped
+from skfme.plotting._marks import (
+    ARROW,
+    MANY,
+    draw_legend,
+    frame,
+    halo,
+    jittered,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,9 +163,12 @@ def _draw_step(
     # The arrow's box reaches from the corner inwards.
     inwards = np.where(corner < 0.5, 1, -1)
     start = low + corner * (high - low) + np.where(size * inwards < 0, -size, 0)
-    axes.annotate("", xy=tuple(start + size), xytext=tuple(start), arrowprops=ARROW)
+    arrow = axes.annotate(
+        "", xy=tuple(start + size), xytext=tuple(start), arrowprops=ARROW
+    )
+    arrow.arrow_patch.set_path_effects(halo())  # it may lie on dark colours
     axes.annotate(
-        "step", tuple(start + size / 2), xytext=(9 * inwards[0], 0),
+        "step", tuple(start + size / 2), xytext=(9 * inwards[0], 0), path_effects=halo(),
         textcoords="offset points", fontsize="small", color=INK, va="center",
         ha="left" if inwards[0] > 0 else "right",
     )  # fmt: skip

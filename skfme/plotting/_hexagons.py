@@ -94,7 +94,8 @@ def hexagons(
 def _spans(x: np.ndarray, y: np.ndarray, across: int, aspect: float) -> tuple:
     """Origin and spacing of the lattices in x and in y."""
     x0, y0 = float(x.min()), float(y.min())
-    width = (float(x.max()) - x0) / across or 1.0
+    # A little wider, so that the last point has one nearest hexagon, not two.
+    width = (float(x.max()) - x0) / across * (1 + 1e-9) or 1.0
     along = across * aspect / np.sqrt(3)
     height = (float(y.max()) - y0) / along or 1.0
     return (x0, width), (y0, height)

@@ -31,6 +31,7 @@ __all__ = [
     "draw_smooth",
     "draw_title",
     "frame",
+    "halo",
     "jittered",
     "label_counts",
     "leave_lanes",
@@ -192,12 +193,13 @@ def draw_smooth(
     (line,) = axes.plot(
         grid, means, color=INK, linewidth=1.8, marker=marker, markersize=5, zorder=4,
         label="local mean" if axis.ticks is None else "mean at each value",
-        path_effects=_halo(),
+        path_effects=halo(),
     )  # fmt: skip
     return line
 
 
-def _halo() -> list:
+def halo() -> list:
+    """A white rim, so that a dark mark is seen on dark colours."""
     from matplotlib.patheffects import withStroke
 
     return [withStroke(linewidth=3.6, foreground="white")]

@@ -171,7 +171,9 @@ def _wraps(text: str) -> Iterator[str]:
     for n_lines in (2, 3, 4):
         width = -(-len(text) // n_lines)
         for extra in (0, 2, 5, 9):
-            lines = textwrap.wrap(text, width + extra, break_long_words=False)
+            lines = textwrap.wrap(
+                text, width + extra, break_long_words=False, break_on_hyphens=False
+            )
             if len(lines) <= n_lines:
                 yield "\n".join(lines)
                 break
