@@ -35,6 +35,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
     "download_all_examples": False,
+    "capture_repr": ("_repr_html_",),  # of a display, the picture is enough
     "show_memory": False,
     "show_signature": False,
 }

@@ -166,8 +166,7 @@ class ExtrapolationDisplay:
 def _draw(axes: Axes, feature: FeatureAxis, options: dict[str, Any]) -> None:
     """Stacked counts of both kinds of rows along one feature."""
     frame(axes, zero=False)
-    inside = feature.values[np.isfinite(feature.values)]
-    outside = feature.left_out[np.isfinite(feature.left_out)]
+    inside, outside = _known(feature.values), _known(feature.left_out)
     edges = _edges(feature, inside, outside)
     below, above = (counts_between(values, edges) for values in (inside, outside))
     gap = {"edgecolor": "white", "linewidth": 0.4} if feature.ticks is None else {}
@@ -190,6 +189,12 @@ def _draw(axes: Axes, feature: FeatureAxis, options: dict[str, Any]) -> None:
         [f"{len(inside):,} count", f"{len(outside):,} left out: extrapolation"],
     )
     draw_arrow(axes, feature, 1.09 * highest / axes.get_ylim()[1])
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """The entries that are not missing; no copy where none are."""
+    shown = np.isfinite(values)
+    return values if shown.all() else values[shown]
 
 
 def _edges(feature: FeatureAxis, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
