@@ -35,6 +35,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
     "download_all_examples": False,
+    "capture_repr": ("_repr_html_",),  # of a display, the picture is enough
     "show_memory": False,
     "show_signature": False,
 }
@@ -43,7 +44,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skfme"
 html_show_sourcelink = False
 html_sidebars = {
-    page: [] for page in ("changelog", "getting_started", "recipes", "supported")
+    page: []
+    for page in ("changelog", "displays", "getting_started", "recipes", "supported")
 }
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 

@@ -13,7 +13,6 @@ marginal effect, FME = f(x + h) − f(x), with h = −2.
 # %%
 # The data name neither sex, so the codes 1 and 2 become the categories s1 and s2.
 
-import matplotlib.pyplot as plt
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
@@ -47,65 +46,8 @@ print(effects.summary())
 # People with a BMI below 20 do not count: 2 less would be below 18, the lowest BMI in
 # the data, where the model has seen nobody. They are drawn as ticks at the bottom.
 
-effect = effects["bmi -2"]
-bmi = X["bmi"]
-left_out = bmi[effect.status == "extrapolation"]
-lowest = bmi.min()
-
-blue, orange, grey = "#0072B2", "#D55E00", "0.45"
-fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
-ax.axhline(0, color="0.8", linewidth=1, zorder=0)
-ax.scatter(
-    bmi[effect.counted],
-    effect.fme[effect.counted],
-    s=22,
-    color=blue,
-    alpha=0.55,
-    linewidth=0,
-    label=f"{effect.n} people who count",
-)
-
-# Extrapolation points have no effect, hence no height: ticks on the lower edge.
-ax.axvspan(lowest - 1, lowest + 2, color="0.94", zorder=-1, linewidth=0)
-ax.plot(
-    left_out,
-    [0.02] * len(left_out),
-    "|",
-    color=grey,
-    markersize=12,
-    transform=ax.get_xaxis_transform(),
-    label=f"{len(left_out)} left out: the step leaves the data",
-)
-
-# The step itself, from the lowest BMI that counts to the lowest BMI in the data.
-height = 20
-ax.annotate(
-    "",
-    xy=(lowest, height),
-    xytext=(lowest + 2, height),
-    arrowprops={"arrowstyle": "-|>", "color": "black", "shrinkA": 0, "shrinkB": 0},
-)
-ax.text(lowest + 1, height + 1, "step −2", ha="center", va="bottom")
-
-ax.axhline(effect.ame, color=orange, linewidth=2)
-ax.text(
-    bmi.max() + 0.5,
-    effect.ame - 1,
-    f"average (AME): {effect.ame:.1f}".replace("-", "−"),
-    color=orange,
-    ha="right",
-    va="top",
-    weight="bold",
-)
-
-ax.set_ylim(top=27)
-ax.set_xlim(lowest - 1, bmi.max() + 1)
-ax.set_xlabel("Body mass index (kg/m²)")
-ax.set_ylabel("Change in predicted disease progression")
-ax.set_title("If BMI were 2 kg/m² lower (each dot is one person)", loc="left")
-ax.legend(loc="lower right", frameon=False)
-ax.spines[["top", "right"]].set_visible(False)
-fig.savefig("bmi_effect.png", dpi=150)
+display = effects["bmi -2"].plot(labels={"bmi": "Body mass index (kg/m²)"})
+display.figure_.savefig("bmi_effect.png", dpi=150)
 
 # %%
 # Most of the fall belongs to people with a BMI between 27 and 30: there a step of −2

@@ -7,7 +7,6 @@ progression of their diabetes. May we say "half of that for each unit"? And how 
 step may we ask about before we leave the patients that the model has seen?
 """
 
-import matplotlib.pyplot as plt
 from sklearn.datasets import load_diabetes
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +15,8 @@ from sklearn.svm import SVR
 from skfme import FMEExplainer
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+y = y.rename("disease progression")
+labels = {"bmi": "Body mass index (kg/m²)"}
 machine = make_pipeline(StandardScaler(), SVR(C=100))
 explainer = FMEExplainer(machine, steps=[{"bmi": -2}, {"bmi": 6}], nlm=True).fit(X, y)
 print(explainer.explain(X))
@@ -27,16 +28,16 @@ profile = explainer.step_profile(X, "bmi", sizes=[-10, -5, -2, -1, 1, 2, 5, 10])
 print(profile)
 
 # %%
+# The same as a picture: small steps read as straight lines, large negative ones leave the
+# data.
+profile.plot(labels=labels)
+
+# %%
 # The prediction along the larger step, for five patients: the more a line bends away from its
 # dotted secant, the less "per unit" means.
 path = explainer.path(X.iloc[[3, 90, 150, 230, 400]], "bmi +6")
+path.plot(labels=labels)
 
-figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
-for values, predictions in zip(path.points["bmi"], path.predictions, strict=True):
-    (line,) = axes.plot(values, predictions, linewidth=2)
-    ends = [0, -1]
-    axes.plot(values[ends], predictions[ends], ":", color="0.3")
-    axes.plot(values[0], predictions[0], "o", color=line.get_color())
-axes.set_xlabel("Body mass index (kg/m²); the dot is where the patient is today")
-axes.set_ylabel("Predicted disease progression")
-axes.set_title("The way of a step of +6, with its secant")
+# %%
+# And for all patients at once: the change since the start, as a fan of quantiles.
+explainer.path(X, "bmi +6").plot(labels=labels)

@@ -4,6 +4,8 @@ If x changes by h, by how much does the prediction change: for this observation,
 this group, on average?
 """
 
+from typing import TYPE_CHECKING, Any
+
 from skfme import steps
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._explainer import FMEExplainer
@@ -13,19 +15,35 @@ from skfme.extrapolation import Envelope
 from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
 from skfme.steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
 
+if TYPE_CHECKING:
+    from skfme._report import write_report
+    from skfme.plotting import (
+        AMEDisplay,
+        EffectTreeDisplay,
+        ExtrapolationDisplay,
+        FMEDisplay,
+        PathDisplay,
+        StepProfileDisplay,
+    )
+
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "IQR",
+    "AMEDisplay",
     "Adaptive",
     "Add",
     "Contrast",
+    "EffectTreeDisplay",
     "Envelope",
+    "ExtrapolationDisplay",
+    "FMEDisplay",
     "FMEExplainer",
     "ForwardEffect",
     "ForwardEffects",
     "GaussLegendre",
     "LargestStep",
+    "PathDisplay",
     "PathPredictions",
     "Quantile",
     "Scale",
@@ -33,8 +51,33 @@ __all__ = [
     "Simpson38",
     "StdDev",
     "StepProfile",
+    "StepProfileDisplay",
     "ame",
     "came",
     "fme",
     "steps",
+    "write_report",
 ]
+
+# Loaded on first use (PEP 562), so that `import skfme` stays light.
+_ON_USE = {
+    "AMEDisplay": "skfme.plotting",
+    "EffectTreeDisplay": "skfme.plotting",
+    "ExtrapolationDisplay": "skfme.plotting",
+    "FMEDisplay": "skfme.plotting",
+    "PathDisplay": "skfme.plotting",
+    "StepProfileDisplay": "skfme.plotting",
+    "write_report": "skfme._report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_ON_USE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

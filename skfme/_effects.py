@@ -7,9 +7,9 @@ model. What needs the model is asked of the explainer.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ from skfme._summaries import (
 from skfme._summary_text import summary_html, summary_text
 from skfme._tables import Text
 from skfme.steps import Step
+
+if TYPE_CHECKING:
+    from skfme.plotting import AMEDisplay, FMEDisplay
 
 __all__ = ["CountedData", "ForwardEffect", "ForwardEffects", "output_position"]
 
@@ -83,6 +86,7 @@ class Context:
     response: str
     n_outside_before: int | None
     categorical_features: tuple[Hashable, ...] = ()
+    response_label: str | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,6 +178,12 @@ class ForwardEffect:
         """Mask of the rows that count."""
         counted: np.ndarray = self._status == STATUSES.index("counted")
         return counted
+
+    @property
+    def extrapolated(self) -> np.ndarray:
+        """Mask of the rows left out as extrapolation points."""
+        extrapolated: np.ndarray = self._status == STATUSES.index("extrapolation")
+        return extrapolated
 
     @property
     def X(self) -> Any:
@@ -349,6 +359,23 @@ class ForwardEffect:
         """
         return summary_text([self])
 
+    def plot(self, **options: Any) -> FMEDisplay:
+        """Draw the effects row by row; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.FMEDisplay.from_effect`.
+
+        Returns
+        -------
+        display : FMEDisplay
+        """
+        # Here and below, so that Matplotlib is needed only to draw.
+        from skfme.plotting import FMEDisplay
+
+        return FMEDisplay.from_effect(self, **options)
+
     def __str__(self) -> str:
         return str(self.summary())
 
@@ -389,6 +416,13 @@ class ForwardEffects(Mapping[str, ForwardEffect]):
 
     def __len__(self) -> int:
         return len(self._effects)
+
+    def _with_response_label(self, label: str) -> ForwardEffects:
+        """The same effects, with the user's words for what is predicted."""
+        context = replace(self._context, response_label=label)
+        return ForwardEffects(
+            [replace(effect, context=context) for effect in self.values()], context
+        )
 
     @property
     def X(self) -> Any:
@@ -465,6 +499,22 @@ class ForwardEffects(Mapping[str, ForwardEffect]):
             what relative sizes came to.
         """
         return summary_text(list(self.values()))
+
+    def plot(self, **options: Any) -> AMEDisplay:
+        """Draw the averages side by side; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.AMEDisplay.from_effects`.
+
+        Returns
+        -------
+        display : AMEDisplay
+        """
+        from skfme.plotting import AMEDisplay
+
+        return AMEDisplay.from_effects(self, **options)
 
     def __str__(self) -> str:
         return str(self.summary())

@@ -29,6 +29,7 @@ __all__ = [
     "Table",
     "as_table",
     "converted",
+    "describe_column",
     "describe_columns",
     "infinite_columns",
     "known_names",
@@ -364,14 +365,15 @@ def describe_columns(
             for key in categorical_features
         }
     return tuple(
-        _describe(table, position, position in listed)
+        describe_column(table, position, categorical=position in listed)
         for position in range(len(table.names))
     )
 
 
-def _describe(table: Table, position: int, listed: bool) -> Column:
+def describe_column(table: Table, position: int, *, categorical: bool) -> Column:
+    """Tell one column's kind; numbers are categories where the caller says so."""
     name, column = table.names[position], table.column(position)
-    kind = "categorical" if listed else kind_of(column)
+    kind = "categorical" if categorical else kind_of(column)
     if kind == "categorical":
         try:
             return _describe_categorical(position, name, column)

@@ -105,6 +105,7 @@ def fme(
     *,
     background: Any = None,
     sample_weight: Any = None,
+    response_label: str | None = None,
     **options: Any,
 ) -> ForwardEffect | ForwardEffects:
     """Forward marginal effects of a fitted model.
@@ -124,6 +125,9 @@ def fme(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the averages. Without `background`, they also weight SDs and
         quantiles, and rows of weight 0 widen no range.
+    response_label : str, default=None
+        What the model predicts, such as ``"disease progression"``, for summaries and
+        pictures; a model knows no name of its target.
     **options
         The other parameters of :class:`FMEExplainer`.
 
@@ -151,6 +155,8 @@ def fme(
     own = {"sample_weight": sample_weight} if background is None else {}
     explainer.fit(X if background is None else background, **own)
     effects = explainer.explain(X, sample_weight)
+    if response_label is not None:
+        effects = effects._with_response_label(response_label)
     single = isinstance(steps, Mapping) and not any(
         isinstance(value, Mapping) for value in steps.values()
     )
@@ -164,6 +170,7 @@ def ame(
     *,
     background: Any = None,
     sample_weight: Any = None,
+    response_label: str | None = None,
     **options: Any,
 ) -> ForwardEffects:
     """Average marginal effects of a fitted model, over every feature by default.
@@ -180,6 +187,8 @@ def ame(
         Training rows, as in :func:`fme`.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the averages, as in :func:`fme`.
+    response_label : str, default=None
+        What the model predicts, in words, as in :func:`fme`.
     **options
         The other parameters of :class:`FMEExplainer`.
 
@@ -200,7 +209,13 @@ def ame(
     """
     steps = [steps] if isinstance(steps, Mapping) else steps
     effects = fme(
-        model, X, steps, background=background, sample_weight=sample_weight, **options
+        model,
+        X,
+        steps,
+        background=background,
+        sample_weight=sample_weight,
+        response_label=response_label,
+        **options,
     )
     assert isinstance(effects, ForwardEffects)
     return effects

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,10 @@ from skfme._engine.prediction import Response
 from skfme._frames import Table
 from skfme._summaries import weighted_mean
 from skfme._tables import WIDTH, format_number, text_table
+from skfme.steps import Step
+
+if TYPE_CHECKING:
+    from skfme.plotting import PathDisplay, StepProfileDisplay
 
 __all__ = [
     "LargestStep",
@@ -45,6 +49,10 @@ class PathPredictions:
         NaN where the stepped value is missing.
     outputs : tuple of str
     index : Index of n_samples row labels
+    response : str
+        The method that predicted.
+    step : dict of str -> Step
+        The changed features.
     """
 
     name: str
@@ -53,6 +61,8 @@ class PathPredictions:
     predictions: np.ndarray
     outputs: tuple[str, ...]
     index: pd.Index
+    response: str = "predict"
+    step: dict[str, Step] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
         """One line per row, point and output.
@@ -76,6 +86,23 @@ class PathPredictions:
         return pd.DataFrame(
             {**data, "prediction": cube.ravel(), "secant": secant.ravel()}
         )
+
+    def plot(self, **options: Any) -> PathDisplay:
+        """Draw the predictions along the step; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.PathDisplay.from_path`.
+
+        Returns
+        -------
+        display : PathDisplay
+        """
+        # Here and below, so that Matplotlib is needed only to draw.
+        from skfme.plotting import PathDisplay
+
+        return PathDisplay.from_path(self, **options)
 
 
 class LargestStep(NamedTuple):
@@ -125,16 +152,9 @@ class StepProfile:
         """
         records = []
         for size, effect in zip(self.sizes, self.effects.values(), strict=True):
-            fme = effect.fme.reshape(len(effect.counted), -1)
             weights = effect.sample_weight
-            counted = effect.counted
-            kept = None if weights is None else weights[counted]
-            outside = effect.status == "extrapolation"
-            asked = outside | counted
-            share = weighted_mean(
-                outside[asked].astype(float),
-                None if weights is None else weights[asked],
-            )
+            outside, counted = effect.extrapolated, effect.counted
+            share = _share(outside, outside | counted, weights)
             for k, output in enumerate(effect.outputs):
                 several = {"output": output} if len(effect.outputs) > 1 else {}
                 summary = effect._summaries[k]
@@ -146,7 +166,7 @@ class StepProfile:
                         "ame": summary.mean,
                         "sd": summary.sd,
                         "anlm": effect.nonlinearity[k].mean,
-                        "share_zero": weighted_mean((fme[counted, k] == 0) * 1.0, kept),
+                        "share_zero": _share(effect._fme[:, k] == 0, counted, weights),
                         "share_extrapolation": share,
                     }
                 )
@@ -197,6 +217,24 @@ class StepProfile:
             f"{row['extrapolation']:.1%} extrapolated, ANLM {row['anlm']:.2f}.",
         )
 
+    def plot(self, **options: Any) -> StepProfileDisplay:
+        """Draw effects, non-linearity and extrapolation against the size of the step.
+
+        Needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.StepProfileDisplay.from_profile`.
+
+        Returns
+        -------
+        display : StepProfileDisplay
+        """
+        from skfme.plotting import StepProfileDisplay
+
+        return StepProfileDisplay.from_profile(self, **options)
+
     def __str__(self) -> str:
         frame = self.to_frame()
         shares = ("share_zero", "share_extrapolation")
@@ -212,6 +250,14 @@ class StepProfile:
         header = [self.feature, "n", "AME", "SD", "ANLM", "zero", "extrapolated"]
         sentence = textwrap.fill(self.largest_step().sentence, WIDTH)
         return f"{text_table(header, rows)}\n\n{sentence}"
+
+
+def _share(rows: np.ndarray, of: np.ndarray, weights: np.ndarray | None) -> float:
+    """Share of the rows under one mask among those under another, by weight."""
+    if weights is None:
+        total = np.count_nonzero(of)
+        return np.count_nonzero(rows) / total if total else math.nan
+    return weighted_mean(rows[of].astype(float), weights[of])
 
 
 def path_predictions(
@@ -234,7 +280,10 @@ def path_predictions(
     }
     if len(outputs) == 1:
         predictions = predictions[:, :, 0]
-    return PathPredictions(step.name, t, values, predictions, outputs, index)
+    changes = {change.feature: change.step for change in step.changes}
+    return PathPredictions(
+        step.name, t, values, predictions, outputs, index, response.name, changes
+    )
 
 
 def readable_sizes(sd: float, spread: float, integer: bool) -> list[float]:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import html
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from skfme._summaries import LINEAR
-from skfme._tables import WIDTH, Text, format_number, html_table, text_table
+from skfme._tables import (
+    TABLE_STYLE,
+    WIDTH,
+    Text,
+    format_number,
+    html_table,
+    text_table,
+)
 
 if TYPE_CHECKING:
-    from skfme._effects import ForwardEffect
+    from skfme._effects import Context, ForwardEffect
 
-__all__ = ["summary_html", "summary_text"]
+__all__ = [
+    "effects_table",
+    "left_out_table",
+    "nonlinearity_table",
+    "summary_html",
+    "summary_text",
+]
 
 _Table = tuple[str, list[str], list[list[str]]]
 
@@ -28,29 +42,41 @@ def summary_text(effects: Sequence[ForwardEffect]) -> Text:
 
 
 def summary_html(effects: Sequence[ForwardEffect]) -> str:
-    """The same tables for a notebook."""
+    """The same for a notebook."""
+    tables = [
+        html_table(header, rows, title) for title, header, rows in _tables(effects)
+    ]
+    notes = [f"<p>{html.escape(note)}</p>" for note in _notes(effects)]
     return "".join(
-        ["<div>"]
-        + [html_table(header, rows, title) for title, header, rows in _tables(effects)]
-        + ["</div>"]
+        ["<div>", f"<style>{TABLE_STYLE}</style>", *tables, *notes, "</div>"]
     )
 
 
 def _tables(effects: Sequence[ForwardEffect]) -> list[_Table]:
+    tables = [
+        effects_table(effects),
+        nonlinearity_table(effects),
+        left_out_table(effects),
+    ]
+    return [table for table in tables if table is not None]
+
+
+def effects_table(effects: Sequence[ForwardEffect]) -> _Table:
+    """Title, header and rows: n, AME, SD, quartiles."""
     header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
-    tables: list[_Table] = [(_title(effects[0]), header, rows)]
-    if effects[0].has_nlm:
-        tables.append(_nonlinearity_table(effects))
+    return _title(effects[0]), header, rows
+
+
+def left_out_table(effects: Sequence[ForwardEffect]) -> _Table | None:
+    """Title, header and rows: why rows do not count; None if all do."""
     left_out = [
         [effect.name, *map(str, effect.n_left_out.values())]
         for effect in effects
         if any(effect.n_left_out.values())
     ]
-    if left_out:
-        header = ["effect", "missing", "at target", "extrapolation"]
-        tables.append(("Rows left out of the averages", header, left_out))
-    return tables
+    header = ["effect", "missing", "at target", "extrapolation"]
+    return ("Rows left out of the averages", header, left_out) if left_out else None
 
 
 def _names(effect: ForwardEffect) -> list[str]:
@@ -70,7 +96,10 @@ def _effect_rows(effect: ForwardEffect) -> list[list[str]]:
     return rows
 
 
-def _nonlinearity_table(effects: Sequence[ForwardEffect]) -> _Table:
+def nonlinearity_table(effects: Sequence[ForwardEffect]) -> _Table | None:
+    """Title, header and rows of NLMs; None if they were not asked for."""
+    if not effects[0].has_nlm:
+        return None
     title = (
         "Non-linearity along the step (1: a straight line; 0: no better than a "
         "constant; no lower bound)"
@@ -95,15 +124,17 @@ def _title(effect: ForwardEffect) -> str:
     context = effect.context
     lines = [
         f"Forward marginal effects of {context.model}, {len(effect.counted)} rows",
-        f"Change in {_response_text(context.response, effect.outputs)}",
+        f"Change in {_response_text(context, effect.outputs)}",
     ]
     if context.sample_weight is not None:
         lines.append(f"Weighted; the weights sum to {context.sample_weight.sum():.6g}")
-    return "\n".join(line[:WIDTH] for line in lines)
+    return "\n".join(textwrap.fill(line, WIDTH) for line in lines)
 
 
-def _response_text(response: str, outputs: Sequence[str]) -> str:
-    single = len(outputs) == 1
+def _response_text(context: Context, outputs: Sequence[str]) -> str:
+    single, response = len(outputs) == 1, context.response
+    if context.response_label is not None:
+        return f"the predicted {context.response_label}"
     if response == "predict_proba":
         return (
             f"the predicted probability of {outputs[0]!r}"

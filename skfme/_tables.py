@@ -7,7 +7,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["Text", "format_number", "html_table", "text_table"]
+__all__ = ["TABLE_STYLE", "Text", "format_number", "html_table", "text_table"]
 
 WIDTH = 80
 
@@ -52,20 +52,37 @@ def text_table(
     return "\n".join(text)
 
 
+# Colours come from the page, so that the table reads on light and dark alike; what is
+# only shading follows the reader's choice.
+TABLE_STYLE = """
+.skfme-table{border-collapse:collapse;margin:.6em 0;color:inherit;\
+font-variant-numeric:tabular-nums;--line:#0003;--band:#00000009}
+@media (prefers-color-scheme:dark){.skfme-table{--line:#fff4;--band:#ffffff10}}
+.skfme-table caption{caption-side:top;text-align:left;font-weight:600;padding:.3em 0}
+.skfme-table th,.skfme-table td{padding:.25em .7em;text-align:right;\
+border-bottom:1px solid var(--line);background:none;color:inherit}
+.skfme-table th:first-child{text-align:left}
+.skfme-table tbody tr:nth-child(odd){background:var(--band)}
+.skfme-table tbody th{font-weight:normal}
+"""
+
+
 def html_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], caption: str
 ) -> str:
-    """A table that inherits the page's colours; every text is escaped."""
+    """A table with caption and scopes; every text is escaped.
+
+    `TABLE_STYLE` is its style sheet.
+    """
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "".join(
-        f'<tr><th scope="row" style="text-align:left">{html.escape(row[0])}</th>'
-        + "".join(
-            f'<td style="text-align:right">{html.escape(cell)}</td>' for cell in row[1:]
-        )
+        f'<tr><th scope="row">{html.escape(row[0])}</th>'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )
+    title = "<br>".join(html.escape(line) for line in caption.split("\n"))
     return (
-        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr>"
-        f"</thead><tbody>{body}</tbody></table>"
+        f'<table class="skfme-table"><caption>{title}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )

@@ -9,6 +9,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skfme import FMEExplainer, StdDev, ame, fme
+from skfme._tables import format_number
 
 
 @pytest.fixture
@@ -172,3 +173,73 @@ def test_a_target_by_name_is_named_in_the_summary(people):
     y = pd.Series([1.0, 2.0, 3.0, 4.0], index=X.index, name="risk")
     explainer = FMEExplainer(LinearRegression(), {"age": 1}).fit(X, y)
     assert "the prediction of risk" in str(explainer.explain(X))
+
+
+def longest_line(text):
+    return max(map(len, str(text).splitlines()))
+
+
+def test_summaries_of_long_names_fit_80_columns():
+    long = "a column whose name says everything there is to say about it, and then some"
+    X = pd.DataFrame({long: [1.0, 2, 3, 4], "x" * 120: [1e9, 2e9, 3e9, 4e9]})
+
+    def model(T):
+        return np.asarray(T).sum(axis=1)
+
+    model.__name__ = "a_model_whose_name_does_not_fit_on_one_line_" * 3
+    effects = ame(model, X, "sd", nlm=True, response_label="everything " * 12)
+    text = effects.summary()
+    assert longest_line(text) <= 80
+    # Nothing is cut off: names, the model and the response are there in full.
+    unbroken = "".join(str(text).split())
+    assert "".join(long.split()) in unbroken
+    assert model.__name__ in unbroken
+    assert "everything" * 12 in unbroken
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1234.5678, "1235"),
+        (12.345678, "12.35"),
+        (0.00012345678, "0.0001235"),
+        (1.2345678e-7, "1.235e-07"),
+        (123456789.0, "1.235e+08"),
+        (0.0, "0"),
+        (-3.0, "-3.000"),
+        (float("nan"), "-"),
+    ],
+)
+def test_rounding_keeps_four_significant_digits(value, text):
+    assert format_number(value) == text
+
+
+def test_html_tables_have_captions_scopes_and_no_colours_of_their_own(people):
+    effects = ame(square, people[["age"]].dropna(), [{"age": 10}, {"age": 5}])
+    html = effects._repr_html_()
+    assert html.count("<table") == html.count("<caption>") == 2
+    assert '<th scope="col">AME</th>' in html
+    assert '<th scope="row">age +10</th>' in html
+    assert "prefers-color-scheme:dark" in html
+    # Text takes the page's colours, so that it reads on light and dark alike.
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "color:inherit" in style
+    assert "background:#" not in style
+
+
+def test_html_says_what_the_text_says(people):
+    effect = fme(square, people[["age"]].dropna(), {"age": StdDev(0.5)})
+    assert "Step sizes: 1 SD of age" in effect._repr_html_()
+    assert effect.name in effect._repr_html_()
+
+
+def test_a_response_label_names_what_is_predicted(people):
+    effects = ame(square, people, [{"age": 10}], response_label="risk in ten years")
+    assert "Change in the predicted risk in ten years" in str(effects)
+    assert effects["age +10"].context.response_label == "risk in ten years"
+    assert effects.X is people
+
+
+def test_extrapolated_rows_have_a_mask(people):
+    effect = fme(square, people, {"age": 10})
+    np.testing.assert_array_equal(effect.extrapolated, effect.status == "extrapolation")

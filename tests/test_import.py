@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+import skfme
+
 
 def test_importing_leaves_heavy_libraries_unloaded():
     code = (
@@ -18,3 +22,23 @@ def test_importing_leaves_heavy_libraries_unloaded():
 
     # pandas itself may load pyarrow.
     assert loaded(code) == loaded(bare)
+
+
+def test_displays_and_the_report_load_on_first_use():
+    code = (
+        "import sys, skfme; before = {'skfme.plotting', 'skfme._report'} & set(sys.modules);"
+        "skfme.FMEDisplay; skfme.write_report;"
+        "after = {'skfme.plotting', 'skfme._report'} & set(sys.modules);"
+        "print(sorted(before), sorted(after), 'matplotlib' in sys.modules)"
+    )
+    run = [sys.executable, "-c", code]
+    out = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[] ['skfme._report', 'skfme.plotting'] False"
+
+
+def test_every_public_name_is_there_and_no_other():
+    assert set(skfme.__all__) <= set(dir(skfme))
+    for name in skfme.__all__:
+        assert getattr(skfme, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'FMEDisplays'"):
+        skfme.FMEDisplays  # noqa: B018

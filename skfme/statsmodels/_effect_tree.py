@@ -11,7 +11,7 @@ import math
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -39,6 +39,7 @@ from skfme.statsmodels._node_tables import (
     partition_table,
     tests_table,
 )
+from skfme.statsmodels._rules import edges_of
 from skfme.statsmodels._sizing import (
     Recipe,
     cart_recipe,
@@ -48,6 +49,9 @@ from skfme.statsmodels._sizing import (
     reestimated,
 )
 from skfme.statsmodels._stability import Original, Stability, resampled
+
+if TYPE_CHECKING:
+    from skfme.plotting import EffectTreeDisplay
 
 __all__ = ["EffectTree"]
 
@@ -360,6 +364,28 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         other._tabulate(None if nlm is None else np.asarray(nlm, dtype=float)[rows])
         del other._training  # the tree was grown on other rows
         return other
+
+    def _edges(self) -> list[str]:
+        """The condition on the edge into each node of `nodes_`."""
+        return edges_of(self._nodes, self._covariates)
+
+    def plot(self, **options: Any) -> EffectTreeDisplay:
+        """Draw the tree, with the effects' distribution in each leaf.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.EffectTreeDisplay.from_tree`.
+
+        Returns
+        -------
+        display : EffectTreeDisplay
+        """
+        check_is_fitted(self, "partitions_")
+        # Here, so that Matplotlib is needed only to draw.
+        from skfme.plotting import EffectTreeDisplay
+
+        return EffectTreeDisplay.from_tree(self, **options)
 
     def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
         """Grow the tree again on bootstrap rows, and count what recurs.

@@ -73,7 +73,8 @@ class FittedTree:
         -------
         came : ndarray of shape (n_samples,)
         """
-        came: np.ndarray = self._leaf_values[self.apply(X)]
+        leaves = self.apply(X)  # first, as it checks that the tree is fitted
+        came: np.ndarray = self._leaf_values[leaves]
         return came
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -15,7 +15,7 @@ from skfme._tables import Text, format_number, text_table
 from skfme.statsmodels._covariates import Covariate, Split
 from skfme.statsmodels._growing import Node
 
-__all__ = ["drop_of", "parents", "queries_of", "rules_of", "tree_text"]
+__all__ = ["drop_of", "edges_of", "parents", "queries_of", "rules_of", "tree_text"]
 
 
 class _Turn(NamedTuple):
@@ -84,13 +84,17 @@ def _interval(name: str, turns: list[_Turn]) -> str:
     return f"{lower.cut:.6g} {'<=' if lower.strict else '<'} {name} {below}"
 
 
-def _levels(name: str, covariate: Covariate, turns: list[_Turn]) -> str:
+def _kept_levels(covariate: Covariate, turns: list[_Turn]) -> list[str]:
     codes = range(len(covariate.levels))
-    kept = [
+    return [
         str(covariate.levels[code])
         for code in codes
         if all(_level_goes_left(t.split, code) == t.left for t in turns)
     ]
+
+
+def _levels(name: str, covariate: Covariate, turns: list[_Turn]) -> str:
+    kept = _kept_levels(covariate, turns)
     return (
         f"{name} = {kept[0]}" if len(kept) == 1 else f"{name} in {{{', '.join(kept)}}}"
     )
@@ -102,6 +106,31 @@ def _level_goes_left(split: Split, code: int) -> bool:
     if code in split.left:
         return True
     return split.default_left if code not in split.right else False
+
+
+def edges_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[str]:
+    """What sent a row here from the parent, without the column: ``<= 25.3``, ``s1, s2``.
+
+    Empty for the root.
+    """
+    above = parents(nodes)
+    texts = []
+    for i in range(len(nodes)):
+        path = _path(nodes, i, above)
+        texts.append(_edge(covariates[path[-1].split.covariate], path) if path else "")
+    return texts
+
+
+def _edge(covariate: Covariate, path: list[_Turn]) -> str:
+    split, left = path[-1]
+    if covariate.numeric:
+        signs = ("<", ">=") if split.strict else ("<=", ">")
+        text = f"{signs[0] if left else signs[1]} {split.cut:.6g}"
+    else:
+        same = [turn for turn in path if turn.split.covariate == split.covariate]
+        text = ", ".join(_kept_levels(covariate, same))
+    goes_here = covariate.has_missing and left == split.default_left
+    return f"{text} or missing" if goes_here else text
 
 
 def queries_of(

@@ -1,0 +1,188 @@
+"""What features, steps and predictions are called where a person reads.
+
+Names in tables are for programs; a label such as ``Body mass index (kg/m²)`` is for
+people. Whole sentences are written elsewhere.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from skfme._frames import Table
+from skfme._tables import format_number
+from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
+
+__all__ = [
+    "Labels",
+    "joint_phrase",
+    "number",
+    "predicted_phrases",
+    "read_labels",
+    "step_title",
+    "unit_of",
+    "with_unit",
+    "without_unit",
+]
+
+_UNIT = re.compile(r"^(?P<name>.+?)\s+\((?P<unit>[^()]+)\)$")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of columns; a column without one keeps its name.
+
+    Attributes
+    ----------
+    texts : dict of str -> str
+        Column name -> label. A text in parentheses at its end is the unit.
+    """
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def full(self, column: str) -> str:
+        """Such as ``Body mass index (kg/m²)``, for an axis."""
+        return self.texts.get(column, column)
+
+    def short(self, column: str) -> str:
+        """Such as ``Body mass index``, for a sentence."""
+        return _split(self.texts[column])[0] if column in self.texts else column
+
+    def unit(self, column: str) -> str:
+        """Such as ``kg/m²``; empty if the label names none."""
+        return _split(self.texts[column])[1] if column in self.texts else ""
+
+
+def _split(label: str) -> tuple[str, str]:
+    match = _UNIT.match(label)
+    return (match["name"], match["unit"]) if match else (label, "")
+
+
+def read_labels(labels: Mapping[Hashable, str] | None, table: Table) -> Labels:
+    """Check the user's labels against the columns of a table.
+
+    Raises
+    ------
+    TypeError
+        If `labels` is no mapping of columns to texts.
+    ValueError
+        If it names an unknown column.
+    """
+    if labels is None:
+        return Labels()
+    if not isinstance(labels, Mapping):
+        raise TypeError(
+            "labels must be a mapping such as {'bmi': 'Body mass index (kg/m²)'}, got "
+            f"{labels!r}."
+        )
+    texts = {}
+    for key, text in labels.items():
+        if not isinstance(text, str):
+            raise TypeError(f"The label of {key!r} must be a text, got {text!r}.")
+        texts[str(table.names[table.position(key, "labels name")])] = text
+    return Labels(texts)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number for people: significant digits, no trailing zeros, a true minus."""
+    if math.isnan(value):
+        return "–"
+    text = format_number(value, digits)
+    mantissa, mark, exponent = text.partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    if mark:
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    return mantissa.replace("-", "−")
+
+
+def step_title(name: str, steps: Mapping[str, Step], labels: Labels) -> str:
+    """An effect's name with labels, units and typographic signs.
+
+    A name that the user gave to the effect is left as it is.
+    """
+    features, rest, parts = list(steps), name, []
+    for feature, following in zip(features, [*features[1:], None], strict=True):
+        if not rest.startswith(f"{feature} "):
+            return name
+        rest = rest[len(feature) + 1 :]
+        end = len(rest) if following is None else rest.find(f", {following} ")
+        if end < 0:
+            return name
+        changed = _change(steps[feature], rest[:end], labels.unit(feature))
+        parts.append(f"{labels.short(feature)} {changed}")
+        rest = rest[end + 2 :]
+    return ", ".join(parts)
+
+
+def _change(step: Step, text: str, unit: str) -> str:
+    if isinstance(step, Contrast):
+        text = f"{number_text(step.low)} → {number_text(step.high)}"
+        return f"{text} {unit}".rstrip()
+    if isinstance(step, Scale):
+        return "×" + text.removeprefix("*").replace("-", "−")
+    if isinstance(step, Add):
+        own_units = text.endswith(("sd", "iqr")) or isinstance(
+            step.amount, datetime.timedelta
+        )
+        text = text.replace("-", "−", 1)
+        return text if own_units else f"{text} {unit}".rstrip()
+    if isinstance(step, SetTo) and not text.startswith("= q"):
+        return f"{text} {unit}".rstrip()
+    return text
+
+
+def predicted_phrases(
+    response: str, outputs: Sequence[str], label: str | None
+) -> tuple[str, ...]:
+    """What is predicted, for each output: ``predicted disease progression``.
+
+    Parameters
+    ----------
+    response : str
+        The method that predicts.
+    outputs : sequence of str
+    label : str or None
+        The user's own words, which take the place of the target's name.
+    """
+    several = len(outputs) > 1
+    if label is not None:
+        return tuple(
+            f"predicted {label}, {output}" if several else f"predicted {label}"
+            for output in outputs
+        )
+    if response == "predict_proba":
+        return tuple(f"predicted probability of {output}" for output in outputs)
+    if response == "predict":
+        unnamed = tuple(outputs) == ("y",)
+        return tuple(
+            "prediction" if unnamed else f"predicted {output}" for output in outputs
+        )
+    return tuple(f"{response} of {output}" for output in outputs)
+
+
+def joint_phrase(response: str, outputs: Sequence[str], label: str | None) -> str:
+    """What is predicted, where one axis serves all outputs."""
+    if len(outputs) == 1:
+        return predicted_phrases(response, outputs, label)[0]
+    if label is not None:
+        return f"predicted {label}"
+    return "predicted probability" if response == "predict_proba" else "predictions"
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A number in words, and its unit if it has one."""
+    return f"{text} {unit}".rstrip()
+
+
+def unit_of(label: str | None) -> str:
+    """The unit at the end of a response's label; empty if there is none."""
+    return _split(label)[1] if label else ""
+
+
+def without_unit(label: str | None) -> str | None:
+    """A response's label, for a sentence that gives the unit with the number."""
+    return _split(label)[0] if label else None

@@ -1,0 +1,262 @@
+"""Effects in plain language: the question, and one sentence for each answer.
+
+Every statement holds for any step: amounts, factors, values, contrasts, categories,
+functions, and several at once.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skfme._labels import (
+    Labels,
+    number,
+    predicted_phrases,
+    unit_of,
+    with_unit,
+    without_unit,
+)
+from skfme._summaries import LINEAR, weighted_mean, weighted_quantiles
+from skfme._training import is_number
+from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
+
+if TYPE_CHECKING:
+    from skfme._effects import ForwardEffect
+
+__all__ = ["Wording", "finding", "left_out_sentence", "linearity_sentence", "question"]
+
+_MIDDLE = (0.125, 0.875)  # three rows in four lie between
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What columns and the response are called in sentences."""
+
+    labels: Labels = field(default_factory=Labels)
+    response_label: str | None = None
+
+    def phrases(self, effect: ForwardEffect) -> tuple[str, ...]:
+        """What is predicted, for each output: ``predicted disease progression``."""
+        context = effect.context
+        label = without_unit(self.response_label or context.response_label)
+        return predicted_phrases(context.response, effect.outputs, label)
+
+    def amount(self, effect: ForwardEffect, value: float) -> str:
+        """A change of the response, with its unit."""
+        context = effect.context
+        label = self.response_label or context.response_label
+        text = with_unit(number(value), unit_of(label))
+        if context.response == "predict_proba" and label is None:
+            return f"{text} ({number(100 * value)} percentage points)"
+        return text
+
+
+def question(effect: ForwardEffect, wording: Wording) -> str:
+    """What the effect answers, as a question."""
+    changed = _joined(
+        [_if_changed(name, step, wording.labels) for name, step in effect.step.items()]
+    )
+    phrases = wording.phrases(effect)
+    what = (
+        phrases[0]
+        if len(phrases) == 1
+        else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
+    )
+    return f"If {changed}, and all else the same, by how much would the {what} change?"
+
+
+def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
+    """The answer in one or two sentences, for each output."""
+    if not effect.n:
+        return ["No row counts, so that there is no average."]
+    doing = _joined(
+        [_doing(name, step, wording.labels) for name, step in effect.step.items()]
+    )
+    doing = doing[:1].upper() + doing[1:]
+    if len(effect.step) > 1:
+        doing += " at once"
+    _, fme, weights = effect._counted_arrays()
+    return [
+        f"{doing} {_average(effect, k, phrase, wording)}"
+        f"{_middle(effect, fme[:, k], weights, k, wording)}"
+        f"{_signs(fme[:, k], weights)}"
+        for k, phrase in enumerate(wording.phrases(effect))
+    ]
+
+
+def _average(effect: ForwardEffect, k: int, phrase: str, wording: Wording) -> str:
+    ame = effect._summaries[k].mean
+    if _negligible(effect, k, ame):
+        return f"leaves the {phrase} unchanged on average"
+    verb = "raises" if ame > 0 else "lowers"
+    return f"{verb} the {phrase} by {wording.amount(effect, abs(ame))} on average"
+
+
+def _negligible(effect: ForwardEffect, k: int, value: float) -> bool:
+    """Whether a number is what is left of the effects' own rounding."""
+    largest = np.nanmax(np.abs(effect._fme[:, k]))
+    return abs(value) <= 1e-12 * largest
+
+
+def _middle(
+    effect: ForwardEffect,
+    fme: np.ndarray,
+    weights: np.ndarray | None,
+    k: int,
+    wording: Wording,
+) -> str:
+    """Where three rows in four lie, if they differ."""
+    if len(fme) == 1:
+        return "; one row counts."
+    low, high = weighted_quantiles(fme, np.array(_MIDDLE), weights)
+    if np.isnan(low):
+        return "."
+    if _negligible(effect, k, float(np.ptp(fme))):
+        return ", in every row by the same."
+    rows = "3 in 4 rows" if weights is None else "3 in 4 rows (by weight)"
+    ame = effect._summaries[k].mean
+    ends = sorted((low, high), key=abs)
+    small, large = (number(abs(end)) for end in ends)
+    if small == large and low * high > 0:
+        return f"; for {rows} the change is about {number(low)}."
+    if low * high > 0 and low * ame > 0:
+        return f"; for {rows} by between {small} and {large}."
+    return f"; for {rows} the change lies between {number(low)} and {number(high)}."
+
+
+def _signs(fme: np.ndarray, weights: np.ndarray | None) -> str:
+    """How many rows fall, rise and stay, where signs are mixed."""
+    shares = [
+        np.count_nonzero(rows) / len(fme)
+        if weights is None
+        else weighted_mean(rows.astype(float), weights)
+        for rows in (fme < 0, fme > 0, fme == 0)
+    ]
+    verbs = ("falls", "rises", "stays the same")
+    parts = [
+        f"{verb} for {_percent(share)}"
+        for verb, share in zip(verbs, shares, strict=True)
+        if share > 0
+    ]
+    return f" The prediction {_joined(parts)} of the rows." if len(parts) > 1 else ""
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.005:
+        return "less than 1%"
+    return "more than 99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def left_out_sentence(effect: ForwardEffect) -> str:
+    """How many rows do not count, and why."""
+    counts, n = effect.n_left_out, len(effect.counted)
+    total = sum(counts.values())
+    if not total:
+        return f"All {n:,} rows count."
+    reasons = {
+        "missing": "the value to be changed is missing",
+        "at_target": "they already have the category that the step sets",
+        "extrapolation": "the step takes them outside the training data (extrapolation)",
+    }
+    parts = [f"{c:,} because {reasons[s]}" for s, c in counts.items() if c]
+    if len(parts) == 1:
+        parts = [parts[0].split(" ", 1)[1]]
+    verb = "was" if total == 1 else "were"
+    return f"{total:,} of {n:,} rows {verb} left out, {_joined(parts)}."
+
+
+def linearity_sentence(effect: ForwardEffect) -> str:
+    """Whether the effect may be read per unit; empty where nothing was measured."""
+    if not effect.has_nlm:
+        return ""
+    texts = []
+    several = len(effect.outputs) > 1
+    for output, found in zip(effect.outputs, effect.nonlinearity, strict=True):
+        if np.isnan(found.median):
+            continue
+        advice = ""
+        if all(isinstance(step, Add) for step in effect.step.values()):
+            may = "may" if found.share_linear >= LINEAR else "should not"
+            advice = f", so that the effect {may} be read as so much per unit"
+        of = f" of {output}" if several else ""
+        texts.append(
+            f"Along the step, the prediction{of} runs in a nearly straight line for "
+            f"{_percent(found.share_linear)} of the rows (NLM of at least {LINEAR}; "
+            f"median {number(found.median)}){advice}."
+        )
+    return " ".join(texts)
+
+
+def _if_changed(name: str, step: Step, labels: Labels) -> str:
+    """Such as ``Body mass index were 2 kg/m² lower``."""
+    short, unit = labels.short(name), labels.unit(name)
+    if isinstance(step, Add):
+        size, less = _size(step)
+        words = ("earlier", "later") if _in_time(step) else ("lower", "higher")
+        return f"{short} were {with_unit(size, unit)} {words[not less]}"
+    if isinstance(step, Scale):
+        return f"{short} were multiplied by {number_text(step.factor)}"
+    if isinstance(step, SetTo):
+        return f"{short} were {_value(step.value, unit)}"
+    if isinstance(step, Contrast):
+        return f"{short} were {_value(step.high, unit)} rather than {_value(step.low, unit)}"
+    return f"{short} were changed by {_function_name(step)}"
+
+
+def _doing(name: str, step: Step, labels: Labels) -> str:
+    """Such as ``lowering Body mass index by 2 kg/m²``."""
+    short, unit = labels.short(name), labels.unit(name)
+    if isinstance(step, Add):
+        size, less = _size(step)
+        if _in_time(step):
+            return f"moving {short} {size} {'earlier' if less else 'later'}"
+        return f"{'lowering' if less else 'raising'} {short} by {with_unit(size, unit)}"
+    if isinstance(step, Scale):
+        return f"multiplying {short} by {number_text(step.factor)}"
+    if isinstance(step, SetTo):
+        verb = "setting" if is_number(step.value) else "changing"
+        return f"{verb} {short} to {_value(step.value, unit)}"
+    if isinstance(step, Contrast):
+        ends = _value(step.low, unit), _value(step.high, unit)
+        return f"changing {short} from {ends[0]} to {ends[1]}"
+    return f"applying {_function_name(step)} to {short}"
+
+
+def _in_time(step: Add) -> bool:
+    return isinstance(step.amount, datetime.timedelta)
+
+
+def _size(step: Add) -> tuple[str, bool]:
+    """The amount without its sign, and whether it is negative."""
+    if _in_time(step):
+        seconds = step.amount.total_seconds()
+        for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+            if seconds % length == 0:
+                count = abs(seconds) / length
+                return f"{number(count, 6)} {name}{'s' * (count != 1)}", seconds < 0
+        return f"{number(abs(seconds), 6)} seconds", seconds < 0
+    size, text = abs(step.amount), number_text(abs(step.amount))
+    return (text if len(text) <= 8 else number(size, 4)), step.amount < 0
+
+
+def _value(value: object, unit: str) -> str:
+    text = (
+        number_text(value).replace("-", "−") if is_number(value) else number_text(value)
+    )
+    return with_unit(text, unit)
+
+
+def _function_name(step: Step) -> str:
+    function = getattr(step, "function", step)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _joined(parts: Sequence[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

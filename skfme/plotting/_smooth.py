@@ -1,0 +1,89 @@
+"""The local mean of effects along a feature, in one pass over any number of rows.
+
+Rows are counted and summed in equal bins; a line is fitted to the bins around each
+point of a grid, with tricube weights that fall to zero at the nearest so-many rows
+(local linear regression as in Cleveland, 1979). Where no row is near, there is no line.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["local_mean"]
+
+N_BINS, N_POINTS = 400, 120
+LEAST_ROWS = 20
+
+
+def local_mean(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Local mean of y along x.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (n,)
+        Finite.
+    weights : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    grid, means : ndarray of shape (n_points,)
+        NaN where no row lies near; both empty for fewer than 20 rows or a constant x.
+    """
+    low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 0.0)
+    if len(x) < LEAST_ROWS or not high > low:
+        return np.empty(0), np.empty(0)
+    total, sums = _binned(x, y, weights, low, high)
+    inside = total > 0
+    centres = low + (np.arange(N_BINS)[inside] + 0.5) * (high - low) / N_BINS
+    total, means = total[inside], sums[inside] / total[inside]
+    grid = np.linspace(low, high, N_POINTS)
+    share = min(max(len(x) ** -0.2, 0.05), 0.4)
+    distance = np.abs(grid[:, None] - centres)
+    reach = np.maximum(
+        _nearest_reach(distance, total, share), 2.5 * (high - low) / N_BINS
+    )
+    kernel = np.clip(1 - (distance / reach[:, None]) ** 3, 0, None) ** 3 * total
+    fitted = _local_lines(grid, centres, means, kernel)
+    fitted[distance.min(axis=1) > 0.05 * (high - low)] = np.nan
+    return grid, fitted
+
+
+def _binned(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Total weight and weighted sum of y in each bin."""
+    total, sums = np.zeros(N_BINS), np.zeros(N_BINS)
+    scale, block = N_BINS / (high - low), 1 << 14
+    for start in range(0, len(x), block):
+        part = slice(start, start + block)
+        bins = np.minimum(((x[part] - low) * scale).astype(np.intp), N_BINS - 1)
+        weight = None if weights is None else weights[part]
+        total += np.bincount(bins, weight, N_BINS)
+        weighted = y[part] if weight is None else y[part] * weight
+        sums += np.bincount(bins, weighted, N_BINS)
+    return total, sums
+
+
+def _nearest_reach(distance: np.ndarray, total: np.ndarray, share: float) -> np.ndarray:
+    """Distance from each grid point within which a share of the weight lies."""
+    order = np.argsort(distance, axis=1, kind="stable")
+    reached = np.cumsum(total[order], axis=1) >= share * total.sum() * (1 - 1e-12)
+    last = order[np.arange(len(order)), reached.argmax(axis=1)]
+    return np.asarray(distance[np.arange(len(order)), last]) * 1.0001
+
+
+def _local_lines(
+    grid: np.ndarray, centres: np.ndarray, means: np.ndarray, kernel: np.ndarray
+) -> np.ndarray:
+    """Value at each grid point of the weighted line through the bins around it."""
+    mass = kernel.sum(axis=1)
+    mass[mass == 0] = np.nan
+    middle = kernel @ centres / mass
+    level = kernel @ means / mass
+    off = centres - middle[:, None]
+    spread = (kernel * off**2).sum(axis=1)
+    slope = (kernel * off * (means - level[:, None])).sum(axis=1)
+    slope = np.divide(slope, spread, out=np.zeros_like(slope), where=spread > 0)
+    return np.asarray(level + slope * (grid - middle))

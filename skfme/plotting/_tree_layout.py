@@ -1,0 +1,184 @@
+"""Where the parts of a tree stand, and texts that stay within their own place.
+
+Leaves are columns; an inner node stands over the middle of its leaves. So every node
+owns a stretch of columns that it shares with nobody on its level, and texts that fit
+their stretch cannot overlap.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Box", "Places", "places", "write_numbers", "write_rules"]
+
+RULE_SIZES = (10.0, 9.0, 8.0, 7.0)  # points
+NUMBER_SIZES = (10.0, 9.0, 8.0, 7.0, 6.0)
+_PAD = 1.5
+
+
+@dataclass(frozen=True)
+class Places:
+    """Columns and levels of a tree's nodes.
+
+    Attributes
+    ----------
+    x : ndarray of shape (n_nodes,)
+        Columns; leaves stand at 0, 1, …
+    first, last : ndarray of shape (n_nodes,)
+        The leaves below each node.
+    depth : ndarray of shape (n_nodes,)
+    """
+
+    x: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    depth: np.ndarray
+
+    @property
+    def span(self) -> np.ndarray:
+        """Columns that each node owns."""
+        return np.asarray(self.last - self.first + 1)
+
+
+def places(left: Sequence[int], right: Sequence[int]) -> Places:
+    """Columns and levels of nodes in pre-order; −1 for no child.
+
+    Parameters
+    ----------
+    left, right : sequence of int
+        Positions of each node's children.
+    """
+    n = len(left)
+    first, last, depth = (np.zeros(n, dtype=np.intp) for _ in range(3))
+    leaves = [i for i in range(n) if left[i] < 0]
+    first[leaves] = last[leaves] = np.arange(len(leaves))
+    for i in reversed(range(n)):  # children come after their parent
+        if left[i] >= 0:
+            first[i], last[i] = first[left[i]], last[right[i]]
+    for i in range(n):
+        if left[i] >= 0:
+            depth[[left[i], right[i]]] = depth[i] + 1
+    return Places((first + last) / 2, first, last, depth)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A text and the room it has, in data units of the axes.
+
+    Attributes
+    ----------
+    forms : tuple of str
+        Wordings, from the fullest to the shortest.
+    x, y : float
+        Its middle.
+    width, height : float
+    bold : bool
+    """
+
+    forms: tuple[str, ...]
+    x: float
+    y: float
+    width: float
+    height: float
+    bold: bool = False
+
+
+def write_numbers(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
+    """Write texts alike: all in the first form, and the largest size, that fits all.
+
+    Returns
+    -------
+    texts : list of Text
+    """
+    texts, scale = _written(axes, boxes)
+    n_forms = len(boxes[0].forms) if boxes else 0
+    for form in range(n_forms):
+        for size in NUMBER_SIZES:
+            if all(
+                _fits(text, box.forms[form], size, box, scale)
+                for text, box in zip(texts, boxes, strict=True)
+            ):
+                return texts
+    return texts
+
+
+def write_rules(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
+    """Write texts in the largest size in which all fit, wrapped where need be.
+
+    At the smallest size, a text that is still too long ends in an ellipsis.
+
+    Returns
+    -------
+    texts : list of Text
+    """
+    texts, scale = _written(axes, boxes)
+    pairs = list(zip(texts, boxes, strict=True))
+    for size in RULE_SIZES:
+        if all(_fits_some(t, _wraps(b.forms[0]), size, b, scale) for t, b in pairs):
+            return texts
+    for text, box in pairs:
+        full = box.forms[0]
+        if not _fits_some(text, _wraps(full), RULE_SIZES[-1], box, scale):
+            _fits_some(text, _shortened(full), RULE_SIZES[-1], box, scale)
+    return texts
+
+
+def _written(axes: Axes, boxes: Sequence[Box]) -> tuple[list[Any], np.ndarray]:
+    """The texts at their places, and how many pixels a data unit has."""
+    engine = axes.figure.get_layout_engine()
+    if engine is not None:  # the size of the axes is known only once they are laid out
+        engine.execute(axes.figure)
+    white = {"facecolor": "white", "edgecolor": "none", "pad": _PAD}
+    texts = [
+        axes.text(
+            box.x, box.y, box.forms[0], ha="center", va="center", parse_math=False,
+            zorder=4, weight="bold" if box.bold else "normal", linespacing=1.25,
+            bbox=white, in_layout=False,
+        )
+        for box in boxes
+    ]  # fmt: skip
+    ends = axes.transData.transform([(0.0, 0.0), (1.0, 1.0)])
+    return texts, np.abs(ends[1] - ends[0])
+
+
+def _fits(text: Any, form: str, size: float, box: Box, scale: np.ndarray) -> bool:
+    """Set a text's wording and size, and tell whether it keeps to its box."""
+    text.set_fontsize(size)
+    text.set_text(form)
+    extent = text.get_window_extent()
+    pad = 2 * _PAD * text.figure.dpi / 72
+    room = np.array([box.width, box.height]) * scale
+    return bool((np.array([extent.width, extent.height]) + pad <= room).all())
+
+
+def _fits_some(
+    text: Any, forms: Iterator[str], size: float, box: Box, scale: np.ndarray
+) -> bool:
+    return any(_fits(text, form, size, box, scale) for form in forms)
+
+
+def _wraps(text: str) -> Iterator[str]:
+    """The text on one line, on two, three and four."""
+    yield text
+    for n_lines in (2, 3, 4):
+        width = -(-len(text) // n_lines)
+        for extra in (0, 2, 5, 9):
+            lines = textwrap.wrap(
+                text, width + extra, break_long_words=False, break_on_hyphens=False
+            )
+            if len(lines) <= n_lines:
+                yield "\n".join(lines)
+                break
+
+
+def _shortened(text: str) -> Iterator[str]:
+    for length in range(len(text) - 1, -1, -1):
+        yield text[:length].rstrip() + "…"
