@@ -42,7 +42,9 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "skfme"
 html_show_sourcelink = False
-html_sidebars = {"changelog": [], "getting_started": []}
+html_sidebars = {
+    page: [] for page in ("changelog", "getting_started", "recipes", "supported")
+}
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 
 

@@ -6,21 +6,22 @@ A pipeline that ends in an explainer still predicts, and a search can score it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+
+from skfme._decorators import available_if
 
 if TYPE_CHECKING:
     from skfme._frames import Table
@@ -40,57 +41,67 @@ def _estimator_has(method: str) -> Callable[[Any], bool]:
 class DelegatedPredictions:
     """Methods of the fitted model, after the explainer's own check of X."""
 
+    # Weights of the score are the model's to ask for. The signature names them all the
+    # same, since searches without routing look for them there.
+    __metadata_request__score: ClassVar = {"sample_weight": UNUSED}
+
     estimator: Any
     estimator_: Any
-    response_method: str | Callable
+    response_method: str | Callable[..., Any]
     _table: Callable[[Any], Table]
 
     @available_if(_estimator_has("predict"))
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Predictions of the fitted model."""
         table = self._table(X)
         return self.estimator_.predict(table.native)
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Any:
         """Class probabilities of the fitted model."""
         table = self._table(X)
         return self.estimator_.predict_proba(table.native)
 
     @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Log class probabilities of the fitted model."""
         table = self._table(X)
         return self.estimator_.predict_log_proba(table.native)
 
     @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: Any) -> Any:
         """Decision function of the fitted model."""
         table = self._table(X)
         return self.estimator_.decision_function(table.native)
 
     @available_if(_estimator_has("score"))
-    def score(self, X: Any, y: Any = None, **params: Any) -> float:
+    def score(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any
+    ) -> float:
         """Score of the fitted model.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_features)
         y : array-like, default=None
+        sample_weight : array-like of shape (n_samples,), default=None
         **params : dict
-            Such as ``sample_weight``; passed to the model's score, or routed to it.
+            Passed to the model's score with the weights, or routed to it.
 
         Returns
         -------
         score : float
         """
         table = self._table(X)
+        if sample_weight is not None:
+            params["sample_weight"] = sample_weight
         if _routing_enabled():
             params = dict(process_routing(self, "score", **params).estimator.score)
-        return self.estimator_.score(table.native, y, **params)
+        score: float = self.estimator_.score(table.native, y, **params)
+        return score
 
     @property
-    def classes_(self) -> np.ndarray:
+    def classes_(self) -> Any:
         """Class labels of the fitted model."""
         try:
             check_is_fitted(self, "estimator_")

@@ -125,6 +125,7 @@ class ForwardEffect:
 
     @property
     def fme(self) -> np.ndarray:
+        """Effects of shape (n_samples,) or (n_samples, n_outputs), NaN if not counted."""
         return self._fme[:, 0] if len(self.outputs) == 1 else self._fme
 
     @property
@@ -143,7 +144,7 @@ class ForwardEffect:
         return self._nlm[:, 0] if len(self.outputs) == 1 else self._nlm
 
     @property
-    def anlm(self) -> float | np.ndarray:
+    def anlm(self) -> Any:
         """Weighted mean of the defined NLMs of rows that count."""
         values = [s.mean for s in self.nonlinearity]
         return values[0] if len(values) == 1 else np.array(values)
@@ -165,12 +166,14 @@ class ForwardEffect:
 
     @cached_property
     def status(self) -> np.ndarray:
-        return np.array(STATUSES)[self._status]
+        status: np.ndarray = np.array(STATUSES)[self._status]
+        return status
 
     @property
     def counted(self) -> np.ndarray:
         """Mask of the rows that count."""
-        return self._status == STATUSES.index("counted")
+        counted: np.ndarray = self._status == STATUSES.index("counted")
+        return counted
 
     @property
     def X(self) -> Any:
@@ -219,18 +222,24 @@ class ForwardEffect:
         kept = None if weights is None else weights[rows]
         return rows, self._fme[rows], kept
 
-    def _per_output(self, name: str) -> float | np.ndarray:
+    def _per_output(self, name: str) -> Any:
         values = [getattr(summary, name) for summary in self._summaries]
         return values[0] if len(values) == 1 else np.array(values)
 
     @property
-    def ame(self) -> float | np.ndarray:
-        """Average marginal effect: the weighted mean FME over the rows that count."""
+    def ame(self) -> Any:
+        """Average marginal effect: the weighted mean FME over the rows that count.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
         return self._per_output("mean")
 
     @property
-    def sd(self) -> float | np.ndarray:
-        """SD of the FMEs (divisor W − 1): heterogeneity, not a standard error."""
+    def sd(self) -> Any:
+        """SD of the FMEs (divisor W − 1): heterogeneity, not a standard error.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
         return self._per_output("sd")
 
     @property
@@ -240,7 +249,13 @@ class ForwardEffect:
         return np.array([self._per_output(name) for name in names])
 
     def counted_data(self) -> CountedData:
-        """Table, effects and weights of the rows that count."""
+        """Table, effects and weights of the rows that count.
+
+        Returns
+        -------
+        data : CountedData
+            A named tuple of ``X``, ``fme`` and ``sample_weight``.
+        """
         rows, fme, weights = self._counted_arrays()
         X = as_table(self.X).take(rows).native
         return CountedData(X, fme[:, 0] if fme.shape[1] == 1 else fme, weights)
@@ -325,7 +340,13 @@ class ForwardEffect:
         return {"anlm": summarize_nlm(self._nlm[rows, k], weights).mean}
 
     def summary(self) -> Text:
-        """A table that reads well in a terminal."""
+        """A table that reads well in a terminal.
+
+        Returns
+        -------
+        text : str
+            One line for each output, and why rows were left out.
+        """
         return summary_text([self])
 
     def __str__(self) -> str:
@@ -344,7 +365,7 @@ class ForwardEffect:
         return summary_html([self])
 
 
-class ForwardEffects(Mapping):
+class ForwardEffects(Mapping[str, ForwardEffect]):
     """The effects of several steps: a mapping of name -> ForwardEffect.
 
     Parameters

@@ -13,7 +13,6 @@ from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.exceptions import NotFittedError
@@ -30,8 +29,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfme._callbacks import CallbackSupport
 from skfme._changes import NamedStep
 from skfme._columns import missing_in
+from skfme._decorators import fit_context
 from skfme._delegation import DelegatedPredictions
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.differences import forward_differences
@@ -68,7 +69,11 @@ __all__ = ["FMEExplainer"]
 
 
 class FMEExplainer(
-    DelegatedPredictions, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+    CallbackSupport,
+    DelegatedPredictions,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Forward marginal effects of any model: f(x + h) − f(x).
 
@@ -153,7 +158,7 @@ class FMEExplainer(
     (422, -11.206)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [HasMethods(["fit"])],
         "steps": "no_validation",
         "response_method": [str, callable],
@@ -173,7 +178,7 @@ class FMEExplainer(
         estimator: Any,
         steps: Any = None,
         *,
-        response_method: str | Callable = "auto",
+        response_method: str | Callable[..., Any] = "auto",
         extrapolation: Any = "envelope",
         nlm: Any = False,
         categorical_features: str | Iterable[Hashable] = "auto",
@@ -191,7 +196,7 @@ class FMEExplainer(
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any
     ) -> FMEExplainer:
@@ -238,7 +243,8 @@ class FMEExplainer(
         if self._wants_one_target() and y is not None:
             y = one_target(y, model_name(self.estimator))
         estimator = clone(self.estimator)
-        self.estimator_ = estimator.fit(table.native, y, **fit_params)
+        with self._task_of_model(estimator, table.native, y):
+            self.estimator_ = estimator.fit(table.native, y, **fit_params)
         if isinstance(estimator, FrozenEstimator):
             check_same_columns(estimator, self)
         self.columns_ = columns
@@ -264,7 +270,7 @@ class FMEExplainer(
             "FMEExplainer(FrozenEstimator(model)); to fit a clone of it, pass y."
         )
 
-    def _fit_params(self, sample_weight: Any, params: dict) -> dict:
+    def _fit_params(self, sample_weight: Any, params: dict[str, Any]) -> dict[str, Any]:
         if _routing_enabled():
             routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
             return dict(routed.estimator.fit)
@@ -505,5 +511,7 @@ def _probe(training: Table) -> Table:
 def _title(estimator: Any) -> str:
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
-    name, steps = model_name(estimator), getattr(estimator, "steps", None)
-    return f"{name} ending in {_title(steps[-1][1])}" if steps else name
+    name = model_name(estimator)
+    if hasattr(estimator, "named_steps"):
+        return f"{name} ending in {_title(estimator.steps[-1][1])}"
+    return name

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import ColumnData, factorized, kind_of, numbers_in, objects_in
+from skfme._columns import ColumnData, factorized, kind_of, numbers_in, plain_series
 
 __all__ = [
     "ArrayTable",
@@ -37,6 +37,12 @@ __all__ = [
     "row_index",
     "stacked",
 ]
+
+# The usual way to an array without knowing it: a pipeline's transformers.
+_UNNAMED = (
+    " X is an array, whose columns have no names of their own; in a pipeline, "
+    "set_output(transform='pandas') keeps the names."
+)
 
 Rows = Any  # slice, or an integer array of row positions
 
@@ -77,6 +83,7 @@ class Table:
 
     names: tuple[Hashable, ...]
     kind: str
+    pandas_like: bool = False  # rows have labels, columns have pandas' types
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -123,9 +130,11 @@ class Table:
             raise ValueError(
                 f"{where} column {key}, but X has columns 0 to {len(self.names) - 1}."
             )
+        unnamed = self.kind == "numpy" and isinstance(key, str)
         raise ValueError(
             f"{where} {key!r}, which is not a column of X."
             + (nearest(key, self.names) or known_names(self.names))
+            + (_UNNAMED if unnamed else "")
         )
 
 
@@ -179,6 +188,7 @@ class FrameTable(Table):
         self.frame = frame
         self.names = tuple(frame.columns)
         self.kind = str(frame.implementation)
+        self.pandas_like = frame.implementation.is_pandas_like()
         self._columns: dict[int, ColumnData] = {}
 
     def __len__(self) -> int:
@@ -198,7 +208,7 @@ class FrameTable(Table):
     def native_column(self, position: int) -> Any:
         native = self.column(position).to_native()
         # Other libraries' columns cannot be written to.
-        return native.copy() if self.kind == "pandas" else native
+        return native.copy() if self.pandas_like else native
 
     def take(self, rows: Rows) -> FrameTable:
         return FrameTable(self.frame[rows])
@@ -213,8 +223,8 @@ class FrameTable(Table):
 
     def schema(self) -> object:
         native = self.native
-        # pandas' own dtypes know the categories, narwhals' need not.
-        return tuple(native.dtypes) if self.kind == "pandas" else self.frame.schema
+        # The libraries' own types know categories, and string from large_string.
+        return tuple(native.dtypes) if self.pandas_like else native.schema
 
 
 def as_table(X: Any) -> Table:
@@ -260,6 +270,8 @@ def as_table(X: Any) -> Table:
 def _as_array(X: Any) -> np.ndarray:
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         raise TypeError("X is a lazy table; call its .collect() first.")
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
     return check_array(
         X, dtype=None, ensure_all_finite=False, input_name="X", allow_nd=False
     )
@@ -323,19 +335,8 @@ def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
     frame : DataFrame of n rows
         Indexed from 0 to n − 1; text is of type object, missing numbers are NaN.
     """
-    columns = {name: _plain_column(table, table.position(name)) for name in names}
+    columns = {name: plain_series(table.column(table.position(name))) for name in names}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
-
-
-def _plain_column(table: Table, position: int) -> Any:
-    column = table.column(position)
-    if table.kind == "pandas" and isinstance(column, nw.Series):
-        native = column.to_native()
-        if isinstance(native.dtype, (np.dtype, pd.CategoricalDtype)):
-            return native.array
-    if kind_of(column) in ("numeric", "datetime"):
-        return numbers_in(column)
-    return objects_in(column)
 
 
 def describe_columns(
@@ -393,13 +394,13 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
         native = column.to_native()
         ordered = (
             bool(native.dtype.ordered)
-            if column.implementation.is_pandas()
+            if column.implementation.is_pandas_like()
             else column.dtype == nw.Enum
         )
         # .cat of a pandas column keeps the declared order, with or without ranks.
         declared = (
             list(native.cat.categories)
-            if column.implementation.is_pandas()
+            if column.implementation.is_pandas_like()
             else column.cat.get_categories().to_list()
         )
         ranks = {value: i for i, value in enumerate(declared)}
@@ -443,7 +444,7 @@ def infinite_columns(table: Table) -> list[str]:
 def row_index(table: Table) -> pd.Index:
     """The user's row labels: a pandas index, else 0 to n − 1."""
     native = table.native
-    return native.index if table.kind == "pandas" else pd.RangeIndex(len(table))
+    return native.index if table.pandas_like else pd.RangeIndex(len(table))
 
 
 def nearest(key: object, known: Iterable[object]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -26,7 +26,7 @@ class GivenModel(FrozenEstimator):
         """Do nothing: the model is given."""
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Call the model's predict, or the model itself."""
         model = self.estimator
         return model.predict(X) if hasattr(model, "predict") else model(X)
@@ -55,6 +55,47 @@ def _frozen(model: Any) -> FrozenEstimator:
         "model must be a fitted model with a predict method, or a function X -> "
         f"predictions; got {model!r}."
     )
+
+
+NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
+Changes = Mapping[Any, Any]  # feature -> change: one effect
+
+
+# Of two mappings the first that fits is meant, as in parse_steps.
+@overload
+def fme(
+    model: Any,
+    X: Any,
+    steps: NamedChanges,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    **options: Any,
+) -> ForwardEffects: ...
+
+
+@overload
+def fme(
+    model: Any,
+    X: Any,
+    steps: Changes,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    **options: Any,
+) -> ForwardEffect: ...
+
+
+@overload
+def fme(
+    model: Any,
+    X: Any,
+    steps: Sequence[Changes] | str | None,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    **options: Any,
+) -> ForwardEffects: ...
 
 
 def fme(
@@ -129,10 +170,18 @@ def ame(
 
     Parameters
     ----------
-    model, X, background, sample_weight, **options
-        As in :func:`fme`.
+    model : fitted estimator, any object with predict, or a function X -> predictions
+        Used as it is, never fitted again.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Rows to explain.
     steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
         None is one unit of each feature, and each category.
+    background : array-like or dataframe, default=None
+        Training rows, as in :func:`fme`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the averages, as in :func:`fme`.
+    **options
+        The other parameters of :class:`FMEExplainer`.
 
     Returns
     -------

@@ -98,12 +98,20 @@ class TrainingColumn:
         return self.table.column(self.column.position)[rows]
 
     def require(self, kind: str, step: object) -> None:
+        if self.column.kind == "other":
+            native = self.table.native_column(self.column.position)
+            dtype = getattr(native, "dtype", None) or native.type
+            raise TypeError(
+                f"{step!r} does not fit {self.name!r}: a step cannot change columns of "
+                f"type {dtype}. Make it a dense column of numbers, dates or "
+                "categories."
+            )
         if self.column.kind != kind:
             hint = {
                 "categorical": "Give a category to move to.",
                 "datetime": "Give a timedelta.",
                 "numeric": "Give a number.",
-            }.get(self.column.kind, "Its type cannot be changed by a step.")
+            }[self.column.kind]
             raise TypeError(
                 f"{step!r} does not fit {self.name!r}, which is {self.column.kind}. "
                 + hint

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skfme._columns import ColumnData, category_codes, missing_in, numbers_in
+from skfme._decorators import fit_context
 from skfme._frames import (
     Column,
     Table,
@@ -72,7 +73,7 @@ class Envelope(OutlierMixin, BaseEstimator):
     array([ 1, -1])
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "quantiles": [None, tuple, list],
         "combinations": ["boolean"],
         "categorical_features": ["array-like", str],
@@ -89,7 +90,7 @@ class Envelope(OutlierMixin, BaseEstimator):
         self.combinations = combinations
         self.categorical_features = categorical_features
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Envelope:
         """Learn the ranges.
 
@@ -183,7 +184,8 @@ class Envelope(OutlierMixin, BaseEstimator):
     def _outside_column(self, position: int, column: ColumnData) -> np.ndarray:
         low, high = self.bounds_[position]
         values = numbers_in(column)
-        return (values < low) | (values > high)
+        outside: np.ndarray = (values < low) | (values > high)
+        return outside
 
     def _combination_codes(
         self, table: Table, changed: Mapping[int, ColumnData]

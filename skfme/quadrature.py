@@ -106,7 +106,10 @@ def _ratio(
 ) -> np.ndarray:
     """1 − off / total; NaN where the path is constant but for rounding."""
     varies = np.sqrt(np.maximum(total, 0)) > _CONSTANT_ULPS * resolution * scale
-    return 1 - np.divide(off, total, out=np.full(off.shape, np.nan), where=varies)
+    share: np.ndarray = np.divide(
+        off, total, out=np.full(off.shape, np.nan), where=varies
+    )
+    return 1 - share
 
 
 @dataclass(frozen=True)

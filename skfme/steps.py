@@ -200,7 +200,7 @@ class Contrast(Step):
 class Apply(Step):
     """Replace a feature by what a function of its column returns."""
 
-    function: Callable
+    function: Callable[[Any], Any]
 
     def _resolve(self, training: TrainingColumn) -> Change:
         name = getattr(self.function, "__name__", type(self.function).__name__)
@@ -288,7 +288,7 @@ def parse_steps(steps: Any, training: Training) -> tuple[NamedStep, ...]:
     return tuple(named)
 
 
-def _read_mapping(steps: Mapping, training: Training) -> list[NamedStep]:
+def _read_mapping(steps: Mapping[Any, Any], training: Training) -> list[NamedStep]:
     if not steps:
         raise ValueError("steps is empty. Name a change, such as {'bmi': -2}.")
     nested = [isinstance(value, Mapping) for value in steps.values()]
@@ -302,7 +302,9 @@ def _read_mapping(steps: Mapping, training: Training) -> list[NamedStep]:
     return [_read_effect(str(name), part, training) for name, part in steps.items()]
 
 
-def _read_effect(name: str | None, part: Mapping, training: Training) -> NamedStep:
+def _read_effect(
+    name: str | None, part: Mapping[Any, Any], training: Training
+) -> NamedStep:
     if not part:
         raise ValueError(f"The effect {name!r} is empty. Name at least one change.")
     changes = tuple(

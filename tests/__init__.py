@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pyarrow as pa
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -63,10 +62,7 @@ def values_of(table: Any, name: Any) -> list:
     """One column as a list of Python objects."""
     if isinstance(table, np.ndarray):
         return table[:, name].tolist()
-    if isinstance(table, pd.DataFrame):
-        return table[name].tolist()
-    return (
-        table[name].to_list()
-        if isinstance(table, pl.DataFrame)
-        else table[name].to_pylist()
-    )
+    if isinstance(table, pa.Table):
+        return table[name].to_pylist()
+    column = table[name]
+    return column.to_list() if isinstance(table, pl.DataFrame) else column.tolist()

@@ -173,7 +173,7 @@ def test_a_number_does_not_fit_a_datetime_column(people, value):
         fme(zeros, people, {"seen": value})
 
 
-@pytest.mark.parametrize("value", [None, pd.NaT, np.datetime64("NaT"), "someday"])
+@pytest.mark.parametrize("value", [None, pd.NaT, np.datetime64("NaT", "ns"), "someday"])
 def test_a_datetime_column_is_not_set_to_what_is_no_date(people, value):
     with pytest.raises((ValueError, TypeError), match="'seen'"):
         fme(zeros, people, {"seen": SetTo(value)})

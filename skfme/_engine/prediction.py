@@ -179,7 +179,8 @@ def choose_response(
 
 def _has_several_targets(estimator: Any) -> bool:
     """Whether a classifier predicts several targets, however it says so."""
-    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "steps"):
+    # Not by `steps`, which an explainer at the end of a pipeline has as well.
+    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "named_steps"):
         frozen = isinstance(estimator, FrozenEstimator)
         estimator = estimator.estimator if frozen else estimator.steps[-1][1]
     return (

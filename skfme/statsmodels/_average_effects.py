@@ -63,7 +63,8 @@ def average_effects(
     weights_type : {"sampling", "frequency", "importance"}, default="sampling"
         What the effects' sample weights are, as in :class:`ConditionalEffects`.
     use_t : bool, default=True
-        t distribution with n − 1 (or G − 1) degrees of freedom, rather than normal.
+        Take the t distribution with n − 1 (or G − 1) degrees of freedom, rather than
+        the normal.
 
     Returns
     -------

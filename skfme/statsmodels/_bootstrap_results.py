@@ -78,14 +78,17 @@ class BootstrapResults(EffectResults):
 
     @property
     def method(self) -> str:
+        """How intervals are read from the replicates."""
         return self._distribution.method
 
     @property
     def replicates(self) -> np.ndarray:
+        """The estimates in each resample that did not fail."""
         return self._distribution.replicates
 
     @property
     def jackknife(self) -> np.ndarray | None:
+        """The estimates without each row, group or block of them."""
         return self._distribution.jackknife
 
     @property

@@ -237,9 +237,9 @@ class ConditionalEffects:
             For "cluster" ``{"groups": …}``: a column of X or one label per row of X; two
             columns, or an array of shape (n_samples, 2), cluster in two ways.
         use_t : bool, default=True
-            t distribution rather than normal. Its degrees of freedom are n − k; for
-            clusters G − 1; and by groups with a robust covariance those of each group
-            alone, n_l − 1 or G_l − 1.
+            Take the t distribution rather than the normal. Its degrees of freedom are
+            n − k; for clusters G − 1; and by groups with a robust covariance those of
+            each group alone, n_l − 1 or G_l − 1.
 
         Returns
         -------

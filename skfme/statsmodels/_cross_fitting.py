@@ -61,6 +61,11 @@ class CrossFitResults(EffectResults):
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """One row per estimate.
 
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage of the intervals.
+
         Returns
         -------
         frame : DataFrame

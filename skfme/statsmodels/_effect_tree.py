@@ -14,12 +14,13 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfme._columns import as_vector
+from skfme._decorators import fit_context
 from skfme._frames import as_table, describe_columns
 from skfme._validation import checked_weights, refuse_infinite
 from skfme.statsmodels._covariates import (
@@ -154,7 +155,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     [-0.96, -3.74]
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "method": [StrOptions({"ctree", "cart"})],
         "n_partitions": [
             Interval(Integral, 2, None, closed="left"),
@@ -215,7 +216,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self.honest = honest
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,

@@ -48,16 +48,24 @@ class EquivalenceResults:
 
     @property
     def pvalues(self) -> pd.Series:
+        """The larger of the two one-sided p-values."""
         # np.maximum keeps NaN
         larger = np.maximum(self.pvalue_low.to_numpy(), self.pvalue_upp.to_numpy())
         return pd.Series(larger, self.pvalue_low.index, name="p_value")
 
     @property
     def equivalent(self) -> pd.Series:
+        """Whether both one-sided tests reject at alpha."""
         return (self.pvalues < self.alpha).rename("equivalent")
 
     def conf_int(self) -> pd.DataFrame:
-        """The 1 − 2 alpha intervals, to be compared with the bounds."""
+        """The 1 − 2 alpha intervals, to be compared with the bounds.
+
+        Returns
+        -------
+        intervals : DataFrame of shape (k, 2)
+            Lower and upper ends in columns 0 and 1.
+        """
         return pd.DataFrame(self.intervals, self.pvalue_low.index, columns=[0, 1])
 
     def to_frame(self) -> pd.DataFrame:
@@ -86,7 +94,12 @@ class EquivalenceResults:
         return self.labels.assign(**numbers)
 
     def summary(self) -> Text:
-        """A table in words and numbers, at most 78 columns wide."""
+        """A table in words and numbers, at most 78 columns wide.
+
+        Returns
+        -------
+        text : str
+        """
         header, rows = self._table()
         return Text(f"{self._title()}\n\n{text_table(header, rows, 78)}")
 

@@ -73,8 +73,8 @@ class FittedTree:
         -------
         came : ndarray of shape (n_samples,)
         """
-        leaves = self.apply(X)
-        return self._leaf_values[leaves]
+        came: np.ndarray = self._leaf_values[self.apply(X)]
+        return came
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the effects; rows without one, or of weight 0, are left out.

@@ -81,6 +81,11 @@ class HonestRegions:
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """One row per region.
 
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage of the intervals.
+
         Returns
         -------
         frame : DataFrame
@@ -103,6 +108,11 @@ class HonestRegions:
 
     def summary(self, alpha: float = 0.05) -> Text:
         """Both kinds of interval, one table each.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage of the intervals.
 
         Returns
         -------

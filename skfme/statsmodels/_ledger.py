@@ -77,7 +77,7 @@ def uncertainty_ledger(
         ``mc_errors`` has them all.
     n_seeds : int, default=4
         Seeds for each training set, at least 2.
-    groups, stratify, sample_weight, fit_params, by, partition
+    groups, stratify, sample_weight, fit_params, by, partition : optional
         As in :func:`bootstrap_effects`.
     n_jobs : int, default=None
         Training sets at once, through joblib.

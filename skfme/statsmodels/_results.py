@@ -163,7 +163,12 @@ class EffectResults:
         return self.df is not None
 
     def cov_params(self) -> pd.DataFrame:
-        """Joint covariance of the estimates, a DataFrame of shape (k, k)."""
+        """Joint covariance of the estimates.
+
+        Returns
+        -------
+        cov : DataFrame of shape (k, k)
+        """
         return pd.DataFrame(self._cov.copy(), self.names, self.names)
 
     def conf_int(self, alpha: float = 0.05, simultaneous: bool = False) -> pd.DataFrame:
@@ -300,7 +305,7 @@ class EffectResults:
         )
 
     def pvalues_adjusted(self, method: str = "holm") -> pd.Series:
-        """p-values adjusted for the number of tests.
+        """Adjusted p-values, for the number of tests.
 
         Parameters
         ----------
@@ -398,6 +403,11 @@ class EffectResults:
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """One row per estimate.
 
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage of the intervals.
+
         Returns
         -------
         frame : DataFrame
@@ -423,6 +433,11 @@ class EffectResults:
 
     def summary(self, alpha: float = 0.05) -> Text:
         """A table in words and numbers, at most 78 columns wide.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage of the intervals.
 
         Returns
         -------

@@ -68,6 +68,11 @@ class WildClusterTest:
     def conf_int(self, alpha: float = 0.05) -> tuple[float, float]:
         """The values q that are not rejected at alpha, of a single restriction.
 
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage.
+
         Returns
         -------
         low, high : float

@@ -150,9 +150,11 @@ NUMERIC = (
 def avg_comparisons():
     polars = pytest.importorskip("polars")
     if int(polars.__version__.split(".")[0]) >= 2:
-        pytest.skip("marginaleffects does not run under polars 2; see test-models")
+        pytest.skip(
+            "marginaleffects does not run under polars 2; see the extra test-peers"
+        )
     peer = pytest.importorskip(
-        "marginaleffects", reason="the extra test-models is not installed"
+        "marginaleffects", reason="the extra test-peers is not installed"
     )
     return peer.avg_comparisons
 

@@ -1,0 +1,298 @@
+"""Scorers that ask a fitted model for its effects: scorer(estimator, X, y) → float.
+
+They follow scikit-learn's protocol, so that searches and cross-validation take them
+alone or beside scores of accuracy. The target is not looked at. What lives here are the
+scorers; skfme.metrics is where they are imported from.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from sklearn.utils.metadata_routing import _MetadataRequester, _routing_enabled
+
+from skfme._effects import ForwardEffect, ForwardEffects
+from skfme._functional import ame
+from skfme._summaries import weighted_mean
+from skfme.steps import IQR, Add, StdDev
+
+__all__ = ["make_anlm_scorer", "make_monotonicity_scorer"]
+
+STATISTICS = ("mean", "median", "share_linear")
+
+# Effects this much smaller than the largest are rounding, not a direction.
+_ROUNDING = 1e-9
+
+
+class _EffectScorer(ABC, _MetadataRequester):
+    """A score of the effects of a fitted model on the rows it is scored on."""
+
+    def __init__(self, steps: Any, options: dict[str, Any]) -> None:
+        self._steps = steps
+        self._options = options
+
+    def __call__(
+        self, estimator: Any, X: Any, y: Any = None, *, sample_weight: Any = None
+    ) -> float:
+        """Score a fitted model.
+
+        Parameters
+        ----------
+        estimator : fitted model
+            A pipeline or search as well; of what it was fitted does not matter.
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : object
+            Not used.
+        sample_weight : array-like of shape (n_samples,), default=None
+        """
+        options = {"sample_weight": sample_weight, **self._options}
+        return self._score(ame(estimator, X, self._steps, **options))
+
+    @abstractmethod
+    def _score(self, effects: ForwardEffects) -> float: ...
+
+    def set_score_request(self, *, sample_weight: bool | str | None) -> _EffectScorer:
+        """Ask for sample_weight, under scikit-learn's metadata routing.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            As in scikit-learn's scorers.
+        """
+        if not _routing_enabled():
+            raise RuntimeError(
+                "set_score_request needs metadata routing: call "
+                "sklearn.set_config(enable_metadata_routing=True) first."
+            )
+        self._metadata_request = self._get_metadata_request()
+        self._metadata_request.score.add_request(
+            param="sample_weight", alias=sample_weight
+        )
+        return self
+
+    def _accept_sample_weight(self) -> bool:
+        # scikit-learn asks this of the scorers in a dictionary.
+        return True
+
+
+class _ANLMScorer(_EffectScorer):
+    def __init__(self, steps: Any, statistic: str, options: dict[str, Any]) -> None:
+        super().__init__(steps, options)
+        self._statistic = statistic
+
+    def _score(self, effects: ForwardEffects) -> float:
+        values = np.array(
+            [
+                getattr(one, self._statistic)
+                for effect in effects.values()
+                for one in effect.nonlinearity
+            ]
+        )
+        defined = values[~np.isnan(values)]
+        if not len(defined):
+            raise ValueError(
+                f"No row has an NLM for {', '.join(map(repr, effects))}: no row counts, "
+                "or the prediction does not change along the step. Choose other steps, "
+                "of numeric features."
+            )
+        return float(defined.mean())
+
+    def __repr__(self) -> str:
+        return f"make_anlm_scorer({self._steps!r}, statistic={self._statistic!r})"
+
+
+class _MonotonicityScorer(_EffectScorer):
+    def __init__(
+        self,
+        feature: Hashable,
+        sign: int,
+        step: Any,
+        output: str | None,
+        options: dict[str, Any],
+    ) -> None:
+        super().__init__([{feature: step}], options)
+        self._sign = sign
+        self._output = output
+
+    def _score(self, effects: ForwardEffects) -> float:
+        (effect,) = effects.values()
+        fme = self._of_output(effect)[effect.counted]
+        if not len(fme):
+            raise ValueError(
+                f"No row counts for the effect {effect.name!r}; choose a smaller step."
+            )
+        against = -self._sign * fme > _ROUNDING * np.abs(fme).max()
+        weights = effect.sample_weight
+        kept = None if weights is None else weights[effect.counted]
+        return 1 - weighted_mean(against.astype(float), kept)
+
+    def _of_output(self, effect: ForwardEffect) -> np.ndarray:
+        names = list(effect.outputs)
+        if len(names) == 1 and self._output in (None, names[0]):
+            return effect.fme
+        if self._output not in names:
+            raise ValueError(
+                f"The response has the outputs {', '.join(map(repr, names))}; choose "
+                f"one with make_monotonicity_scorer(…, output={names[-1]!r})"
+                + (f", not {self._output!r}." if self._output is not None else ".")
+            )
+        return effect.fme[:, names.index(self._output)]
+
+    def __repr__(self) -> str:
+        ((feature, step),) = self._steps[0].items()
+        return f"make_monotonicity_scorer({feature!r}, {self._sign:+d}, step={step!r})"
+
+
+def make_anlm_scorer(
+    steps: Any, *, statistic: str = "mean", **options: Any
+) -> _EffectScorer:
+    """Make a scorer that prefers models whose effects read as linear.
+
+    Parameters
+    ----------
+    steps : mapping, list of mappings, "unit", "sd", "iqr" or None
+        As in :class:`~skfme.FMEExplainer`, in the units of the table that the search
+        is given.
+    statistic : {"mean", "median", "share_linear"}, default="mean"
+        Of the NLMs of the scored rows: their mean is the ANLM. It has no lower bound, so
+        that a few rows can decide it; the median, and the share of rows with an NLM of
+        0.9 or more, have one.
+    **options
+        As in :func:`~skfme.fme`: ``nlm`` sets the rule (default True), ``background``
+        a table for ranges and SDs that is the same in every fold.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sample_weight=None)``. The mean of the statistic over
+        effects and outputs; effects without any NLM, because the prediction does not
+        change along them, are left out. 1 is the best score.
+
+    Raises
+    ------
+    ValueError
+        If the statistic is none of the three. The scorer raises it if no row of any
+        effect has an NLM.
+
+    See Also
+    --------
+    make_monotonicity_scorer : Whether effects have the right sign.
+
+    References
+    ----------
+    Scholbeck, Casalicchio, Molnar, Bischl, Heumann (2024). Marginal effects for
+    non-linear prediction functions. Data Mining and Knowledge Discovery 38, 2997-3042,
+    definition of the ANLM.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import SVR
+    >>> from skfme.metrics import make_anlm_scorer
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> search = GridSearchCV(
+    ...     make_pipeline(StandardScaler(), SVR(C=100)),
+    ...     {"svr__gamma": [0.001, 0.1]},
+    ...     scoring={"r2": "r2", "anlm": make_anlm_scorer({"bmi": -5})},
+    ...     refit="r2",
+    ... ).fit(X, y)
+    >>> search.cv_results_["mean_test_anlm"].round(2)
+    array([1.  , 0.71])
+    """
+    if statistic not in STATISTICS:
+        raise ValueError(
+            f"statistic must be one of {', '.join(map(repr, STATISTICS))}; got "
+            f"{statistic!r}."
+        )
+    return _ANLMScorer(steps, statistic, {"nlm": True, **options})
+
+
+def make_monotonicity_scorer(
+    feature: Hashable,
+    sign: int,
+    *,
+    step: Any = None,
+    output: str | None = None,
+    **options: Any,
+) -> _EffectScorer:
+    """Make a scorer of how rarely a model moves against an expected direction.
+
+    Parameters
+    ----------
+    feature : column name, or position for an array
+        A numeric feature (or a date, with a timedelta as its step).
+    sign : {1, -1}
+        1 if predictions should rise with the feature, -1 if they should fall.
+    step : number > 0, Add, StdDev or IQR, default=None
+        How far the feature is raised. None is half an SD: small enough that few rows
+        leave the data, large enough to look past the plateaus of a tree.
+    output : str, default=None
+        The class or target meant, where the response has several.
+    **options
+        As in :func:`~skfme.fme`; a ``background`` keeps the SD the same in every fold.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sample_weight=None)``: the share of the rows that
+        count whose effect does not have the opposite sign. An effect of 0 is no
+        violation, nor is one below 1e-9 of the largest effect. 1 is the best score.
+
+    Raises
+    ------
+    ValueError
+        If the sign is not 1 or -1, or the step is not positive. The scorer raises it if
+        no row counts, or the response has several outputs and none is chosen.
+    TypeError
+        If the step is of another kind.
+
+    See Also
+    --------
+    make_anlm_scorer : Whether effects read as linear.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skfme.metrics import make_monotonicity_scorer
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> scorer = make_monotonicity_scorer("bmi", 1)
+    >>> free = RandomForestRegressor(20, random_state=0)
+    >>> bound = RandomForestRegressor(
+    ...     20, random_state=0, monotonic_cst=[0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
+    ... )
+    >>> round(scorer(free.fit(X, y), X, y), 2), scorer(bound.fit(X, y), X, y)
+    (0.76, 1.0)
+    """
+    if sign not in (1, -1):
+        raise ValueError(f"sign must be 1 or -1, got {sign!r}.")
+    return _MonotonicityScorer(feature, int(sign), _upward(step), output, options)
+
+
+def _upward(step: Any) -> Any:
+    if step is None:
+        return StdDev(0.5)
+    size = step
+    if isinstance(step, (StdDev, IQR)):
+        size = step.count
+    elif isinstance(step, Add):
+        size = step.amount
+    try:
+        upward = bool(size > size - size)  # the zero of a timedelta is none of 0
+    except TypeError:
+        raise TypeError(
+            "step must be a number, Add, StdDev or IQR, which raise the feature; got "
+            f"{step!r}."
+        ) from None
+    if not upward:
+        raise ValueError(
+            f"step must raise the feature, by more than 0; got {step!r}. The direction "
+            "that is expected is said by sign."
+        )
+    return step

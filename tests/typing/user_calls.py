@@ -1,0 +1,86 @@
+"""A user's calls, as mypy sees them; nothing here runs.
+
+``assert_type`` fails the type check where a call would tell its user another type, or
+none at all because something on the way is untyped.
+"""
+
+from typing import Any, assert_type
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+
+from skfme import (
+    Contrast,
+    Envelope,
+    FMEExplainer,
+    ForwardEffect,
+    ForwardEffects,
+    GaussLegendre,
+    LargestStep,
+    PathPredictions,
+    StdDev,
+    StepProfile,
+    ame,
+    came,
+    fme,
+)
+from skfme.metrics import (
+    effect_stability,
+    make_anlm_scorer,
+    make_monotonicity_scorer,
+    partition_r2_score,
+)
+from skfme.statsmodels import EffectTree
+
+
+def an_explainer(X: pd.DataFrame, y: np.ndarray) -> None:
+    explainer = FMEExplainer(
+        LinearRegression(),
+        steps=[{"bmi": -2, "sex": "s2"}, {"sex": Contrast("s1", "s2")}],
+        response_method=lambda estimator, X: estimator.predict(X),
+        extrapolation=Envelope(quantiles=(0.01, 0.99)),
+        nlm=GaussLegendre(8),
+        n_jobs=2,
+    )
+    assert_type(explainer.fit(X, y), FMEExplainer)
+    effects = explainer.fit(X, y, sample_weight=y).explain(X)
+    assert_type(effects, ForwardEffects)
+    assert_type(effects["bmi -2"], ForwardEffect)
+    assert_type(effects.to_frame(), pd.DataFrame)
+    assert_type(explainer.transform(X), np.ndarray)
+    assert_type(explainer.score(X, y), float)
+    assert_type(explainer.path(X, "bmi -2"), PathPredictions)
+    profile = explainer.step_profile(X, "bmi", sizes=[-2, 2])
+    assert_type(profile, StepProfile)
+    assert_type(profile.largest_step(), LargestStep)
+    for name, effect in effects.items():
+        assert_type(name, str)
+        assert_type(effect, ForwardEffect)
+
+
+def one_call(model: Any, X: pd.DataFrame) -> None:
+    effect = fme(model, X, {"bmi": -2}, background=X, nlm=True)
+    assert_type(effect, ForwardEffect)
+    assert_type(effect.fme, np.ndarray)
+    assert_type(effect.counted, np.ndarray)
+    assert_type(effect.n, int)
+    assert_type(effect.average(by="sex"), pd.DataFrame)
+    round(effect.ame, 3)  # a float for one output, an array for several
+    assert_type(fme(model, X, {"bmi": StdDev(1), "sex": "s2"}), ForwardEffect)
+    assert_type(fme(model, X, [{"bmi": -2}, {"sex": "s2"}]), ForwardEffects)
+    assert_type(fme(model, X, {"less": {"bmi": -2}}), ForwardEffects)
+    assert_type(fme(model, X, "sd"), ForwardEffects)
+    assert_type(ame(model, X), ForwardEffects)
+    assert_type(came(effect, n_partitions=3), EffectTree)
+
+
+def partitions_and_scores(effect: ForwardEffect, model: Any, X: pd.DataFrame) -> None:
+    tree = EffectTree(n_partitions=3).fit(effect.X, effect.fme)
+    assert_type(tree, EffectTree)
+    assert_type(tree.predict(X), np.ndarray)
+    print(tree.export_text().upper())
+    assert_type(partition_r2_score(effect.fme, tree.predict(X)), float)
+    assert_type(make_anlm_scorer({"bmi": -2})(model, X), float)
+    assert_type(make_monotonicity_scorer("bmi", 1)(model, X, None), float)
+    assert_type(effect_stability([model, model], X, {"bmi": -2}), pd.DataFrame)
