@@ -5,7 +5,12 @@ Each row of the table is a kind of interval and what it is meant to cover. Rows 
 where intervals are read as something that they are not.
 
     python benchmarks/coverage.py [--rows NAME ...] [--simulations N] [--resamples B]
-                                  [--jobs J] [--seed S] [--rst docs/coverage_table.inc]
+                                  [--jobs J] [--seed S] [--record FILE] [--rst FILE]
+
+The table of the docs is made, at once or some rows at a time, by
+
+    python benchmarks/coverage.py --record benchmarks/coverage.json \\
+                                  --rst docs/coverage_table.inc
 
 All of it takes about half an hour on two idle cores; bootstrap and forests most of it.
 """
@@ -13,11 +18,12 @@ All of it takes about half an hour on two idle cores; bootstrap and forests most
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -83,18 +89,25 @@ class Study:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What came of a study."""
+    """What came of a study, and how it was made."""
 
-    study: Study
+    name: str
     coverage: float
     error: float
     n_simulations: int
+    n_resamples: int
+    seed: int
     seconds: float
+    versions: str
+
+    @property
+    def study(self) -> Study:
+        return next(study for study in STUDIES if study.name == self.name)
 
     @property
     def limits(self) -> tuple[float, float]:
         """93.5 to 96.5 %; of bootstraps 95 % and three Monte-Carlo errors."""
-        if not self.study.n_resamples:
+        if not self.n_resamples:
             return 0.935, 0.965
         binomial = np.sqrt(LEVEL * (1 - LEVEL) / self.n_simulations)
         return LEVEL - 3 * binomial, min(LEVEL + 3 * binomial, 1.0)
@@ -433,7 +446,9 @@ def _one(
         return simulate(np.random.default_rng(seed), n_resamples)
 
 
-def coverage_of(study: Study, runs: list[Intervals], seconds: float) -> Coverage:
+def coverage_of(
+    study: Study, runs: list[Intervals], n_resamples: int, seed: int, seconds: float
+) -> Coverage:
     """The share covered; its error is over simulations, as their leaves go together."""
     if study.own_expectation:
         truth = np.mean([run[0, 0] for run in runs])
@@ -442,55 +457,75 @@ def coverage_of(study: Study, runs: list[Intervals], seconds: float) -> Coverage
         [np.mean((r[:, 1] <= r[:, 3]) & (r[:, 3] <= r[:, 2])) for r in runs]
     )
     error = hits.std(ddof=1) / np.sqrt(len(hits))
-    return Coverage(study, float(hits.mean()), float(error), len(runs), seconds)
-
-
-def table_line(row: Coverage) -> str:
-    study = row.study
-    return (
-        f"{study.name:16} {100 * row.coverage:5.1f} ± {100 * row.error:.1f} %  "
-        f"{row.n_simulations:5d} simulations  {row.verdict:22} {row.seconds:6.0f} s  "
-        f"{study.interval}: {study.target}"
+    return Coverage(
+        study.name,
+        float(hits.mean()),
+        float(error),
+        len(runs),
+        n_resamples,
+        seed,
+        round(seconds, 1),
+        versions(),
     )
 
 
-def as_rst(rows: list[Coverage], seed: int) -> str:
+def versions() -> str:
+    modules = (skfme, np, scipy, sklearn, statsmodels)
+    found = [f"{module.__name__} {module.__version__}" for module in modules]
+    return ", ".join([f"Python {platform.python_version()}", *found])
+
+
+def table_line(row: Coverage) -> str:
+    return (
+        f"{row.name:16} {100 * row.coverage:5.1f} ± {100 * row.error:.1f} %  "
+        f"{row.n_simulations:5d} simulations  {row.verdict:22} {row.seconds:6.0f} s  "
+        f"{row.study.interval}: {row.study.target}"
+    )
+
+
+def as_rst(rows: list[Coverage]) -> str:
     """A table for the documentation, with what it was made with."""
     lines = [
         ".. list-table:: Coverage of nominal 95 % intervals",
         "   :header-rows: 1",
-        "   :widths: 40 25 15 20",
+        "   :widths: 38 24 13 13 12",
         "",
         "   * - interval",
         "     - asked to cover",
         "     - covered, %",
         "     - limits, %",
+        "     - simulations",
     ]
     for row in rows:
+        resamples = f" of {row.n_resamples} resamples" if row.n_resamples else ""
         lines += [
             f"   * - {row.study.interval}",
             f"     - {row.study.target}",
             f"     - {100 * row.coverage:.1f} ± {100 * row.error:.1f}",
             f"     - {row.verdict}",
+            f"     - {row.n_simulations}{resamples}",
         ]
-    counts = "; ".join(
-        f"{row.study.name} {row.n_simulations}"
-        + (f" of {row.study.n_resamples} resamples" if row.study.n_resamples else "")
-        for row in rows
-    )
-    versions = ", ".join(
-        f"{module.__name__} {module.__version__}"
-        for module in (skfme, np, scipy, sklearn, statsmodels)
-    )
+    seeds = ", ".join(sorted({str(row.seed) for row in rows}))
+    made_with = "; ".join(sorted({row.versions for row in rows}))
     lines += [
         "",
         "± is the Monte-Carlo standard error over simulations. Made by",
-        f"``python benchmarks/coverage.py --seed {seed}`` with Python "
-        f"{platform.python_version()}, {versions}.",
-        f"Simulations: {counts}.",
+        f"``python benchmarks/coverage.py``, seed {seeds}, with {made_with}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def recorded(path: Path | None, new: list[Coverage]) -> list[Coverage]:
+    """Rows of this run and of earlier ones, in the table's order; kept in the file."""
+    rows = {}
+    if path and path.exists():
+        rows = {row["name"]: Coverage(**row) for row in json.loads(path.read_text())}
+    rows |= {row.name: row for row in new}
+    known = [rows[study.name] for study in STUDIES if study.name in rows]
+    if path:
+        path.write_text(json.dumps([asdict(row) for row in known], indent=1) + "\n")
+    return known
 
 
 def main() -> None:
@@ -501,6 +536,7 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, help="instead of each row's own")
     parser.add_argument("--jobs", type=int, default=-1)
     parser.add_argument("--seed", type=int, default=2024)
+    parser.add_argument("--record", type=Path, help="file that keeps rows of all runs")
     parser.add_argument("--rst", type=Path, help="file for the table of the docs")
     options = parser.parse_args()
     rows, known = [], {}
@@ -508,17 +544,19 @@ def main() -> None:
         if study.name not in options.rows:
             continue
         n = options.simulations or study.n_simulations
-        n_resamples = options.resamples or study.n_resamples
+        n_resamples = study.n_resamples and (options.resamples or study.n_resamples)
         start = time.perf_counter()
         if study.simulate not in known:
             known[study.simulate] = simulated(
                 study, n, n_resamples, options.seed, options.jobs
             )
         seconds = time.perf_counter() - start
-        rows.append(coverage_of(study, known[study.simulate], seconds))
+        runs = known[study.simulate]
+        rows.append(coverage_of(study, runs, n_resamples, options.seed, seconds))
         print(table_line(rows[-1]), flush=True)
-    if options.rst:
-        options.rst.write_text(as_rst(rows, options.seed))
+        table = recorded(options.record, rows)
+        if options.rst:
+            options.rst.write_text(as_rst(table))
 
 
 if __name__ == "__main__":
