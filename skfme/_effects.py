@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._columns import as_vector, objects_in
-from skfme._engine.differences import STATUSES
+from skfme._engine.stepping import STATUSES
 from skfme._frames import as_table, row_index
 from skfme._summaries import (
     NonLinearity,
@@ -59,6 +59,7 @@ class Context:
     response: str
     n_outside_before: int | None
     categorical_features: tuple[Hashable, ...] = ()
+    engine: str = "predict"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,6 +173,11 @@ class ForwardEffect:
     def categorical_features(self) -> tuple[Hashable, ...]:
         """Names of the columns that the explainer took for categorical."""
         return self.context.categorical_features
+
+    @property
+    def engine(self) -> str:
+        """What computed it: "predict", "trees" or "linear"."""
+        return self.context.engine
 
     @property
     def n_outside_before(self) -> int | None:
@@ -371,6 +377,11 @@ class ForwardEffects(Mapping):
     def outputs(self) -> tuple[str, ...]:
         """Names of the response's outputs."""
         return self._context.outputs
+
+    @property
+    def engine(self) -> str:
+        """What computed them: "predict", "trees" or "linear"."""
+        return self._context.engine
 
     def to_frame(self) -> pd.DataFrame:
         """One row per effect and output.

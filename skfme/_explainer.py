@@ -32,7 +32,8 @@ from skfme._changes import NamedStep
 from skfme._columns import missing_in
 from skfme._delegation import DelegatedPredictions
 from skfme._effects import Context, ForwardEffect, ForwardEffects
-from skfme._engine.differences import forward_differences
+from skfme._engine.choice import ENGINES, EngineChoice
+from skfme._engine.forward import forward_differences
 from skfme._engine.prediction import choose_response, model_name
 from skfme._frames import (
     Table,
@@ -158,6 +159,7 @@ class FMEExplainer(
         "extrapolation": "no_validation",
         "nlm": "no_validation",
         "categorical_features": "no_validation",
+        "engine": [StrOptions(set(ENGINES))],
         "batch_size": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
@@ -175,6 +177,7 @@ class FMEExplainer(
         extrapolation: Any = "envelope",
         nlm: Any = False,
         categorical_features: str | Iterable[Hashable] = "auto",
+        engine: str = "auto",
         batch_size: int | str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -185,6 +188,7 @@ class FMEExplainer(
         self.extrapolation = extrapolation
         self.nlm = nlm
         self.categorical_features = categorical_features
+        self.engine = engine
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -247,6 +251,7 @@ class FMEExplainer(
         self._response = choose_response(
             self.estimator_, self.response_method, _probe(training), y
         )
+        self._choice = EngineChoice(self._response, self.engine)
         return self
 
     def _refuse_fitted_without_y(self, y: Any) -> None:
@@ -321,8 +326,8 @@ class FMEExplainer(
         given = as_table(X)
         weights = checked_weights(sample_weight, table)
         try:
-            differences, n_outside = forward_differences(
-                self._response,
+            differences, n_outside, engine = forward_differences(
+                self._choice,
                 table,
                 steps,
                 self._support,
@@ -341,6 +346,7 @@ class FMEExplainer(
             self._response.name,
             None if self._support is None else n_outside,
             tuple(c.name for c in self.columns_ if c.kind == "categorical"),
+            engine,
         )
         effects = [
             ForwardEffect(

@@ -1,0 +1,140 @@
+"""One effect within a batch: which rows count, and its columns before and after.
+
+Engines get effects in this form, whatever they do with them, and return what they
+measured of the rows that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from skfme._changes import BoundChange
+from skfme._columns import ColumnData
+from skfme._frames import Table
+from skfme.extrapolation import Support
+from skfme.quadrature import Rule
+
+__all__ = ["STATUSES", "Engine", "Measured", "Stepped", "selected", "step_rows"]
+
+STATUSES = ("counted", "missing", "at_target", "extrapolation")
+_COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """One effect within a batch: who counts, and the columns before and after.
+
+    Attributes
+    ----------
+    changes : tuple of BoundChange
+    status : ndarray of shape (n_rows,), int8
+        Position in `STATUSES`.
+    start, end : dict of int -> column of n_rows entries
+        The changed columns; `start` holds those that do not start at the row's own.
+    """
+
+    changes: tuple[BoundChange, ...]
+    status: np.ndarray
+    start: dict[int, ColumnData]
+    end: dict[int, ColumnData]
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Mask of the rows that count."""
+        return self.status == _COUNTED
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an engine measured of one effect, on the rows that count.
+
+    Attributes
+    ----------
+    fme : ndarray of shape (n_counted, n_outputs)
+    nlm : ndarray of shape (n_counted, n_outputs) or None
+        None if not asked for.
+    n_not_converged : int
+        Rows whose NLM an adaptive rule gave up on.
+    """
+
+    fme: np.ndarray
+    nlm: np.ndarray | None = None
+    n_not_converged: int = 0
+
+
+class Engine(Protocol):
+    """How predictions before and after the steps are obtained and differenced."""
+
+    @property
+    def name(self) -> str:
+        """What a result says was used."""
+
+    def __call__(
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
+    ) -> list[Measured]:
+        """Measure every effect; a rule asks for the NLM as well."""
+
+
+def step_rows(
+    batch: Table,
+    rows: slice,
+    changes: tuple[BoundChange, ...],
+    support: Support | None,
+    before: Any,
+) -> Stepped:
+    """Make one effect's changes on a batch, and tell which rows count.
+
+    Parameters
+    ----------
+    batch : Table
+    rows : slice
+        Where the batch lies in the table that the changes are bound to.
+    changes : tuple of BoundChange
+    support : Support or None
+        Judges which rows are extrapolation points; None judges none.
+    before : object
+        What the support knows of the batch before any step.
+    """
+    start: dict[int, ColumnData] = {}
+    end: dict[int, ColumnData] = {}
+    status = np.full(len(batch), _COUNTED, dtype=np.int8)
+    missing = np.zeros(len(batch), dtype=bool)
+    for bound in changes:
+        position = bound.change.position
+        end[position] = bound.end(batch, rows)
+        low = bound.start(batch)
+        if low is not None:
+            start[position] = low
+        there = bound.at_target(batch)
+        if there is not None:
+            status[there] = _AT_TARGET
+        gone = bound.missing(end[position])
+        if gone is not None:
+            missing |= gone
+    status[missing] = _MISSING
+    if support is not None:
+        for columns in (start, end):
+            asked = status == _COUNTED
+            if columns:
+                outside = support.outside(batch, before, columns, asked)
+                status[outside & asked] = _EXTRAPOLATION
+    return Stepped(changes, status, start, end)
+
+
+def selected(
+    batch: Table, mask: np.ndarray, columns: dict[int, ColumnData]
+) -> Table | None:
+    """The rows in the mask, with columns changed; None where there is no row."""
+    if not mask.any():
+        return None
+    if mask.all():
+        return batch.with_columns(columns) if columns else batch
+    rows = np.flatnonzero(mask)
+    chosen = batch.take(rows)
+    if not columns:
+        return chosen
+    return chosen.with_columns({p: column[rows] for p, column in columns.items()})
