@@ -248,10 +248,11 @@ class FMEExplainer(
         self._spreads = rows.spreads()
         self._kind = table.kind
         self._support = fit_support(self.extrapolation, training, columns, kept)
+        probe = _probe(training)
         self._response = choose_response(
-            self.estimator_, self.response_method, _probe(training), y
+            self.estimator_, self.response_method, probe, y
         )
-        self._choice = EngineChoice(self._response, self.engine)
+        self._choice = EngineChoice(self._response, self.engine, probe)
         return self
 
     def _refuse_fitted_without_y(self, y: Any) -> None:

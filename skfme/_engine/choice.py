@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._engine.differences import PredictEngine
-from skfme._engine.ensembles import NotImportedError
+from skfme._engine.ensembles import MISSING_EXTRA, NotImportedError
 from skfme._engine.inputs import CannotEncodeError
 from skfme._engine.models import is_ensemble, read_ensemble
 from skfme._engine.prediction import Response
@@ -35,7 +35,6 @@ _LOG = logging.getLogger(__name__)
 # Loading the compiled engine takes longer than fewer predictions than these.
 _WORTH_ROWS = 50_000
 _CHECKED_PREDICTIONS = 2048
-_EXTRA = "the extra `fast` is not installed (pip install 'skfme[fast]')"
 
 # (batch, its rows in the table) -> effects
 StepRows = Callable[[Table, Any], Sequence[Stepped]]
@@ -48,6 +47,8 @@ class EngineChoice:
     ----------
     response : Response
     wanted : {"auto", "predict", "trees", "linear"}
+    probe : Table
+        A row or two, as the model gets them.
 
     Raises
     ------
@@ -55,8 +56,9 @@ class EngineChoice:
         If "trees" or "linear" is wanted, and the model is none that it reads.
     """
 
-    def __init__(self, response: Response, wanted: str) -> None:
+    def __init__(self, response: Response, wanted: str, probe: Table) -> None:
         self.response = response
+        self._probe = probe
         self.wanted = wanted
         self._trees: TreeModel | None = None
         self._no_trees: str | None = None
@@ -73,7 +75,7 @@ class EngineChoice:
         """The model as an ensemble, read once; None where it is none."""
         if self._trees is None and self._no_trees is None:
             try:
-                self._trees = _tree_model(self.response)
+                self._trees = _tree_model(self.response, self._probe)
             except NotImportedError as reason:
                 self._no_trees = str(reason)
                 _LOG.debug("the tree engine is not used: %s", reason)
@@ -108,7 +110,7 @@ class EngineChoice:
             return predict
         model = self.tree_model()
         if model is None:
-            if exact_nlm and self._no_trees == _EXTRA:
+            if exact_nlm and self._no_trees == MISSING_EXTRA:
                 _warn_of_quadrature()
             return predict
         from skfme._engine.trees import TreeEngine
@@ -128,15 +130,15 @@ class EngineChoice:
         return predict
 
 
-def _tree_model(response: Response) -> TreeModel:
+def _tree_model(response: Response, probe: Table) -> TreeModel:
     if is_ensemble(response.estimator):
         # Found without being loaded.
         missing = [name for name in ("numba",) if find_spec(name) is None]
         if missing:
-            raise NotImportedError(_EXTRA)
+            raise NotImportedError(MISSING_EXTRA)
     from skfme._engine.trees import TreeModel
 
-    model = TreeModel(*read_ensemble(response))
+    model = TreeModel(*read_ensemble(response, probe))
     model.complete  # noqa: B018 - too large ones are refused here
     return model
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["CategorySplit", "Ensemble", "NotImportedError", "Tree", "packed"]
+__all__ = [
+    "MISSING_EXTRA",
+    "CategorySplit",
+    "Ensemble",
+    "NotImportedError",
+    "Tree",
+    "packed",
+]
+
+MISSING_EXTRA = "the extra `fast` is not installed (pip install 'skfme[fast]')"
 
 
 class NotImportedError(Exception):

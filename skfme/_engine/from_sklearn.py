@@ -22,11 +22,12 @@ from skfme._engine.ensembles import (
     packed,
 )
 from skfme._engine.inputs import Inputs
+from skfme._frames import Table
 
 __all__ = ["gradient_boosting", "hist_gradient_boosting", "single_trees"]
 
 
-def single_trees(model: Any, method: str) -> tuple[Ensemble, Inputs]:
+def single_trees(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     """A decision tree, or the mean of a forest's."""
     estimators = getattr(model, "estimators_", None)
     members = [model] if estimators is None else list(estimators)
@@ -64,7 +65,9 @@ def _tree(tree: Any, value: np.ndarray, output: int = 0) -> Tree:
     )
 
 
-def gradient_boosting(model: Any, method: str) -> tuple[Ensemble, Inputs]:
+def gradient_boosting(
+    model: Any, method: str, probe: Table
+) -> tuple[Ensemble, Inputs]:
     """GradientBoosting, whose first prediction is a constant."""
     if model.init is not None and model.init != "zero":
         raise NotImportedError(
@@ -88,7 +91,9 @@ def gradient_boosting(model: Any, method: str) -> tuple[Ensemble, Inputs]:
     return packed(trees, factor * base, link, single=True), _plain_inputs(model)
 
 
-def hist_gradient_boosting(model: Any, method: str) -> tuple[Ensemble, Inputs]:
+def hist_gradient_boosting(
+    model: Any, method: str, probe: Table
+) -> tuple[Ensemble, Inputs]:
     """HistGradientBoosting, with its categorical splits and missing values."""
     known = dict(_known_categories(model))
     trees = [

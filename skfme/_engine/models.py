@@ -18,10 +18,11 @@ from sklearn.utils import get_tags
 from skfme._engine.ensembles import Ensemble, NotImportedError
 from skfme._engine.inputs import Inputs, TransformedInputs
 from skfme._engine.prediction import Response, model_name
+from skfme._frames import Table, as_table
 
 __all__ = ["is_ensemble", "looked_through", "read_ensemble"]
 
-# Library and type -> module and function (model, method) -> Ensemble and Inputs.
+# Library and type -> module and function (model, method, probe) -> Ensemble, Inputs.
 _FORESTS = ("DecisionTree", "ExtraTree", "RandomForest", "ExtraTrees")
 _READERS: dict[tuple[str, str], tuple[str, str]] = {
     ("sklearn", f"{name}{kind}"): ("from_sklearn", reader)
@@ -74,8 +75,16 @@ def _reader(model: Any) -> Callable | None:
     return getattr(import_module(f"skfme._engine.{module}"), name)
 
 
-def read_ensemble(response: Response) -> tuple[Ensemble, Inputs | TransformedInputs]:
+def read_ensemble(
+    response: Response, probe: Table
+) -> tuple[Ensemble, Inputs | TransformedInputs]:
     """The ensemble behind a response, and how tables become its features.
+
+    Parameters
+    ----------
+    response : Response
+    probe : Table
+        A row or two, as the model gets them.
 
     Raises
     ------
@@ -91,7 +100,9 @@ def read_ensemble(response: Response) -> tuple[Ensemble, Inputs | TransformedInp
     if not isinstance(response.method, str):
         raise NotImportedError("response_method is a function, not a method")
     _check_method(model, response.method, name)
-    ensemble, inputs = reader(model, response.method)
+    for transformer in transformers:
+        probe = as_table(transformer.transform(probe.native))
+    ensemble, inputs = reader(model, response.method, probe)
     if len(ensemble.base) != len(response.outputs):
         raise NotImportedError(
             f"{name} has {len(ensemble.base)} margins for {len(response.outputs)} outputs"

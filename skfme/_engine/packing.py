@@ -81,15 +81,17 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
         If it is too large for the layout.
     """
     numeric, categorical = sorted(ensemble.cuts), sorted(ensemble.categories)
-    columns = [Column(-1, *_no_cuts(), 0)]
+    none = np.empty(0)
+    columns = [Column(-1, none, *_grid(none), 0)]
     grids = {j: (cuts, *_grid(cuts)) for j, cuts in ensemble.cuts.items()}
     columns += [Column(j, *grids[j], len(ensemble.cuts[j])) for j in numeric]
     if missing:
         columns += [Column(j, *grids[j], 0) for j in numeric]
     n_numeric = len(columns)
-    columns += [
-        Column(j, *_no_cuts(), len(ensemble.categories[j]) + 1) for j in categorical
-    ]
+    for j in categorical:
+        # A category's code is its own: there is a cut below each but the first.
+        codes = np.arange(len(ensemble.categories[j]) + 1) + 0.5
+        columns.append(Column(j, codes, *_grid(codes), 0))
     _check_size(ensemble, len(columns))
     return Packed(
         _words(ensemble, numeric, categorical, n_numeric, missing),
@@ -136,10 +138,6 @@ def _words(
     )
 
 
-def _no_cuts() -> tuple[np.ndarray, np.ndarray, float, float]:
-    return np.empty(0), np.zeros(2, dtype=np.int32), 0.0, 0.0
-
-
 def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
     """Cuts below each of some evenly spaced buckets, the lowest cut, and the scale.
 
@@ -148,11 +146,11 @@ def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
     """
     finite = cuts[np.isfinite(cuts)]
     n = max(len(finite), 1)
-    low, high = (finite[0], finite[-1]) if len(finite) else (0.0, 0.0)
+    low, high = (finite[0], finite[-1]) if len(finite) else (np.float64(0),) * 2
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scale = n / (high - low)
-        if not np.isfinite(scale) or not np.isfinite(high - low):
-            scale = 0.0
+        if not np.isfinite(scale):
+            scale = np.float64(0)
         bucket = np.nan_to_num((cuts - low) * scale, nan=n - 1, posinf=n - 1)
     bucket = np.clip(bucket, 0, n - 1).astype(np.int64)
     counts = np.searchsorted(bucket, np.arange(n + 1), side="left")
