@@ -59,7 +59,6 @@ class Context:
     response: str
     n_outside_before: int | None
     categorical_features: tuple[Hashable, ...] = ()
-    engine: str = "predict"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,6 +82,9 @@ class ForwardEffect:
         What relative sizes came to, such as ``1 SD of bmi = 4.418``.
     n_not_converged : int
         Rows whose NLM an adaptive rule gave up on.
+    engine : str
+        What computed it: differences of predictions ("predict"), or an exact path
+        for tree ensembles ("trees") or linear models ("linear").
 
     References
     ----------
@@ -99,6 +101,7 @@ class ForwardEffect:
     _status: np.ndarray = field(repr=False)
     _nlm: np.ndarray | None = field(default=None, repr=False)
     n_not_converged: int = 0
+    engine: str = "predict"
 
     @property
     def fme(self) -> np.ndarray:
@@ -173,11 +176,6 @@ class ForwardEffect:
     def categorical_features(self) -> tuple[Hashable, ...]:
         """Names of the columns that the explainer took for categorical."""
         return self.context.categorical_features
-
-    @property
-    def engine(self) -> str:
-        """What computed it: "predict", "trees" or "linear"."""
-        return self.context.engine
 
     @property
     def n_outside_before(self) -> int | None:
@@ -377,11 +375,6 @@ class ForwardEffects(Mapping):
     def outputs(self) -> tuple[str, ...]:
         """Names of the response's outputs."""
         return self._context.outputs
-
-    @property
-    def engine(self) -> str:
-        """What computed them: "predict", "trees" or "linear"."""
-        return self._context.engine
 
     def to_frame(self) -> pd.DataFrame:
         """One row per effect and output.

@@ -327,7 +327,7 @@ class FMEExplainer(
         given = as_table(X)
         weights = checked_weights(sample_weight, table)
         try:
-            differences, n_outside, engine = forward_differences(
+            differences, n_outside = forward_differences(
                 self._choice,
                 table,
                 steps,
@@ -347,7 +347,6 @@ class FMEExplainer(
             self._response.name,
             None if self._support is None else n_outside,
             tuple(c.name for c in self.columns_ if c.kind == "categorical"),
-            engine,
         )
         effects = [
             ForwardEffect(
@@ -359,6 +358,7 @@ class FMEExplainer(
                 difference.status,
                 difference.nlm,
                 difference.n_not_converged,
+                difference.engine,
             )
             for step, difference in zip(steps, differences, strict=True)
         ]

@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-__all__ = ["keeps_lines"]
+__all__ = ["input_positions", "is_affine", "keeps_lines"]
 
 _AFFINE = (StandardScaler, RobustScaler, MaxAbsScaler, PCA, TruncatedSVD)
 
@@ -45,7 +45,7 @@ def keeps_lines(
     if not transformers or not moving:
         return True
     first, *others = transformers
-    return _keeps_lines(first, names, moving) and all(map(_is_affine, others))
+    return _keeps_lines(first, names, moving) and all(map(is_affine, others))
 
 
 def _keeps_lines(
@@ -56,24 +56,24 @@ def _keeps_lines(
         return keeps_lines(steps, names, moving)
     if type(transformer) is ColumnTransformer:
         return all(
-            _is_affine(part)
+            is_affine(part)
             for _, part, columns in transformer.transformers_
-            if part != "drop" and moving & _positions(columns, names)
+            if moving & set(input_positions(columns, names))
         )
-    return _is_affine(transformer)
+    return is_affine(transformer)
 
 
-def _is_affine(transformer: Any) -> bool:
+def is_affine(transformer: Any) -> bool:
     """Whether a transformer is affine in all its columns together."""
-    if transformer is None or transformer in ("passthrough", "drop"):
+    if transformer is None or isinstance(transformer, str):  # "passthrough", "drop"
         return True
     kind = type(transformer)
     if kind is Pipeline:
-        return all(_is_affine(step) for _, step in transformer.steps)
+        return all(is_affine(step) for _, step in transformer.steps)
     if kind is FeatureUnion:
-        return all(_is_affine(part) for _, part in transformer.transformer_list)
+        return all(is_affine(part) for _, part in transformer.transformer_list)
     if kind is ColumnTransformer:
-        return all(_is_affine(part) for _, part, _ in transformer.transformers_)
+        return all(is_affine(part) for _, part, _ in transformer.transformers_)
     if kind is MinMaxScaler:
         return not transformer.clip
     if kind is FunctionTransformer:
@@ -84,18 +84,19 @@ def _is_affine(transformer: Any) -> bool:
     return kind in _AFFINE or isinstance(transformer, SelectorMixin)
 
 
-def _positions(columns: Any, names: Sequence[Hashable]) -> set[int]:
-    """Positions of the columns that one part of a ColumnTransformer gets."""
-    every = np.arange(len(names))
-    if isinstance(columns, slice) and not isinstance(columns.start, str):
-        return set(every[columns].tolist())
-    if isinstance(columns, (str, slice)) or np.isscalar(columns):
+def input_positions(columns: Any, names: Sequence[Hashable]) -> list[int]:
+    """Positions of the columns that one part of a ColumnTransformer gets, in order."""
+    every = list(range(len(names)))
+    place = {name: position for position, name in enumerate(names)}
+    if isinstance(columns, slice):
+        ends = (columns.start, columns.stop)
+        if any(isinstance(end, str) for end in ends):  # both ends belong to it
+            first, last = (place.get(end) for end in ends)
+            columns = slice(first, None if last is None else last + 1)
+        return every[columns]
+    if isinstance(columns, str) or np.isscalar(columns):
         columns = [columns]
     wanted = list(columns)
     if wanted and all(isinstance(c, (bool, np.bool_)) for c in wanted):
-        return set(np.flatnonzero(wanted).tolist())
-    positions = {name: position for position, name in enumerate(names)}
-    known = [c if c not in positions else positions[c] for c in wanted]
-    if all(isinstance(c, (int, np.integer)) for c in known):
-        return {int(c) % len(names) for c in known}
-    return set(every.tolist())  # slices of names: take them for all
+        return np.flatnonzero(wanted).tolist()
+    return [place[c] if c in place else every[c] for c in wanted]

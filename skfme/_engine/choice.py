@@ -18,6 +18,7 @@ import numpy as np
 from skfme._engine.differences import PredictEngine
 from skfme._engine.ensembles import MISSING_EXTRA, NotImportedError
 from skfme._engine.inputs import CannotEncodeError
+from skfme._engine.linear import LinearEngine, LinearModel, read_linear
 from skfme._engine.models import is_ensemble, read_ensemble
 from skfme._engine.prediction import Response
 from skfme._engine.stepping import Engine, Stepped
@@ -32,9 +33,10 @@ __all__ = ["ENGINES", "EngineChoice"]
 ENGINES = ("auto", "predict", "trees", "linear")
 
 _LOG = logging.getLogger(__name__)
-# Loading the compiled engine takes longer than fewer predictions than these.
-_WORTH_ROWS = 50_000
+# Fewer stepped predictions than these are made before the compiled engine is loaded.
+_WORTH_LOADING = 50_000
 _CHECKED_PREDICTIONS = 2048
+_LINEAR_TOLERANCE = 1e-12
 
 # (batch, its rows in the table) -> effects
 StepRows = Callable[[Table, Any], Sequence[Stepped]]
@@ -58,28 +60,23 @@ class EngineChoice:
 
     def __init__(self, response: Response, wanted: str, probe: Table) -> None:
         self.response = response
-        self._probe = probe
         self.wanted = wanted
-        self._trees: TreeModel | None = None
-        self._no_trees: str | None = None
-        if wanted == "trees" and self.tree_model() is None:
-            raise self._refusal()
+        self._probe = probe
+        self._models: dict[str, TreeModel | LinearModel | str] = {}
+        if wanted in ("trees", "linear"):
+            model = self._model(wanted)
+            if isinstance(model, str):
+                raise _refusal(wanted, model)
 
-    def _refusal(self) -> ValueError:
-        return ValueError(
-            f"engine='trees' cannot compute these effects: {self._no_trees}. With "
-            "engine='auto' the model's own predictions are differenced instead."
-        )
-
-    def tree_model(self) -> TreeModel | None:
-        """The model as an ensemble, read once; None where it is none."""
-        if self._trees is None and self._no_trees is None:
+    def _model(self, engine: str) -> TreeModel | LinearModel | str:
+        """The model as an engine reads it, read once; or why it does not."""
+        if engine not in self._models:
+            read = _tree_model if engine == "trees" else read_linear
             try:
-                self._trees = _tree_model(self.response, self._probe)
+                self._models[engine] = read(self.response, self._probe)
             except NotImportedError as reason:
-                self._no_trees = str(reason)
-                _LOG.debug("the tree engine is not used: %s", reason)
-        return self._trees
+                self._models[engine] = str(reason)
+        return self._models[engine]
 
     def engine(
         self,
@@ -100,47 +97,67 @@ class EngineChoice:
         rule : Rule or None
         rows_per_call : int
             Rows of one predict call.
+
+        Raises
+        ------
+        ValueError
+            If the engine wanted cannot compute the effects; the message says why.
         """
         predict = PredictEngine(self.response, rows_per_call)
-        if self.wanted == "predict":
-            return predict
         exact_nlm = rule is not None and is_best(rule)
-        worth = len(table) * n_effects >= _WORTH_ROWS or exact_nlm
-        if self.wanted == "auto" and not worth:
-            return predict
-        model = self.tree_model()
-        if model is None:
-            if exact_nlm and self._no_trees == MISSING_EXTRA:
+        wanted = ["linear", "trees"] if self.wanted == "auto" else [self.wanted]
+        if self.wanted == "auto" and not (
+            exact_nlm or len(table) * n_effects >= _WORTH_LOADING
+        ):
+            wanted.remove("trees")
+        for name in wanted:
+            if name == "predict":
+                continue
+            model = self._model(name)
+            engine: TreeEngine | LinearEngine | None = None
+            reason = model if isinstance(model, str) else None
+            if not isinstance(model, str):
+                engine = _engine(model, predict)
+                rows = _sample(len(table), n_effects)
+                batch = table.take(rows)
+                effects = effects_of(batch, rows)
+                reason = _difference(engine, batch, effects, self.wanted != "auto")
+            if engine is not None and reason is None:
+                return engine
+            if self.wanted != "auto":
+                raise _refusal(name, str(reason))
+            if exact_nlm and reason == MISSING_EXTRA:
                 _warn_of_quadrature()
-            return predict
-        from skfme._engine.trees import TreeEngine
-
-        trees = TreeEngine(model, predict)
-        rows = _sample(len(table), n_effects)
-        batch = table.take(rows)
-        reason = _difference(trees, batch, effects_of(batch, rows))
-        if reason is None:
-            return trees
-        if self.wanted == "trees":
-            raise ValueError(
-                f"engine='trees' cannot compute these effects: {reason}. With "
-                "engine='auto' the model's own predictions are differenced instead."
-            )
-        _LOG.debug("the tree engine is not used: %s", reason)
+            _LOG.debug("engine %r is not used: %s", name, reason)
         return predict
 
 
+def _refusal(engine: str, reason: str) -> ValueError:
+    return ValueError(
+        f"engine={engine!r} cannot compute these effects: {reason}. Under "
+        "engine='auto' the model's own predictions are differenced instead."
+    )
+
+
 def _tree_model(response: Response, probe: Table) -> TreeModel:
-    if is_ensemble(response.estimator):
-        # Found without being loaded.
-        missing = [name for name in ("numba",) if find_spec(name) is None]
-        if missing:
-            raise NotImportedError(MISSING_EXTRA)
+    if is_ensemble(response.estimator) and find_spec("numba") is None:
+        raise NotImportedError(MISSING_EXTRA)
+    ensemble, inputs = read_ensemble(response, probe)
     from skfme._engine.trees import TreeModel
 
-    model = TreeModel(*read_ensemble(response, probe))
+    model = TreeModel(ensemble, inputs)
     model.complete  # noqa: B018 - too large ones are refused here
     return model
+
+
+def _engine(
+    model: TreeModel | LinearModel, predict: PredictEngine
+) -> TreeEngine | LinearEngine:
+    if isinstance(model, LinearModel):
+        return LinearEngine(model, predict)
+    from skfme._engine.trees import TreeEngine
+
+    return TreeEngine(model, predict)
 
 
 def _warn_of_quadrature() -> None:
@@ -149,36 +166,51 @@ def _warn_of_quadrature() -> None:
         "install 'skfme[fast]'). GaussLegendre(8) is used, which sees their jumps only "
         "where its nodes fall.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=2,
     )
 
 
 def _sample(n_rows: int, n_effects: int) -> np.ndarray:
     """Rows spread over the table, few enough that the check costs next to nothing."""
-    n = int(np.clip(_CHECKED_PREDICTIONS // (n_effects + 1), 16, n_rows))
-    return np.unique(np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.intp))
+    n = min(n_rows, max(_CHECKED_PREDICTIONS // (n_effects + 1), 16))
+    return np.unique(np.linspace(0, n_rows - 1, n).astype(np.intp))
 
 
 def _difference(
-    trees: TreeEngine, batch: Table, effects: Sequence[Stepped]
+    engine: TreeEngine | LinearEngine,
+    batch: Table,
+    effects: Sequence[Stepped],
+    every: bool,
 ) -> str | None:
-    """What the engine gets wrong on some rows; None where it equals the model."""
+    """What an engine gets wrong on some rows; None where it equals the model.
+
+    With `every`, an effect that the engine leaves to predictions is wrong as well.
+    """
     try:
-        own = trees.responses(batch, effects)
+        own = engine.responses(batch, effects)
     except CannotEncodeError as reason:
         return str(reason)
-    given = list(trees.predict.predictions(batch, effects))
-    tolerance = trees.model.ensemble.tolerance
-    scale = max(
-        (np.abs(values).max() for pair in given for values in pair if values.size),
-        default=0.0,
+    known = [pair is not None for pair in own]
+    if not any(known) or (every and not all(known)):
+        return "it has no closed form for what is changed"
+    kept = [effect for effect, has in zip(effects, known, strict=True) if has]
+    given = list(engine.predict.predictions(batch, kept))
+    tolerance = (
+        _LINEAR_TOLERANCE
+        if isinstance(engine, LinearEngine)
+        else engine.model.ensemble.tolerance
     )
-    for pair, expected in zip(own, given, strict=True):
-        for values, wanted in zip(pair, expected, strict=True):
-            off = float(np.abs(values - wanted).max()) if values.size else 0.0
-            if not off <= tolerance * scale:
-                return (
-                    f"its predictions differ from the model's by {off:.3g}, more than "
-                    f"{tolerance:g} of the largest"
-                )
-    return None
+    ends = [
+        (values, expected)
+        for pair, wanted in zip(filter(None, own), given, strict=True)
+        for values, expected in zip(pair, wanted, strict=True)
+        if values.size
+    ]
+    scale = max((np.abs(expected).max() for _, expected in ends), default=0.0)
+    off = max((np.abs(values - expected).max() for values, expected in ends), default=0)
+    if off <= tolerance * scale:
+        return None
+    return (
+        f"its predictions differ from the model's by {off:.3g}, more than "
+        f"{tolerance:g} of the largest"
+    )

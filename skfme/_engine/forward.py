@@ -32,12 +32,15 @@ class Differences:
         NaN where a row does not count or has no NLM; None if not asked for.
     n_not_converged : int
         Rows whose NLM an adaptive rule gave up on.
+    engine : str
+        What computed it; "predict" where some rows were left to predictions.
     """
 
     fme: np.ndarray
     status: np.ndarray
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
+    engine: str = ""
 
 
 def forward_differences(
@@ -50,8 +53,8 @@ def forward_differences(
     batch_size: int | str = "auto",
     n_jobs: int | None = None,
     verbose: int = 0,
-) -> tuple[list[Differences], int, str]:
-    """FMEs of every effect, how many rows were outside before, and by which engine.
+) -> tuple[list[Differences], int]:
+    """FMEs of every effect, and how many rows were outside before any step.
 
     Parameters
     ----------
@@ -70,7 +73,6 @@ def forward_differences(
     differences : list of Differences
         One per effect.
     n_outside_before : int
-    engine : str
     """
     n, n_outputs = len(table), len(choice.response.outputs)
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
@@ -97,7 +99,9 @@ def forward_differences(
             if result.nlm is not None:
                 result.nlm[rows] = part.nlm
             result.n_not_converged += part.n_not_converged
-    return results, n_outside_before, engine.name
+            same = result.engine in ("", part.engine)
+            result.engine = part.engine if same else "predict"
+    return results, n_outside_before
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class _Batch:
                     effect.status,
                     None if measured.nlm is None else _spread(measured.nlm, counted),
                     measured.n_not_converged,
+                    measured.engine,
                 )
             )
         return parts, n_outside

@@ -18,7 +18,15 @@ from skfme._frames import Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
 
-__all__ = ["STATUSES", "Engine", "Measured", "Stepped", "selected", "step_rows"]
+__all__ = [
+    "STATUSES",
+    "Engine",
+    "Measured",
+    "Stepped",
+    "asked_for",
+    "selected",
+    "step_rows",
+]
 
 STATUSES = ("counted", "missing", "at_target", "extrapolation")
 _COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
@@ -59,19 +67,18 @@ class Measured:
         None if not asked for.
     n_not_converged : int
         Rows whose NLM an adaptive rule gave up on.
+    engine : str
+        What measured it.
     """
 
     fme: np.ndarray
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
+    engine: str = "predict"
 
 
 class Engine(Protocol):
     """How predictions before and after the steps are obtained and differenced."""
-
-    @property
-    def name(self) -> str:
-        """What a result says was used."""
 
     def __call__(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
@@ -138,3 +145,22 @@ def selected(
     if not columns:
         return chosen
     return chosen.with_columns({p: column[rows] for p, column in columns.items()})
+
+
+def asked_for(
+    batch: Table, effects: Sequence[Stepped]
+) -> tuple[Table, Sequence[Stepped]]:
+    """The rows of a batch that count for some effect, and the effects on them."""
+    asked = np.logical_or.reduce([effect.counted for effect in effects])
+    if asked.all():
+        return batch, effects
+    rows = np.flatnonzero(asked)
+    return batch.take(rows), [
+        Stepped(
+            effect.changes,
+            effect.status[rows],
+            {p: column[rows] for p, column in effect.start.items()},
+            {p: column[rows] for p, column in effect.end.items()},
+        )
+        for effect in effects
+    ]

@@ -23,7 +23,7 @@ from skfme._engine.inputs import CannotEncodeError, Features, Inputs, Transforme
 from skfme._engine.jumps import LINKS, integrate, log_jumps
 from skfme._engine.kernels import encode, encode_step, walk
 from skfme._engine.packing import Packed, pack
-from skfme._engine.stepping import Measured, Stepped
+from skfme._engine.stepping import Measured, Stepped, asked_for
 from skfme._frames import Table
 from skfme.quadrature import Rule, is_best
 
@@ -179,10 +179,11 @@ class TreeEngine:
         CannotEncodeError
             If the rows cannot be read as the model reads them.
         """
-        batch, effects = _asked_for(batch, effects)
+        batch, effects = asked_for(batch, effects)
         if not len(batch):
             empty = np.empty((0, len(self.predict.response.outputs)))
-            return [Measured(empty, None if rule is None else empty) for _ in effects]
+            nlm = None if rule is None else empty
+            return [Measured(empty, nlm, engine=self.name) for _ in effects]
         before = self.model.inputs.features(batch)
         plans = [self._plan(batch, before, effect, rule) for effect in effects]
         self._refuse_unreadable(before, [plan.move for plan in plans])
@@ -197,7 +198,7 @@ class TreeEngine:
                 nlm = one.nlm[effect.counted]
             elif rule is not None:
                 nlm, lost = self.predict.nonlinearity(batch, effect, low, high, rule)
-            measured.append(Measured(fme, nlm, lost))
+            measured.append(Measured(fme, nlm, lost, self.name))
         return measured
 
     def responses(
@@ -476,22 +477,3 @@ def _move(
 ) -> _Move:
     """A move whose end names every feature that its start does."""
     return _Move(start, {j: before[j] for j in start} | end, counted)
-
-
-def _asked_for(
-    batch: Table, effects: Sequence[Stepped]
-) -> tuple[Table, Sequence[Stepped]]:
-    """The rows that count for some effect."""
-    asked = np.logical_or.reduce([effect.counted for effect in effects])
-    if asked.all():
-        return batch, effects
-    rows = np.flatnonzero(asked)
-    return batch.take(rows), [
-        Stepped(
-            effect.changes,
-            effect.status[rows],
-            {p: column[rows] for p, column in effect.start.items()},
-            {p: column[rows] for p, column in effect.end.items()},
-        )
-        for effect in effects
-    ]
