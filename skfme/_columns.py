@@ -27,6 +27,7 @@ __all__ = [
     "missing_in",
     "numbers_in",
     "objects_in",
+    "plain_series",
     "replaced",
     "scaled",
     "shifted",
@@ -72,9 +73,10 @@ def numbers_in(column: ColumnData) -> np.ndarray:
     """Numeric or datetime entries as an array that compares; missing is NaN or NaT."""
     if isinstance(column, np.ndarray):
         return _object_numbers(column) if column.dtype.kind == "O" else column
-    if isinstance(column.dtype, nw.Datetime) and column.dtype.time_zone:
+    dtype = column.dtype
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
         column = column.dt.replace_time_zone(None)
-    if isinstance(column.dtype, nw.Decimal):
+    elif isinstance(dtype, nw.Decimal):
         column = column.cast(nw.Float64)
     values = column.to_numpy()
     if values.dtype.kind == "O":
@@ -118,6 +120,21 @@ def objects_in(column: Any) -> np.ndarray:
     return np.asarray(column, dtype=object)
 
 
+def plain_series(column: ColumnData) -> pd.Series:
+    """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
+    if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
+        return column.to_pandas().reset_index(drop=True)
+    if kind_of(column) != "categorical":
+        return pd.Series(numbers_in(column))
+    entries = objects_in(column)
+    missing = missing_in(column)
+    if not missing.any():
+        return pd.Series(entries, dtype=object).infer_objects()
+    entries = entries.copy()
+    entries[missing] = None
+    return pd.Series(entries, dtype=object)
+
+
 def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the entries, −1 if missing, and the distinct entries as objects."""
     if isinstance(column, nw.Series) and column.implementation.is_pandas():
@@ -129,10 +146,10 @@ def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:
 
 def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:
     """Position of each entry in `categories`; −1 if unknown or missing."""
-    index = pd.Index(np.array([*categories, None], dtype=object)[:-1])
+    known = {category: i for i, category in enumerate(categories)}
     codes, distinct = factorized(column)
-    positions = index.get_indexer(pd.Index(distinct, dtype=object))
-    return np.append(positions, -1)[codes]
+    positions = [known.get(value, -1) for value in distinct]
+    return np.array([*positions, -1], dtype=np.intp)[codes]
 
 
 def equal_to(column: ColumnData, value: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from skfme._columns import as_vector, objects_in
 from skfme._engine.stepping import STATUSES
-from skfme._frames import as_table, row_index
+from skfme._frames import Table, as_table, row_index
 from skfme._summaries import (
     NonLinearity,
     Summary,
@@ -29,7 +29,7 @@ from skfme._summary_text import summary_html, summary_text
 from skfme._tables import Text
 from skfme.steps import Step
 
-__all__ = ["CountedData", "ForwardEffect", "ForwardEffects"]
+__all__ = ["CountedData", "ForwardEffect", "ForwardEffects", "output_position"]
 
 
 class CountedData(NamedTuple):
@@ -46,6 +46,30 @@ class CountedData(NamedTuple):
     X: Any
     fme: np.ndarray
     sample_weight: np.ndarray | None
+
+
+def groups_in(table: Table, by: Any) -> pd.DataFrame:
+    """What tells the rows' groups apart, in one column per key.
+
+    Parameters
+    ----------
+    table : Table of n rows
+    by : label of a column, list of labels, or array-like of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If `by` names no column, or has not one entry per row.
+    """
+    keys = by if isinstance(by, list) else [by]
+    named = all(isinstance(key, Hashable) and key in table.names for key in keys)
+    if isinstance(by, (str, int)) or named:
+        positions = [table.position(key, "by names") for key in keys]
+        return pd.DataFrame(
+            {str(table.names[p]): objects_in(table.column(p)) for p in positions}
+        ).infer_objects()
+    name = getattr(by, "name", None)
+    return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
 
 @dataclass(frozen=True)
@@ -266,7 +290,7 @@ class ForwardEffect:
         ValueError
             If `by` names no column, or has not one entry per row.
         """
-        groups = self._groups(by)
+        groups = groups_in(as_table(self.X), by)
         rows, fme, weights = self._counted_arrays()
         chosen = groups.iloc[rows].reset_index(drop=True)
         records = []
@@ -303,18 +327,6 @@ class ForwardEffect:
         if self._nlm is None:
             return {}
         return {"anlm": summarize_nlm(self._nlm[rows, k], weights).mean}
-
-    def _groups(self, by: Any) -> pd.DataFrame:
-        table = as_table(self.X)
-        keys = by if isinstance(by, list) else [by]
-        named = all(isinstance(key, Hashable) and key in table.names for key in keys)
-        if isinstance(by, (str, int)) or named:
-            positions = [table.position(key, "by names") for key in keys]
-            return pd.DataFrame(
-                {str(table.names[p]): objects_in(table.column(p)) for p in positions}
-            ).infer_objects()
-        name = getattr(by, "name", None)
-        return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
     def summary(self) -> Text:
         """A table that reads well in a terminal."""
@@ -445,3 +457,21 @@ class ForwardEffects(Mapping):
 
     def _repr_html_(self) -> str:
         return summary_html(list(self.values()))
+
+
+def output_position(effect: ForwardEffect, output: str | None) -> int:
+    """Position of the output to partition."""
+    known = list(map(str, effect.outputs))
+    if output is None and len(known) == 1:
+        return 0
+    if str(output) in known:
+        return known.index(str(output))
+    names = ", ".join(map(repr, known))
+    if output is None:
+        raise ValueError(
+            f"The effect has {len(known)} outputs ({names}), and a tree partitions one: "
+            f"choose it with output={known[0]!r}, for example."
+        )
+    raise ValueError(
+        f"output={output!r} is no output of the effect; there are {names}."
+    )

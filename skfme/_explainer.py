@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -253,6 +255,7 @@ class FMEExplainer(
             self.estimator_, self.response_method, probe, y
         )
         self._choice = EngineChoice(self._response, self.engine, probe)
+        self._choice.check()
         return self
 
     def _refuse_fitted_without_y(self, y: Any) -> None:
@@ -282,6 +285,14 @@ class FMEExplainer(
                 "weights on with sklearn.set_config(enable_metadata_routing=True)."
             )
         return {**params, "sample_weight": sample_weight}
+
+    def _over(self, estimator: Any) -> FMEExplainer:
+        """The same explainer over another fitted model; steps and ranges stay."""
+        other = copy.copy(self)
+        other.estimator_ = estimator
+        other._response = replace(self._response, estimator=estimator)
+        other._choice = self._choice.over(other._response)
+        return other
 
     def _table(self, X: Any) -> Table:
         """Check X against fit, and give it the kind of table the model knows."""

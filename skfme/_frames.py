@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import ColumnData, factorized, kind_of, missing_in, numbers_in
+from skfme._columns import ColumnData, factorized, kind_of, numbers_in, objects_in
 
 __all__ = [
     "ArrayTable",
@@ -34,6 +34,7 @@ __all__ = [
     "infinite_columns",
     "known_names",
     "nearest",
+    "pandas_frame",
     "row_index",
     "stacked",
 ]
@@ -59,10 +60,8 @@ class Column:
         Whether its categories are ordered.
     categories : tuple
         The categories seen, in their own order; empty if not categorical.
-    examples : ndarray, series or None
-        One entry per category, typed as the column is; for a numeric or datetime
-        column, one observed entry. A constant column is built from it, so that
-        the column's type is kept exactly.
+    ranks : tuple of int
+        Their positions among the declared categories, if those are ordered.
     """
 
     position: int
@@ -71,7 +70,7 @@ class Column:
     integer: bool = False
     ordered: bool = False
     categories: tuple = ()
-    examples: ColumnData = None
+    ranks: tuple[int, ...] = ()
 
 
 class Table:
@@ -104,6 +103,10 @@ class Table:
         raise NotImplementedError
 
     def with_columns(self, columns: Mapping[int, ColumnData]) -> Table:
+        raise NotImplementedError
+
+    def select(self, positions: Sequence[int]) -> Table:
+        """The table with some of its columns; an array's are then named anew."""
         raise NotImplementedError
 
     def schema(self) -> object:
@@ -163,6 +166,9 @@ class ArrayTable(Table):
             array[:, position] = values
         return ArrayTable(array)
 
+    def select(self, positions: Sequence[int]) -> ArrayTable:
+        return ArrayTable(self.array[:, list(positions)])
+
     def schema(self) -> object:
         return self.array.dtype
 
@@ -201,6 +207,10 @@ class FrameTable(Table):
     def with_columns(self, columns: Mapping[int, ColumnData]) -> FrameTable:
         named = [c.alias(self.names[position]) for position, c in columns.items()]
         return FrameTable(self.frame.with_columns(*named))
+
+    def select(self, positions: Sequence[int]) -> FrameTable:
+        names: list[Any] = [self.names[position] for position in positions]
+        return FrameTable(self.frame.select(names))
 
     def schema(self) -> object:
         native = self.native
@@ -301,6 +311,34 @@ def stacked(tables: Sequence[Table]) -> Table:
     return FrameTable(nw.concat(frames, how="vertical"))
 
 
+def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
+    """Some columns as a pandas table of plain numpy types and categories.
+
+    Parameters
+    ----------
+    table : Table of n rows
+    names : iterable of labels
+
+    Returns
+    -------
+    frame : DataFrame of n rows
+        Indexed from 0 to n − 1; text is of type object, missing numbers are NaN.
+    """
+    columns = {name: _plain_column(table, table.position(name)) for name in names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def _plain_column(table: Table, position: int) -> Any:
+    column = table.column(position)
+    if table.kind == "pandas" and isinstance(column, nw.Series):
+        native = column.to_native()
+        if isinstance(native.dtype, (np.dtype, pd.CategoricalDtype)):
+            return native.array
+    if kind_of(column) in ("numeric", "datetime"):
+        return numbers_in(column)
+    return objects_in(column)
+
+
 def describe_columns(
     table: Table, categorical_features: str | Iterable[Hashable] = "auto"
 ) -> tuple[Column, ...]:
@@ -344,21 +382,14 @@ def _describe(table: Table, position: int, listed: bool) -> Column:
         if isinstance(column, np.ndarray)
         else column.dtype.is_integer()
     )
-    examples = None
-    if kind in ("numeric", "datetime"):
-        values = numbers_in(column)
-        floats = values.dtype.kind == "f"
-        observed = np.isfinite(values) if floats else ~missing_in(column)
-        first = int(np.argmax(observed))
-        examples = column[first : first + 1] if observed[first] else None
-    return Column(position, name, kind, integer=integer, examples=examples)
+    return Column(position, name, kind, integer=integer)
 
 
 def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
     codes, distinct = factorized(column)
-    seen, first = np.unique(codes, return_index=True)
-    seen, first = seen[seen >= 0], first[seen >= 0]
-    ordered = False
+    seen = np.unique(codes)
+    seen = seen[seen >= 0]
+    ordered, ranks = False, {}
     if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
         native = column.to_native()
         ordered = (
@@ -372,17 +403,17 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
             if column.implementation.is_pandas()
             else column.cat.get_categories().to_list()
         )
-        rank = {value: i for i, value in enumerate(declared)}
-        order = sorted(range(len(seen)), key=lambda i: rank[distinct[seen[i]]])
+        ranks = {value: i for i, value in enumerate(declared)}
+        levels = sorted(distinct[seen], key=ranks.__getitem__)
     else:
-        order = sorted(range(len(seen)), key=lambda i: _sort_key(distinct[seen[i]]))
+        levels = sorted(distinct[seen], key=_sort_key)
     return Column(
         position,
         name,
         "categorical",
         ordered=ordered,
-        categories=tuple(_plain(distinct[seen[i]]) for i in order),
-        examples=column[first[order]] if len(order) else None,
+        categories=tuple(map(_plain, levels)),
+        ranks=tuple(ranks[level] for level in levels) if ordered else (),
     )
 
 

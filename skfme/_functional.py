@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from skfme._effects import ForwardEffect, ForwardEffects
+from skfme._effects import ForwardEffect, ForwardEffects, output_position
 from skfme._explainer import FMEExplainer
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def _frozen(model: Any) -> FrozenEstimator:
         return model
     if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
         return FrozenEstimator(model)
+    if hasattr(model, "model") and hasattr(model, "params"):
+        from skfme.statsmodels._fitted import is_results
+        from skfme.statsmodels._given_results import GivenResults
+
+        if is_results(model):
+            return FrozenEstimator(GivenResults(model).fit())
     if hasattr(model, "predict") or callable(model):
         return GivenModel(model)
     raise TypeError(
@@ -64,8 +70,10 @@ def fme(
 
     Parameters
     ----------
-    model : fitted estimator, any object with predict, or a function X -> predictions
-        Used as it is, never fitted again.
+    model : fitted estimator, statsmodels results, object with predict, or function
+        Used as it is, never fitted again. A function takes X and returns predictions;
+        results of statsmodels find their columns by name, and explain each class of a
+        multinomial or ordered model.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings or str
@@ -205,7 +213,7 @@ def came(
             f"came takes one ForwardEffect, got {type(effect).__name__}. Pick one, such as "
             "effects['bmi -2']."
         )
-    which = _output(effect, output)
+    which = output_position(effect, output)
     nlm = getattr(effect, "nlm", None)
     if nlm is not None and np.ndim(nlm) == 2:
         nlm = nlm[:, which]
@@ -213,22 +221,4 @@ def came(
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     return tree.fit(
         effect.X, effect._fme[:, which], effect.sample_weight, nlm=nlm, groups=groups
-    )
-
-
-def _output(effect: ForwardEffect, output: str | None) -> int:
-    """Position of the output to partition."""
-    known = list(map(str, effect.outputs))
-    if output is None and len(known) == 1:
-        return 0
-    if str(output) in known:
-        return known.index(str(output))
-    names = ", ".join(map(repr, known))
-    if output is None:
-        raise ValueError(
-            f"The effect has {len(known)} outputs ({names}), and a tree partitions one: "
-            f"choose it with output={known[0]!r}, for example."
-        )
-    raise ValueError(
-        f"output={output!r} is no output of the effect; there are {names}."
     )

@@ -33,19 +33,21 @@ def format_number(value: float, digits: int = 4) -> str:
     return f"{value:.{decimals}f}"
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def text_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH
+) -> str:
     """Columns padded to their widest entry; a long first entry takes several lines."""
     rest = [max(len(row[i]) for row in [header, *rows]) for i in range(1, len(header))]
-    gap = 2 if WIDTH - sum(rest) - 2 * len(rest) >= 14 else 1
-    room = max(WIDTH - sum(rest) - gap * len(rest), 8)
+    gap = 2 if width - sum(rest) - 2 * len(rest) >= 14 else 1
+    room = max(width - sum(rest) - gap * len(rest), 8)
     firsts = [
         textwrap.wrap(row[0], room, subsequent_indent="  ") for row in [header, *rows]
     ]
-    width = max(len(line) for lines in firsts for line in lines)
+    longest = max((len(line) for lines in firsts for line in lines), default=0)
     text = []
     for first, row in zip(firsts, [header, *rows], strict=True):
         cells = [f"{cell:>{w}}" for cell, w in zip(row[1:], rest, strict=True)]
-        text.append((" " * gap).join([f"{first[0]:<{width}}", *cells]))
+        text.append((" " * gap).join([f"{first[0]:<{longest}}", *cells]))
         text += first[1:]
     return "\n".join(text)
 

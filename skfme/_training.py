@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._columns import ColumnData, integer_bounds, numbers_in, scaled, shifted
+from skfme._columns import (
+    ColumnData,
+    category_codes,
+    integer_bounds,
+    missing_in,
+    numbers_in,
+    scaled,
+    shifted,
+)
 from skfme._frames import Column, Table, known_names, nearest
 from skfme._summaries import weighted_quantiles, weighted_sd
 
@@ -71,6 +79,24 @@ class TrainingColumn:
             return None
         return tuple(v.item() for v in (low, high))
 
+    @cached_property
+    def _first_rows(self) -> np.ndarray:
+        """Per category the first row that holds it; else the first observed row."""
+        entries = self.table.column(self.column.position)
+        if self.column.kind == "categorical":
+            codes = category_codes(entries, self.column.categories)
+            seen, first = np.unique(codes, return_index=True)
+            return first[seen >= 0]
+        values = numbers_in(entries)
+        floats = values.dtype.kind == "f"
+        observed = np.isfinite(values) if floats else ~missing_in(entries)
+        return np.flatnonzero(observed)[:1]
+
+    def _example(self, which: int = 0) -> ColumnData:
+        """One entry, from which a constant gets the column's exact type."""
+        rows = self._first_rows[which : which + 1]
+        return self.table.column(self.column.position)[rows]
+
     def require(self, kind: str, step: object) -> None:
         if self.column.kind != kind:
             hint = {
@@ -87,7 +113,7 @@ class TrainingColumn:
         """A one-entry column that holds `value`, typed as the feature is."""
         column = self.column
         if column.kind == "categorical":
-            return column.examples[[self._category(value)]]
+            return self._example(self._category(value))
         if column.kind == "numeric":
             check_finite(value, self, "value")
         elif column.kind == "datetime":
@@ -96,11 +122,11 @@ class TrainingColumn:
             raise TypeError(
                 f"{self.name!r} cannot be set by a step: its type is other."
             )
-        if column.examples is None:
+        if not len(self._first_rows):
             raise ValueError(
                 f"{self.name!r} has no observed value in the training rows."
             )
-        example = column.examples
+        example = self._example()
         here = numbers_in(example)[0]
         if column.kind == "datetime":
             return shifted(example, (value - pd.Timestamp(here)).to_pytimedelta(), None)

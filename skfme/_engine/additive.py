@@ -29,8 +29,7 @@ from sklearn.preprocessing import (
 
 from skfme._columns import ColumnData, category_codes, numbers_in
 from skfme._engine.affine import input_positions, is_affine
-from skfme._engine.ensembles import NotImportedError
-from skfme._engine.inputs import CannotEncodeError
+from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 
 __all__ = ["Additive", "Levels", "pulled_back"]
 
@@ -71,14 +70,14 @@ class Additive:
 
         Raises
         ------
-        CannotEncodeError
+        RowsNotReadError
             If the column's values are no numbers, or no known categories.
         """
         if position in self.levels:
             levels = self.levels[position]
             codes = [category_codes(c, levels.categories) for c in (before, after)]
             if min(own.min() for own in codes) < 0:
-                raise CannotEncodeError("a category is unknown or missing")
+                raise RowsNotReadError("a category is unknown or missing")
             return levels.values[codes[1]] - levels.values[codes[0]]
         if position not in self.weights:  # no column of the model's
             return np.zeros((len(before), 1))
@@ -87,7 +86,7 @@ class Additive:
             try:
                 ends.append(np.asarray(numbers_in(column)).astype(np.float64))
             except (TypeError, ValueError) as error:
-                raise CannotEncodeError(str(error)) from error
+                raise RowsNotReadError(str(error)) from error
         return (ends[1] - ends[0])[:, None] * self.weights[position]
 
 
@@ -107,7 +106,7 @@ def pulled_back(
 
     Raises
     ------
-    NotImportedError
+    ModelNotReadError
         If a transformer is not known to be additive.
     """
     steps = _flat(transformers)
@@ -117,7 +116,7 @@ def pulled_back(
         return Additive(dict(enumerate(weights)), {})
     parts = steps.pop()
     if steps:
-        raise NotImportedError("a ColumnTransformer is not the first transformer")
+        raise ModelNotReadError("a ColumnTransformer is not the first transformer")
     return _by_part(parts, weights, names)
 
 
@@ -146,10 +145,12 @@ def _by_part(
         steps = _flat([part])
         last = steps[-1]
         if set(positions) & (own.keys() | levels.keys()):
-            raise NotImportedError("a column goes into two parts of a ColumnTransformer")
+            raise ModelNotReadError(
+                "a column goes into two parts of a ColumnTransformer"
+            )
         if type(last) is OneHotEncoder:
             if not all(type(step) is SimpleImputer for step in steps[:-1]):
-                raise NotImportedError("an encoder stands behind a transformer")
+                raise ModelNotReadError("an encoder stands behind a transformer")
             levels |= zip(positions, _encoded(last, below), strict=True)
             continue
         while steps:
@@ -161,7 +162,7 @@ def _by_part(
 def _encoded(encoder: OneHotEncoder, weights: np.ndarray) -> list[Levels]:
     """What the categories of each column add."""
     if encoder.min_frequency is not None or encoder.max_categories is not None:
-        raise NotImportedError("a OneHotEncoder joins infrequent categories")
+        raise ModelNotReadError("a OneHotEncoder joins infrequent categories")
     dropped = encoder.drop_idx_
     levels, start = [], 0
     for i, categories in enumerate(encoder.categories_):
@@ -179,7 +180,9 @@ def _encoded(encoder: OneHotEncoder, weights: np.ndarray) -> list[Levels]:
 def _through(transformer: Any, weights: np.ndarray) -> np.ndarray:
     """Weights of a transformer's input, from those of its output."""
     if not is_affine(transformer):
-        raise NotImportedError(f"{type(transformer).__name__} is not known to be affine")
+        raise ModelNotReadError(
+            f"{type(transformer).__name__} is not known to be affine"
+        )
     if transformer is None or isinstance(transformer, str):
         return weights
     kind = type(transformer)
@@ -198,5 +201,5 @@ def _through(transformer: Any, weights: np.ndarray) -> np.ndarray:
         every[kept] = weights
         return every
     if transformer.n_features_in_ != len(weights):  # an imputer of empty columns
-        raise NotImportedError(f"{kind.__name__} changes the number of columns")
+        raise ModelNotReadError(f"{kind.__name__} changes the number of columns")
     return weights

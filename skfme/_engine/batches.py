@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skfme._frames import Table
 
-__all__ = ["plan_rows", "run_batches"]
+__all__ = ["plan_rows", "run_batches", "with_progress"]
 
 # Copies of a batch that are alive at once: the batch, its stepped version, the
 # array that a model's own validation makes of a dataframe, and the predictions.
@@ -69,19 +69,24 @@ def run_batches(
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     results = parallel(delayed(function)(table.take(rows), rows) for rows in slices)
     if verbose:
-        results = _with_progress(results, len(slices))
+        results = with_progress(results, len(slices), "effects", "batch")
     yield from zip(slices, results, strict=True)
 
 
-def _with_progress(results: Iterator, total: int) -> Iterator:
+def with_progress(
+    results: Iterator[Any], total: int, what: str, unit: str
+) -> Iterator[Any]:
+    """The same results, with a bar of tqdm where it is installed, else lines."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        return _with_lines(results, total)
-    return iter(tqdm(results, total=total, desc="effects", unit="batch"))
+        return _with_lines(results, total, what, unit)
+    return iter(tqdm(results, total=total, desc=what, unit=unit))
 
 
-def _with_lines(results: Iterator, total: int) -> Iterator:
+def _with_lines(
+    results: Iterator[Any], total: int, what: str, unit: str
+) -> Iterator[Any]:
     for done, result in enumerate(results, start=1):
-        print(f"effects: batch {done} of {total}", file=sys.stderr)
+        print(f"{what}: {unit} {done} of {total}", file=sys.stderr)
         yield result

@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._engine.differences import PredictEngine
-from skfme._engine.ensembles import MISSING_EXTRA, NotImportedError
-from skfme._engine.inputs import CannotEncodeError
-from skfme._engine.linear import LinearEngine, LinearModel, read_linear
-from skfme._engine.models import is_ensemble, read_ensemble
 from skfme._engine.prediction import Response
+from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError, RowsNotReadError
 from skfme._engine.stepping import Engine, Stepped
 from skfme._frames import Table
 from skfme.quadrature import Rule, is_best
 
 if TYPE_CHECKING:
+    from skfme._engine.linear import LinearEngine, LinearModel
     from skfme._engine.trees import TreeEngine, TreeModel
 
 __all__ = ["ENGINES", "EngineChoice"]
@@ -36,7 +34,6 @@ _LOG = logging.getLogger(__name__)
 # Fewer stepped predictions than these are made before the compiled engine is loaded.
 _WORTH_LOADING = 50_000
 _CHECKED_PREDICTIONS = 2048
-_LINEAR_TOLERANCE = 1e-12
 
 # (batch, its rows in the table) -> effects
 StepRows = Callable[[Table, Any], Sequence[Stepped]]
@@ -51,11 +48,6 @@ class EngineChoice:
     wanted : {"auto", "predict", "trees", "linear"}
     probe : Table
         A row or two, as the model gets them.
-
-    Raises
-    ------
-    ValueError
-        If "trees" or "linear" is wanted, and the model is none that it reads.
     """
 
     def __init__(self, response: Response, wanted: str, probe: Table) -> None:
@@ -63,18 +55,31 @@ class EngineChoice:
         self.wanted = wanted
         self._probe = probe
         self._models: dict[str, TreeModel | LinearModel | str] = {}
-        if wanted in ("trees", "linear"):
-            model = self._model(wanted)
+
+    def over(self, response: Response) -> EngineChoice:
+        """The same choice for another model of the same kind."""
+        return EngineChoice(response, self.wanted, self._probe)
+
+    def check(self) -> None:
+        """Refuse a model that the engine wanted does not read.
+
+        Raises
+        ------
+        ValueError
+            If "trees" or "linear" is wanted, and the model is none that it reads.
+        """
+        if self.wanted in ("trees", "linear"):
+            model = self._model(self.wanted)
             if isinstance(model, str):
-                raise _refusal(wanted, model)
+                raise _refusal(self.wanted, model)
 
     def _model(self, engine: str) -> TreeModel | LinearModel | str:
         """The model as an engine reads it, read once; or why it does not."""
         if engine not in self._models:
-            read = _tree_model if engine == "trees" else read_linear
+            read = _tree_model if engine == "trees" else _linear_model
             try:
                 self._models[engine] = read(self.response, self._probe)
-            except NotImportedError as reason:
+            except ModelNotReadError as reason:
                 self._models[engine] = str(reason)
         return self._models[engine]
 
@@ -117,7 +122,7 @@ class EngineChoice:
             engine: TreeEngine | LinearEngine | None = None
             reason = model if isinstance(model, str) else None
             if not isinstance(model, str):
-                engine = _engine(model, predict)
+                engine = model.engine(predict)
                 rows = _sample(len(table), n_effects)
                 batch = table.take(rows)
                 effects = effects_of(batch, rows)
@@ -139,25 +144,26 @@ def _refusal(engine: str, reason: str) -> ValueError:
     )
 
 
+# The engines load what `import skfme` has no need of.
+
+
+def _linear_model(response: Response, probe: Table) -> LinearModel:
+    from skfme._engine.linear import read_linear
+
+    return read_linear(response, probe)
+
+
 def _tree_model(response: Response, probe: Table) -> TreeModel:
+    from skfme._engine.models import is_ensemble, read_ensemble
+
     if is_ensemble(response.estimator) and find_spec("numba") is None:
-        raise NotImportedError(MISSING_EXTRA)
+        raise ModelNotReadError(MISSING_EXTRA)
     ensemble, inputs = read_ensemble(response, probe)
     from skfme._engine.trees import TreeModel
 
     model = TreeModel(ensemble, inputs)
     model.complete  # noqa: B018 - too large ones are refused here
     return model
-
-
-def _engine(
-    model: TreeModel | LinearModel, predict: PredictEngine
-) -> TreeEngine | LinearEngine:
-    if isinstance(model, LinearModel):
-        return LinearEngine(model, predict)
-    from skfme._engine.trees import TreeEngine
-
-    return TreeEngine(model, predict)
 
 
 def _warn_of_quadrature() -> None:
@@ -188,18 +194,13 @@ def _difference(
     """
     try:
         own = engine.responses(batch, effects)
-    except CannotEncodeError as reason:
+    except RowsNotReadError as reason:
         return str(reason)
     known = [pair is not None for pair in own]
     if not any(known) or (every and not all(known)):
         return "it has no closed form for what is changed"
     kept = [effect for effect, has in zip(effects, known, strict=True) if has]
     given = list(engine.predict.predictions(batch, kept))
-    tolerance = (
-        _LINEAR_TOLERANCE
-        if isinstance(engine, LinearEngine)
-        else engine.model.ensemble.tolerance
-    )
     ends = [
         (values, expected)
         for pair, wanted in zip(filter(None, own), given, strict=True)
@@ -208,9 +209,9 @@ def _difference(
     ]
     scale = max((np.abs(expected).max() for _, expected in ends), default=0.0)
     off = max((np.abs(values - expected).max() for values, expected in ends), default=0)
-    if off <= tolerance * scale:
+    if off <= engine.model.tolerance * scale:
         return None
     return (
         f"its predictions differ from the model's by {off:.3g}, more than "
-        f"{tolerance:g} of the largest"
+        f"{engine.model.tolerance:g} of the largest"
     )

@@ -12,20 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from skfme._engine.refusals import ModelNotReadError
+
 __all__ = [
-    "MISSING_EXTRA",
     "CategorySplit",
     "Ensemble",
-    "NotImportedError",
     "Tree",
     "packed",
 ]
-
-MISSING_EXTRA = "the extra `fast` is not installed (pip install 'skfme[fast]')"
-
-
-class NotImportedError(Exception):
-    """A model that cannot be promised to be read rightly; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +153,11 @@ def packed(
 
     Raises
     ------
-    NotImportedError
+    ModelNotReadError
         If a feature is split both by thresholds and by categories.
     """
     if not trees:
-        raise NotImportedError("it has no trees")
+        raise ModelNotReadError("it has no trees")
     laid = [_breadth_first(tree) for tree in trees]
     feature = np.concatenate([part.feature for part in laid])
     threshold = np.concatenate([part.threshold for part in laid])
@@ -181,7 +175,7 @@ def packed(
     categories, sets = _numbered_sets(feature, missing_left, splits, known or {}, rank)
     both = sorted(cuts.keys() & categories.keys())
     if both:
-        raise NotImportedError(
+        raise ModelNotReadError(
             f"feature {both[0]} is split both by thresholds and by categories"
         )
     return Ensemble(

@@ -10,19 +10,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from skfme._engine.ensembles import (
-    MISSING_EXTRA,
     CategorySplit,
     Ensemble,
-    NotImportedError,
     Tree,
     packed,
 )
 from skfme._engine.inputs import Inputs
+from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
 from skfme._frames import Table, categorical_positions
 
 __all__ = ["lightgbm", "xgboost"]
@@ -56,7 +56,7 @@ _FIELDS = (
 def xgboost(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     """An XGBoost model of scikit-learn's interface."""
     if model.missing is not None and not np.isnan(model.missing):
-        raise NotImportedError(f"missing={model.missing!r} stands for no value in it")
+        raise ModelNotReadError(f"missing={model.missing!r} stands for no value in it")
     booster = model.get_booster()
     best = booster.attr("best_iteration")
     if best is not None:  # predict leaves out what came after
@@ -66,7 +66,7 @@ def xgboost(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     learner = content["learner"]
     boosting = learner["gradient_booster"]
     if boosting["name"] not in ("gbtree", "dart"):
-        raise NotImportedError(f"booster={boosting['name']!r} has no trees")
+        raise ModelNotReadError(f"booster={boosting['name']!r} has no trees")
     inner = boosting.get("gbtree", boosting)["model"]
     levels = _xgboost_levels(learner, inner.get("cats"))
     if levels:  # treelite takes trees over codes only
@@ -87,13 +87,12 @@ def _xgboost_levels(learner: Mapping, cats: Mapping | None) -> dict[int, tuple]:
         if coded.get("offsets"):
             text, ends = bytes(coded["values"]), coded["offsets"]
             levels[feature] = tuple(
-                text[start:stop].decode()
-                for start, stop in zip(ends[:-1], ends[1:], strict=True)
+                text[start:stop].decode() for start, stop in pairwise(ends)
             )
         elif coded.get("values"):
             levels[feature] = tuple(coded["values"])
     if not levels and learner["feature_names"] and "c" in learner["feature_types"]:
-        raise NotImportedError(
+        raise ModelNotReadError(
             "it was trained on categories of a dataframe, whose codes this version of "
             "XGBoost does not keep"
         )
@@ -104,7 +103,7 @@ def lightgbm(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     """A LightGBM model of scikit-learn's interface, or a Booster."""
     booster = getattr(model, "booster_", model)
     if callable(getattr(model, "objective", None)):
-        raise NotImportedError("its objective is a function, whose link is unknown")
+        raise ModelNotReadError("its objective is a function, whose link is unknown")
     text = booster.model_to_string()
     _refuse_misread(text)
     # The logistic link's factor, which treelite keeps in single precision.
@@ -122,11 +121,11 @@ def lightgbm(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
 
 def _refuse_misread(text: str) -> None:
     if re.search(r"^is_linear=1", text, flags=re.MULTILINE):
-        raise NotImportedError("linear_tree=True puts linear models into its leaves")
+        raise ModelNotReadError("linear_tree=True puts linear models into its leaves")
     types = re.findall(r"^decision_type=(.*)$", text, flags=re.MULTILINE)
     # Bits 2 and 3 say what is missing: nothing, zero or NaN.
     if any((int(kind) >> 2) & 3 == 1 for line in types for kind in line.split()):
-        raise NotImportedError("zero_as_missing=True is read wrongly by treelite")
+        raise ModelNotReadError("zero_as_missing=True is read wrongly by treelite")
 
 
 def _lightgbm_levels(booster: Any, probe: Table) -> dict[int, tuple]:
@@ -134,13 +133,11 @@ def _lightgbm_levels(booster: Any, probe: Table) -> dict[int, tuple]:
     known = booster.pandas_categorical or []
     coded = categorical_positions(probe)
     if len(known) != len(coded):
-        raise NotImportedError(
+        raise ModelNotReadError(
             f"it was trained on {len(known)} columns of type category, the table has "
             f"{len(coded)}"
         )
-    return {
-        j: tuple(categories) for j, categories in zip(coded, known, strict=True)
-    }
+    return {j: tuple(categories) for j, categories in zip(coded, known, strict=True)}
 
 
 def _imported(
@@ -150,23 +147,23 @@ def _imported(
     try:
         import treelite
     except ImportError as error:
-        raise NotImportedError(MISSING_EXTRA) from error
+        raise ModelNotReadError(MISSING_EXTRA) from error
     try:
         model = getattr(treelite.frontend, reader)(source)
     except treelite.TreeliteError as error:
-        raise NotImportedError(f"treelite does not read it: {error}") from error
+        raise ModelNotReadError(f"treelite does not read it: {error}") from error
     header = model.get_header_accessor()
     link = str(header.get_field("postprocessor"))
     if link not in _LINKS:
-        raise NotImportedError(f"its link {link!r} is not known")
+        raise ModelNotReadError(f"its link {link!r} is not known")
     if tuple(header.get_field("leaf_vector_shape")) != (1, 1):
-        raise NotImportedError("its leaves hold vectors")
+        raise ModelNotReadError("its leaves hold vectors")
     output = header.get_field("class_id").astype(np.int64)
     base = np.array(header.get_field("base_scores"), dtype=np.float64)
     targets = header.get_field("target_id").astype(np.int64)
     if targets.any():
         if output.any():
-            raise NotImportedError("it has several targets of several classes")
+            raise ModelNotReadError("it has several targets of several classes")
         output = targets
     scale = np.full(model.num_tree, factor)
     if header.get_field("average_tree_output")[0]:

@@ -17,11 +17,11 @@ from sklearn.utils import get_tags
 from skfme._engine.ensembles import (
     CategorySplit,
     Ensemble,
-    NotImportedError,
     Tree,
     packed,
 )
 from skfme._engine.inputs import Inputs
+from skfme._engine.refusals import ModelNotReadError
 from skfme._frames import Table
 
 __all__ = ["gradient_boosting", "hist_gradient_boosting", "single_trees"]
@@ -65,12 +65,10 @@ def _tree(tree: Any, value: np.ndarray, output: int = 0) -> Tree:
     )
 
 
-def gradient_boosting(
-    model: Any, method: str, probe: Table
-) -> tuple[Ensemble, Inputs]:
+def gradient_boosting(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     """GradientBoosting, whose first prediction is a constant."""
     if model.init is not None and model.init != "zero":
-        raise NotImportedError(
+        raise ModelNotReadError(
             "it starts from the estimator "
             f"init={type(model.init).__name__}, which is not a constant"
         )
@@ -86,8 +84,8 @@ def gradient_boosting(
         for stage in stages
         for output, member in enumerate(stage)
     ]
-    probe = np.zeros((1, model.n_features_in_), dtype=np.float32)
-    base = np.asarray(model._raw_predict_init(probe), dtype=np.float64).ravel()
+    row = np.zeros((1, model.n_features_in_), dtype=np.float32)
+    base = np.asarray(model._raw_predict_init(row), dtype=np.float64).ravel()
     return packed(trees, factor * base, link, single=True), _plain_inputs(model)
 
 
@@ -107,7 +105,7 @@ def hist_gradient_boosting(
     elif method == "predict" and model.loss in ("poisson", "gamma"):
         link = "exponential"
     elif not isinstance(model.loss, str):
-        raise NotImportedError("its loss is an object, whose link is unknown")
+        raise ModelNotReadError("its loss is an object, whose link is unknown")
     base = np.asarray(model._baseline_prediction, dtype=np.float64).ravel()
     # Categories are read as unsigned bytes.
     ensemble = packed(trees, base, link, known=known, largest_category=255)

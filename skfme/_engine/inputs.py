@@ -15,16 +15,13 @@ from scipy import sparse
 
 from skfme._columns import ColumnData, category_codes, numbers_in
 from skfme._engine.affine import keeps_lines
+from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import selected
 from skfme._frames import Table, as_table
 
-__all__ = ["CannotEncodeError", "Features", "Inputs", "TransformedInputs"]
+__all__ = ["Features", "Inputs", "TransformedInputs"]
 
 Features = dict[int, np.ndarray]  # feature -> float64 values, NaN where missing
-
-
-class CannotEncodeError(Exception):
-    """Rows whose values an engine cannot promise to read as the model would."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +94,12 @@ class Inputs:
             if values.dtype.kind in "iu" and values.dtype.itemsize > 2 and len(values):
                 largest = max(abs(int(values.min())), abs(int(values.max())))
                 if largest > self.exact_integers:
-                    raise CannotEncodeError(f"integers up to {largest} lose digits")
+                    raise RowsNotReadError(f"integers up to {largest} lose digits")
             if values.dtype.kind not in "iufb":
-                raise CannotEncodeError(f"a column of type {values.dtype} is no number")
+                raise RowsNotReadError(f"a column of type {values.dtype} is no number")
             return values.astype(np.float64, copy=False)
         except (TypeError, ValueError) as error:
-            raise CannotEncodeError(str(error)) from error
+            raise RowsNotReadError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -156,12 +153,12 @@ class TransformedInputs:
             values = transformer.transform(values)
         if sparse.issparse(values):
             if not self.inner.takes_sparse:
-                raise CannotEncodeError(
+                raise RowsNotReadError(
                     "the pipeline makes a sparse matrix, whose zeros the model reads as "
                     "missing"
                 )
             values = values.toarray()
         transformed = as_table(values)
         if len(transformed) != len(table):
-            raise CannotEncodeError("the pipeline changes the number of rows")
+            raise RowsNotReadError("the pipeline changes the number of rows")
         return transformed

@@ -45,7 +45,8 @@ def _code(x, cuts, grid, low, scale, missing_code, single):
         x = np.float64(np.float32(x))
     if np.isnan(x):
         return missing_code
-    place, bucket = (x - low) * scale, 0
+    place = (x - low) * scale
+    bucket = np.int64(0)
     if place > 0:  # not so for NaN, where a difference of huge values overflows
         bucket = np.int64(min(place, len(grid) - 2.0))
     first, last = np.int64(grid[bucket]), np.int64(grid[bucket + 1])
@@ -120,9 +121,7 @@ def encode_step(
         plain[r, entry] = code
         lowest = min((own >> _LOW_AT) & _CODE, code)
         highest = max(own >> _HIGH_AT, code)
-        codes[r, column] = (
-            (own & _CODE) | (lowest << _LOW_AT) | (highest << _HIGH_AT)
-        )
+        codes[r, column] = (own & _CODE) | (lowest << _LOW_AT) | (highest << _HIGH_AT)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -323,9 +322,7 @@ def walk(
             for r in range(n_active):
                 at[r], active[r] = 0, r
             for _ in range(depth[tree]):
-                _descend(
-                    nodes, sets, n_numeric, entry_of, either, walkers, n_walkers
-                )
+                _descend(nodes, sets, n_numeric, entry_of, either, walkers, n_walkers)
                 n_met = advance(
                     nodes, sets, n_numeric, own, active, n_active, at, met_row, met_word
                 )

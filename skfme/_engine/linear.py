@@ -23,10 +23,9 @@ from scipy.special import expit, softmax
 from skfme._columns import missing_in
 from skfme._engine.additive import Additive, pulled_back
 from skfme._engine.differences import PredictEngine
-from skfme._engine.ensembles import NotImportedError
-from skfme._engine.inputs import CannotEncodeError
 from skfme._engine.models import looked_through
 from skfme._engine.prediction import Response, model_name
+from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 from skfme._engine.stepping import Measured, Stepped, asked_for
 from skfme._frames import Table
 from skfme.quadrature import Rule
@@ -35,20 +34,47 @@ __all__ = ["LinearEngine", "LinearModel", "read_linear"]
 
 _LOG = logging.getLogger(__name__)
 _IDENTITY = (
-    "ARDRegression BayesianRidge ElasticNet ElasticNetCV HuberRegressor Lars LarsCV "
-    "Lasso LassoCV LassoLars LassoLarsCV LassoLarsIC LinearRegression LinearSVR "
-    "MultiTaskElasticNet MultiTaskElasticNetCV MultiTaskLasso MultiTaskLassoCV "
-    "OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV PassiveAggressiveRegressor "
-    "QuantileRegressor Ridge RidgeCV SGDRegressor TheilSenRegressor"
-).split()
+    "ARDRegression",
+    "BayesianRidge",
+    "ElasticNet",
+    "ElasticNetCV",
+    "HuberRegressor",
+    "Lars",
+    "LarsCV",
+    "Lasso",
+    "LassoCV",
+    "LassoLars",
+    "LassoLarsCV",
+    "LassoLarsIC",
+    "LinearRegression",
+    "LinearSVR",
+    "MultiTaskElasticNet",
+    "MultiTaskElasticNetCV",
+    "MultiTaskLasso",
+    "MultiTaskLassoCV",
+    "OrthogonalMatchingPursuit",
+    "OrthogonalMatchingPursuitCV",
+    "PassiveAggressiveRegressor",
+    "QuantileRegressor",
+    "Ridge",
+    "RidgeCV",
+    "SGDRegressor",
+    "TheilSenRegressor",
+)
 _GENERALISED = ("GammaRegressor", "PoissonRegressor", "TweedieRegressor")
 # Classifiers whose decision function is linear; of these, some with probabilities
 # that are its logistic function, or its softmax.
 _DECISIONS = (
-    "LinearDiscriminantAnalysis LinearSVC LogisticRegression LogisticRegressionCV "
-    "PassiveAggressiveClassifier Perceptron RidgeClassifier RidgeClassifierCV "
-    "SGDClassifier"
-).split()
+    "LinearDiscriminantAnalysis",
+    "LinearSVC",
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "PassiveAggressiveClassifier",
+    "Perceptron",
+    "RidgeClassifier",
+    "RidgeClassifierCV",
+    "SGDClassifier",
+)
 _PROBABILITIES = (
     "LinearDiscriminantAnalysis",
     "LogisticRegression",
@@ -68,11 +94,18 @@ class LinearModel:
     base : Response or None
         What predicts the rows before the step: μ for the log link, η for logistic
         ones; None where the effect does not depend on it.
+    tolerance : float
+        To which the model itself is reproduced, relative to its largest prediction.
     """
 
     additive: Additive
     link: str
     base: Response | None
+    tolerance: float = 1e-12
+
+    def engine(self, predict: PredictEngine) -> LinearEngine:
+        """The engine over this model."""
+        return LinearEngine(self, predict)
 
     def respond(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
         """Predictions where the margins have changed by `change`."""
@@ -104,22 +137,22 @@ def read_linear(response: Response, table: Table) -> LinearModel:
 
     Raises
     ------
-    NotImportedError
+    ModelNotReadError
         If the response is none of a linear model known by name; the message says why.
     """
     model, transformers = looked_through(response.estimator)
     name = model_name(model)
     if type(model).__module__.split(".")[0] != "sklearn":
-        raise NotImportedError(f"{name} is no linear model that it knows")
+        raise ModelNotReadError(f"{name} is no linear model that it knows")
     if not isinstance(response.method, str):
-        raise NotImportedError("response_method is a function, not a method")
+        raise ModelNotReadError("response_method is a function, not a method")
     link, base = _link(model, name, response)
     weights = np.asarray(model.coef_, dtype=np.float64)
     if np.asarray(model.coef_).dtype != np.float64:
-        raise NotImportedError(f"{name} was fitted in single precision")
+        raise ModelNotReadError(f"{name} was fitted in single precision")
     weights = weights.reshape(-1, weights.shape[-1]).T
     if weights.shape[1] != len(response.outputs):
-        raise NotImportedError(
+        raise ModelNotReadError(
             f"{name} has {weights.shape[1]} margins for {len(response.outputs)} outputs"
         )
     return LinearModel(pulled_back(transformers, weights, table.names), link, base)
@@ -150,8 +183,8 @@ def _link(model: Any, name: str, response: Response) -> tuple[str, Response | No
         )
         if not one_by_one:
             return "softmax", eta
-        raise NotImportedError(f"{name} combines one model for each class")
-    raise NotImportedError(f"{name}.{method} is no linear predictor that it knows")
+        raise ModelNotReadError(f"{name} combines one model for each class")
+    raise ModelNotReadError(f"{name}.{method} is no linear predictor that it knows")
 
 
 @dataclass(frozen=True)
@@ -265,10 +298,10 @@ class LinearEngine:
                     start[rows] += self.model.additive.change(position, own, low)
                 change = self.model.additive.change(position, low, end)
                 if not np.isfinite(change).all():
-                    raise CannotEncodeError("a step leads to infinity")
+                    raise RowsNotReadError("a step leads to infinity")
                 moves |= bound.change.numeric
                 (moving if bound.change.numeric else fixed)[rows] += change
-        except CannotEncodeError as reason:
+        except RowsNotReadError as reason:
             _LOG.debug("an effect is left to the model's own predictions: %s", reason)
             return None
         return _Changes(start, fixed, moving, moves)

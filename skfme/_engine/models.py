@@ -15,9 +15,10 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from skfme._engine.ensembles import Ensemble, NotImportedError
+from skfme._engine.ensembles import Ensemble
 from skfme._engine.inputs import Inputs, TransformedInputs
 from skfme._engine.prediction import Response, model_name
+from skfme._engine.refusals import ModelNotReadError
 from skfme._frames import Table, as_table
 
 __all__ = ["is_ensemble", "looked_through", "read_ensemble"]
@@ -88,7 +89,7 @@ def read_ensemble(
 
     Raises
     ------
-    NotImportedError
+    ModelNotReadError
         If the response is no tree ensemble's, or one that cannot be promised to be
         read rightly; the message says why.
     """
@@ -96,15 +97,15 @@ def read_ensemble(
     reader = _reader(model)
     name = model_name(model)
     if reader is None:
-        raise NotImportedError(f"{name} is no tree ensemble that it reads")
+        raise ModelNotReadError(f"{name} is no tree ensemble that it reads")
     if not isinstance(response.method, str):
-        raise NotImportedError("response_method is a function, not a method")
+        raise ModelNotReadError("response_method is a function, not a method")
     _check_method(model, response.method, name)
     for transformer in transformers:
         probe = as_table(transformer.transform(probe.native))
     ensemble, inputs = reader(model, response.method, probe)
     if len(ensemble.base) != len(response.outputs):
-        raise NotImportedError(
+        raise ModelNotReadError(
             f"{name} has {len(ensemble.base)} margins for {len(response.outputs)} outputs"
         )
     if transformers:
@@ -113,12 +114,11 @@ def read_ensemble(
 
 
 def _check_method(model: Any, method: str, name: str) -> None:
-    if not hasattr(model, "fit"):  # a booster, whose predict is a regressor's
-        known = ("predict",)
-    elif get_tags(model).estimator_type == "classifier":
-        # Labels cannot be subtracted.
-        known = ("predict_proba", "decision_function")
-    else:
-        known = ("predict",)
+    # A booster is no estimator; its predict is a regressor's.
+    classifies = (
+        hasattr(model, "fit") and get_tags(model).estimator_type == "classifier"
+    )
+    # Labels cannot be subtracted.
+    known = ("predict_proba", "decision_function") if classifies else ("predict",)
     if method not in known:
-        raise NotImportedError(f"{name}.{method} is no sum of trees")
+        raise ModelNotReadError(f"{name}.{method} is no sum of trees")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._engine.ensembles import Ensemble, NotImportedError
+from skfme._engine.ensembles import Ensemble
 from skfme._engine.kernels import (
     CHILD_BITS,
     COLUMN_BITS,
@@ -20,6 +20,7 @@ from skfme._engine.kernels import (
     MOST_COLUMNS,
     MOST_NODES,
 )
+from skfme._engine.refusals import ModelNotReadError
 
 __all__ = ["Column", "Packed", "pack"]
 
@@ -77,7 +78,7 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
 
     Raises
     ------
-    NotImportedError
+    ModelNotReadError
         If it is too large for the layout.
     """
     numeric, categorical = sorted(ensemble.cuts), sorted(ensemble.categories)
@@ -109,7 +110,7 @@ def _check_size(ensemble: Ensemble, n_columns: int) -> None:
         or max(most_cuts, len(ensemble.sets)) >= MOST_CODES
         or n_columns >= MOST_COLUMNS
     ):
-        raise NotImportedError(
+        raise ModelNotReadError(
             f"it is too large: at most {MOST_NODES - 1:,} nodes a tree, "
             f"{MOST_CODES - 1:,} thresholds a feature and {MOST_COLUMNS - 1:,} features "
             "are read"

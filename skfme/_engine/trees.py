@@ -19,10 +19,11 @@ from scipy.special import expit, softmax
 
 from skfme._engine.differences import PredictEngine
 from skfme._engine.ensembles import Ensemble
-from skfme._engine.inputs import CannotEncodeError, Features, Inputs, TransformedInputs
+from skfme._engine.inputs import Features, Inputs, TransformedInputs
 from skfme._engine.jumps import LINKS, integrate, log_jumps
 from skfme._engine.kernels import encode, encode_step, walk
 from skfme._engine.packing import Packed, pack
+from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import Measured, Stepped, asked_for
 from skfme._frames import Table
 from skfme.quadrature import Rule, is_best
@@ -49,6 +50,15 @@ class TreeModel:
 
     ensemble: Ensemble
     inputs: Inputs | TransformedInputs
+
+    def engine(self, predict: PredictEngine) -> TreeEngine:
+        """The engine over this model."""
+        return TreeEngine(self, predict)
+
+    @property
+    def tolerance(self) -> float:
+        """To which the model itself is reproduced."""
+        return self.ensemble.tolerance
 
     @cached_property
     def complete(self) -> Packed:
@@ -165,7 +175,7 @@ class TreeEngine:
         """Measure every effect on the rows that count."""
         try:
             return self.measured(batch, effects, rule)
-        except CannotEncodeError as reason:
+        except RowsNotReadError as reason:
             _LOG.debug("a batch is left to the model's own predictions: %s", reason)
             return self.predict(batch, effects, rule)
 
@@ -176,7 +186,7 @@ class TreeEngine:
 
         Raises
         ------
-        CannotEncodeError
+        RowsNotReadError
             If the rows cannot be read as the model reads them.
         """
         batch, effects = asked_for(batch, effects)
@@ -190,7 +200,7 @@ class TreeEngine:
         walked = self._walked(before, plans)
         identity = self.model.ensemble.link == "identity"
         measured = []
-        for effect, plan, one in zip(effects, plans, walked, strict=True):
+        for effect, one in zip(effects, walked, strict=True):
             low, high = self._ends(one, effect.counted)
             fme = one.delta[effect.counted] if identity else high - low
             nlm, lost = None, 0
@@ -240,7 +250,9 @@ class TreeEngine:
             fixed |= {p: c for p, c in effect.start.items() if p in moving}
             held = inputs.changed(batch, before, fixed, counted)
             path = _move(before, held, end, counted)
-        exact = inputs.is_straight(batch, moving) and not self._passes_categories(before, path)
+        exact = inputs.is_straight(batch, moving) and not self._passes_categories(
+            before, path
+        )
         return _Plan(move, path if exact else None)
 
     def _passes_categories(self, before: Features, path: _Move) -> bool:
@@ -261,36 +273,32 @@ class TreeEngine:
             low, high = values.min(), values.max()
             if np.isnan(low):
                 if not self.model.inputs.takes_missing:
-                    raise CannotEncodeError("values are missing")
+                    raise RowsNotReadError("values are missing")
                 low, high = np.fmin.reduce(values), np.fmax.reduce(values)
             if self.model.ensemble.single and max(-low, high) > _SINGLE_MAX:
-                raise CannotEncodeError("values are too large for single precision")
+                raise RowsNotReadError("values are too large for single precision")
 
     def _walked(self, before: Features, plans: Sequence[_Plan]) -> list[_Walked]:
-        """Walk every plan's move, and its path; moves that start at the row share."""
+        """Walk every plan's move, and its path."""
         jobs = [(plan.move, plan.path is plan.move) for plan in plans]
-        jobs += [
-            (plan.path, True)
-            for plan in plans
-            if plan.path is not None and plan.path is not plan.move
-        ]
-        done: list[_Walked | None] = [None] * len(jobs)
+        apart = []
+        for k, plan in enumerate(plans):
+            if plan.path is not None and plan.path is not plan.move:
+                apart.append(k)
+                jobs.append((plan.path, True))
+        done: dict[int, _Walked] = {}
         for exact in (False, True):
             own = [k for k, (_, wanted) in enumerate(jobs) if wanted is exact]
+            # Moves that start at the row's own values share a walk.
             shared = [k for k in own if not jobs[k][0].start]
             groups = [shared] if shared else []
             groups += [[k] for k in own if jobs[k][0].start]
             for group in groups:
                 moves = [jobs[k][0] for k in group]
-                for k, one in zip(group, self._walk(before, moves, exact), strict=True):
-                    done[k] = one
-        paths = iter(done[len(plans) :])
-        return [
-            one
-            if plan.path is None or plan.path is plan.move
-            else replace(one, nlm=next(paths).nlm)
-            for plan, one in zip(plans, done, strict=False)
-        ]
+                done |= zip(group, self._walk(before, moves, exact), strict=True)
+        for place, k in enumerate(apart, start=len(plans)):
+            done[k] = replace(done[k], nlm=done[place].nlm)
+        return [done[k] for k in range(len(plans))]
 
     def _walk(
         self, before: Features, moves: Sequence[_Move], exact: bool
@@ -423,9 +431,9 @@ class TreeEngine:
         missing = np.isnan(values)
         whole = np.where(missing, 0, values)
         if (whole != np.trunc(whole)).any():
-            raise CannotEncodeError("a category is not a whole number")
+            raise RowsNotReadError("a category is not a whole number")
         if whole.max() > self.model.ensemble.largest_category:
-            raise CannotEncodeError("a category is too large a number")
+            raise RowsNotReadError("a category is too large a number")
         place = np.minimum(np.searchsorted(known, whole), len(known) - 1)
         codes = np.where(known[place] == whole, place, len(known))
         return np.where(missing, len(known) + 1, codes).astype(np.float64)

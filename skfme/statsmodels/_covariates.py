@@ -9,10 +9,12 @@ the node went.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from skfme._columns import category_codes, kind_of, missing_in, numbers_in
@@ -26,6 +28,7 @@ __all__ = [
     "covariates_in",
     "effects_in",
     "refuse_columns",
+    "variance_explained",
 ]
 
 
@@ -42,6 +45,8 @@ class Covariate:
     values : ndarray of shape (n,)
         Floats (NaN where missing), or codes of the levels (−1 where unknown).
     has_missing : bool
+    ranks : tuple of int
+        Of an ordered column's levels, among those that it declares.
     """
 
     name: Hashable
@@ -49,6 +54,7 @@ class Covariate:
     levels: tuple
     values: np.ndarray
     has_missing: bool
+    ranks: tuple[int, ...] = ()
 
     @property
     def numeric(self) -> bool:
@@ -61,7 +67,7 @@ class Covariate:
     def take(self, rows: np.ndarray) -> Covariate:
         values = self.values[rows]
         missing = self.has_missing and not self.observed(values).all()
-        return Covariate(self.name, self.kind, self.levels, values, missing)
+        return replace(self, values=values, has_missing=missing)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class Split:
             sides[list(self.right)] = False
             return sides[values]  # −1 is the last entry, the default
         left = values < self.cut if self.strict else values <= self.cut
-        if not self.default_left and covariate.numeric:
+        if not covariate.has_missing or (not self.default_left and covariate.numeric):
             return left  # comparisons with NaN are false
         known = covariate.observed(values)
         return np.where(known, left, self.default_left)
@@ -148,7 +154,7 @@ def _covariate(table: Table, column: Column) -> Covariate:
     codes = category_codes(entries, column.categories).astype(np.intp, copy=False)
     kind = "ordered" if column.ordered else "unordered"
     missing = bool(len(codes) and codes.min() < 0)
-    return Covariate(column.name, kind, column.categories, codes, missing)
+    return Covariate(column.name, kind, column.categories, codes, missing, column.ranks)
 
 
 def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
@@ -160,15 +166,24 @@ def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
                 "numbers and categories: each argument must be a string or a number. "
                 "Convert the column, or leave it out."
             )
-        kinds = {isinstance(level, str) for level in column.categories}
-        if len(kinds) == 2:
-            text = [v for v in column.categories if isinstance(v, str)]
-            other = [v for v in column.categories if not isinstance(v, str)]
-            raise TypeError(
-                f"Column {column.name!r} mixes types: {other[0]!r} is of type "
-                f"{type(other[0]).__name__}, {text[0]!r} of type str. Make all its entries "
-                "numbers, or all of them text."
+        families: dict[str, Any] = {}
+        for level in column.categories:
+            families.setdefault(_family(level), level)
+        if len(families) > 1:
+            shown = ", ".join(
+                f"{level!r} is of type {type(level).__name__}"
+                for level in list(families.values())[:2]
             )
+            raise TypeError(
+                f"Column {column.name!r} mixes types: {shown}. Make all its entries "
+                "numbers, all of them booleans, or all of them text."
+            )
+
+
+def _family(level: Any) -> str:
+    if isinstance(level, (bool, np.bool_)):
+        return "boolean"
+    return "number" if isinstance(level, Number) else type(level).__name__
 
 
 def _what(table: Table, column: Column) -> str:
@@ -221,3 +236,12 @@ def counting(effects: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
         if not counts.any():
             raise ValueError("No row has both an effect and a positive sample_weight.")
     return np.flatnonzero(counts)
+
+
+def variance_explained(
+    effects: np.ndarray, came: np.ndarray, weights: np.ndarray | None
+) -> float:
+    """R² over the rows that count."""
+    rows = counting(effects, weights)
+    kept = None if weights is None else weights[rows]
+    return float(r2_score(effects[rows], came[rows], sample_weight=kept))

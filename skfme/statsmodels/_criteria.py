@@ -14,15 +14,18 @@ import math
 import numpy as np
 
 from skfme.statsmodels._covariates import Covariate, Sample, Split
-from skfme.statsmodels._growing import Limits, Node, Part, Tests, collapsed
-from skfme.statsmodels._split_tests import (
+from skfme.statsmodels._growing import Layer, Limits, Node, Part, Tests, collapsed
+from skfme.statsmodels._node_sums import Levels, Scores
+from skfme.statsmodels._split_search import (
     TIE,
-    TOLERANCE,
-    adjusted,
     best_bipartition,
     best_contiguous,
     best_cut,
-    factor_test,
+)
+from skfme.statsmodels._split_tests import (
+    TOLERANCE,
+    adjusted,
+    factor_tests,
     log_1_minus_p,
     numeric_statistics,
     preference,
@@ -56,19 +59,8 @@ class ConditionalInference:
         # partykit's tolerance is absolute. In units of the root's SDs it treats
         # effects of 1e-9 as it does those of 1.
         self.least_variance = TOLERANCE * float(np.var(sample.effects))
-        scored = [j for j, c in enumerate(sample.covariates) if c.kind != "unordered"]
-        self.complete = [j for j in scored if not sample.covariates[j].has_missing]
-        self.holed = {
-            j: _standardised(sample.covariates[j])
-            for j in scored
-            if sample.covariates[j].has_missing
-        }
-        self.factors = [
-            j for j, c in enumerate(sample.covariates) if c.kind == "unordered"
-        ]
-        self.scores = np.empty((len(sample), len(self.complete)))
-        for k, j in enumerate(self.complete):
-            self.scores[:, k] = _standardised(sample.covariates[j])
+        self.scores = Scores(sample.covariates, len(sample))
+        self.levels = Levels(sample.covariates, len(sample))
 
     def root_orders(self) -> tuple[np.ndarray | None, ...]:
         return ()
@@ -76,62 +68,51 @@ class ConditionalInference:
     def pruned(self, nodes: list[Node]) -> list[Node]:
         return nodes
 
-    def find(self, part: Part) -> tuple[Split | None, Tests | None]:
-        statistic, single = self._test(part)
-        criterion = adjusted(single, self.testtype)
-        tests = Tests(statistic, criterion)
-        if not (criterion > self.threshold).any():
-            return None, tests
-        for j in preference(criterion, statistic)[:SPLITTRY]:
+    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]:
+        statistics, single = self._tested(layer)
+        criteria = adjusted(single, self.testtype)
+        tests = map(Tests, statistics, criteria)
+        return [
+            (self._split(part, of_part), of_part)
+            for part, of_part in zip(layer.parts, tests, strict=True)
+        ]
+
+    def _tested(self, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+        """Statistics and log(1 − p), nodes as rows and covariates as columns."""
+        m = len(layer.parts)
+        statistics, single = np.full((2, m, len(self.sample.covariates)), np.nan)
+        scored, factors = self.scores.positions, self.levels.positions
+        if scored:
+            found = numeric_statistics(self.scores.moments(layer), self.least_variance)
+            single[:, scored] = log_1_minus_p(found)
+            maximum = self.teststat == "maximum"
+            statistics[:, scored] = np.sqrt(found) if maximum else found
+        if factors:
+            of_factors, logs = factor_tests(
+                self.levels.sums(layer), self.least_variance, self.teststat
+            )
+            statistics[:, factors] = of_factors.reshape(m, -1)
+            single[:, factors] = logs.reshape(m, -1)
+        return statistics, single
+
+    def _split(self, part: Part, tests: Tests) -> Split | None:
+        """By the most significant covariates, the first with an admissible split."""
+        criterion = tests.log_1_minus_p
+        too_small = part.total < 2 * self.limits.least(part.total)
+        if too_small or not (criterion > self.threshold).any():
+            return None
+        for j in preference(criterion, tests.statistic)[:SPLITTRY]:
             if not criterion[j] > self.threshold:
                 break
-            split = self._search(part, int(j))
+            split = self._search(part, j)
             if split is not None:
-                return split, tests
-        return None, tests
-
-    def _test(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
-        statistic = np.full(len(self.sample.covariates), np.nan)
-        single = statistic.copy()
-        if self.complete:
-            statistic[self.complete] = numeric_statistics(
-                self.scores,
-                part.rows,
-                part.deviations,
-                part.weights,
-                self.least_variance,
-            )
-        for j, scores in self.holed.items():
-            statistic[j] = self._holed_statistic(part, part.of(scores))
-        scored = [*self.complete, *self.holed]
-        single[scored] = log_1_minus_p(statistic[scored])
-        if self.teststat == "maximum":
-            statistic[scored] = np.sqrt(statistic[scored])
-        for j in self.factors:
-            weights, sums, around = _by_level(part, self.sample.covariates[j])
-            statistic[j], single[j] = factor_test(
-                weights, sums, around, self.least_variance, self.teststat
-            )
-        return statistic, single
-
-    def _holed_statistic(self, part: Part, scores: np.ndarray) -> float:
-        """Of the rows that have the covariate."""
-        has = ~np.isnan(scores)
-        if not has.any():
-            return math.nan
-        deviations = part.deviations[has]
-        weights = None if part.weights is None else part.weights[has]
-        deviations = deviations - np.average(deviations, weights=weights)
-        return float(
-            numeric_statistics(
-                scores[has, None], None, deviations, weights, self.least_variance
-            )[0]
-        )
+                return split
+        return None
 
     def _search(self, part: Part, j: int) -> Split | None:
         covariate, least = self.sample.covariates[j], self.limits.least(part.total)
         if covariate.kind == "unordered":
-            weights, sums, _ = _by_level(part, covariate)
+            weights, sums = _by_level(part, covariate)
             present = np.flatnonzero(weights > 0)
             left = best_bipartition(weights[present], sums[present], least)
             return (
@@ -173,10 +154,13 @@ class LeastSquares:
             orders.append(order)
         return tuple(orders)
 
-    def find(self, part: Part) -> tuple[Split | None, Tests | None]:
+    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]:
+        return [(self._split(part), None) for part in layer.parts]
+
+    def _split(self, part: Part) -> Split | None:
         # No split below can be worth more than the node's whole sum of squares.
         if part.ss <= self.worth or not part.orders:
-            return None, None
+            return None
         best, chosen = 0.0, None
         for j, order in enumerate(part.orders):
             gain, split = (
@@ -186,7 +170,7 @@ class LeastSquares:
             )
             if split is not None and gain > best * (1 + TIE):
                 best, chosen = gain, split
-        return chosen, None
+        return chosen
 
     def _numeric(
         self, j: int, order: np.ndarray, mean: float
@@ -217,7 +201,7 @@ class LeastSquares:
 
     def _factor(self, part: Part, j: int) -> tuple[float, Split | None]:
         covariate = self.sample.covariates[j]
-        weights, sums, _ = _by_level(part, covariate)
+        weights, sums = _by_level(part, covariate)
         present = np.flatnonzero(weights > 0)
         if len(present) < 2:
             return 0.0, None
@@ -254,46 +238,23 @@ def _sorted(covariate: Covariate, values: np.ndarray) -> np.ndarray:
     return order[covariate.observed(values[order])]
 
 
-def _standardised(covariate: Covariate) -> np.ndarray:
-    """Numbers, or codes, in the root's SDs about its mean; 0 for a constant."""
-    values = covariate.values.astype(float)
-    if covariate.has_missing:
-        values[~covariate.observed(covariate.values)] = np.nan
-    observed = values[~np.isnan(values)] if covariate.has_missing else values
-    if not len(observed) or observed.min() == observed.max():
-        return values * 0.0
-    with np.errstate(over="ignore"):
-        mean, spread = observed.mean(), observed.std()
-    if not np.isfinite(spread) or spread == 0:
-        # Squares of the numbers would leave the range of floats.
-        unit = np.abs(observed).max()
-        values, observed = values / unit, observed / unit
-        mean, spread = observed.mean(), observed.std()
-    values -= mean
-    values /= spread
-    return values
-
-
-def _by_level(part: Part, covariate: Covariate) -> tuple[np.ndarray, np.ndarray, float]:
-    """Σ w and Σ w (y − ȳ) by level, and SST, over the rows that have a level."""
+def _by_level(part: Part, covariate: Covariate) -> tuple[np.ndarray, np.ndarray]:
+    """Σ w and Σ w (y − ȳ) by level, ȳ over the rows that have a level."""
     codes, deviations, weights = (
         part.of(covariate.values),
         part.deviations,
         part.weights,
     )
-    around = part.ss
     if covariate.has_missing:
         has = codes >= 0
         codes, deviations = codes[has], deviations[has]
         weights = None if weights is None else weights[has]
         if len(codes):
             deviations = deviations - np.average(deviations, weights=weights)
-        squares = deviations**2
-        around = float(squares.sum() if weights is None else weights @ squares)
     k = len(covariate.levels)
     counts = np.bincount(codes, weights, minlength=k).astype(float)
     weighted = deviations if weights is None else weights * deviations
-    return counts, np.bincount(codes, weighted, minlength=k), around
+    return counts, np.bincount(codes, weighted, minlength=k)
 
 
 def _of_levels(

@@ -6,6 +6,7 @@ their own; here options become a recipe, tables become samples, and trees tables
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
@@ -13,18 +14,14 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfme._columns import as_vector
-from skfme._frames import Table, as_table, describe_columns, row_index
-from skfme._tables import Text
-from skfme._validation import checked_weights, refuse_infinite, table_as_in_fit
+from skfme._frames import as_table, describe_columns
+from skfme._validation import checked_weights, refuse_infinite
 from skfme.statsmodels._covariates import (
     Sample,
     counting,
@@ -32,14 +29,15 @@ from skfme.statsmodels._covariates import (
     effects_in,
     refuse_columns,
 )
-from skfme.statsmodels._growing import Limits, Node, leaves_of
+from skfme.statsmodels._fitted_tree import FittedTree
+from skfme.statsmodels._growing import Limits, Node
 from skfme.statsmodels._node_tables import (
     leaf_of_rows,
     node_numbers,
     node_table,
+    partition_table,
     tests_table,
 )
-from skfme.statsmodels._rules import parents, queries_of, rules_of, tree_text
 from skfme.statsmodels._sizing import (
     Recipe,
     cart_recipe,
@@ -53,7 +51,7 @@ from skfme.statsmodels._stability import Original, Stability, resampled
 __all__ = ["EffectTree"]
 
 
-class EffectTree(RegressorMixin, BaseEstimator):
+class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     """Partition the feature space into regions in which an effect is nearly constant.
 
     A regression tree over effects (FMEs): conditional inference as in R's partykit, or
@@ -336,131 +334,31 @@ class EffectTree(RegressorMixin, BaseEstimator):
         numbers = node_numbers(nodes, weights, nlm)
         self.nodes_ = node_table(nodes, covariates, numbers)
         self.tests_ = tests_table(nodes, covariates)
-        leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
-        self.partitions_ = numbers.iloc[leaves].rename_axis(index="subspace")
-        self.partitions_.insert(0, "rule", rules_of(nodes, leaves, covariates))
-        self.n_partitions_ = len(leaves)
-        within, total = sum(nodes[i].ss for i in leaves), nodes[0].ss
+        self.partitions_ = partition_table(nodes, covariates, numbers)
+        self.n_partitions_ = len(self.partitions_)
+        within, total = sum(node.ss for node in nodes if node.is_leaf), nodes[0].ss
         self.variance_explained_ = 1 - within / total if total > 0 else math.nan
         self._leaf_values = np.array([node.mean for node in nodes])
         self._leaves_in_fit = leaf_of_rows(nodes, len(self._training[1]))
         self._nodes = [replace(n, rows=None) if n.is_leaf else n for n in nodes]
 
-    def _table(self, X: Any) -> Table:
-        check_is_fitted(self, "partitions_")
-        return table_as_in_fit(self, X, self._kind, self._columns)
-
-    def apply(self, X: Any) -> np.ndarray:
-        """The subspace of each row, as the index of `partitions_`.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        subspace : ndarray of shape (n_samples,)
-        """
+    def _estimated_from(
+        self, X: Any, y: Any, sample_weight: Any = None, nlm: Any = None
+    ) -> EffectTree:
+        """The same partition with the numbers of other rows; small leaves merge."""
         table = self._table(X)
-        covariates = covariates_in(table, self._columns)
-        return leaves_of(self._nodes, covariates, len(table))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The cAME of each row's subspace.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        came : ndarray of shape (n_samples,)
-        """
-        leaves = self.apply(X)
-        return self._leaf_values[leaves]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R² of the effects; rows without one, or of weight 0, are left out.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        score : float
-        """
-        came, table = self.predict(X), as_table(X)
-        effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
+        effects = effects_in(y, table)
+        weights = checked_weights(sample_weight, table)
         rows = counting(effects, weights)
         kept = None if weights is None else weights[rows]
-        return float(r2_score(effects[rows], came[rows], sample_weight=kept))
-
-    def decision_path(self, X: Any) -> sparse.csr_matrix:
-        """Which nodes each row passes through.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        indicator : csr_matrix of shape (n_samples, n_nodes)
-            1 where the row passes through the node; columns are the rows of `nodes_`.
-        """
-        leaves = self.apply(X)
-        above = parents(self._nodes)
-        passed = np.zeros((len(above), len(above)), dtype=np.int64)
-        for i, parent in enumerate(above):
-            if parent >= 0:
-                passed[i] = passed[parent]
-            passed[i, i] = 1
-        return sparse.csr_matrix(passed)[leaves]
-
-    def masks(self, X: Any) -> pd.DataFrame:
-        """Which rows belong to each subspace.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        masks : DataFrame of bool of shape (n_samples, n_partitions_)
-            One column per subspace, with X's index.
-        """
-        leaves, ids = self.apply(X), self.partitions_.index
-        member = leaves[:, None] == ids.to_numpy()
-        return pd.DataFrame(member, index=row_index(as_table(X)), columns=ids)
-
-    @property
-    def queries_(self) -> pd.Series:
-        """Per subspace, an expression for ``DataFrame.query`` that picks its rows."""
-        check_is_fitted(self, "partitions_")
-        ids = self.partitions_.index
-        texts = queries_of(self._nodes, list(ids), self._covariates)
-        return pd.Series(texts, index=ids, name="query")
-
-    def export_text(self) -> Text:
-        """The tree as text, with the drop in heterogeneity of each split.
-
-        Returns
-        -------
-        text : str
-        """
-        check_is_fitted(self, "partitions_")
-        explained = self.variance_explained_
-        share = (
-            "" if math.isnan(explained) else f", {100 * explained:.1f} % of Var(FME)"
-        )
-        kind = "Conditional inference tree" if self.method == "ctree" else "CART"
-        plural = "s" * (self.n_partitions_ != 1)
-        root = self._nodes[0]
-        title = f"{kind} over {root.n} effects: {self.n_partitions_} partition{plural}{share}"
-        extra = {"cANLM": list(self.nodes_["cANLM"])} if "cANLM" in self.nodes_ else {}
-        return tree_text(title, self._nodes, self._covariates, extra)
+        covariates = covariates_in(table.take(rows), self._columns)
+        other = copy.copy(self)
+        other.n_dropped_ = len(effects) - len(rows)
+        other._nodes = reestimated(self._nodes, Sample(covariates, effects[rows], kept))
+        other._training = (None, effects[rows], kept)
+        other._tabulate(None if nlm is None else np.asarray(nlm, dtype=float)[rows])
+        del other._training  # the tree was grown on other rows
+        return other
 
     def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
         """Grow the tree again on bootstrap rows, and count what recurs.
@@ -479,8 +377,9 @@ class EffectTree(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "partitions_")
         if not hasattr(self, "_training"):
             raise ValueError(
-                "stability needs the training rows, which a pickled tree does not "
-                "carry. Fit the tree again."
+                "stability needs the rows that the tree was grown on, which a pickled "
+                "tree, or one with the numbers of other rows, does not carry. Fit the "
+                "tree again."
             )
         if n_resamples < 1:
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")

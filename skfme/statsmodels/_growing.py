@@ -1,7 +1,8 @@
 """Growing a tree over effects: one grower, whatever the criterion.
 
-A criterion says how a node is split; here the rows go down the tree. Nodes are a list
-in pre-order, so that children come after their parent and no function recurses.
+A criterion says how the nodes of a layer are split; here the rows go down the tree. A
+grown tree is a list of nodes in pre-order, so that children come after their parent
+and no function recurses.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from skfme.statsmodels._covariates import Covariate, Sample, Split
 
 __all__ = [
     "Criterion",
+    "Layer",
     "Limits",
     "Node",
     "Part",
@@ -26,8 +28,6 @@ __all__ = [
     "leaves_of",
     "rows_below",
 ]
-
-NOTHING = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -100,20 +100,87 @@ class Part(NamedTuple):
     mean: float
     ss: float
 
-    def summary(self, keep_rows: bool) -> Part:
-        """Without the arrays that only the search needs."""
-        rows = self.rows if keep_rows else None
-        return self._replace(rows=rows, orders=(), deviations=NOTHING, weights=None)
-
     def of(self, values: np.ndarray) -> np.ndarray:
         """The node's entries of an array over all rows."""
         return values if self.rows is None else values.take(self.rows, axis=0)
 
 
-class Criterion(Protocol):
-    """How a node is split, and what its children inherit."""
+class Layer:
+    """The nodes of one depth, their rows one after another.
 
-    def find(self, part: Part) -> tuple[Split | None, Tests | None]: ...
+    Attributes
+    ----------
+    rows : ndarray of shape (n,) or None
+        None in the root's layer.
+    deviations : ndarray of shape (n,)
+        Effects minus the weighted mean of their node.
+    weights : ndarray of shape (n,) or None
+    starts : ndarray of shape (n_nodes,)
+        Where the rows of each node begin.
+    totals, around : ndarray of shape (n_nodes,)
+        Sum of weights, and Σ w (y − ȳ)², of each node.
+    parts : list of Part
+    """
+
+    def __init__(self, sample: Sample, members: list[tuple[Any, tuple]]) -> None:
+        given = [rows for rows, _ in members]
+        self.rows = None if given[0] is None else np.concatenate(given)
+        sizes = np.array([len(sample) if rows is None else len(rows) for rows in given])
+        ends = np.cumsum(sizes)
+        self.starts = ends - sizes
+        effects, self.weights = sample.effects, sample.weights
+        if self.rows is not None:
+            effects = effects.take(self.rows)
+            self.weights = (
+                None if self.weights is None else self.weights.take(self.rows)
+            )
+        self.totals = sizes.astype(float)
+        if self.weights is not None:
+            self.totals = np.add.reduceat(self.weights, self.starts)
+        means = np.add.reduceat(self.weighted(effects), self.starts) / self.totals
+        self.deviations = effects - means.repeat(sizes)
+        squares = self.weighted(self.deviations) * self.deviations
+        self.around = np.add.reduceat(squares, self.starts)
+        # A constant effect differs by its rounding alone.
+        self.around[self.around <= self.totals * (1e-12 * np.abs(means)) ** 2] = 0.0
+        numbers = zip(
+            self.starts.tolist(),
+            ends.tolist(),
+            self.totals.tolist(),
+            means.tolist(),
+            self.around.tolist(),
+            strict=True,
+        )
+        self.parts = [
+            self._part(*member, *number)
+            for member, number in zip(members, numbers, strict=True)
+        ]
+
+    def _part(
+        self,
+        rows: np.ndarray | None,
+        orders: tuple,
+        start: int,
+        end: int,
+        *numbers: float,
+    ) -> Part:
+        weights = None if self.weights is None else self.weights[start:end]
+        return Part(
+            rows, orders, self.deviations[start:end], weights, end - start, *numbers
+        )
+
+    def weighted(self, values: np.ndarray) -> np.ndarray:
+        return values if self.weights is None else self.weights * values
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """The rows' entries of an array over all rows."""
+        return values if self.rows is None else values.take(self.rows, axis=0)
+
+
+class Criterion(Protocol):
+    """How the nodes of a layer are split, and what their children inherit."""
+
+    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]: ...
 
     def root_orders(self) -> tuple[np.ndarray | None, ...]: ...
 
@@ -123,60 +190,35 @@ class Criterion(Protocol):
 def grow(
     sample: Sample, criterion: Callable[[Sample, Limits], Criterion], limits: Limits
 ) -> list[Node]:
-    """Grow a tree: nodes in pre-order, the root first, leaves with their rows."""
+    """Grow a tree, layer by layer: nodes in pre-order, leaves with their rows."""
     chooser = criterion(sample, limits)
-    drafts: list[tuple[int, Part, Split | None, Tests | None]] = []
-    children: list[list[int]] = []
-    waiting: list[tuple[Any, Any, int, int]] = [(None, chooser.root_orders(), 0, -1)]
-    while waiting:
-        rows, orders, depth, parent = waiting.pop()
-        if parent >= 0:  # the left child comes first
-            children[parent].append(len(drafts))
-        part = _part(sample, rows, orders)
-        split, tests = None, None
-        # A constant effect differs by its rounding alone.
-        if depth < limits.max_depth and part.total >= limits.min_split and part.ss > 0:
-            split, tests = chooser.find(part)
-        if split is not None:
-            for child_rows, child_orders in _divide(sample, part, split, limits):
-                waiting.append((child_rows, child_orders, depth + 1, len(drafts)))
-        drafts.append((depth, part.summary(keep_rows=split is None), split, tests))
-        children.append([])
-    nodes = [
-        _node(draft, pair, len(sample))
-        for draft, pair in zip(drafts, children, strict=True)
-    ]
-    return chooser.pruned(nodes)
-
-
-def _node(draft: tuple, children: list[int], n_all: int) -> Node:
-    depth, part, split, tests = draft
-    left, right = children or (-1, -1)
-    rows = part.rows
-    if split is None and rows is None:
-        rows = np.arange(n_all)
-    numbers = (part.n, part.total, part.mean, part.ss)
-    return Node(depth, *numbers, split, tests, left, right, rows)
-
-
-def _part(sample: Sample, rows: np.ndarray | None, orders: tuple) -> Part:
-    effects, weights = sample.effects, sample.weights
-    if rows is not None:
-        effects = effects.take(rows)
-        weights = None if weights is None else weights.take(rows)
-    total = float(len(effects) if weights is None else weights.sum())
-    mean = float(effects.mean() if weights is None else weights @ effects / total)
-    deviations = effects - mean if rows is None else np.subtract(effects, mean, effects)
-    weighted = deviations if weights is None else weights * deviations
-    # Faster here than BLAS, whose threads cost more than such a sum.
-    ss = float(np.einsum("i,i->", weighted, deviations))
-    if ss <= total * (1e-12 * abs(mean)) ** 2:
-        ss = 0.0
-    return Part(rows, orders, deviations, weights, len(effects), total, mean, ss)
+    nodes: list[Node] = []
+    members: list[tuple[Any, tuple]] = [(None, chooser.root_orders())]
+    depth = 0
+    while members:
+        layer = Layer(sample, members)
+        large = [p.total >= limits.min_split and p.ss > 0 for p in layer.parts]
+        found: list = [(None, None)] * len(large)
+        if depth < limits.max_depth and any(large):
+            found = chooser.find(layer)
+        below = len(nodes) + len(large)
+        members = []
+        for part, splits, (split, tests) in zip(layer.parts, large, found, strict=True):
+            numbers = (part.n, part.total, part.mean, part.ss)
+            if not splits or split is None:
+                rows = np.arange(len(sample)) if part.rows is None else part.rows
+                tested = tests if splits else None
+                nodes.append(Node(depth, *numbers, tests=tested, rows=rows))
+                continue
+            at = below + len(members)
+            nodes.append(Node(depth, *numbers, split, tests, at, at + 1))
+            members += _divide(sample, part, split, limits)
+        depth += 1
+    return chooser.pruned(collapsed(nodes, set()))
 
 
 def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:
-    """Rows and orders of the right child, then of the left."""
+    """Rows and orders of the left child, then of the right."""
     covariate = sample.covariates[split.covariate]
     goes_left = split.goes_left(covariate, part.of(covariate.values))
     inside = np.arange(len(sample)) if part.rows is None else part.rows
@@ -184,7 +226,7 @@ def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:
     if part.orders:
         side[inside[goes_left]] = True
     children = []
-    for is_left in (False, True):
+    for is_left in (True, False):
         members = goes_left if is_left else ~goes_left
         rows = inside[members]
         weights = part.weights

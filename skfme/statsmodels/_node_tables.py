@@ -10,25 +10,31 @@ import pandas as pd
 
 from skfme.statsmodels._covariates import Covariate, Split
 from skfme.statsmodels._growing import Node, rows_below
-from skfme.statsmodels._rules import drop_of, parents
+from skfme.statsmodels._rules import drop_of, parents, rules_of
 
-__all__ = ["leaf_of_rows", "node_numbers", "node_table", "tests_table"]
+__all__ = [
+    "leaf_of_rows",
+    "node_numbers",
+    "node_table",
+    "partition_table",
+    "tests_table",
+]
 
 
 def node_numbers(
     nodes: list[Node], weights: np.ndarray | None, nlm: np.ndarray | None
-) -> pd.DataFrame:
+) -> dict[str, np.ndarray]:
     """Rows, weight, cAME and SD of each node; cANLM and its SD where NLMs are given."""
-    columns: dict[str, Any] = {"n": [node.n for node in nodes]}
+    columns = {"n": np.array([node.n for node in nodes])}
     if weights is not None:
-        columns["weight"] = [node.weight for node in nodes]
-    columns["cAME"] = [node.mean for node in nodes]
-    columns["SD"] = [node.sd for node in nodes]
+        columns["weight"] = np.array([node.weight for node in nodes])
+    columns["cAME"] = np.array([node.mean for node in nodes])
+    columns["SD"] = np.array([node.sd for node in nodes])
     if nlm is not None:
         below = [rows_below(nodes, i) for i in range(len(nodes))]
         measured = np.array([_mean_and_sd(nlm, weights, rows) for rows in below])
         columns["cANLM"], columns["SD_NLM"] = measured.T
-    return pd.DataFrame(columns)
+    return columns
 
 
 def _mean_and_sd(
@@ -46,7 +52,9 @@ def _mean_and_sd(
 
 
 def node_table(
-    nodes: list[Node], covariates: tuple[Covariate, ...], numbers: pd.DataFrame
+    nodes: list[Node],
+    covariates: tuple[Covariate, ...],
+    numbers: dict[str, np.ndarray],
 ) -> pd.DataFrame:
     """Every node in pre-order: its split, the chosen variable's test, its numbers."""
     splits = [_split_entries(node, covariates) for node in nodes]
@@ -54,22 +62,34 @@ def node_table(
     chosen = [_chosen_test(node) for node in nodes]
     criteria = np.array([criterion for _, criterion in chosen])
     columns: dict[str, Any] = {
-        "parent": parents(nodes),
-        "left": [node.left for node in nodes],
-        "right": [node.right for node in nodes],
-        "depth": [node.depth for node in nodes],
+        "parent": np.array(parents(nodes)),
+        "left": np.array([node.left for node in nodes]),
+        "right": np.array([node.right for node in nodes]),
+        "depth": np.array([node.depth for node in nodes]),
         "variable": pd.array(list(variables), dtype=object),
-        "cut": list(cuts),
+        "cut": np.array(cuts),
         "levels_left": pd.array(list(lefts), dtype=object),
         "levels_right": pd.array(list(rights), dtype=object),
         "missing_go": pd.array(list(missing_go), dtype=object),
-        "statistic": [statistic for statistic, _ in chosen],
+        "statistic": np.array([statistic for statistic, _ in chosen]),
         "p_value": -np.expm1(criteria),
         "log_1_minus_p": criteria,
-        **{str(name): numbers[name].to_numpy() for name in numbers},
-        "drop": [drop_of(nodes, i) for i in range(len(nodes))],
+        **numbers,
+        "drop": np.array([drop_of(nodes, i) for i in range(len(nodes))]),
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(len(nodes), name="node"))
+
+
+def partition_table(
+    nodes: list[Node],
+    covariates: tuple[Covariate, ...],
+    numbers: dict[str, np.ndarray],
+) -> pd.DataFrame:
+    """Every leaf: its rule and its numbers."""
+    leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
+    columns: dict[str, Any] = {"rule": rules_of(nodes, leaves, covariates)}
+    columns |= {name: values[leaves] for name, values in numbers.items()}
+    return pd.DataFrame(columns, index=pd.Index(leaves, name="subspace"))
 
 
 def _split_entries(node: Node, covariates: tuple[Covariate, ...]) -> tuple:

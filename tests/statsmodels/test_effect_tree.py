@@ -133,6 +133,23 @@ def test_searches_take_effects_with_missing_ones(example):
     assert search.best_params_["max_depth"] == 4
 
 
+def test_ordered_levels_are_scored_by_their_declared_ranks(example):
+    X, effect = example
+    declared = pd.CategoricalDtype(["lo", "unused", "mid", "hi"], ordered=True)
+    ranks = X["o"].map({"lo": 0.0, "mid": 2.0, "hi": 3.0}).astype(float)
+    tests = [
+        EffectTree(alpha=1 - 1e-9, max_depth=1).fit(column.to_frame("o"), effect).tests_
+        for column in (
+            X["o"].astype(declared),
+            ranks,
+            X["o"].astype(pd.CategoricalDtype(["lo", "mid", "hi"], ordered=True)),
+        )
+    ]
+    root = [table["statistic"].iloc[0] for table in tests]
+    assert root[0] == pytest.approx(root[1], rel=1e-12)
+    assert root[0] != pytest.approx(root[2], rel=1e-3)
+
+
 def test_groups_reach_the_tree_by_metadata_routing(example):
     X, effect = example
     groups = np.arange(240) // 4
@@ -324,11 +341,16 @@ def test_bad_input_is_refused_by_name(example, case):
 
 def test_columns_of_mixed_types_and_of_dates_are_refused_by_name(example):
     X, effect = example
-    mixed = X.assign(a=np.array([1, "one"] * 120, dtype=object))
-    with pytest.raises(
-        TypeError, match="Column 'a' mixes types: 1 is of type int, 'one' of type str"
+    for pair, message in (
+        ([1, "one"], "1 is of type int, 'one' is of type str"),
+        (
+            [2.5, True],
+            "2.5 is of type float, True is of type bool|True is of type bool",
+        ),
     ):
-        EffectTree().fit(mixed, effect)
+        mixed = X.assign(a=np.array(pair * 120, dtype=object))
+        with pytest.raises(TypeError, match=f"Column 'a' mixes types: ({message})"):
+            EffectTree().fit(mixed, effect)
     dated = X.assign(a=pd.date_range("2020-01-01", periods=240))
     with pytest.raises(TypeError, match="Column 'a' holds dates"):
         EffectTree().fit(dated, effect)

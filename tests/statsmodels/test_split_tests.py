@@ -6,14 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, norm
 
-from skfme.statsmodels._split_tests import (
+from skfme.statsmodels._covariates import Covariate, Sample
+from skfme.statsmodels._growing import Layer
+from skfme.statsmodels._node_sums import Levels, Scores
+from skfme.statsmodels._split_search import (
     _knapsack,
-    _probability_inside,
-    adjusted,
     best_bipartition,
     best_contiguous,
     best_cut,
-    factor_test,
+)
+from skfme.statsmodels._split_tests import (
+    _probability_inside,
+    adjusted,
+    factor_tests,
     log_1_minus_p,
     numeric_statistics,
     preference,
@@ -32,6 +37,19 @@ def _strasser_weber(g, y, w):
     return (w * y) @ g, mean * sums, covariance
 
 
+def _layer(effects, weights=None, rows=None):
+    every = np.zeros(len(effects) if rows is None else rows.max() + 1)
+    every[slice(None) if rows is None else rows] = effects
+    return Layer(Sample((), every, weights), [(rows, ())])
+
+
+def _numeric(x):
+    return [
+        Covariate(f"x{j}", "numeric", (), x[:, j], bool(np.isnan(x[:, j]).any()))
+        for j in range(x.shape[1])
+    ]
+
+
 @pytest.fixture(params=[False, True], ids=["unweighted", "weighted"])
 def node(request):
     rng = np.random.default_rng(3)
@@ -44,27 +62,25 @@ def node(request):
 def test_closed_form_of_numeric_statistic_is_the_definition(node):
     x, y, _, w, given_weights = node
     deviations = y - np.average(y, weights=w)
-    ours = numeric_statistics(x, None, deviations, given_weights, 0.0)
+    ours = numeric_statistics(
+        Scores(_numeric(x), len(y)).moments(_layer(deviations, given_weights)), 0.0
+    )[0]
     for j in range(3):
         t, mu, sigma = _strasser_weber(x[:, [j]], y, w)
         assert ours[j] == pytest.approx(((t - mu) ** 2 / sigma[0]).item(), rel=1e-11)
 
 
 def test_closed_forms_of_factor_statistics_are_the_definitions(node):
-    _, y, levels, w, _ = node
+    _, y, levels, w, given_weights = node
     t, mu, sigma = _strasser_weber(np.eye(4)[levels], y, w)
     quadratic = (t - mu) @ np.linalg.pinv(sigma) @ (t - mu)
     deviations = y - np.average(y, weights=w)
-    args = (
-        np.bincount(levels, w),
-        np.bincount(levels, w * deviations),
-        w @ deviations**2,
-        0.0,
-    )
-    statistic, log_p = factor_test(*args, "quadratic")
+    factor = Covariate("f", "unordered", tuple("abcd"), levels, False)
+    sums = Levels([factor], len(y)).sums(_layer(deviations, given_weights))
+    (statistic,), (log_p,) = factor_tests(sums, 0.0, "quadratic")
     assert statistic == pytest.approx(quadratic, rel=1e-10)
     assert log_p == pytest.approx(np.log1p(-chi2.sf(quadratic, 3)), rel=1e-9)
-    maximum, log_p = factor_test(*args, "maximum")
+    (maximum,), _ = factor_tests(sums, 0.0, "maximum")
     assert maximum == pytest.approx(np.max(np.abs(t - mu) / np.sqrt(np.diag(sigma))))
 
 
@@ -110,18 +126,54 @@ def test_constant_covariates_are_not_tested():
     rng = np.random.default_rng(0)
     x = np.column_stack([np.full(50, 0.1), rng.normal(size=50)])
     y = rng.normal(size=50)
-    ours = numeric_statistics(x, None, y - y.mean(), None, 1.5e-8)
+    moments = Scores(_numeric(x), 50).moments(_layer(y - y.mean()))
+    ours = numeric_statistics(moments, 1.5e-8)[0]
     assert np.isnan(ours[0])
     assert ours[1] > 0
 
 
-def test_statistic_survives_a_mean_far_from_zero():
+@pytest.mark.parametrize("holed", [False, True])
+def test_statistic_survives_a_mean_far_from_zero(holed):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(500, 1)), rng.normal(size=500)
     y -= y.mean()
-    near = numeric_statistics(x, None, y, None, 0.0)
-    far = numeric_statistics(x * 1e-4 + 1e3, None, y, None, 0.0)
-    np.testing.assert_allclose(far, near, rtol=1e-7)
+    far = np.vstack([x * 1e-4 + 1e3, rng.normal(size=(500, 1))])
+    far[-1] = np.nan if holed else far[-1]
+    node = _layer(y, rows=np.arange(500))
+    near = numeric_statistics(Scores(_numeric(x), 500).moments(_layer(y)), 0.0)
+    ours = numeric_statistics(Scores(_numeric(far), 1000).moments(node), 0.0)
+    np.testing.assert_allclose(ours, near, rtol=1e-7)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_without_a_covariate_do_not_count_in_its_test(weighted):
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(80, 2)), rng.normal(size=80)
+    w = rng.uniform(0.5, 2, 80) if weighted else None
+    levels = rng.integers(0, 3, 80)
+    gone = rng.random(80) < 0.4
+    y[gone] += 5
+    x[gone, 0] = np.nan
+    kept = None if w is None else w[~gone]
+    whole = _layer(y - np.average(y, weights=w), w)
+    seen = _layer(y[~gone] - np.average(y[~gone], weights=kept), kept)
+    ours = numeric_statistics(Scores(_numeric(x), 80).moments(whole), 0.0)
+    alone = numeric_statistics(
+        Scores(_numeric(x[~gone]), (~gone).sum()).moments(seen), 0.0
+    )
+    # Columns with missing values come last.
+    assert ours[0, 1] == pytest.approx(alone[0, 0], rel=1e-12)
+    codes = np.where(gone, -1, levels)
+    factor = Covariate("f", "unordered", tuple("abc"), codes, True)
+    other = Covariate("g", "unordered", tuple("abc"), levels, False)
+    (with_holes, _), _ = factor_tests(
+        Levels([factor, other], 80).sums(whole), 0.0, "quadratic"
+    )
+    known = Covariate("f", "unordered", tuple("abc"), levels[~gone], False)
+    (complete,), _ = factor_tests(
+        Levels([known], (~gone).sum()).sums(seen), 0.0, "quadratic"
+    )
+    assert with_holes == pytest.approx(complete, rel=1e-12)
 
 
 def _brute_cut(x, y, w, least):

@@ -1,0 +1,249 @@
+"""Average marginal effects of several steps, with their joint covariance.
+
+AME_a = Σ wᵢ FME_ai / Σ wᵢ over the rows that count for effect a. A row moves it by
+ψ_ai = wᵢ (FME_ai − AME_a) / Σ wᵢ, and two effects share the rows that count for both:
+
+    Cov(AME_a, AME_b) = √(c_a c_b) Σ_i ψ_ai ψ_bi,   c_a = n_a / (n_a − 1) for HC1, HC2,
+
+its square for HC3, one for HC0; with clusters the sums run over clusters' sums, and
+c_a = G_a / (G_a − 1). Without weights, HC1 is SD² / n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfme._effects import ForwardEffect
+from skfme.statsmodels._counted import (
+    checked_cov_type,
+    clusters_of,
+    counted_rows,
+    output_columns,
+    refuse_other,
+)
+from skfme.statsmodels._least_squares import Weighting, without_round_off
+from skfme.statsmodels._results import EffectResults
+from skfme.statsmodels._sandwich import (
+    Clusters,
+    cluster_gram,
+    gram,
+    without_negative_variance,
+)
+
+__all__ = ["average_effects"]
+
+
+def average_effects(
+    effects: Mapping[str, ForwardEffect] | ForwardEffect,
+    *,
+    cov_type: str | None = None,
+    groups: Any = None,
+    output: str | None = None,
+    weights_type: str = "sampling",
+    use_t: bool = True,
+) -> EffectResults:
+    """Average marginal effects with standard errors over rows.
+
+    Parameters
+    ----------
+    effects : ForwardEffects or ForwardEffect
+    cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}, default=None
+        None is "cluster" where `groups` are given, else "HC1", which is SD / √n without
+        weights.
+    groups : column of X, list of two, or array-like of shape (n_samples,) or \
+            (n_samples, 2), default=None
+        Clusters of rows, in one way or in two.
+    output : str, default=None
+        One output of several; None takes all.
+    weights_type : {"sampling", "frequency", "importance"}, default="sampling"
+        What the effects' sample weights are, as in :class:`ConditionalEffects`.
+    use_t : bool, default=True
+        t distribution with n − 1 (or G − 1) degrees of freedom, rather than normal.
+
+    Returns
+    -------
+    results : EffectResults
+        One estimate per effect and output. ``conf_int(simultaneous=True)`` and
+        ``pvalues_adjusted(method)`` allow for reading many at once.
+
+    Raises
+    ------
+    ValueError
+        If no row counts for any effect, or weights or groups are not as they should be.
+
+    Notes
+    -----
+    Intervals cover the choice of rows, with the model held fixed. An effect is averaged
+    over the rows that count for it; rows that count for two effects are what their
+    averages have in common.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skfme import fme
+    >>> from skfme.statsmodels import average_effects
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> model = lambda X: X["bmi"] * X["bp"] / 20
+    >>> effects = fme(model, X, [{"bmi": -2}, {"bp": -10}])
+    >>> results = average_effects(effects)
+    >>> results.conf_int(simultaneous=True).round(1).to_numpy().tolist()
+    [[-9.7, -9.4], [-13.5, -13.0]]
+    >>> bool(results.t_test("bmi -2 = bp -10").pvalue < 0.001)
+    True
+    """
+    listed = list(effects.values()) if isinstance(effects, Mapping) else [effects]
+    samples = _samples(listed, weights_type, output)
+    default = "HC1" if groups is None else "cluster"
+    kind = checked_cov_type(cov_type or default, samples[0].weights)
+    rows = np.flatnonzero(np.logical_or.reduce([s.mask for s in samples]))
+    kwds = None if groups is None else {"groups": groups}
+    clusters = clusters_of(listed[0], kind, kwds, rows)
+    cov, numbers = _covariance(samples, kind, rows, clusters)
+    return EffectResults(
+        np.concatenate([s.means for s in samples]),
+        cov,
+        labels=pd.concat([s.labels() for s in samples], ignore_index=True),
+        df=np.maximum(numbers - 1, 1) if use_t else None,
+        covers="sample",
+        nobs=np.repeat([s.weights.n for s in samples], [len(s.means) for s in samples]),
+        title="Average marginal effects",
+        notes=_described(kind, clusters, samples[0].weights),
+        why_missing=f"fewer than two {'rows' if clusters is None else 'clusters'} count for it",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """One effect over the rows that count for it.
+
+    Attributes
+    ----------
+    effect : ForwardEffect
+    outputs : tuple of str
+        Of length K.
+    columns : list of int
+        Their columns among the effect's outputs.
+    mask : ndarray of bool of shape (n_samples,)
+    weights : Weighting
+        Of the rows that count.
+    means : ndarray of shape (K,)
+    still : ndarray of bool of shape (K,)
+        Whether the effect is the same in every row.
+    """
+
+    effect: ForwardEffect
+    outputs: tuple[str, ...]
+    columns: list[int]
+    mask: np.ndarray
+    weights: Weighting
+    means: np.ndarray
+    still: np.ndarray
+
+    def labels(self) -> pd.DataFrame:
+        labels = pd.DataFrame({"effect": [self.effect.name] * len(self.outputs)})
+        if len(self.effect.outputs) > 1:
+            labels["output"] = self.outputs
+        return labels
+
+    def contributions(self, rows: np.ndarray, kind: str) -> np.ndarray:
+        """What each row moves the averages by, of shape (b, K); 0 where it does not count."""
+        mask = self.mask[rows]
+        counting = rows[mask]
+        moved = np.zeros((len(rows), len(self.columns)))
+        deviations = self.effect._fme[counting][:, self.columns] - self.means
+        weights = self.effect.sample_weight
+        w = np.ones(len(counting)) if weights is None else weights[counting]
+        factors = self._factors(w, kind)[:, None]
+        moved[mask] = np.where(self.still, 0.0, deviations) * factors
+        return moved
+
+    def _factors(self, w: np.ndarray, kind: str) -> np.ndarray:
+        n, counting = self.weights.total, self.weights.counting
+        if n < 2:
+            return np.full(len(w), np.nan)
+        array = self.weights.array
+        total = self.weights.n if array is None else float(array.sum())
+        if kind == "nonrobust":
+            return np.sqrt(w / (total * (n - 1)))
+        # w copies of a row add w squares; a row of weight w the square of w times it.
+        factors = (np.sqrt(w) if counting and kind != "cluster" else w) / total
+        power = {"HC2": 0.5, "HC3": 1.0}.get(kind, 0.0)
+        left = 1 - (1.0 if counting else w) / total
+        scale = np.sqrt(n / (n - 1)) if kind == "HC1" else 1.0
+        return scale * factors / left**power
+
+
+def _samples(
+    effects: list[ForwardEffect], weights_type: str, output: str | None
+) -> list[_Sample]:
+    """Each effect over its rows; an error if there are none for any."""
+    if not effects:
+        raise ValueError("There are no effects to average.")
+    found = [_sample(effect, weights_type, output) for effect in effects]
+    if not any(sample.weights.n for sample in found):
+        counted_rows(effects[0], weights_type)  # says why no row counts
+    sizes = {len(sample.mask) for sample in found}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"The effects are of tables with {' and '.join(map(str, sorted(sizes)))} rows; "
+            "a joint covariance needs effects of the same rows."
+        )
+    return found
+
+
+def _sample(effect: ForwardEffect, weights_type: str, output: str | None) -> _Sample:
+    refuse_other(effect)
+    columns = output_columns(effect, output)
+    outputs = tuple(str(effect.outputs[k]) for k in columns)
+    unknown = np.full(len(columns), np.nan)
+    weights, mask = effect.sample_weight, effect.counted
+    if weights is not None:
+        mask = mask & (weights > 0)
+    if not mask.any():
+        none = Weighting(None, weights_type, 0)
+        still = np.zeros(len(columns), dtype=bool)
+        return _Sample(effect, outputs, columns, mask, none, unknown, still)
+    counted = counted_rows(effect, weights_type, output)
+    means = np.average(counted.fme, axis=0, weights=counted.weights.array)
+    deviations = without_round_off(counted.fme - means, counted.fme)
+    still = np.asarray(~deviations.any(axis=0))
+    return _Sample(effect, outputs, columns, mask, counted.weights, means, still)
+
+
+def _covariance(
+    samples: list[_Sample], kind: str, rows: np.ndarray, clusters: Clusters | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joint covariance, and how many rows (or clusters) each average rests on."""
+    sizes = [len(sample.columns) for sample in samples]
+
+    def block(some: slice) -> np.ndarray:
+        return np.hstack([s.contributions(rows[some], kind) for s in samples])
+
+    def present(codes: np.ndarray) -> np.ndarray:
+        found = [np.count_nonzero(np.bincount(codes[s.mask[rows]])) for s in samples]
+        return np.repeat(found, sizes)
+
+    if clusters is None:
+        numbers = np.repeat([sample.weights.total for sample in samples], sizes)
+        cov = gram(block, len(rows), sum(sizes))
+    else:
+        numbers = np.min([present(codes) for codes in clusters.ways], axis=0)
+        cov = cluster_gram(block, clusters, sum(sizes), present)
+    cov[numbers < 2] = cov[:, numbers < 2] = np.nan
+    if clusters is not None and len(clusters.ways) > 1:
+        cov = without_negative_variance(cov)
+    return cov, numbers
+
+
+def _described(kind: str, clusters: Clusters | None, weights: Weighting) -> list[str]:
+    notes = [f"Covariance {kind}."]
+    if clusters is not None:
+        notes.append(f"{' and '.join(map(str, clusters.numbers))} clusters.")
+    if weights.array is not None:
+        notes.append(f"Weights of type {weights.kind}.")
+    return notes

@@ -1,0 +1,262 @@
+"""Refit uncertainty by the bootstrap: draw rows, fit again, explain, average.
+
+The whole procedure is repeated on rows drawn with replacement: θ* = A(f* fitted on the
+draw), A the average of effects over rows and groups. How draws, refits, averages and
+intervals are made is in the files this one imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skfme._explainer import FMEExplainer
+from skfme._frames import as_table
+from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
+from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
+from skfme.statsmodels._group_means import GroupMeans, group_table
+from skfme.statsmodels._refitting import Refitting, fme_of, prepared, replicated
+from skfme.statsmodels._resampling import Units, check_count, seed_sequence
+
+__all__ = ["Again", "OnDraw", "bootstrap_effects", "refit_notes"]
+
+# Refits for BCa's acceleration, whose standard error is 0.65 / 200 for blocks.
+MOST_BLOCKS = 200
+POPULATIONS = {"fixed": "refit", "resampled": "sample + refit"}
+
+
+def bootstrap_effects(
+    explainer: FMEExplainer,
+    X: Any,
+    y: Any,
+    *,
+    n_resamples: int = 999,
+    groups: Any = None,
+    stratify: Any = None,
+    sample_weight: Any = None,
+    fit_params: dict[str, Any] | None = None,
+    by: Any = None,
+    partition: Any = None,
+    population: str = "fixed",
+    method: str = "percentile",
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> BootstrapResults:
+    """AMEs and cAMEs with the uncertainty of fitting the model again.
+
+    Parameters
+    ----------
+    explainer : FMEExplainer
+        Fitted or not: a clone is fitted on all rows for the estimates, and its model
+        again on each resample. A ``FrozenEstimator`` cannot be.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Training rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    n_resamples : int, default=999
+    groups : array-like of shape (n_samples,), default=None
+        Rows of a group are drawn together: patients, schools, sessions.
+    stratify : array-like of shape (n_samples,), default=None
+        Draws keep the size of each stratum; give y where a resample could lack a class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the averages, as in :meth:`FMEExplainer.explain`.
+    fit_params : dict, default=None
+        Passed to fit, such as ``{"sample_weight": w}``; arrays of n_samples entries are
+        taken row by row.
+    by : column of X, list of columns, or array-like of shape (n_samples,), default=None
+        Averages by group (cAMEs) instead of over all rows.
+    partition : EffectTree, default=None
+        A fitted tree, whose subspaces are the groups. They are held fixed.
+    population : {"fixed", "resampled"}, default="fixed"
+        Which rows are averaged over. "fixed": the rows of X, in every resample; intervals
+        cover the refit, for these rows. "resampled": the rows drawn; intervals also
+        cover the choice of rows, for the population they are a sample of.
+    method : {"percentile", "basic", "bca", "normal"}, default="percentile"
+        How intervals are read from the replicates. BCa needs up to 200 refits more.
+    n_jobs : int, default=None
+        Refits at once, through joblib.
+    random_state : int, RandomState instance or None, default=None
+        The result is the same for an int, whatever n_jobs (to the round-off of threaded
+        linear algebra).
+    verbose : int, default=0
+        1 shows progress.
+
+    Returns
+    -------
+    results : BootstrapResults
+
+    Raises
+    ------
+    TypeError
+        If the model is frozen, or explainer is no FMEExplainer.
+    ValueError
+        If y is missing, a parameter is unknown or has the wrong length, or there are
+        fewer than two rows or groups (of a stratum) to draw from.
+    RuntimeError
+        If more than a tenth of the refits fail. Fewer are counted in ``failures``, with
+        a warning.
+
+    Warns
+    -----
+    UserWarning
+        If `n_resamples` is below 199 and the method reads quantiles, groups are fewer
+        than 10, or refits fail.
+
+    See Also
+    --------
+    uncertainty_ledger : What part of it more rows, or more seeds, would take away.
+    cross_fit_effects : Effects by models that never saw the row.
+
+    Notes
+    -----
+    The estimand is held fixed: step sizes such as ``StdDev(1)`` are those of all rows,
+    and so is the extrapolation envelope, so that the same rows count in every resample.
+    Only the model is learned again.
+
+    Each resample has a child of the ``SeedSequence`` made of `random_state`, for its
+    draws and for the model: parameters called ``random_state`` (of a pipeline's parts
+    too) that are None are set from it, so that intervals include the learner's own
+    randomness. Those that are set keep their value. Generators hidden in other
+    parameters, such as a shuffling splitter, need an int of their own.
+
+    BCa's acceleration comes from leaving out each row (or group) where there are at most
+    200, else each of 200 random blocks of them; these fits share one seed.
+
+    A learner that tunes itself inside fit finds copies of a row on both sides of its
+    own splits. A search by GroupKFold keeps them together where it is given the rows'
+    numbers as groups: ``fit_params={"groups": np.arange(n)}``.
+    Forests and boosted trees are biased by resampling: compare ``bias`` with ``bse``.
+
+    References
+    ----------
+    Efron (1987). Better bootstrap confidence intervals. JASA 82, 171-185.
+    Davison, Hinkley (1997). Bootstrap methods and their application, section 5.2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from skfme import FMEExplainer
+    >>> from skfme.statsmodels import bootstrap_effects
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> explainer = FMEExplainer(Ridge(), steps=[{"bmi": -2}, {"bp": -10}])
+    >>> results = bootstrap_effects(explainer, X, y, n_resamples=199, random_state=0)
+    >>> results.bse.round(1)
+    bmi -2    1.5
+    bp -10    2.3
+    Name: std_error, dtype: float64
+    """
+    _check_choices(method, population, n_resamples)
+    warn_of_few(n_resamples, 0.05, method)
+    fit_seed, draw_seed, block_seed = seed_sequence(random_state).spawn(3)
+    units = Units.of(len(as_table(X)), groups, stratify)
+    fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed)
+    effects = fitted._explain(X, sample_weight)
+    means = GroupMeans.of(effects, group_table(effects, by, partition))
+    again = Again(refitting, means, population == "resampled")
+    replicates, failures = replicated(
+        OnDraw(again, units),
+        draw_seed.spawn(n_resamples),
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    jackknife = None
+    if method == "bca":
+        jackknife, lost = replicated(
+            OnRows(again, fit_seed),
+            units.left_out(MOST_BLOCKS, np.random.default_rng(block_seed)),
+            n_jobs=n_jobs,
+            verbose=verbose,
+            what="jackknife refit",
+        )
+        failures += lost
+    distribution = BootstrapDistribution(
+        means(fme_of(effects)), replicates, jackknife, method
+    )
+    return BootstrapResults(
+        distribution,
+        labels=means.labels,
+        names=means.names,
+        covers=POPULATIONS[population],
+        failures=failures,
+        nobs=means.nobs,
+        title=f"Effects over refits of {effects._context.model}",
+        notes=[
+            *refit_notes(_drawn_from(units, groups, stratify), failures, partition),
+            *means.rules,
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class Again:
+    """Averages by a model fitted on other rows: over all rows, or over those."""
+
+    refitting: Refitting
+    means: GroupMeans
+    resampled: bool
+
+    def __call__(self, rows: np.ndarray, seed: np.random.SeedSequence) -> np.ndarray:
+        fme = self.refitting.fme(rows, seed)
+        if not self.resampled:
+            return self.means(fme)
+        n_rows = len(self.means.weights)
+        return self.means(fme, np.bincount(rows, minlength=n_rows))
+
+
+@dataclass(frozen=True)
+class OnDraw:
+    """The same on the rows that a seed draws, which also seeds the model."""
+
+    again: Again
+    units: Units
+
+    def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
+        for_rows, for_model = seed.spawn(2)
+        rows = self.units.drawn(np.random.default_rng(for_rows))
+        return self.again(rows, for_model)
+
+
+@dataclass(frozen=True)
+class OnRows:
+    """The same on rows given, with one seed for every model."""
+
+    again: Again
+    seed: np.random.SeedSequence
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return self.again(rows, self.seed)
+
+
+def _check_choices(method: str, population: str, n_resamples: int) -> None:
+    for name, value, known in (
+        ("method", method, METHODS),
+        ("population", population, tuple(POPULATIONS)),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}."
+            )
+    check_count("n_resamples", n_resamples)
+
+
+def _drawn_from(units: Units, groups: Any, stratify: Any) -> str:
+    what = f"{len(units)} rows"
+    if groups is not None:
+        what = f"{len(units)} groups of {units.n_rows} rows"
+    return what + (f" in {len(units.strata)} strata" if stratify is not None else "")
+
+
+def refit_notes(
+    drawn_from: str, failures: Sequence[str], partition: Any = None
+) -> list[str]:
+    """What a summary says of how the replicates were made."""
+    notes = [f"Each resample draws {drawn_from} with replacement."]
+    if failures:
+        notes.append(f"{len(failures)} refits failed and are left out: {failures[0]}.")
+    if partition is not None:
+        notes.append("The partition is held fixed: how it was found is not covered.")
+    return notes

@@ -1,0 +1,285 @@
+"""Regressions of effects: how FMEs differ between groups and with covariates.
+
+FME_i = z_iᵀ γ + e_i by weighted least squares. With one column per group the
+coefficients are cAMEs; with a formula they say how the effect moves. Here is the model;
+designs, least squares, covariances and results have files of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from skfme._effects import ForwardEffect
+from skfme.statsmodels._conditional_results import ConditionalEffectsResults
+from skfme.statsmodels._counted import (
+    CountedRows,
+    checked_cov_type,
+    clusters_of,
+    counted_rows,
+)
+from skfme.statsmodels._effect_designs import Design, group_design, partition_design
+from skfme.statsmodels._formula_design import formula_design
+from skfme.statsmodels._least_squares import least_squares
+from skfme.statsmodels._mixed import MixedConditionalEffects
+from skfme.statsmodels._sign_model import SignModel
+
+__all__ = ["ConditionalEffects"]
+
+
+class ConditionalEffects:
+    """A regression of effects on groups, a partition, or covariates.
+
+    Made by :meth:`from_groups`, :meth:`from_partition` and :meth:`from_formula`, each
+    over the rows that count; :meth:`mixed` is for repeated measures.
+
+    Parameters
+    ----------
+    counted : CountedRows
+    design : Design
+
+    Notes
+    -----
+    What the weights of the effect are is said by `weights_type`. All three give the
+    same estimates; standard errors differ.
+
+    - "sampling": inverse probabilities of selection. Standard errors are robust
+      (HC1 where nothing is asked for) and do not depend on the weights' scale.
+    - "frequency": copies of a row. Results equal those of the repeated rows.
+    - "importance": precisions, Var(e_i) = σ²/w_i, as statsmodels' WLS has them. Without
+      a robust covariance their scale does not matter either.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from skfme import fme
+    >>> from skfme.statsmodels import ConditionalEffects
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"age": rng.uniform(20, 80, 200), "sex": ["f", "m"] * 100})
+    >>> model = lambda X: X["age"] ** 2 * np.where(X["sex"] == "m", 2, 1)
+    >>> effect = fme(model, X, {"age": 1})
+    >>> results = ConditionalEffects.from_groups(effect, by="sex").fit(cov_type="HC3")
+    >>> results.params.round(1).to_dict()
+    {'age +1 | sex=f': 104.4, 'age +1 | sex=m': 207.7}
+    """
+
+    def __init__(self, counted: CountedRows, design: Design) -> None:
+        self.counted = counted.take(design.rows)
+        self.design = design
+
+    @classmethod
+    def from_groups(
+        cls,
+        effect: ForwardEffect,
+        by: Any,
+        *,
+        output: str | None = None,
+        weights_type: str = "sampling",
+    ) -> ConditionalEffects:
+        """Effects by group: one mean per group.
+
+        Parameters
+        ----------
+        effect : ForwardEffect
+        by : column of X, list of columns, or array-like of shape (n_samples,)
+            What tells the groups apart.
+        output : str, default=None
+            One output of several; None takes all.
+        weights_type : {"sampling", "frequency", "importance"}, default="sampling"
+            What the effect's sample weights are.
+
+        Returns
+        -------
+        model : ConditionalEffects
+
+        Raises
+        ------
+        ValueError
+            If no row counts, there are fewer than two groups or more than a thousand,
+            or labels are missing or not one per row.
+        """
+        counted = counted_rows(effect, weights_type, output)
+        return cls(counted, group_design(effect, by, counted.rows))
+
+    @classmethod
+    def from_partition(
+        cls,
+        tree: Any,
+        effect: ForwardEffect,
+        *,
+        output: str | None = None,
+        weights_type: str = "sampling",
+    ) -> ConditionalEffects:
+        """Effects by subspace of a tree: one cAME per subspace.
+
+        Parameters
+        ----------
+        tree : EffectTree
+            Fitted, on columns such as X's; or another tree with an ``apply`` method.
+        effect, output, weights_type
+            As in :meth:`from_groups`.
+
+        Returns
+        -------
+        model : ConditionalEffects
+
+        Notes
+        -----
+        Intervals take the partition as given. Where the same effects chose it, nominal
+        95 % intervals of its leaves cover about half of the time; grow the tree on other
+        rows than those it is read on.
+
+        References
+        ----------
+        Athey, Imbens (2016). Recursive partitioning for heterogeneous causal effects.
+        PNAS 113, 7353-7360.
+        """
+        counted = counted_rows(effect, weights_type, output)
+        return cls(counted, partition_design(effect, tree, counted.rows))
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        effect: ForwardEffect,
+        *,
+        output: str | None = None,
+        weights_type: str = "sampling",
+    ) -> ConditionalEffects:
+        """Effects as a function of covariates.
+
+        Parameters
+        ----------
+        formula : str
+            Right-hand side in statsmodels' formula language over the columns of X, such
+            as "C(sex) + age"; the effect is the response. Rows with a missing covariate
+            are left out.
+        effect, output, weights_type
+            As in :meth:`from_groups`.
+
+        Returns
+        -------
+        model : ConditionalEffects
+
+        Raises
+        ------
+        ValueError
+            If the formula names no column of X, or cannot be evaluated.
+        """
+        counted = counted_rows(effect, weights_type, output)
+        return cls(counted, formula_design(formula, effect, counted.rows, depth=2))
+
+    @classmethod
+    def mixed(
+        cls,
+        formula: str,
+        effect: ForwardEffect,
+        groups: Any,
+        *,
+        re_formula: str | None = None,
+        vc_formula: dict[str, str] | None = None,
+        output: str | None = None,
+    ) -> MixedConditionalEffects:
+        """Effects of repeated measures: fixed effects, and random ones of each subject.
+
+        Parameters
+        ----------
+        formula : str
+            Right-hand side of the fixed effects, such as "cue".
+        effect : ForwardEffect
+            Without weights, which mixed models do not take.
+        groups : column of X, or array-like of shape (n_samples,)
+            The subject of each row.
+        re_formula : str, default=None
+            Random effects of each subject; None is an intercept, "~ cue" adds slopes.
+        vc_formula : dict of str -> str, default=None
+            Variance components, as in statsmodels' MixedLM.
+        output : str, default=None
+            The output to model, where the effect has several.
+
+        Returns
+        -------
+        model : MixedConditionalEffects
+
+        Raises
+        ------
+        ValueError
+            If the effect has weights, or several outputs and `output` names none.
+        """
+        return MixedConditionalEffects.from_formula(
+            formula, effect, groups, re_formula, vc_formula, output, depth=2
+        )
+
+    @property
+    def nobs(self) -> int:
+        """Rows of the regression."""
+        return len(self.counted.rows)
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the design's columns."""
+        return self.design.names
+
+    def fit(
+        self,
+        cov_type: str | None = None,
+        cov_kwds: Mapping | None = None,
+        use_t: bool = True,
+    ) -> ConditionalEffectsResults:
+        """Estimate, with standard errors of some kind.
+
+        Parameters
+        ----------
+        cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}, default=None
+            None is "nonrobust", for sampling weights "HC1". By groups, "nonrobust" pools
+            their SD, and HC2 gives each its own s/√n.
+        cov_kwds : dict, default=None
+            For "cluster" ``{"groups": …}``: a column of X or one label per row of X; two
+            columns, or an array of shape (n_samples, 2), cluster in two ways.
+        use_t : bool, default=True
+            t distribution rather than normal. Its degrees of freedom are n − k; for
+            clusters G − 1; and by groups with a robust covariance those of each group
+            alone, n_l − 1 or G_l − 1.
+
+        Returns
+        -------
+        results : ConditionalEffectsResults
+
+        Raises
+        ------
+        ValueError
+            If `cov_type` is unknown or wrong for the weights, the design is singular,
+            or cluster labels are missing, of the wrong length, or all alike.
+
+        References
+        ----------
+        MacKinnon, White (1985). Some heteroskedasticity-consistent covariance matrix
+        estimators with improved finite sample properties. J. Econometrics 29, 305-325.
+        Cameron, Miller (2015). A practitioner's guide to cluster-robust inference.
+        J. Human Resources 50, 317-372.
+        """
+        kind = checked_cov_type(cov_type, self.counted.weights)
+        clusters = clusters_of(self.counted.effect, kind, cov_kwds, self.counted.rows)
+        fit = least_squares(self.design, self.counted.fme, self.counted.weights)
+        return ConditionalEffectsResults(self, fit, kind, clusters, use_t)
+
+    def sign_model(self, zeros: str = "exclude") -> SignModel:
+        """A logistic model of the sign of the effect, on the same design.
+
+        Parameters
+        ----------
+        zeros : {"exclude", "outcome"}, default="exclude"
+            Effects that are exactly zero, which trees have many of: leave them out, or
+            make them an outcome of their own (multinomial, against negative effects).
+
+        Returns
+        -------
+        model : SignModel
+        """
+        return SignModel(self.counted, self.design, zeros)
+
+    def __repr__(self) -> str:
+        return (
+            f"<ConditionalEffects of {self.counted.effect.name!r} {self.design.title}, "
+            f"{self.nobs} rows>"
+        )

@@ -1,0 +1,173 @@
+"""Intervals and p-values from a bootstrap distribution: arrays in, arrays out.
+
+Each method gives a confidence distribution, C(v) = the level at which a one-sided
+interval ends in v; an interval takes its quantiles, a p-value its tails, so that both
+say the same. With G the distribution of the replicates around the estimate b:
+
+- percentile: C⁻¹(p) = G⁻¹(p);
+- basic: C⁻¹(p) = 2b − G⁻¹(1 − p);
+- normal: C⁻¹(p) = b + z_p · SD of the replicates;
+- BCa: C⁻¹(p) = G⁻¹(Φ(z₀ + (z₀ + z_p) / (1 − a(z₀ + z_p)))), z₀ = Φ⁻¹(G(b)) and
+  a = Σ dⱼ³ / (6 (Σ dⱼ²)^1.5) from jackknife deviations dⱼ (Efron, 1987, section 3).
+
+G⁻¹(p) is read at position p(B + 1) of the B ordered replicates.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+__all__ = ["METHODS", "BootstrapDistribution"]
+
+METHODS = ("percentile", "basic", "bca", "normal")
+
+
+@dataclass(frozen=True)
+class BootstrapDistribution:
+    """Estimates, what they came to in each resample, and without each part of the rows.
+
+    Attributes
+    ----------
+    estimates : ndarray of shape (k,)
+    replicates : ndarray of shape (n_resamples, k)
+    jackknife : ndarray of shape (n_parts, k) or None
+        Only BCa needs it.
+    method : {"percentile", "basic", "bca", "normal"}
+    """
+
+    estimates: np.ndarray
+    replicates: np.ndarray
+    jackknife: np.ndarray | None
+    method: str
+
+    def contrast(self, R: np.ndarray, q: np.ndarray) -> BootstrapDistribution:
+        """The distribution of R·estimates − q."""
+        return replace(
+            self,
+            estimates=R @ self.estimates - q,
+            replicates=self.replicates @ R.T - q,
+            jackknife=None if self.jackknife is None else self.jackknife @ R.T - q,
+        )
+
+    def by(self, method: str) -> BootstrapDistribution:
+        """The same replicates read by another method.
+
+        Raises
+        ------
+        ValueError
+            If the method is unknown, or BCa has no jackknife to go by.
+        """
+        if method not in METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}."
+            )
+        if method == "bca" and self.jackknife is None:
+            raise ValueError(
+                "BCa intervals need refits without each part of the rows, which are made "
+                "by bootstrap_effects(…, method='bca') only."
+            )
+        return replace(self, method=method)
+
+    @cached_property
+    def cov(self) -> np.ndarray:
+        """Covariance of the replicates, of shape (k, k)."""
+        return np.atleast_2d(np.cov(self.replicates, rowvar=False))
+
+    @cached_property
+    def se(self) -> np.ndarray:
+        # Replicates that are all the same have no spread, whatever round-off says.
+        same = np.ptp(self.replicates, axis=0) == 0
+        return np.where(same, 0.0, np.sqrt(np.diag(self.cov)))
+
+    @cached_property
+    def bias_correction(self) -> np.ndarray:
+        """z₀: how far the estimate is from the median replicate, in normal units."""
+        below = np.count_nonzero(self.replicates < self.estimates, axis=0)
+        tied = np.count_nonzero(self.replicates == self.estimates, axis=0)
+        return ndtri((below + tied / 2) / len(self.replicates))
+
+    @cached_property
+    def acceleration(self) -> np.ndarray:
+        """a: how fast the standard error changes with the estimate."""
+        assert self.jackknife is not None
+        d = self.jackknife.mean(axis=0) - self.jackknife
+        squares = (d**2).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            a = (d**3).sum(axis=0) / (6 * squares**1.5)
+        return np.where(squares > 0, a, 0.0)
+
+    def quantiles(self, level: float) -> np.ndarray:
+        """C⁻¹(level) of each estimate, of shape (k,)."""
+        if self.method == "normal":
+            return self.estimates + ndtri(level) * self.se
+        if self.method == "basic":
+            return 2 * self.estimates - self._read(np.full(self._k, 1 - level))
+        if self.method == "percentile":
+            return self._read(np.full(self._k, level))
+        shift = self.bias_correction + ndtri(level)
+        with np.errstate(
+            invalid="ignore"
+        ):  # of an infinite correction, warned of below
+            stretched = shift / (1 - self.acceleration * shift)
+        levels = ndtr(self.bias_correction + stretched)
+        return self._where_defined(self._read(levels))
+
+    def tails(self, values: np.ndarray) -> np.ndarray:
+        """C(value) of each estimate, of shape (k,)."""
+        if self.method == "normal":
+            with np.errstate(invalid="ignore", divide="ignore"):
+                z = (values - self.estimates) / self.se
+            return ndtr(np.where(values == self.estimates, 0.0, z))
+        if self.method == "basic":
+            return 1 - self._share_below(2 * self.estimates - values)
+        below = self._share_below(values)
+        if self.method == "percentile":
+            return below
+        w = ndtri(below) - self.bias_correction
+        with np.errstate(invalid="ignore"):
+            # Beyond this w the levels have run into 0 or 1.
+            stretched = w / np.maximum(1 + self.acceleration * w, 1e-12)
+            levels = ndtr(stretched - self.bias_correction)
+        return self._where_defined(levels)
+
+    @property
+    def _k(self) -> int:
+        return len(self.estimates)
+
+    @cached_property
+    def _ordered(self) -> np.ndarray:
+        return np.sort(self.replicates, axis=0)
+
+    def _read(self, levels: np.ndarray) -> np.ndarray:
+        """G⁻¹ of one level for each estimate, linear between ordered replicates."""
+        n = len(self._ordered)
+        at = np.clip(np.nan_to_num(levels) * (n + 1) - 1, 0, n - 1)
+        low = np.floor(at).astype(int)
+        high = np.minimum(low + 1, n - 1)
+        column = np.arange(self._k)
+        start, end = self._ordered[low, column], self._ordered[high, column]
+        return start + (at - low) * (end - start)
+
+    def _share_below(self, values: np.ndarray) -> np.ndarray:
+        """G of one value for each estimate; ties half, and never 0 or 1."""
+        below = np.count_nonzero(self.replicates < values, axis=0)
+        through = np.count_nonzero(self.replicates <= values, axis=0)
+        return ((below + through) / 2 + 0.5) / (len(self.replicates) + 1)
+
+    def _where_defined(self, values: np.ndarray) -> np.ndarray:
+        lost = ~np.isfinite(self.bias_correction)
+        if lost.any():
+            warnings.warn(
+                f"{np.count_nonzero(lost)} of {self._k} estimates lie beyond all their "
+                "replicates, where BCa is not defined: NaN. The learner fits resamples "
+                "unlike the rows themselves; read the distribution in replicates, or "
+                "take method='normal'.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return np.where(lost, np.nan, values)

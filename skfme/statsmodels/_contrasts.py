@@ -1,0 +1,55 @@
+"""The algebra of linear combinations of estimates, singular and missing ones included.
+
+A combination Rβ has covariance R V Rᵀ; Rβ = q is tested by
+W = (Rβ − q)ᵀ (R V Rᵀ)⁺ (Rβ − q), with the rank of R V Rᵀ as degrees of freedom.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["combined", "ratio", "roots", "wald_statistic"]
+
+
+def combined(R: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """R @ values, where 0 × NaN is 0: what is not involved does not matter."""
+    if not np.isnan(values).any():
+        return R @ values
+    product = R @ np.nan_to_num(values)
+    unknown = (R != 0).astype(float) @ np.isnan(values).astype(float) > 0
+    product[unknown] = np.nan
+    return product
+
+
+def ratio(estimates: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """Estimates over standard errors; what is surely zero is 0 standard errors away."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = estimates / se
+    return np.where((estimates == 0) & (se == 0), 0.0, t)
+
+
+def roots(variances: np.ndarray) -> np.ndarray:
+    """Square roots; what round-off left below zero is zero."""
+    return np.sqrt(np.where(variances < 0, 0.0, variances))
+
+
+def wald_statistic(distance: np.ndarray, cov: np.ndarray) -> tuple[float, int]:
+    if np.isnan(cov).any() or np.isnan(distance).any():
+        raise ValueError(
+            "An estimate of the hypothesis has no standard error; leave it out of R."
+        )
+    # In units of standard errors, so that unlike scales do not pass for a low rank.
+    scale = roots(np.diag(cov))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
+    kept = values > 1e-10 * max(values[-1], 0.0)
+    parts = vectors.T @ (distance / scale)
+    if not kept.any() or np.any(
+        np.abs(parts[~kept]) > 1e-6 * (1 + np.abs(parts).max())
+    ):
+        raise ValueError(
+            "The hypothesis restricts a combination of estimates that has no variance, "
+            "so that no test statistic exists. Remove the hypotheses that are bound to "
+            "be true, or bound to be false."
+        )
+    return float(np.sum(parts[kept] ** 2 / values[kept])), int(kept.sum())

@@ -1,0 +1,379 @@
+"""From a table to the rows of a fitted statsmodels model's design matrix.
+
+A formula's splines, centring and categorical codes are made by the design machinery
+that the model itself kept (patsy's or formulaic's), never by hand, so that a stepped
+row x⁺ is coded as the model would code it. What is rebuilt is compared with the design
+that the model was fitted with. What is predicted from a design is another file's
+business.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfme._columns import ColumnData, numbers_in
+from skfme._engine.stepping import selected
+from skfme._frames import Table, as_table, known_names, nearest, pandas_frame
+
+__all__ = [
+    "ArrayDesign",
+    "Design",
+    "FormulaDesign",
+    "check_design",
+    "compare_designs",
+    "design_of",
+    "kept_rows",
+    "probe_rows",
+]
+
+_PROBE_ROWS = 64
+
+
+class Design:
+    """The model's own map from rows of a table to rows of its design matrix.
+
+    Attributes
+    ----------
+    names : tuple
+        The model's names of the design's columns.
+    wording : str
+        The model's right-hand side, as an error shows it.
+    """
+
+    names: tuple[Hashable, ...]
+    wording: str
+
+    @property
+    def k(self) -> int:
+        """Number of columns of the design matrix."""
+        return len(self.names)
+
+    def used(self, table: Table) -> list[int]:
+        """Positions of the table's columns that the design reads, no constant."""
+        raise NotImplementedError
+
+    def categorical(self) -> list[Hashable]:
+        """Columns that the design takes for categories, whatever their type."""
+        return []
+
+    def matrix(self, table: Table) -> np.ndarray:
+        """Rows of the design matrix, of shape (n, k); NaN where a value is missing."""
+        raise NotImplementedError
+
+    def stepped(
+        self,
+        table: Table,
+        matrix: np.ndarray,
+        mask: np.ndarray,
+        columns: dict[int, ColumnData],
+    ) -> np.ndarray:
+        """Rows of the design matrix with some of the table's columns changed.
+
+        Parameters
+        ----------
+        table : Table of n rows
+        matrix : ndarray of shape (n, k)
+            Its design before the change.
+        mask : ndarray of shape (n,), bool
+            The rows wanted.
+        columns : dict of position -> column of n rows
+        """
+        changed = selected(table, mask, columns)
+        return np.empty((0, self.k)) if changed is None else self.matrix(changed)
+
+
+class FormulaDesign(Design):
+    """The design of a formula, by the specification that the fit kept.
+
+    Parameters
+    ----------
+    spec : patsy DesignInfo or formulaic ModelSpec
+    formula : str
+    known : sequence of str or None
+        Columns of the data frame that the model was fitted on, where it kept it.
+    """
+
+    def __init__(self, spec: Any, formula: str, known: Sequence[str] | None) -> None:
+        self.spec, self.wording = spec, f"the formula {formula!r}"
+        self.names = tuple(spec.column_names)
+        self._patsy = hasattr(spec, "factor_infos")
+        found = self._found_names()
+        self._read = found if known is None else found & set(known)
+        self._certain = known is not None
+
+    def _factors(self) -> Iterator[ast.AST]:
+        """The expressions that the formula is made of."""
+        factors = self.spec.factor_infos if self._patsy else self.spec.factors
+        for factor in factors:
+            text = getattr(factor, "code", None) or str(factor)
+            try:
+                yield ast.parse(text.strip(), mode="eval").body
+            except SyntaxError:  # a name in backticks
+                yield ast.Name(text.strip().strip("`"))
+
+    def _found_names(self) -> set[str]:
+        if not self._patsy:
+            return set(map(str, self.spec.required_variables))
+        found = set()
+        for factor in self._factors():
+            for node in ast.walk(factor):
+                if isinstance(node, ast.Name):
+                    found.add(node.id)
+                elif quoted := _arguments(node, "Q"):
+                    found.add(str(ast.literal_eval(quoted[0])))
+        return found
+
+    def used(self, table: Table) -> list[int]:
+        lacking = sorted(self._read - set(map(str, table.names)))
+        if lacking and self._certain:
+            raise ValueError(
+                f"The data lack the column {lacking[0]!r}, which {self.wording} uses."
+                + (nearest(lacking[0], table.names) or known_names(table.names))
+            )
+        return [i for i, name in enumerate(table.names) if name in self._read]
+
+    def categorical(self) -> list[Hashable]:
+        """Columns coded by C(…) and used in no other way."""
+        coded, plain = set(), set()
+        for factor in self._factors():
+            arguments = _arguments(factor, "C")
+            if arguments and isinstance(arguments[0], ast.Name):
+                coded.add(arguments[0].id)
+            else:
+                plain |= {n.id for n in ast.walk(factor) if isinstance(n, ast.Name)}
+        return list[Hashable](sorted((coded - plain) & self._read))
+
+    def matrix(self, table: Table) -> np.ndarray:
+        frame = pandas_frame(table, [table.names[i] for i in self.used(table)])
+        try:
+            rows = self._built(frame)
+        except Exception as error:
+            raise ValueError(
+                f"Rows of the design of {self.wording} could not be built from the data: "
+                f"{error}"
+            ) from error
+        if len(rows) == len(frame):
+            return np.asarray(rows, dtype=float)
+        matrix = np.full((len(frame), self.k), np.nan)
+        matrix[rows.index.to_numpy()] = rows.to_numpy(dtype=float)
+        return matrix
+
+    def _built(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Design rows of the complete rows, indexed by their positions."""
+        if self._patsy:
+            from patsy import build_design_matrices
+
+            return build_design_matrices(
+                [self.spec], frame, NA_action="drop", return_type="dataframe"
+            )[0]
+        from formulaic.errors import DataMismatchWarning
+
+        with warnings.catch_warnings():
+            # Levels that the fit never saw would otherwise pass for the reference.
+            warnings.simplefilter("error", DataMismatchWarning)
+            return self.spec.get_model_matrix(frame, na_action="drop", output="pandas")
+
+
+def _arguments(node: ast.AST, name: str) -> list[ast.expr]:
+    """Arguments of a call of a function by its name; none of anything else."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.args if node.func.id == name else []
+    return []
+
+
+class ArrayDesign(Design):
+    """The design of a model fitted on arrays: its columns, by name or position.
+
+    Parameters
+    ----------
+    names : sequence of hashable
+        The model's own names of its columns.
+    by_name : bool
+        Whether they are the user's, rather than made up for an array.
+    constant : int or None
+        Position of a constant column, which a table may leave out.
+    value : float, default=1.0
+        What the constant column holds.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[Hashable],
+        by_name: bool,
+        constant: int | None,
+        value: float = 1.0,
+    ) -> None:
+        self.names, self.constant, self.value = tuple(names), constant, value
+        self.by_name = by_name
+        self.wording = f"the model with columns {', '.join(map(str, names))}"
+
+    def used(self, table: Table) -> list[int]:
+        positions = self._positions(table)
+        if self.constant is not None:
+            del positions[self.constant]
+        return [position for position in positions if position is not None]
+
+    def _positions(self, table: Table) -> list[int | None]:
+        """Where each column of the design is in the table; None for the constant."""
+        given = table.names
+        if self.by_name:
+            found = {name: i for i, name in enumerate(given)}
+            constant = None if self.constant is None else self.names[self.constant]
+            lacking = [n for n in self.names if n not in found and n != constant]
+            if not lacking:
+                return [found.get(name) for name in self.names]
+            if table.kind != "numpy":
+                raise ValueError(
+                    f"The data lack the column {lacking[0]!r} of {self.wording}."
+                    + (nearest(lacking[0], given) or known_names(given))
+                )
+        if len(given) == self.k:
+            return list(range(self.k))
+        if self.constant is not None and len(given) == self.k - 1:
+            positions: list[int | None] = list(range(self.k - 1))
+            return [*positions[: self.constant], None, *positions[self.constant :]]
+        raise ValueError(
+            f"The data have {len(given)} columns; {self.wording} expects {self.k}, in "
+            "this order."
+        )
+
+    def matrix(self, table: Table) -> np.ndarray:
+        matrix = np.empty((len(table), self.k))
+        for i, position in enumerate(self._positions(table)):
+            if i == self.constant or position is None:
+                matrix[:, i] = self.value
+            else:
+                matrix[:, i] = self._numbers(i, table.column(position))
+        return matrix
+
+    def _numbers(self, i: int, column: ColumnData) -> np.ndarray:
+        try:
+            return np.asarray(numbers_in(column), dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Column {self.names[i]!r} is not numeric, but {self.wording} was fitted "
+                "on numbers. Encode it as for the fit."
+            ) from error
+
+    def stepped(
+        self,
+        table: Table,
+        matrix: np.ndarray,
+        mask: np.ndarray,
+        columns: dict[int, ColumnData],
+    ) -> np.ndarray:
+        rows = slice(None) if mask.all() else np.flatnonzero(mask)
+        changed = np.array(matrix[rows])
+        of_column = {p: i for i, p in enumerate(self._positions(table))}
+        for position, column in columns.items():
+            changed[:, of_column[position]] = self._numbers(
+                of_column[position], column
+            )[rows]
+        return changed
+
+
+def design_of(model: Any) -> Design:
+    """The design of a statsmodels model.
+
+    Raises
+    ------
+    ValueError
+        If the model has no design matrix.
+    """
+    data = model.data
+    spec = getattr(data, "model_spec", None)
+    if spec is None:  # statsmodels before 0.15
+        spec = getattr(data, "design_info", None)
+    formula = getattr(model, "formula", None)
+    if formula is not None and spec is not None:
+        frame = getattr(data, "frame", None)
+        columns = getattr(frame, "columns", None)
+        known = None if columns is None else [str(name) for name in columns]
+        return FormulaDesign(spec, str(formula), known)
+    names = getattr(data, "xnames", None)
+    if not names:
+        raise ValueError(
+            f"{type(model).__name__} has no design matrix, so that no effect of a "
+            "covariate can be formed."
+        )
+    by_name = type(data).__name__.startswith("Pandas")
+    exog = getattr(model, "exog", None)
+    if exog is None:  # the results were stripped of their data
+        return ArrayDesign(names, by_name, None)
+    constant = getattr(data, "const_idx", None)
+    value = 1.0 if constant is None else float(exog[0, constant])
+    return ArrayDesign(names[: exog.shape[1]], by_name, constant, value)
+
+
+def check_design(design: Design, model: Any) -> bool:
+    """Rebuild some rows of the model's own data, and compare them with its design.
+
+    Returns
+    -------
+    compared : bool
+        Whether the model still has what to compare with.
+
+    Raises
+    ------
+    ValueError
+        If they differ: the formula looks at other rows, or its data have changed.
+    """
+    if not isinstance(design, FormulaDesign):
+        return True
+    frame, exog = getattr(model.data, "frame", None), getattr(model, "exog", None)
+    if exog is None or not hasattr(frame, "columns"):
+        return False
+    assert frame is not None
+    rows = kept_rows(model, len(frame))
+    if rows is None:
+        return False
+    probe = probe_rows(len(rows))
+    table = as_table(frame).take(rows[probe])
+    compare_designs(design, table, exog[probe], "of the model's own data")
+    return True
+
+
+def probe_rows(n: int) -> np.ndarray:
+    """A few of n rows, spread evenly; never all, so that what others add is seen."""
+    return np.arange(0, n, max(2, n // _PROBE_ROWS))
+
+
+def kept_rows(model: Any, n: int) -> np.ndarray | None:
+    """Positions, among n rows of data, of those that the model was fitted on.
+
+    None where the model was fitted on another number of rows.
+    """
+    missing = getattr(model.data, "missing_row_idx", None)
+    rows = np.delete(np.arange(n), [] if missing is None else missing)
+    return rows if len(rows) == len(model.endog) else None
+
+
+def compare_designs(
+    design: Design, table: Table, expected: np.ndarray, which: str
+) -> None:
+    """Refuse a design whose rows depend on which others are built beside them."""
+    rebuilt = design.matrix(table)
+    if rebuilt.shape != expected.shape:
+        raise ValueError(
+            f"The design matrix of {design.wording}, rebuilt for {len(rebuilt)} rows "
+            f"{which}, has {rebuilt.shape[1]} columns; the model was fitted with "
+            f"{expected.shape[1]}. Effects need a design that the formula makes alone."
+        )
+    scale = np.maximum(np.abs(expected).max(axis=0, initial=0), 1e-300)
+    gap = np.abs(rebuilt - expected) / scale
+    wrong = ~(gap.max(axis=0, initial=0) < 1e-8)
+    if wrong.any():
+        columns = [repr(design.names[i]) for i in np.flatnonzero(wrong)]
+        raise ValueError(
+            f"The design matrix of {design.wording}, rebuilt for {len(rebuilt)} rows "
+            f"{which}, differs from the one that the model was fitted with, in "
+            f"{', '.join(columns[:3])}. Either the formula looks at "
+            "other rows, as x - x.mean() does (center(x) and standardize(x) keep what "
+            "they learnt), or the data frame has changed since the fit."
+        )

@@ -1,0 +1,175 @@
+"""Equivalence of effects to zero, by two one-sided tests (Schuirmann, 1987).
+
+Against bounds (low, upp): z_low = (b − low) / se with p_low = P(T > z_low), and
+z_upp = (b − upp) / se with p_upp = P(T < z_upp). The effect is equivalent at level α
+where the larger p is below α, which is where the 1 − 2α interval lies inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from skfme._tables import Text, format_number, html_table, text_table
+
+__all__ = ["EquivalenceResults", "two_one_sided_tests"]
+
+
+@dataclass(frozen=True, repr=False)
+class EquivalenceResults:
+    """Two one-sided tests of each estimate.
+
+    Attributes
+    ----------
+    statistic_low, pvalue_low : Series
+        Test of "the effect is at or below `low`".
+    statistic_upp, pvalue_upp : Series
+        Test of "the effect is at or above `upp`".
+    pvalues : Series
+        The larger of the two: p-value of "not equivalent".
+    equivalent : Series of bool
+    alpha : float
+    """
+
+    statistic_low: pd.Series
+    pvalue_low: pd.Series
+    statistic_upp: pd.Series
+    pvalue_upp: pd.Series
+    alpha: float
+    low: np.ndarray = field(repr=False)
+    upp: np.ndarray = field(repr=False)
+    estimates: np.ndarray = field(repr=False)
+    intervals: np.ndarray = field(repr=False)
+    labels: pd.DataFrame = field(repr=False)
+
+    @property
+    def pvalues(self) -> pd.Series:
+        # np.maximum keeps NaN
+        larger = np.maximum(self.pvalue_low.to_numpy(), self.pvalue_upp.to_numpy())
+        return pd.Series(larger, self.pvalue_low.index, name="p_value")
+
+    @property
+    def equivalent(self) -> pd.Series:
+        return (self.pvalues < self.alpha).rename("equivalent")
+
+    def conf_int(self) -> pd.DataFrame:
+        """The 1 − 2 alpha intervals, to be compared with the bounds."""
+        return pd.DataFrame(self.intervals, self.pvalue_low.index, columns=[0, 1])
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per estimate.
+
+        Returns
+        -------
+        frame : DataFrame
+            ``effect``, ``output``, group columns, ``estimate``, ``low``, ``upp``,
+            ``statistic_low``, ``p_value_low``, ``statistic_upp``, ``p_value_upp``,
+            ``p_value``, ``conf_low``, ``conf_high`` (1 − 2 alpha), ``equivalent``.
+        """
+        numbers = {
+            "estimate": self.estimates,
+            "low": self.low,
+            "upp": self.upp,
+            "statistic_low": self.statistic_low.to_numpy(),
+            "p_value_low": self.pvalue_low.to_numpy(),
+            "statistic_upp": self.statistic_upp.to_numpy(),
+            "p_value_upp": self.pvalue_upp.to_numpy(),
+            "p_value": self.pvalues.to_numpy(),
+            "conf_low": self.intervals[:, 0],
+            "conf_high": self.intervals[:, 1],
+            "equivalent": self.equivalent.to_numpy(),
+        }
+        return self.labels.assign(**numbers)
+
+    def summary(self) -> Text:
+        """A table in words and numbers, at most 78 columns wide."""
+        header, rows = self._table()
+        return Text(f"{self._title()}\n\n{text_table(header, rows, 78)}")
+
+    def _title(self) -> str:
+        return (
+            f"Equivalence (two one-sided tests) at level {self.alpha:g}\n"
+            f"Intervals cover {1 - 2 * self.alpha:.4g}"
+        )
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        header = ["effect", "coef", "low", "upp", "P", "[interval", "]", "equivalent"]
+        frame = self.to_frame()
+        columns = ["estimate", "low", "upp", "p_value", "conf_low", "conf_high"]
+        rows = [
+            [name, *map(format_number, values), "yes" if same else "no"]
+            for name, values, same in zip(
+                self.pvalue_low.index,
+                frame[columns].to_numpy(dtype=float),
+                self.equivalent,
+                strict=True,
+            )
+        ]
+        return header, rows
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table(), self._title())
+
+
+def two_one_sided_tests(
+    params: pd.Series,
+    se: np.ndarray,
+    df: np.ndarray,
+    intervals: np.ndarray,
+    bounds: tuple[Any, Any],
+    alpha: float,
+    labels: pd.DataFrame,
+) -> EquivalenceResults:
+    """Test estimates against bounds.
+
+    Parameters
+    ----------
+    params : Series of k estimates
+    se, df : ndarray of shape (k,)
+    intervals : ndarray of shape (k, 2)
+        The 1 − 2 alpha intervals.
+    bounds : pair of float or array-like of shape (k,)
+    alpha : float
+    labels : DataFrame of k rows
+    """
+    low, upp = (_bound(b, len(params)) for b in bounds)
+    if not (low < upp).all():
+        raise ValueError(
+            f"The bounds of equivalence must satisfy low < upp, got {bounds[0]!r} and "
+            f"{bounds[1]!r}."
+        )
+    estimates = params.to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z_low, z_upp = (estimates - low) / se, (estimates - upp) / se
+    index = params.index
+    return EquivalenceResults(
+        pd.Series(z_low, index, name="statistic_low"),
+        pd.Series(stats.t.sf(z_low, df), index, name="p_value_low"),
+        pd.Series(z_upp, index, name="statistic_upp"),
+        pd.Series(stats.t.cdf(z_upp, df), index, name="p_value_upp"),
+        alpha,
+        low,
+        upp,
+        estimates,
+        intervals,
+        labels,
+    )
+
+
+def _bound(value: Any, k: int) -> np.ndarray:
+    bound = np.asarray(value, dtype=float)
+    if bound.ndim and bound.shape != (k,):
+        raise ValueError(
+            f"A bound of equivalence has shape {bound.shape}; expected a number, or one "
+            f"for each of the {k} estimates."
+        )
+    return np.broadcast_to(bound, (k,)).copy()

@@ -1,0 +1,416 @@
+"""Models of statsmodels as scikit-learn estimators.
+
+An estimator fits a model class of statsmodels on arrays or by a formula, and predicts
+as scikit-learn expects. What the fit found (standard errors, tests, diagnostics) stays
+in ``results_``, from which :func:`delta_effects` takes its covariance.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import ClassifierTags, RegressorTags, column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from skfme._frames import Table, as_table, pandas_frame
+from skfme.statsmodels._fitted import fitted_model
+from skfme.statsmodels._offsets import Offset
+
+__all__ = ["StatsmodelsEstimator"]
+
+# Models of classes, and those that take weights, by the name of their argument.
+_CLASSIFIERS = ("Logit", "Probit", "MNLogit", "OrderedModel", "ConditionalLogit")
+_WEIGHTS = ("freq_weights", "weights")
+_WITHOUT_CONSTANT = ("OrderedModel", "ConditionalLogit", "ConditionalPoisson")
+
+
+def _classifies(estimator: StatsmodelsEstimator) -> bool:
+    """Whether the estimator predicts classes."""
+    if estimator.estimator_type == "auto":
+        return estimator._is(*_CLASSIFIERS)
+    return estimator.estimator_type == "classifier"
+
+
+class StatsmodelsEstimator(BaseEstimator):
+    """Any model of statsmodels as a scikit-learn regressor or classifier.
+
+    Parameters
+    ----------
+    model : model class of statsmodels or None, default=None
+        Such as ``sm.GLM`` or ``sm.Logit``; None is OLS.
+    formula : str or None, default=None
+        None fits on the columns of X as they are. Otherwise the model's formula over
+        them (x0, x1, … for arrays); its left side, a plain name or left out, is y. The
+        names ``np`` and ``pd`` may be used in it.
+    model_kwds : dict or None, default=None
+        For the model, such as ``{"family": sm.families.Poisson()}``.
+    fit_kwds : dict or None, default=None
+        For its fit, such as ``{"cov_type": "HC3"}``.
+    fit_method : str, default="fit"
+        Another method that fits, such as "fit_regularized".
+    fit_intercept : bool, default=True
+        Whether a constant is added to the columns of X. A formula says so itself, and
+        an ordered model never has one.
+    offset, exposure : column of X or None, default=None
+        A column that enters the linear predictor with coefficient 1, as it is or by
+        its logarithm, instead of being a covariate.
+    weights : str, default="auto"
+        The argument of the model that `sample_weight` is for: "auto" is
+        ``freq_weights`` of GLM, where whole weights are repeated rows, and ``weights``
+        of WLS; "var_weights" is GLM's other kind.
+    estimator_type : {"auto", "regressor", "classifier"}, default="auto"
+        "auto" is a classifier for Logit, Probit, MNLogit and OrderedModel, and a
+        regressor for others. A classifier codes its classes from 0, so that a binomial
+        GLM can be one as well.
+
+    Attributes
+    ----------
+    results_ : statsmodels results
+        ``results_.summary()`` is statsmodels' own account of the fit.
+    classes_ : ndarray of shape (n_classes,)
+        Of a classifier; in the order of the categories where y is an ordered one.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where the columns of X have text names.
+
+    See Also
+    --------
+    skfme.statsmodels.delta_effects : Effects with the fit's own standard errors.
+
+    Examples
+    --------
+    >>> import statsmodels.api as sm
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skfme import FMEExplainer
+    >>> from skfme.statsmodels import StatsmodelsEstimator
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> gamma = StatsmodelsEstimator(
+    ...     sm.GLM,
+    ...     formula="progression ~ bs(bmi, df=4) + bp + C(sex)",
+    ...     model_kwds={"family": sm.families.Gamma(sm.families.links.Log())},
+    ... )
+    >>> explainer = FMEExplainer(gamma, steps={"bmi": -2}).fit(X, y)
+    >>> round(explainer.explain(X)["bmi -2"].ame, 1)
+    -15.5
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "model": [None, callable],
+        "formula": [None, str],
+        "model_kwds": [None, Mapping],
+        "fit_kwds": [None, Mapping],
+        "fit_method": [str],
+        "fit_intercept": ["boolean"],
+        "offset": "no_validation",
+        "exposure": "no_validation",
+        "weights": [str],
+        "estimator_type": [StrOptions({"auto", "regressor", "classifier"})],
+    }
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        formula: str | None = None,
+        model_kwds: Mapping[str, Any] | None = None,
+        fit_kwds: Mapping[str, Any] | None = None,
+        fit_method: str = "fit",
+        fit_intercept: bool = True,
+        offset: Hashable | None = None,
+        exposure: Hashable | None = None,
+        weights: str = "auto",
+        estimator_type: str = "auto",
+    ) -> None:
+        self.model = model
+        self.formula = formula
+        self.model_kwds = model_kwds
+        self.fit_kwds = fit_kwds
+        self.fit_method = fit_method
+        self.fit_intercept = fit_intercept
+        self.offset = offset
+        self.exposure = exposure
+        self.weights = weights
+        self.estimator_type = estimator_type
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> StatsmodelsEstimator:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Numbers, unless a formula codes them. Rows that miss a value which the
+            formula needs are dropped, as statsmodels does.
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            For models that take weights: see `weights`.
+
+        Returns
+        -------
+        self : StatsmodelsEstimator
+
+        Raises
+        ------
+        ValueError
+            If the model takes no weights and some are given, or X does not fit it.
+        """
+        table, y = self._checked(X, y)
+        model_class, model_kwds = self._weighted(sample_weight, len(table))
+        model_kwds |= self.model_kwds or {}
+        model_kwds |= self._added_columns(table)
+        endog = self._coded(y)
+        if self.formula is None:
+            model = model_class(endog, self._exog(table), **model_kwds)
+        else:
+            frame = pandas_frame(table, table.names)
+            frame[endog.name] = endog
+            right = self.formula.partition("~")[2] or self.formula
+            whole = f"{endog.name} ~ {right}"
+            names = _names_for_formulas()
+            model = model_class.from_formula(whole, frame, eval_env=names, **model_kwds)
+        fit = getattr(model, self.fit_method)
+        fit_kwds = dict(self.fit_kwds or {})
+        if "disp" in inspect.signature(fit).parameters:
+            fit_kwds.setdefault("disp", 0)
+        self.results_ = fit(**fit_kwds)
+        return self
+
+    def _model_class(self) -> Any:
+        if self.model is not None:
+            return self.model
+        from statsmodels.regression.linear_model import OLS
+
+        return OLS
+
+    def _is(self, *names: str) -> bool:
+        """Whether the model is of one of these classes."""
+        bases = getattr(self._model_class(), "__mro__", ())
+        return any(base.__name__ in names for base in bases)
+
+    def _checked(self, X: Any, y: Any) -> tuple[Table, np.ndarray]:
+        if y is None:
+            raise ValueError(
+                "This StatsmodelsEstimator requires y to be passed, but the target y is "
+                "None."
+            )
+        table = self._table(X, reset=True)
+        target = column_or_1d(y, warn=True)
+        check_consistent_length(table.native, target)
+        if not _classifies(self):
+            target = _check_y(target, y_numeric=True, estimator=self)
+            return table, target
+        check_classification_targets(target)
+        self.classes_ = _classes_in(y, target)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                "A classifier needs two classes, and y holds one class only: "
+                f"{self.classes_[0]!r}."
+            )
+        if len(self.classes_) > 2 and not self._is("MNLogit", "OrderedModel"):
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(target)}; sm.MNLogit takes more classes than two."
+            )
+        return table, target
+
+    def _table(self, X: Any, reset: bool) -> Table:
+        """X checked, as a table; columns without text names are x0, x1, …"""
+        if self.formula is None:
+            least = 2 if reset else 1
+            options: dict[str, Any] = {"dtype": np.float64, "ensure_min_samples": least}
+            given = validate_data(self, X, reset=reset, **options)
+            names = getattr(self, "feature_names_in_", None)
+            return as_table(
+                given if names is None else pd.DataFrame(given, columns=names)
+            )
+        table = as_table(X)
+        if table.kind == "numpy":
+            return as_table(validate_data(self, X, dtype=None, reset=reset))
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        if hasattr(self, "feature_names_in_"):
+            return table
+        frame = pandas_frame(table, table.names)
+        return as_table(
+            frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+        )
+
+    def _coded(self, y: np.ndarray) -> pd.Series:
+        """The target as statsmodels takes it; classes by their position."""
+        if not _classifies(self):
+            return pd.Series(np.asarray(y, dtype=float), name=self._target())
+        codes = pd.Index(self.classes_).get_indexer(pd.Index(y))
+        return pd.Series(codes, name=self._target())
+
+    def _target(self) -> str:
+        """The name of the left side."""
+        left, tilde, _ = (self.formula or "").partition("~")
+        if not tilde or not left.strip():
+            return "y"
+        if not left.strip().isidentifier():
+            raise ValueError(
+                f"The left side of the formula is {left.strip()!r}; expected a plain name, "
+                "for which y stands. To model a transformed target, use "
+                "sklearn.compose.TransformedTargetRegressor."
+            )
+        return left.strip()
+
+    def _weighted(self, sample_weight: Any, n: int) -> tuple[Any, dict[str, Any]]:
+        """The model's class, and its argument that takes the weights."""
+        model_class = self._model_class()
+        if sample_weight is None:
+            return model_class, {}
+        weights = _check_sample_weight(
+            sample_weight, np.empty((n, 1)), ensure_non_negative=True
+        )
+        if not weights.any():
+            raise ValueError("sample_weight is zero in every row.")
+        if model_class.__name__ == "OLS":  # which is WLS of equal weights
+            from statsmodels.regression.linear_model import WLS
+
+            return WLS, {"weights": weights}
+        known = {
+            name
+            for base in getattr(model_class, "__mro__", (model_class,))
+            for name in inspect.signature(base.__init__).parameters
+        }
+        wanted = _WEIGHTS if self.weights == "auto" else (self.weights,)
+        for name in wanted:
+            if name in known:
+                return model_class, {name: weights}
+        raise ValueError(
+            f"{model_class.__name__} takes no {' or '.join(wanted)}, so that sample_weight "
+            "would be lost. OLS, WLS and GLM take weights; a binomial GLM is a Logit."
+        )
+
+    def _positions(self, table: Table) -> dict[str, int]:
+        """Where offset and exposure are in the table."""
+        given = {"offset": self.offset, "exposure": self.exposure}
+        return {
+            part: table.position(name, f"{part} names")
+            for part, name in given.items()
+            if name is not None
+        }
+
+    def _added_columns(self, table: Table) -> dict[str, Any]:
+        found = self._positions(table)
+        frame = pandas_frame(table, [table.names[i] for i in found.values()])
+        return {
+            part: frame.iloc[:, i].to_numpy(dtype=float) for i, part in enumerate(found)
+        }
+
+    def _exog(self, table: Table) -> pd.DataFrame:
+        """Covariates and the constant, under their own names."""
+        added = set(self._positions(table).values())
+        names = [name for i, name in enumerate(table.names) if i not in added]
+        exog = pandas_frame(table, names).set_axis(list(map(str, names)), axis=1)
+        if self.fit_intercept and not self._is(*_WITHOUT_CONSTANT):
+            exog.insert(0, "const", 1.0)
+        return exog
+
+    def _mean(self, X: Any) -> np.ndarray:
+        """Predictions of the model, of shape (n_samples, n_outputs)."""
+        check_is_fitted(self, "results_")
+        table = self._table(X, reset=False)
+        fitted = fitted_model(self.results_)
+        found, offset = self._positions(table), None
+        if found:
+            columns = {part: table.names[i] for part, i in found.items()}
+            offset = Offset(columns).at(table, np.arange(len(table)))
+        return fitted.mean(fitted.params, fitted.design.matrix(table), offset)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The mean of y given X, or the most probable class.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            NaN where a row misses a value that the formula needs.
+        """
+        if _classifies(self):
+            most = np.argmax(self.predict_proba(X), axis=1)
+            return self.classes_[most]
+        return self._mean(X)[:, 0]
+
+    @available_if(_classifies)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+        """
+        p = self._mean(X)
+        return np.column_stack([1 - p[:, 0], p[:, 0]]) if p.shape[1] == 1 else p
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of a regressor, accuracy of a classifier.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        score = accuracy_score if _classifies(self) else r2_score
+        return float(score(y, self.predict(X), sample_weight=sample_weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        if _classifies(self):
+            many = self._is("MNLogit", "OrderedModel")
+            tags.estimator_type = "classifier"
+            tags.classifier_tags = ClassifierTags(multi_class=many)
+        else:
+            tags.estimator_type = "regressor"
+            tags.regressor_tags = RegressorTags()
+        tags.input_tags.string = self.formula is not None
+        return tags
+
+
+def _classes_in(given: Any, y: np.ndarray) -> np.ndarray:
+    """The classes, in the order of the categories where they are ordered."""
+    dtype = getattr(given, "dtype", None)
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
+        present = set(y)
+        return np.array([c for c in dtype.categories if c in present])
+    return np.unique(y)
+
+
+def _names_for_formulas() -> Any:
+    """What a formula may call beside its own functions."""
+    import statsmodels.formula
+
+    names = {"np": np, "pd": pd}
+    if hasattr(statsmodels.formula, "options"):
+        return names
+    from patsy import EvalEnvironment  # statsmodels before 0.15 knows patsy only
+
+    return EvalEnvironment([names])

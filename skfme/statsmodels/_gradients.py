@@ -1,0 +1,304 @@
+"""Means of fitted models, and sums of their gradients in the parameters.
+
+A model of linear predictors η = Xβ (+ offset) has mean μ(η; τ), with τ further
+parameters such as thresholds, so that ∂μ/∂β = (∂μ/∂η) x. Only weighted sums over rows,
+one vector of p entries for each output and group, are formed. A model that is none of
+the known ones gets central differences of its mean, by its own predict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special, stats
+
+from skfme.statsmodels._fitted import FittedModel
+
+__all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
+
+
+class Slope(NamedTuple):
+    """The mean and its slopes at some rows, which come last: so each is one stretch.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_outputs, n)
+    by_predictor : ndarray of shape (n_outputs, n_predictors, n)
+        ∂μ/∂η.
+    by_extra : ndarray of shape (n_outputs, n_extra, n) or None
+        ∂μ/∂τ.
+    """
+
+    mean: np.ndarray
+    by_predictor: np.ndarray
+    by_extra: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> Slope:
+        extra = None if self.by_extra is None else self.by_extra[..., rows]
+        return Slope(self.mean[:, rows], self.by_predictor[..., rows], extra)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Rows at which the mean was taken, with what its gradient needs again.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, k)
+    offset : ndarray of shape (n,) or None
+    mean : ndarray of shape (n, n_outputs)
+    slope : Slope or None
+    """
+
+    X: np.ndarray
+    offset: np.ndarray | None
+    mean: np.ndarray
+    slope: Slope | None = None
+
+    def take(self, rows: np.ndarray) -> Point:
+        offset = None if self.offset is None else self.offset[rows]
+        slope = None if self.slope is None else self.slope.take(rows)
+        return Point(self.X[rows], offset, self.mean[rows], slope)
+
+
+class MeanFunction:
+    """μ(x; θ), and weighted sums of ∂μ/∂θ."""
+
+    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
+        """The mean at rows of the design matrix."""
+        raise NotImplementedError
+
+    def gradients(
+        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
+    ) -> np.ndarray:
+        """Σ wᵢ ∂μᵢ/∂θ over the rows of each group.
+
+        Parameters
+        ----------
+        point : Point of n rows
+        weights : ndarray of shape (n,)
+        codes : ndarray of shape (n,)
+            Each row's group, 0 to n_groups − 1.
+        n_groups : int
+
+        Returns
+        -------
+        sums : ndarray of shape (n_groups, n_outputs, p)
+        """
+        raise NotImplementedError
+
+
+class Index(MeanFunction):
+    """A model of linear predictors.
+
+    Parameters
+    ----------
+    params : ndarray of shape (p,)
+    positions : ndarray of shape (n_predictors, k), int
+        Where each predictor's coefficients are in the parameters.
+    slope : callable
+        Linear predictors of shape (n_predictors, n) -> Slope.
+    extra : ndarray of int, default=()
+        Where the further parameters are.
+    """
+
+    def __init__(
+        self,
+        params: np.ndarray,
+        positions: np.ndarray,
+        slope: Callable[[np.ndarray], Slope],
+        extra: Any = (),
+    ) -> None:
+        self.p, self.positions, self.extra = len(params), positions, extra
+        self._coefficients = params[positions]
+        self._slope = slope
+
+    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
+        predictors = self._coefficients @ X.T
+        if offset is not None:
+            predictors += offset
+        slope = self._slope(predictors)
+        return Point(X, offset, slope.mean.T, slope)
+
+    def gradients(
+        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
+    ) -> np.ndarray:
+        assert point.slope is not None
+        by_predictor, by_extra = point.slope.by_predictor, point.slope.by_extra
+        n_outputs, n_predictors, n = by_predictor.shape
+        sums = np.zeros((n_groups, n_outputs, self.p))
+        slopes = (by_predictor * weights).reshape(n_outputs * n_predictors, n)
+        for group, rows in _members(codes, n_groups):
+            blocks = slopes[:, rows] @ point.X[rows]
+            blocks = blocks.reshape(n_outputs, n_predictors, point.X.shape[1])
+            for i, position in enumerate(self.positions):
+                sums[group][:, position] += blocks[:, i]
+            if by_extra is not None:
+                sums[group][:, self.extra] += by_extra[..., rows] @ weights[rows]
+        return sums
+
+
+class Numeric(MeanFunction):
+    """Any model that predicts from parameters and a design matrix.
+
+    Central differences, with steps of ∛ε relative to a parameter or, where that is
+    larger, to its standard error, which is the scale on which the mean may bend.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    """
+
+    def __init__(self, fitted: FittedModel, bse: np.ndarray) -> None:
+        self._fitted = fitted
+        scale = np.maximum(np.abs(fitted.params), np.nan_to_num(bse))
+        scale[scale == 0] = 1.0
+        # What is representable is what divides.
+        step = np.cbrt(np.finfo(float).eps) * scale
+        self._high, self._low = fitted.params + step, fitted.params - step
+
+    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
+        return Point(X, offset, self._fitted.mean(self._fitted.params, X, offset))
+
+    def gradients(
+        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
+    ) -> np.ndarray:
+        params = self._fitted.params
+        sums = np.zeros((n_groups, point.mean.shape[1], len(params)))
+        for j in range(len(params)):
+            ends = []
+            for moved in (self._high[j], self._low[j]):
+                theta = params.copy()
+                theta[j] = moved
+                ends.append(self._fitted.mean(theta, point.X, point.offset))
+            slopes = (ends[0] - ends[1]) / (self._high[j] - self._low[j])
+            sums[:, :, j] = group_sums(slopes * weights[:, None], codes, n_groups)
+        return sums
+
+
+def group_sums(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sums of the rows of each group, of shape (n_groups, n_columns)."""
+    if n_groups == 1:
+        return values.sum(axis=0, keepdims=True)
+    columns = [np.bincount(codes, column, n_groups) for column in values.T]
+    return np.stack(columns, axis=1)
+
+
+def _members(codes: np.ndarray, n_groups: int) -> Iterator[tuple[int, Any]]:
+    """Each group that is present, with its rows."""
+    if n_groups == 1:
+        yield 0, slice(None)
+        return
+    order = np.argsort(codes, kind="stable")
+    groups, starts = np.unique(codes[order], return_index=True)
+    for group, rows in zip(groups, np.split(order, starts[1:]), strict=True):
+        yield int(group), rows
+
+
+def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
+    """The mean of a fitted model, with analytic gradients where it is a known one.
+
+    Only the very classes of statsmodels are known: a subclass may predict otherwise.
+    """
+    from statsmodels.discrete import discrete_model as discrete
+    from statsmodels.genmod.generalized_estimating_equations import GEE
+    from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.miscmodels.ordinal_model import OrderedModel
+    from statsmodels.regression import linear_model as linear
+    from statsmodels.regression.mixed_linear_model import MixedLM
+    from statsmodels.regression.quantile_regression import QuantReg
+    from statsmodels.robust.robust_linear_model import RLM
+
+    model, params = fitted.model, fitted.params
+    kind, k = type(model), fitted.design.k
+    first = np.arange(k)[None]
+    if kind is discrete.MNLogit:
+        positions = np.arange(len(params)).reshape(-1, k)
+        return Index(params, positions, _multinomial)
+    if kind is OrderedModel:
+        return _ordered(model, params, first)
+    if kind in (GLM, GEE):
+        return Index(params, first, _of_link(model.family.link))
+    slopes: dict[Any, Callable[[np.ndarray], Slope]] = {}
+    for linear_kind in (linear.OLS, linear.WLS, linear.GLS, linear.GLSAR):
+        slopes[linear_kind] = _identity
+    slopes |= dict.fromkeys((MixedLM, QuantReg, RLM), _identity)
+    slopes[discrete.Logit] = _LOGISTIC
+    slopes[discrete.Probit] = _single(special.ndtr, stats.norm.pdf)
+    counts = (discrete.Poisson, discrete.NegativeBinomial, discrete.NegativeBinomialP)
+    for count in (*counts, discrete.GeneralizedPoisson):
+        slopes[count] = _single(np.exp, np.exp)
+    if kind in slopes:
+        return Index(params, first, slopes[kind])
+    return Numeric(fitted, bse)
+
+
+def _single(
+    mean: Callable[[np.ndarray], np.ndarray], slope: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray], Slope]:
+    """One predictor, one output: μ = G(η)."""
+
+    def at(predictors: np.ndarray) -> Slope:
+        return Slope(mean(predictors), slope(predictors)[None])
+
+    return at
+
+
+def _identity(predictors: np.ndarray) -> Slope:
+    return Slope(predictors, np.ones((1, 1, predictors.shape[1])))
+
+
+def _logistic_density(predictors: np.ndarray) -> np.ndarray:
+    return special.expit(predictors) * special.expit(-predictors)
+
+
+_LOGISTIC = _single(special.expit, _logistic_density)
+
+
+def _of_link(link: Any) -> Callable[[np.ndarray], Slope]:
+    from statsmodels.genmod.families import links
+
+    # The link's own slope is inf/inf where the probability is 0 or 1.
+    if type(link) is links.Logit:
+        return _LOGISTIC
+    return _single(link.inverse, link.inverse_deriv)
+
+
+def _multinomial(predictors: np.ndarray) -> Slope:
+    """P = softmax(0, η), with ∂p_j/∂η_l = p_j (1{j = l} − p_l)."""
+    p = np.empty((len(predictors) + 1, predictors.shape[1]))
+    highest = np.maximum(predictors.max(axis=0), 0.0)
+    np.negative(highest, out=p[0])
+    np.subtract(predictors, highest, out=p[1:])
+    np.exp(p, out=p)
+    p /= p.sum(axis=0)
+    slopes = p[:, None] * -p[1:]
+    for j in range(1, len(p)):
+        slopes[j, j - 1] += p[j]
+    return Slope(p, slopes)
+
+
+def _ordered(model: Any, params: np.ndarray, first: np.ndarray) -> Index:
+    """p_j = F(c_j − η) − F(c_{j−1} − η), where c_j = τ₁ + e^τ₂ + … + e^τ_j."""
+    k = first.shape[1]
+    tau = params[k:]
+    increments = np.append(1.0, np.exp(tau[1:]))  # ∂c_j/∂τ_m for m ≤ j
+    cuts = np.cumsum(np.append(tau[0], increments[1:]))
+    by_tau = np.tril(np.ones((len(tau), len(tau)))) * increments
+    distribution = model.distr
+
+    def at(predictors: np.ndarray) -> Slope:
+        reached = cuts[:, None] - predictors
+        p = np.diff(distribution.cdf(reached), prepend=0.0, append=1.0, axis=0)
+        density = np.pad(distribution.pdf(reached), ((1, 1), (0, 0)))
+        by_cut = np.zeros((len(p), len(tau), p.shape[1]))
+        upper = np.arange(len(tau))
+        by_cut[upper, upper] = density[1:-1]
+        by_cut[upper + 1, upper] = -density[1:-1]
+        by_extra = np.einsum("jcn,cm->jmn", by_cut, by_tau)
+        return Slope(p, -np.diff(density, axis=0)[:, None], by_extra)
+
+    return Index(params, first, at, np.arange(k, len(params)))

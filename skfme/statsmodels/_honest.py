@@ -1,0 +1,398 @@
+"""Honest regions: rows in three parts, to train, to partition and to estimate.
+
+The model learns from the first part, a tree finds regions among its effects on the
+second, and the third says what the effects are in each region: rows that neither knew.
+Intervals of a leaf's mean are then those of any mean of independent rows,
+ē_l ± t · s_l / √n_l; where the partition is found on the same rows they are too short.
+As the third part is independent of the first, the variance by another training set
+adds to that.
+"""
+
+from __future__ import annotations
+
+import copy
+import textwrap
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_method_params
+
+from skfme._effects import ForwardEffect, ForwardEffects, output_position
+from skfme._explainer import FMEExplainer
+from skfme._frames import Table, as_table
+from skfme._tables import Text
+from skfme._validation import checked_weights
+from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
+from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
+from skfme.statsmodels._confidence import BootstrapDistribution
+from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._group_means import GroupMeans, group_table
+from skfme.statsmodels._refitting import (
+    Refitting,
+    check_refittable,
+    fme_of,
+    prepared,
+    replicated,
+)
+from skfme.statsmodels._resampling import Units, check_count, seed_sequence
+from skfme.statsmodels._result_text import WIDTH
+from skfme.statsmodels._results import EffectResults
+
+__all__ = ["HonestRegions", "honest_regions"]
+
+PARTS = ("train", "partition", "estimate")
+
+
+@dataclass(frozen=True, repr=False)
+class HonestRegions:
+    """Regions of an effect with intervals that the search for them does not spoil.
+
+    Made by :func:`honest_regions`.
+
+    Attributes
+    ----------
+    tree : EffectTree
+        The partition, with counts, cAMEs and SDs of the estimation rows.
+    sample : EffectResults
+        cAMEs with intervals over rows, given the model and the partition.
+    refit : BootstrapResults or None
+        The same cAMEs over models of other training rows, given the partition and the
+        estimation rows; None if no resamples were asked for.
+    effect : ForwardEffect
+        Of the estimation rows.
+    explainer : FMEExplainer
+        Over the model, fitted on the training rows.
+    rows : dict of str -> ndarray
+        Positions of the rows of each part: "train", "partition", "estimate".
+    """
+
+    tree: EffectTree
+    sample: EffectResults
+    refit: BootstrapResults | None
+    effect: ForwardEffect
+    explainer: FMEExplainer = field(repr=False)
+    rows: dict[str, np.ndarray] = field(repr=False)
+
+    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+        """One row per region.
+
+        Returns
+        -------
+        frame : DataFrame
+            ``effect``, ``subspace``, ``rule``, ``n``, ``estimate``, and over rows
+            ``std_error``, ``statistic``, ``p_value``, ``conf_low``, ``conf_high``; with
+            resamples also
+            ``refit_std_error``, ``refit_conf_low``, ``refit_conf_high``, and
+            ``both_std_error``, of rows and refit together.
+        """
+        frame = self.sample.to_frame(alpha)
+        at = int(frame.columns.get_loc("estimate"))  # type: ignore[arg-type]
+        frame.insert(at, "n", self.sample.nobs)
+        if self.refit is not None:
+            refit = self.refit.to_frame(alpha)
+            for name in ("std_error", "conf_low", "conf_high"):
+                frame[f"refit_{name}"] = refit[name]
+            squares = frame["std_error"] ** 2 + frame["refit_std_error"] ** 2
+            frame["both_std_error"] = np.sqrt(squares)
+        return frame
+
+    def summary(self, alpha: float = 0.05) -> Text:
+        """Both kinds of interval, one table each.
+
+        Returns
+        -------
+        text : str
+        """
+        counts = ", ".join(
+            f"{len(rows)} rows to {part}" for part, rows in self.rows.items()
+        )
+        parts = [
+            str(self.sample.summary(alpha)),
+            textwrap.fill(f"Parts: {counts}.", WIDTH),
+        ]
+        if self.refit is None:
+            parts.append(
+                textwrap.fill(
+                    "The model's own error is not covered; n_resamples asks for it.",
+                    WIDTH,
+                )
+            )
+        else:
+            parts += ["", str(self.refit.summary(alpha))]
+        return Text("\n".join(parts))
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def __repr__(self) -> str:
+        return (
+            f"<HonestRegions: {len(self.sample.names)} regions of {self.effect.name!r}>"
+        )
+
+    def _repr_html_(self) -> str:
+        html = self.sample._repr_html_()
+        return html if self.refit is None else html + self.refit._repr_html_()
+
+
+def honest_regions(
+    explainer: FMEExplainer,
+    X: Any,
+    y: Any,
+    *,
+    tree: EffectTree | None = None,
+    effect: str | None = None,
+    output: str | None = None,
+    sizes: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3),
+    groups: Any = None,
+    stratify: Any = None,
+    sample_weight: Any = None,
+    fit_params: dict[str, Any] | None = None,
+    n_resamples: int = 0,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> HonestRegions:
+    """Find regions of an effect, and estimate it in each from rows apart.
+
+    Parameters
+    ----------
+    explainer : FMEExplainer
+        Fitted or not; its model is cloned and fitted on the training part.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Rows that no one has looked at yet.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    tree : EffectTree, default=None
+        How regions are found; None is ``EffectTree()``.
+    effect : str, default=None
+        Which effect, where the explainer has several.
+    output : str, default=None
+        Which output, where the effect has several.
+    sizes : tuple of three floats, default=(1/3, 1/3, 1/3)
+        Shares of the rows to train, to partition and to estimate.
+    groups : array-like of shape (n_samples,), default=None
+        Kept together in one part, and the units of standard errors and resamples.
+    stratify : array-like of shape (n_samples,), default=None
+        Each part takes its share of every stratum.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the averages and of the tree.
+    fit_params : dict, default=None
+        Passed to fit; arrays of n_samples entries are taken row by row.
+    n_resamples : int, default=0
+        Bootstrap samples of the training part, for the model's own error.
+    n_jobs : int, default=None
+        Refits at once, through joblib.
+    random_state : int, RandomState instance or None, default=None
+        Of the parts, the tree where it has none, the model and the resamples.
+    verbose : int, default=0
+        1 shows progress of the refits.
+
+    Returns
+    -------
+    regions : HonestRegions
+
+    Raises
+    ------
+    TypeError
+        If the model is frozen, or `tree` is no EffectTree.
+    ValueError
+        If y is missing, `sizes` are not three positive shares, a part has too few rows
+        or groups, several effects or outputs leave a choice, or no row counts.
+
+    Notes
+    -----
+    A region with fewer than two estimation rows merges into its parent. Intervals over
+    rows use t with one degree of freedom less than the region has rows, or groups.
+
+    References
+    ----------
+    Athey, Imbens (2016). Recursive partitioning for heterogeneous causal effects. PNAS
+    113, 7353-7360.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skfme import FMEExplainer
+    >>> from skfme.statsmodels import EffectTree, honest_regions
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> explainer = FMEExplainer(RandomForestRegressor(50), steps={"bmi": -2})
+    >>> regions = honest_regions(
+    ...     explainer, X, y, tree=EffectTree(n_partitions=2), random_state=0
+    ... )
+    >>> regions.to_frame()[["n", "std_error"]].round(1)
+        n  std_error
+    0  82        1.3
+    1  46        2.1
+    """
+    check_refittable(explainer, X, y)
+    if n_resamples:
+        check_count("n_resamples", n_resamples)
+        warn_of_few(n_resamples, 0.05, "percentile")
+    whole = as_table(X)
+    weights = checked_weights(sample_weight, whole)
+    for_parts, for_model, for_draws = seed_sequence(random_state).spawn(3)
+    tree = _checked_tree(tree, for_parts)
+    units = Units.of(len(whole), groups, stratify)
+    rows = _three_parts(units, sizes, np.random.default_rng(for_parts))
+    learned = rows["train"]
+    fitted, refitting = prepared(
+        explainer,
+        whole.take(learned).native,
+        _safe_indexing(y, learned),
+        _check_method_params(whole.native, fit_params or {}, learned),
+        for_model,
+    )
+    name = _one_effect(fitted, effect)
+    searched, apart = (
+        _explained(fitted, whole, weights, rows[part])[name]
+        for part in ("partition", "estimate")
+    )
+    which = output_position(apart, output)
+    grown = _grown(tree, searched, which, units.codes[rows["partition"]])
+    regions = _reestimated(grown, apart, which)
+
+    effects = ForwardEffects([apart], apart.context)
+    means = GroupMeans.of(effects, group_table(effects, None, regions), which)
+    fme = fme_of(effects)
+    sample = _over_rows(means, fme, units.codes[rows["estimate"]])
+    refit = None
+    if n_resamples:
+        one = _asked_for(refitting, name, fitted._table(apart.X))
+        work = OnDraw(Again(one, means, False), units.among(learned))
+        seeds = for_draws.spawn(n_resamples)
+        refit = _over_refits(work, fme, seeds, n_jobs=n_jobs, verbose=verbose)
+    return HonestRegions(regions, sample, refit, apart, fitted, rows)
+
+
+def _checked_tree(tree: EffectTree | None, seed: np.random.SeedSequence) -> EffectTree:
+    if tree is None:
+        return EffectTree()
+    if not isinstance(tree, EffectTree):
+        raise TypeError(f"tree must be an EffectTree, got {type(tree).__name__}.")
+    if tree.honest:
+        raise ValueError(
+            "tree has honest=True, which would split the rows once more: the estimation "
+            "part does that already. Leave it False."
+        )
+    tree = clone(tree)
+    if tree.random_state is None:
+        tree.random_state = int(seed.generate_state(1)[0])
+    return tree
+
+
+def _three_parts(
+    units: Units, sizes: Any, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Rows of each part, units whole, and every stratum in equal shares."""
+    shares = np.asarray(sizes, dtype=float)
+    if shares.shape != (3,) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-9:
+        raise ValueError(
+            "sizes must be three positive shares that sum to 1, to train, to partition "
+            f"and to estimate; got {sizes!r}."
+        )
+    weights = np.diff(units.starts)
+    part = np.empty(len(units), dtype=int)
+    for stratum in units.strata:
+        order = rng.permutation(stratum)
+        ends = np.cumsum(weights[order])
+        middle = (ends - weights[order] / 2) / ends[-1]
+        part[order] = np.searchsorted(np.cumsum(shares)[:2], middle)
+    counts = np.bincount(part, minlength=3)
+    if (counts < 2).any():
+        short = PARTS[int(np.argmin(counts))]
+        raise ValueError(
+            f"The part to {short} has {counts.min()} of {len(units)} rows, or groups, "
+            "and needs two at least. Give more rows, or other sizes."
+        )
+    return {
+        name: np.sort(units.rows_of(np.flatnonzero(part == p)))
+        for p, name in enumerate(PARTS)
+    }
+
+
+def _one_effect(explainer: FMEExplainer, effect: str | None) -> str:
+    if effect is not None:
+        return explainer._step(effect).name
+    names = [step.name for step in explainer.steps_]
+    if len(names) > 1:
+        raise ValueError(
+            f"The explainer has {len(names)} effects, and regions are found for one: "
+            f"choose it with effect={names[0]!r}, for example."
+        )
+    return names[0]
+
+
+def _explained(
+    explainer: FMEExplainer, whole: Table, weights: np.ndarray | None, rows: np.ndarray
+) -> ForwardEffects:
+    kept = None if weights is None else weights[rows]
+    return explainer._explain(whole.take(rows).native, kept)
+
+
+def _asked_for(refitting: Refitting, name: str, explained: Table) -> Refitting:
+    """Refits that are asked for one effect, of some rows."""
+    one = copy.copy(refitting.explainer)
+    one.steps_ = (one._step(name),)
+    return replace(refitting, explainer=one, explained=explained)
+
+
+def _grown(
+    tree: EffectTree, effect: ForwardEffect, which: int, units: np.ndarray
+) -> EffectTree:
+    """The tree over the effects of the partition part."""
+    if tree.categorical_features == "auto":
+        tree.categorical_features = list(effect.categorical_features)
+    return tree.fit(effect.X, effect._fme[:, which], effect.sample_weight, groups=units)
+
+
+def _reestimated(tree: EffectTree, effect: ForwardEffect, which: int) -> EffectTree:
+    nlm = effect._nlm[:, which] if effect._nlm is not None else None
+    fme = effect._fme[:, which]
+    return tree._estimated_from(effect.X, fme, effect.sample_weight, nlm)
+
+
+def _over_rows(
+    means: GroupMeans, fme: list[np.ndarray], units: np.ndarray
+) -> EffectResults:
+    """Leaf means with intervals given the model and the partition."""
+    influences = list(means.influences(fme, units))
+    columns = np.column_stack([one.by_unit for one in influences])
+    return EffectResults(
+        means(fme),
+        columns.T @ columns,
+        labels=means.labels,
+        names=means.names,
+        notes=means.rules,
+        df=[max(one.n_units - 1, 1) for one in influences],
+        covers="sample",
+        nobs=means.nobs,
+        title="Honest regions: over rows, given the model",
+        why_missing="its rows are of one group",
+    )
+
+
+def _over_refits(
+    work: OnDraw,
+    fme: list[np.ndarray],
+    seeds: list[np.random.SeedSequence],
+    *,
+    n_jobs: int | None,
+    verbose: int,
+) -> BootstrapResults:
+    """Leaf means with intervals given the partition and the rows."""
+    replicates, failures = replicated(work, seeds, n_jobs=n_jobs, verbose=verbose)
+    means = work.again.means
+    return BootstrapResults(
+        BootstrapDistribution(means(fme), replicates, None, "percentile"),
+        labels=means.labels,
+        names=means.names,
+        covers="refit",
+        failures=failures,
+        nobs=means.nobs,
+        title="Honest regions: over refits, given the rows",
+        notes=refit_notes(f"{len(work.units)} rows or groups to train", failures),
+    )

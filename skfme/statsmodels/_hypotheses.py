@@ -1,0 +1,166 @@
+"""Linear hypotheses about named estimates: text or numbers into R and q of Rβ = q.
+
+The names of effects contain spaces, signs and the equals sign ("bmi -2", "sex = s2"),
+so that they are recognised first, the longest first; what is left is arithmetic.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skfme._frames import known_names, nearest
+
+__all__ = ["linear_hypothesis"]
+
+
+def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """R and q of the hypothesis Rβ = q.
+
+    Parameters
+    ----------
+    R : array-like of shape (k,) or (m, k), tuple (R, q), str or list of str
+        A text such as "bmi -2 = bp -10", "row 1 = row 2", "2 * b1 - b3 = 0.5", several
+        of them set apart by commas; without an equals sign, equal to zero.
+    names : sequence of str of length k
+
+    Returns
+    -------
+    R : ndarray of shape (m, k)
+    q : ndarray of shape (m,)
+
+    Raises
+    ------
+    ValueError
+        If a matrix has the wrong shape, or a text names no estimate or is not linear.
+    """
+    if isinstance(R, str):
+        return _parsed([R], names)
+    if isinstance(R, list) and R and all(isinstance(text, str) for text in R):
+        return _parsed(R, names)
+    q: Any = 0.0
+    if isinstance(R, tuple):
+        if len(R) != 2:
+            raise ValueError(f"A hypothesis (R, q) is a pair, got {len(R)} parts.")
+        R, q = R
+    matrix = np.atleast_2d(np.asarray(R, dtype=float))
+    if matrix.ndim != 2 or matrix.shape[1] != len(names) or not len(matrix):
+        raise ValueError(
+            f"R has shape {np.shape(R)}; expected one column for each of the "
+            f"{len(names)} estimates, ({len(names)},) or (m, {len(names)})."
+        )
+    values = np.asarray(q, dtype=float)
+    if values.ndim and values.shape != (len(matrix),):
+        raise ValueError(
+            f"q has shape {values.shape}; expected a number, or one for each of the "
+            f"{len(matrix)} rows of R."
+        )
+    return matrix, np.broadcast_to(values, (len(matrix),)).copy()
+
+
+def _parsed(
+    texts: Sequence[str], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    forms = [form for text in texts for form in _forms(text, names)]
+    rows = np.array(forms)
+    return rows[:, :-1], -rows[:, -1]
+
+
+def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:
+    """One vector of coefficients and a constant for each hypothesis of a text."""
+    # A name must not be part of a longer word or number, as "bmi -2" in "bmi -20".
+    ordered = sorted(range(len(names)), key=lambda i: -len(names[i]))
+    alternatives = "|".join(re.escape(names[i]) for i in ordered)
+    pattern = rf"(?<![\w.])(?:({alternatives})|(?:row\s+|b)(\d+))(?![\w.])"
+    position = {name: i for i, name in enumerate(names)}
+
+    def symbol(match: re.Match) -> str:
+        if match[1] is not None:
+            return f" _at{position[match[1]]} "
+        number = int(match[2])
+        if not 1 <= number <= len(names):
+            raise ValueError(
+                f"The hypothesis {text!r} asks for row {number}; rows are 1 to "
+                f"{len(names)}."
+            )
+        return f" _at{number - 1} "
+
+    coded = re.sub(pattern, symbol, text)
+    return [_form(part, text, names) for part in coded.split(",")]
+
+
+def _form(part: str, text: str, names: Sequence[str]) -> np.ndarray:
+    sides = part.split("=")
+    if len(sides) > 2:
+        raise ValueError(
+            f"The hypothesis {text!r} has {len(sides) - 1} equals signs in one "
+            "comparison; set comparisons apart by commas."
+        )
+    left, *right = [_side(side.strip(), text, names) for side in sides]
+    form = left - right[0] if right else left
+    if not form[:-1].any():
+        raise ValueError(f"The hypothesis {text!r} restricts no estimate.")
+    return form
+
+
+def _side(side: str, text: str, names: Sequence[str]) -> np.ndarray:
+    try:
+        tree = ast.parse(side, mode="eval").body
+    except SyntaxError:
+        raise _unreadable(side, text, names) from None
+    return _Linear(text, names).visit(tree)
+
+
+def _unreadable(what: str, text: str, names: Sequence[str]) -> ValueError:
+    return ValueError(
+        f"The hypothesis {text!r} cannot be read at {what!r}: expected names of "
+        "estimates (or row 1, row 2, …), numbers, + - * / and =."
+        + (nearest(what, names) or known_names(names))
+    )
+
+
+class _Linear(ast.NodeVisitor):
+    """Evaluates an expression to coefficients of the estimates, then a constant."""
+
+    def __init__(self, text: str, names: Sequence[str]) -> None:
+        self.text, self.names = text, names
+
+    def visit_Name(self, node: ast.Name) -> np.ndarray:
+        form = np.zeros(len(self.names) + 1)
+        if not re.fullmatch(r"_at\d+", node.id):
+            raise _unreadable(node.id, self.text, self.names)
+        form[int(node.id[3:])] = 1.0
+        return form
+
+    def visit_Constant(self, node: ast.Constant) -> np.ndarray:
+        if not isinstance(node.value, (int, float)) or isinstance(node.value, bool):
+            raise _unreadable(str(node.value), self.text, self.names)
+        return np.append(np.zeros(len(self.names)), float(node.value))
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> np.ndarray:
+        value = self.visit(node.operand)
+        return -value if isinstance(node.op, ast.USub) else value
+
+    def visit_BinOp(self, node: ast.BinOp) -> np.ndarray:
+        left, right = self.visit(node.left), self.visit(node.right)
+        match node.op:
+            case ast.Add():
+                return left + right
+            case ast.Sub():
+                return left - right
+            case ast.Mult() if not left[:-1].any():
+                return left[-1] * right
+            case ast.Mult() if not right[:-1].any():
+                return left * right[-1]
+            case ast.Div() if not right[:-1].any() and right[-1] != 0:
+                return left / right[-1]
+        raise ValueError(
+            f"The hypothesis {self.text!r} is not linear in the estimates."
+        )
+
+    def generic_visit(self, node: ast.AST) -> np.ndarray:
+        raise _unreadable(ast.unparse(node), self.text, self.names)

@@ -1,0 +1,67 @@
+"""Whether the data can tell an effect at all.
+
+Where covariates repeat one another, Xb = 0 for some b ≠ 0, and parameters that differ
+by b fit alike: an effect whose gradient J has J b ≠ 0 is whatever the fit made of it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["warn_of_unidentified"]
+
+
+def warn_of_unidentified(
+    exog: np.ndarray, gradients: np.ndarray, positions: np.ndarray, names: Sequence[str]
+) -> None:
+    """Warn of estimates that the covariates do not determine.
+
+    Parameters
+    ----------
+    exog : ndarray of shape (n, k)
+        The design that the model was fitted with.
+    gradients : ndarray of shape (n_estimates, p)
+    positions : ndarray of shape (n_predictors, k), int
+        Where each predictor's coefficients are among the p parameters.
+    names : sequence of str of length n_estimates
+    """
+    scale = np.sqrt(np.einsum("ij,ij->j", exog, exog))
+    scale[scale == 0] = 1.0
+    null = _null_space(exog / scale)
+    if not null.shape[1]:
+        return
+    # In units of the columns, in which what is large and what is not can be compared.
+    blocks = gradients[:, positions] / scale  # (n_estimates, n_predictors, k)
+    along = np.linalg.norm(blocks @ null, axis=2)
+    lost = (along > 1e-6 * np.linalg.norm(blocks, axis=2)).any(axis=1)
+    if lost.any():
+        shown = [repr(names[i]) for i in np.flatnonzero(lost)[:5]]
+        rank = exog.shape[1] - null.shape[1]
+        warnings.warn(
+            f"The covariates of the fit repeat one another (rank {rank} of "
+            f"{exog.shape[1]}), and the data do not determine {', '.join(shown)}: the "
+            "estimate is one of many that fit alike. Leave out the repeated covariates.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _null_space(exog: np.ndarray) -> np.ndarray:
+    """An orthonormal basis b of Xb = 0, of shape (k, n_null); mostly empty.
+
+    Parameters
+    ----------
+    exog : ndarray of shape (n, k)
+        Columns of length 1.
+    """
+    n, k = exog.shape
+    # The squared condition number is too coarse to judge by, but settles most fits.
+    if np.linalg.eigvalsh(exog.T @ exog)[0] > 1e-9:
+        return np.empty((k, 0))
+    _, singular, right = np.linalg.svd(np.linalg.qr(exog, mode="r"))
+    full = np.zeros(k)
+    full[: len(singular)] = singular
+    return right[full <= max(n, k) * np.finfo(float).eps * full[0]].T

@@ -1,0 +1,222 @@
+"""Weighted least squares of effects, with what the weights mean.
+
+Solves β̂ = (XᵀWX)⁻¹ XᵀWY for one or several outputs on one design: by means for cells,
+by a QR decomposition else. Standard errors are another file's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg
+
+from skfme.statsmodels._effect_designs import CellDesign, Design
+
+__all__ = ["WEIGHTS_TYPES", "LeastSquares", "Weighting", "least_squares"]
+
+WEIGHTS_TYPES = ("sampling", "frequency", "importance")
+
+# A column is dependent if this share of its length is all that is its own.
+DEPENDENT = 1e-10
+# Differences below this share of the effects are what rounding left.
+ROUND_OFF = 1e-12
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """Row weights and what they stand for.
+
+    Attributes
+    ----------
+    array : ndarray of shape (n,) or None
+        All positive.
+    kind : {"sampling", "frequency", "importance"}
+    n : int
+    """
+
+    array: np.ndarray | None
+    kind: str
+    n: int
+
+    @property
+    def counting(self) -> bool:
+        """Whether a weight counts copies of its row."""
+        return self.array is not None and self.kind == "frequency"
+
+    @property
+    def sampling(self) -> bool:
+        """Whether a weight is an inverse probability of selection."""
+        return self.array is not None and self.kind == "sampling"
+
+    @property
+    def total(self) -> float:
+        """Number of observations: the sum of frequency weights, else the rows."""
+        if self.array is None or not self.counting:
+            return self.n
+        return float(self.array.sum())
+
+    @property
+    def power(self) -> float:
+        """Of the weight in a row's share of a sum of squares, before it is squared.
+
+        w copies of a row add w squares, a row of weight w the square of w times it.
+        """
+        return 0.5 if self.counting else 1.0
+
+    def times(self, array: np.ndarray, power: float = 1.0) -> np.ndarray:
+        """Rows of an array multiplied by their weights to some power."""
+        if self.array is None:
+            return array
+        factor = self.array**power
+        return array * (factor if array.ndim == 1 else factor[:, None])
+
+    @classmethod
+    def of(cls, values: np.ndarray | None, kind: str, n: int) -> Weighting:
+        """Check the weights against what they are said to be."""
+        if kind not in WEIGHTS_TYPES:
+            raise ValueError(
+                f"weights_type={kind!r} is not known; expected one of "
+                f"{', '.join(map(repr, WEIGHTS_TYPES))}."
+            )
+        if values is not None and kind == "frequency":
+            part = np.flatnonzero(values != np.round(values))
+            if len(part):
+                raise ValueError(
+                    "weights_type='frequency' counts rows, so that weights must be "
+                    f"whole; {len(part)} of {n} are not, such as {values[part[0]]:.6g}. "
+                    "Take 'sampling' for inverse probabilities, 'importance' for "
+                    "precisions."
+                )
+        return cls(values, kind, n)
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares:
+    """A fit of K outputs on one design.
+
+    Attributes
+    ----------
+    design : Design
+        Of n rows and k columns.
+    weights : Weighting
+    coef : ndarray of shape (k, K)
+    resid : ndarray of shape (n, K)
+    root : ndarray of shape (k, k)
+        Upper triangular R with RᵀR = XᵀWX.
+    sst : ndarray of shape (K,)
+        Weighted sum of squares, about the mean where the design has a constant.
+    """
+
+    design: Design
+    weights: Weighting
+    coef: np.ndarray
+    resid: np.ndarray
+    root: np.ndarray
+    sst: np.ndarray
+
+    @cached_property
+    def bread(self) -> np.ndarray:
+        """(XᵀWX)⁻¹, of shape (k, k)."""
+        return self.inverse_root @ self.inverse_root.T
+
+    @cached_property
+    def inverse_root(self) -> np.ndarray:
+        return linalg.solve_triangular(self.root, np.eye(len(self.root)))
+
+    @property
+    def df_resid(self) -> float:
+        return self.weights.total - len(self.root)
+
+    @property
+    def ssr(self) -> np.ndarray:
+        """Weighted residual sum of squares of each output."""
+        return self.weights.times(self.resid**2).sum(axis=0)
+
+    @property
+    def rsquared(self) -> np.ndarray:
+        """Share of the sum of squares explained; NaN where effects do not vary."""
+        known = self.sst > 0
+        return np.where(known, 1 - self.ssr / np.where(known, self.sst, 1.0), np.nan)
+
+    def leverages(self) -> np.ndarray:
+        """xᵢᵀ (XᵀWX)⁻¹ xᵢ: of one copy of each row; times wᵢ, of the row."""
+        if isinstance(self.design, CellDesign):
+            return np.diag(self.bread)[self.design.codes]
+        return np.sum((self.design.block(slice(None)) @ self.inverse_root) ** 2, axis=1)
+
+
+def least_squares(
+    design: Design, endog: np.ndarray, weights: Weighting
+) -> LeastSquares:
+    """Fit, or say which column cannot be told from the others.
+
+    Parameters
+    ----------
+    design : Design of n rows and k columns
+    endog : ndarray of shape (n, K)
+    weights : Weighting
+
+    Raises
+    ------
+    ValueError
+        If columns are collinear, or there are no more observations than columns.
+    """
+    if isinstance(design, CellDesign):
+        coef, root = _cell_means(design, endog, weights)
+        fitted, constant = coef[design.codes], True
+    else:
+        exog = design.block(slice(None))
+        coef, root, constant = _solved(exog, endog, weights, design.names)
+        fitted = exog @ coef
+    if not weights.total > len(root):
+        raise ValueError(
+            f"{weights.total:g} rows that count cannot estimate {len(root)} coefficients "
+            "and their errors; take fewer groups or terms."
+        )
+    resid = without_round_off(endog - fitted, endog)
+    centre = np.average(endog, axis=0, weights=weights.array) if constant else 0.0
+    deviations = without_round_off(endog - centre, endog)
+    sst = weights.times(deviations**2).sum(axis=0)
+    return LeastSquares(design, weights, coef, resid, root, sst)
+
+
+def _cell_means(
+    design: CellDesign, endog: np.ndarray, weights: Weighting
+) -> tuple[np.ndarray, np.ndarray]:
+    k = design.shape[1]
+    sizes = np.bincount(design.codes, weights.array, k)
+    sums = [np.bincount(design.codes, y, k) for y in weights.times(endog).T]
+    return np.column_stack(sums) / sizes[:, None], np.diag(np.sqrt(sizes))
+
+
+def _solved(
+    exog: np.ndarray, endog: np.ndarray, weights: Weighting, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Coefficients, the triangle R, and whether the design has a constant."""
+    whitened = weights.times(exog, 0.5)
+    orthonormal, root = np.linalg.qr(whitened)
+    lengths = np.linalg.norm(whitened, axis=0)
+    own = np.zeros(exog.shape[1])
+    own[: len(root)] = np.abs(np.diag(root))
+    dependent = own <= DEPENDENT * lengths
+    if dependent.any():
+        shown = ", ".join(repr(names[j]) for j in np.flatnonzero(dependent)[:5])
+        raise ValueError(
+            f"The design is singular: {shown} can be computed from the columns before "
+            "it, or is zero throughout, among the rows that count. Leave it out."
+        )
+    projected = orthonormal.T @ weights.times(endog, 0.5)
+    coef = linalg.solve_triangular(root, projected)
+    one = weights.times(np.ones(len(exog)), 0.5)
+    rest = one - orthonormal @ (orthonormal.T @ one)
+    return coef, root, bool(np.linalg.norm(rest) < 1e-8 * np.linalg.norm(one))
+
+
+def without_round_off(differences: np.ndarray, endog: np.ndarray) -> np.ndarray:
+    """Differences of effects that do not vary are zero, and not what rounding left."""
+    size = np.abs(endog).max(axis=0)
+    still = np.abs(differences).max(axis=0) <= ROUND_OFF * size
+    return np.where(still, 0.0, differences)

@@ -1,0 +1,176 @@
+"""The ledger: how much of a standard error rows, training data and seed have.
+
+Here the learner is fitted again, on resamples and under several seeds for each; how the
+parts are estimated from that is in `_ledger_results.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+
+from skfme._explainer import FMEExplainer
+from skfme._frames import as_table
+from skfme.statsmodels._group_means import GroupMeans, group_table
+from skfme.statsmodels._ledger_results import NestedRefits, UncertaintyLedger
+from skfme.statsmodels._refitting import (
+    Refitting,
+    fme_of,
+    last_step,
+    prepared,
+    replicated,
+)
+from skfme.statsmodels._resampling import Units, check_count, seed_sequence
+
+__all__ = ["uncertainty_ledger"]
+
+# Learners whose members differ by their seeds alone, so that more of them average
+# these out; boosting is not among them.
+AVERAGING = {
+    BaggingClassifier: "estimators",
+    BaggingRegressor: "estimators",
+    ExtraTreesClassifier: "trees",
+    ExtraTreesRegressor: "trees",
+    RandomForestClassifier: "trees",
+    RandomForestRegressor: "trees",
+}
+
+
+def uncertainty_ledger(
+    explainer: FMEExplainer,
+    X: Any,
+    y: Any,
+    *,
+    n_resamples: int = 50,
+    n_seeds: int = 4,
+    groups: Any = None,
+    stratify: Any = None,
+    sample_weight: Any = None,
+    fit_params: dict[str, Any] | None = None,
+    by: Any = None,
+    partition: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> UncertaintyLedger:
+    """Split the standard error of each AME into rows, training data and seed.
+
+    Parameters
+    ----------
+    explainer : FMEExplainer
+        Fitted or not; its model is cloned and fitted ``n_resamples * n_seeds`` times.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Training rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    n_resamples : int, default=50
+        Training sets. Fifty leave a standard error of 10 % on that of the refit part;
+        ``mc_errors`` has them all.
+    n_seeds : int, default=4
+        Seeds for each training set, at least 2.
+    groups, stratify, sample_weight, fit_params, by, partition
+        As in :func:`bootstrap_effects`.
+    n_jobs : int, default=None
+        Training sets at once, through joblib.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 shows progress.
+
+    Returns
+    -------
+    ledger : UncertaintyLedger
+        Print it for the table and what it says; ``projected`` for other numbers of rows
+        and seeds.
+
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError
+        As :func:`bootstrap_effects`.
+
+    Notes
+    -----
+    Every parameter called ``random_state`` of the model or its parts is set, also those
+    that have a value: the seed part is what another value would have given. A learner
+    without any is fitted `n_seeds` times all the same, so that randomness that takes no
+    seed shows too.
+
+    The refit part is that of the average over the rows of X, by models of resampled
+    rows; the rows part is that of the mean effect of the model fitted on all rows. As
+    these are the same rows, the two errors can be correlated, which no sum of parts
+    tells: ``together`` is the standard error with everything drawn at once.
+
+    References
+    ----------
+    Searle, Casella, McCulloch (1992). Variance components, section 3.5.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from skfme import FMEExplainer
+    >>> from skfme.statsmodels import uncertainty_ledger
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> explainer = FMEExplainer(Ridge(), steps={"bmi": -2})
+    >>> ledger = uncertainty_ledger(explainer, X, y, n_resamples=20, random_state=0)
+    >>> ledger.shares.round(2)  # one effect for all rows, and nothing random
+            rows  refit  seed
+    bmi -2   0.0    1.0   0.0
+    """
+    check_count("n_resamples", n_resamples)
+    check_count("n_seeds", n_seeds)
+    fit_seed, draw_seed = seed_sequence(random_state).spawn(2)
+    units = Units.of(len(as_table(X)), groups, stratify)
+    fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed, every_seed=True)
+    effects = fitted._explain(X, sample_weight)
+    means = GroupMeans.of(effects, group_table(effects, by, partition))
+    work = _Nested(refitting, means, units, int(n_seeds))
+    nested, failures = replicated(
+        work,
+        draw_seed.spawn(int(n_resamples)),
+        n_jobs=n_jobs,
+        verbose=verbose,
+        what="resample",
+    )
+    fme = fme_of(effects)
+    members = AVERAGING.get(type(last_step(explainer.estimator)))
+    more = {} if members is None else {"more_seeds": f"four times the {members}"}
+    return UncertaintyLedger(
+        means(fme),
+        means.covariance(fme, units.codes),
+        NestedRefits(nested[:, :, 0], nested[:, :, 1], failures),
+        labels=means.labels,
+        names=means.names,
+        notes=means.rules,
+        nobs=means.nobs,
+        title=f"Where the standard errors of {effects._context.model} come from",
+        **more,
+    )
+
+
+@dataclass(frozen=True)
+class _Nested:
+    """Averages by models of one resample: (n_seeds, 2, k), over all rows and over its."""
+
+    refitting: Refitting
+    means: GroupMeans
+    units: Units
+    n_seeds: int
+
+    def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
+        for_rows, *for_models = seed.spawn(1 + self.n_seeds)
+        rows = self.units.drawn(np.random.default_rng(for_rows))
+        counts = np.bincount(rows, minlength=self.units.n_rows)
+        found = []
+        for for_model in for_models:
+            fme = self.refitting.fme(rows, for_model)
+            found.append([self.means(fme), self.means(fme, counts)])
+        return np.array(found)

@@ -1,0 +1,249 @@
+"""Effects of repeated measures: a linear mixed model over subjects.
+
+e_ij = z_ijᵀγ + u_i + ε_ij, with a random intercept, and slopes where asked for, of each
+subject i, by statsmodels' MixedLM. The intraclass correlation σ_u²/(σ_u² + σ_ε²) says how
+alike the effects of one subject are, and the design effect 1 + (m − 1) ICC by how much
+the variance of their average exceeds that of as many independent rows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
+
+from skfme._effects import ForwardEffect
+from skfme._frames import as_table
+from skfme.statsmodels._counted import CountedRows, counted_rows
+from skfme.statsmodels._formula_design import (
+    FormulaDesign,
+    covariates_in,
+    formula_design,
+)
+from skfme.statsmodels._results import EffectResults
+from skfme.statsmodels._row_labels import refuse_missing, row_labels
+
+__all__ = ["MixedConditionalEffects", "MixedConditionalEffectsResults"]
+
+
+class MixedConditionalEffects:
+    """A linear mixed model of effects.
+
+    Made by :meth:`ConditionalEffects.mixed`.
+
+    Parameters
+    ----------
+    counted : CountedRows
+        Of one output.
+    mixedlm : statsmodels MixedLM
+    formula : str
+    subjects : ndarray of shape (n,)
+    """
+
+    def __init__(
+        self,
+        counted: CountedRows,
+        mixedlm: MixedLM,
+        formula: str,
+        subjects: np.ndarray,
+    ) -> None:
+        self.counted, self.mixedlm = counted, mixedlm
+        self.formula, self.subjects = formula, subjects
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        effect: ForwardEffect,
+        groups: Any,
+        re_formula: str | None,
+        vc_formula: dict[str, str] | None,
+        output: str | None,
+        depth: int,
+    ) -> MixedConditionalEffects:
+        """See :meth:`ConditionalEffects.mixed`."""
+        counted = _checked(counted_rows(effect, "importance", output))
+        labels = row_labels(effect, groups, "groups")
+        if labels.shape[1] > 1:
+            raise ValueError(
+                f"groups has {labels.shape[1]} columns; a mixed model has one grouping "
+                "factor. Others are variance components: vc_formula."
+            )
+        refuse_missing(labels, counted.rows, "groups")
+        formulas = [formula, re_formula or "1", *(vc_formula or {}).values()]
+        rows = _complete(effect, " ".join(formulas), counted.rows)
+        codes, subjects = pd.factorize(labels.iloc[rows, 0])
+        _check_subjects(codes, len(subjects))
+        designs = []
+        for text in formulas:  # a loop, as a comprehension may be a frame of its own
+            designs.append(formula_design(text, effect, rows, depth + 1))
+        fixed, random, *components = designs
+        counted = counted.take(rows)
+        model = MixedLM(
+            pd.Series(counted.fme[:, 0], name="fme"),
+            pd.DataFrame(fixed.exog, columns=fixed.names),
+            groups=codes,
+            exog_re=pd.DataFrame(random.exog, columns=random.names),
+            exog_vc=_components(list(vc_formula or {}), components, codes),
+        )
+        return cls(counted, model, fixed.formula, np.asarray(subjects)[codes])
+
+    def fit(self, reml: bool = True, **options: Any) -> MixedConditionalEffectsResults:
+        """Estimate fixed effects and variances.
+
+        Parameters
+        ----------
+        reml : bool, default=True
+            Restricted maximum likelihood, for variances; False is maximum likelihood,
+            for comparing models with other fixed effects.
+        **options
+            Passed to statsmodels' ``MixedLM.fit``, such as ``method="powell"``.
+
+        Returns
+        -------
+        results : MixedConditionalEffectsResults
+
+        Warns
+        -----
+        RuntimeWarning
+            If the fit did not converge.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Maximum Likelihood optimization failed")
+            fit = self.mixedlm.fit(reml=reml, **options)
+        if not fit.converged:
+            warnings.warn(
+                "The mixed model did not converge, and its standard errors are not to be "
+                "relied on. Take fewer random effects, or another method, such as "
+                "fit(method='powell').",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return MixedConditionalEffectsResults(self, fit)
+
+
+class MixedConditionalEffectsResults(EffectResults):
+    """Fixed effects of a mixed model; speaks the results protocol.
+
+    Attributes
+    ----------
+    model : MixedConditionalEffects
+    mixedlm : statsmodels MixedLMResults
+    """
+
+    def __init__(self, model: MixedConditionalEffects, fit: Any) -> None:
+        self.model, self.mixedlm = model, fit
+        terms = list(model.mixedlm.exog_names)
+        k = len(terms)
+        sizes = np.unique(model.subjects, return_counts=True)[1]
+        notes = [
+            f"{len(sizes)} subjects of {sizes.min()} to {sizes.max()} rows; "
+            f"{fit.method}{'' if fit.converged else ', which did not converge'}.",
+            f"Intraclass correlation {self.icc:.4g}; design effect {self.design_effect:.4g}.",
+        ]
+        super().__init__(
+            np.asarray(fit.fe_params),
+            np.asarray(fit.cov_params())[:k, :k],
+            labels=pd.DataFrame({"effect": model.counted.effect.name, "term": terms}),
+            covers="sample",
+            nobs=len(model.subjects),
+            title=f"Mixed model of the effect {model.counted.effect.name} on {model.formula}",
+            notes=notes,
+            names=terms,
+            why_missing="the fit has no covariance for it",
+        )
+
+    @property
+    def variance_components(self) -> pd.Series:
+        """Variances: of random effects of subjects, other components, and residuals."""
+        names = [
+            *self.model.mixedlm.data.exog_re_names,
+            *self.model.mixedlm.exog_vc.names,
+        ]
+        values = [*np.diag(np.atleast_2d(self.mixedlm.cov_re)), *self.mixedlm.vcomp]
+        return pd.Series([*values, self.mixedlm.scale], [*names, "Residual"])
+
+    @property
+    def icc(self) -> float:
+        """Share of the random intercept in the variance of effects around the fixed part.
+
+        With random slopes, where these covariates are zero.
+        """
+        intercept = float(np.atleast_2d(self.mixedlm.cov_re)[0, 0])
+        other = float(np.sum(self.mixedlm.vcomp)) + float(self.mixedlm.scale)
+        return (
+            intercept / (intercept + other) if intercept + other > 0 else float("nan")
+        )
+
+    @property
+    def design_effect(self) -> float:
+        """1 + (m − 1) ICC, m the subjects' mean number of rows, weighted by it."""
+        sizes = np.unique(self.model.subjects, return_counts=True)[1]
+        return 1 + (float(np.sum(sizes**2) / np.sum(sizes)) - 1) * self.icc
+
+    @property
+    def random_effects(self) -> pd.DataFrame:
+        """Predicted random effects, one row per subject."""
+        found = self.mixedlm.random_effects
+        names = dict(zip(self.model.mixedlm.groups, self.model.subjects, strict=True))
+        frame = pd.DataFrame({names[key]: values for key, values in found.items()}).T
+        return frame.rename_axis("subject")
+
+
+def _checked(counted: CountedRows) -> CountedRows:
+    if len(counted.outputs) > 1:
+        raise ValueError(
+            f"A mixed model takes one output, and the effect has {len(counted.outputs)}; "
+            f"choose it with output={counted.outputs[0]!r}."
+        )
+    array = counted.weights.array
+    if array is not None and np.ptp(array) > 0:
+        raise ValueError(
+            "A mixed model takes no weights, and the effect has sample_weight. Explain "
+            "the rows without weights, or take from_formula() with clusters."
+        )
+    return counted
+
+
+def _complete(effect: ForwardEffect, formulas: str, rows: np.ndarray) -> np.ndarray:
+    """Rows without a missing covariate."""
+    frame = covariates_in(formulas, as_table(effect.X).take(rows))
+    kept = rows[frame.notna().all(axis=1).to_numpy()]
+    if not len(kept):
+        raise ValueError(
+            f"Each of the {len(rows)} rows that count lacks a covariate of the formulas."
+        )
+    return kept
+
+
+def _components(
+    names: list[str], designs: Sequence[FormulaDesign], codes: np.ndarray
+) -> VCSpec | None:
+    """Variance components as statsmodels takes them: a matrix for each subject."""
+    if not names:
+        return None
+    members = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    columns, matrices = [], []
+    for design in designs:
+        parts = [design.exog[rows] for rows in members]
+        used = [np.flatnonzero(part.any(axis=0)) for part in parts]
+        matrices.append([part[:, u] for part, u in zip(parts, used, strict=True)])
+        columns.append([[design.names[j] for j in u] for u in used])
+    return VCSpec(names, columns, matrices)
+
+
+def _check_subjects(subjects: np.ndarray, count: int) -> None:
+    if count < 2:
+        raise ValueError(
+            f"groups has {count} subject among the rows that count; at least two are "
+            "expected."
+        )
+    if count == len(subjects):
+        raise ValueError(
+            "groups gives every row a subject of its own, so that a subject's variance "
+            "cannot be told from the residual's; repeated measures are expected."
+        )

@@ -1,0 +1,152 @@
+"""What is changed and whose averages are formed, resolved against a model's columns.
+
+Steps are read by :func:`skfme.steps.parse_steps`, as everywhere; here it is seen to that
+only columns that the model reads can be stepped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfme._changes import NamedStep
+from skfme._effects import groups_in
+from skfme._frames import Column, Table, describe_columns, known_names
+from skfme._training import Training, TrainingColumn
+from skfme._validation import refuse_infinite
+from skfme.extrapolation import Support, fit_support
+from skfme.statsmodels._fitted import FittedModel
+from skfme.steps import parse_steps
+
+__all__ = ["Groups", "Plan", "columns_read"]
+
+# Columns of the results' tables beside the groups'.
+TAKEN = {
+    *("effect", "output", "estimate", "std_error", "statistic", "p_value"),
+    *("conf_low", "conf_high", "p_adjusted"),
+}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which group each row is in, and what tells the groups apart.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n,), int
+    keys : DataFrame of n_groups rows
+        Without columns where there is one group of all rows.
+    """
+
+    codes: np.ndarray
+    keys: pd.DataFrame
+
+    @classmethod
+    def of(cls, table: Table, by: Any) -> Groups:
+        if by is None:
+            return cls(np.zeros(len(table), dtype=int), pd.DataFrame(index=[0]))
+        groups = groups_in(table, by)
+        taken = sorted(TAKEN & set(map(str, groups.columns)))
+        if taken:
+            raise ValueError(
+                f"by names {taken[0]!r}, which is a column of the results' tables. Rename "
+                "it, or give its values as a Series of another name."
+            )
+        grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
+        codes = grouped.ngroup().to_numpy()
+        _, first = np.unique(codes, return_index=True)
+        return cls(codes, groups.iloc[first].reset_index(drop=True))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is changed, resolved against the rows that ranges come from.
+
+    Attributes
+    ----------
+    steps : tuple of NamedStep
+    support : Support or None
+    columns : tuple of Column
+    kind : str
+        Of the table that these belong to.
+    """
+
+    steps: tuple[NamedStep, ...]
+    support: Support | None
+    columns: tuple[Column, ...]
+    kind: str
+
+    @classmethod
+    def of(
+        cls,
+        fitted: FittedModel,
+        given: Table,
+        weights: np.ndarray | None,
+        named: list[Any],
+        steps: Any,
+        extrapolation: Any,
+        categorical_features: Any,
+    ) -> Plan:
+        table = columns_read(fitted, given, named)
+        refuse_infinite(table)
+        if weights is not None and not weights.all():
+            table, weights = table.take(np.flatnonzero(weights)), weights[weights > 0]
+        design = fitted.design
+        if isinstance(categorical_features, str):
+            listed = design.categorical() or categorical_features
+        else:
+            unread = set(given.names) - set(table.names)
+            listed = [key for key in categorical_features if key not in unread]
+            listed += design.categorical()
+        columns = describe_columns(table, listed)
+        allowed = {*design.used(table), *(table.position(name) for name in named)}
+        training = ModelTraining(table, columns, weights, fitted, given.names, allowed)
+        parsed = parse_steps(steps, training)
+        if steps is None or isinstance(steps, str):  # the columns of an array stay
+            parsed = tuple(
+                s for s in parsed if all(c.position in allowed for c in s.changes)
+            )
+        support = fit_support(extrapolation, table, columns, weights)
+        return cls(parsed, support, columns, table.kind)
+
+
+class ModelTraining(Training):
+    """Training rows of which only the columns that the model reads can be stepped."""
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[Column],
+        weights: np.ndarray | None,
+        fitted: FittedModel,
+        given: Sequence[Hashable],
+        allowed: set[int],
+    ) -> None:
+        super().__init__(table, columns, weights)
+        self._fitted, self._given, self._allowed = fitted, given, allowed
+
+    def __getitem__(self, key: Hashable) -> TrainingColumn:
+        known = key in self.table.names or key not in self._given
+        if known:
+            column = super().__getitem__(key)
+            if column.column.position in self._allowed:
+                return column
+        wording = self._fitted.design.wording
+        raise ValueError(
+            f"steps change {key!r}, which {wording} does not use: the effect would be "
+            "zero whatever the data."
+            + known_names([self.table.names[i] for i in sorted(self._allowed)])
+        )
+
+
+def columns_read(fitted: FittedModel, table: Table, named: list[Any]) -> Table:
+    """The table's columns that the model or its offset reads; all of an array's."""
+    used = fitted.design.used(table)
+    if table.kind == "numpy":
+        return table
+    others = {table.position(name) for name in named} - set(used)
+    return table.select([*used, *sorted(others)])

@@ -1,0 +1,221 @@
+"""AMEs of several effects, with their joint covariance."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from skfme import ame
+from skfme.statsmodels import ConditionalEffects, average_effects
+from tests.statsmodels.effects import effect_of, effects_of, sample
+
+
+@pytest.fixture
+def pair():
+    """Two effects of the same rows, each with rows of its own that do not count."""
+    X, first, weights = sample()
+    rng = np.random.default_rng(1)
+    second = 0.7 * first + rng.normal(size=len(first))
+    first, second = first.copy(), second.copy()
+    first[:15] = np.nan
+    second[10:40] = np.nan
+    return X, first, second, weights
+
+
+def test_standard_errors_are_sd_over_root_n(pair):
+    X, first, second, _ = pair
+    effects = effects_of({"a +1": first, "b +1": second}, X)
+    results = average_effects(effects)
+    for name, values in (("a +1", first), ("b +1", second)):
+        known = pd.Series(values)
+        assert results.params[name] == pytest.approx(known.mean(), rel=1e-13)
+        assert results.bse[name] == pytest.approx(known.sem(), rel=1e-12)
+        assert results.params[name] == pytest.approx(effects[name].ame, rel=1e-13)
+        n = known.notna().sum()
+        assert effects[name].sd / np.sqrt(n) == pytest.approx(results.bse[name])
+    assert list(results.df) == [104, 89]
+    assert list(results.nobs) == [105, 90]
+    assert list(results.to_frame().columns[:2]) == ["effect", "estimate"]
+
+
+def test_covariance_is_over_the_rows_that_count_for_both(pair):
+    X, first, second, _ = pair
+    results = average_effects(effects_of({"a": first, "b": second}, X), cov_type="HC0")
+    a, b = first - np.nanmean(first), second - np.nanmean(second)
+    known = np.nansum(a * b) / (105 * 90)
+    assert results.cov_params().loc["a", "b"] == pytest.approx(known, rel=1e-11)
+
+
+@pytest.mark.parametrize("n_resamples", [4000])
+def test_covariance_is_that_of_averages_of_resampled_rows(pair, n_resamples):
+    X, first, second, _ = pair
+    results = average_effects(effects_of({"a": first, "b": second}, X))
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, len(X), (n_resamples, len(X)))
+    means = np.nanmean([first[rows], second[rows]], axis=2)
+    known = np.cov(means)
+    np.testing.assert_allclose(results.cov_params(), known, rtol=0.12)
+
+
+KINDS = [
+    (cov_type, weights_type)
+    for cov_type in ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster")
+    for weights_type in ("frequency", "sampling", "importance", None)
+    if (cov_type, weights_type) != ("nonrobust", "sampling")  # refused
+]
+
+
+@pytest.mark.parametrize(("cov_type", "weights_type"), KINDS)
+def test_an_average_is_a_regression_on_a_constant(pair, cov_type, weights_type):
+    X, first, _, weights = pair
+    effect = effect_of(first, X, None if weights_type is None else weights)
+    kind = weights_type or "sampling"
+    clustered = cov_type == "cluster"
+    average = average_effects(
+        effect,
+        cov_type=cov_type,
+        groups="patient" if clustered else None,
+        weights_type=kind,
+    )
+    kwds = {"groups": "patient"} if clustered else None
+    model = ConditionalEffects.from_formula("1", effect, weights_type=kind)
+    regression = model.fit(cov_type, kwds)
+    assert average.params.iloc[0] == pytest.approx(regression.params.iloc[0], rel=1e-12)
+    assert average.bse.iloc[0] == pytest.approx(regression.bse.iloc[0], rel=1e-11)
+    assert average.df[0] == pytest.approx(np.ravel(regression.df)[0])
+
+
+def test_cluster_covariance_of_a_mean_by_its_formula(pair):
+    # V = G / (G − 1) Σ_g (Σ_{i in g} ω_i (e_i − ē))² / (Σ ω)²
+    X, first, _, weights = pair
+    known = ~np.isnan(first)
+    e, w, g = first[known], weights[known], X["patient"].to_numpy()[known]
+    deviations = w * (e - w @ e / w.sum())
+    sums = pd.Series(deviations).groupby(g).sum()
+    G = len(sums)
+    variance = G / (G - 1) * np.sum(sums**2) / w.sum() ** 2
+    results = average_effects(effect_of(first, X, weights), groups="patient")
+    assert results.bse.iloc[0] == pytest.approx(np.sqrt(variance), rel=1e-12)
+    assert results.df[0] == G - 1
+
+
+def test_frequency_weights_equal_repeated_rows(pair):
+    X, first, second, weights = pair
+    copies = np.repeat(np.arange(len(X)), weights.astype(int))
+    columns = {"a": first, "b": second}
+    repeated = {name: values[copies] for name, values in columns.items()}
+    for options in (
+        *({"cov_type": kind} for kind in ("nonrobust", "HC0", "HC1", "HC2", "HC3")),
+        {"groups": "patient"},
+        {"groups": ["patient", "ward"]},
+    ):
+        one = average_effects(
+            effects_of(columns, X, weights), weights_type="frequency", **options
+        )
+        other = average_effects(effects_of(repeated, X.iloc[copies]), **options)
+        np.testing.assert_allclose(one.cov_params(), other.cov_params(), rtol=1e-12)
+        np.testing.assert_array_equal(one.df, other.df)
+
+
+def test_two_way_clusters_of_averages_agree_with_a_regression(pair):
+    X, first, second, _ = pair
+    both = effects_of({"a": first, "b": second}, X)
+    results = average_effects(both, groups=["patient", "ward"])
+    for name in ("a", "b"):
+        values = both[name].counted_data().fme
+        rows = np.flatnonzero(both[name].counted)
+        codes = np.column_stack(
+            [pd.factorize(X[c].to_numpy()[rows])[0] for c in ("patient", "ward")]
+        )
+        known = sm.OLS(values, np.ones(len(values))).fit(
+            cov_type="cluster", cov_kwds={"groups": codes}
+        )
+        assert results.bse[name] == pytest.approx(known.bse[0], rel=1e-10)
+
+
+def test_many_batches_of_rows_give_the_same(monkeypatch, pair):
+    X, first, second, weights = pair
+    effects = effects_of({"a": first, "b": second}, X, weights)
+    whole = [average_effects(effects, groups=g) for g in (None, "patient")]
+    monkeypatch.setattr("skfme.statsmodels._sandwich.N_NUMBERS", 14)
+    parts = [average_effects(effects, groups=g) for g in (None, "patient")]
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one.cov_params(), other.cov_params(), rtol=1e-12)
+
+
+def test_all_effects_of_a_classifier_at_once():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    effects = ame(LogisticRegression(max_iter=1000).fit(X, y), X)
+    results = average_effects(effects)
+    frame = results.to_frame()
+    assert list(frame.columns[:2]) == ["effect", "output"]
+    known = effects.to_frame()
+    np.testing.assert_allclose(frame["estimate"], known["ame"], rtol=1e-10)
+    np.testing.assert_allclose(frame["std_error"], known["sd"] / np.sqrt(known["n"]))
+    for k in range(0, 12, 3):  # the effects on three probabilities cancel
+        R = np.zeros(12)
+        R[k : k + 3] = 1
+        assert results.t_test(R).sd[0] == 0
+    joint = results.conf_int(simultaneous=True)
+    assert (
+        (joint[1] - joint[0]) > (results.conf_int()[1] - results.conf_int()[0])
+    ).all()
+    one = average_effects(effects, output="1")
+    np.testing.assert_allclose(one.bse, results.bse.iloc[1::3], rtol=1e-12)
+
+
+def test_what_no_row_counts_for_has_no_standard_error(pair):
+    X, _, second, _ = pair
+    single = np.where(np.arange(len(X)) == 3, 1.5, np.nan)
+    columns = {"a": second, "none": np.full(len(X), np.nan), "one": single}
+    for groups in (None, "patient"):
+        with pytest.warns(RuntimeWarning, match="'none', 'one': fewer than two"):
+            results = average_effects(effects_of(columns, X), groups=groups)
+        assert results.bse.isna().tolist() == [False, True, True]
+        assert results.params["one"] == 1.5
+    with pytest.warns(RuntimeWarning):
+        two_way = average_effects(effects_of(columns, X), groups=["patient", "ward"])
+    assert two_way.bse.isna().tolist() == [False, True, True]
+
+
+def test_effects_without_spread_have_no_error():
+    values = np.full(50, 0.1) + np.arange(50) * 1e-17
+    results = average_effects(effect_of(values))
+    assert results.bse.iloc[0] == 0
+    assert results.conf_int().iloc[0].tolist() == [results.params.iloc[0]] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cov_type": "nonrobust", "weights": True}, "wrong for sampling weights"),
+        ({"cov_type": "HC9"}, "cov_type='HC9' is not known"),
+        ({"cov_type": "HC1", "groups": "patient"}, "does not take"),
+        ({"cov_type": "cluster"}, "needs cov_kwds"),
+        ({"groups": [1, 2, 3]}, r"groups has shape \(3,\), expected \(120,\)"),
+        ({"groups": "pat"}, "groups names 'pat'"),
+        ({"output": "z"}, "'z' is no output"),
+        ({"weights_type": "no"}, "weights_type='no' is not known"),
+    ],
+)
+def test_what_is_refused(pair, options, message):
+    X, first, second, weights = pair
+    given = weights if options.pop("weights", False) else None
+    effects = effects_of({"a": first, "b": second}, X, given)
+    with pytest.raises(ValueError, match=message):
+        average_effects(effects, **options)
+
+
+def test_effects_that_cannot_be_averaged_together_are_refused(pair):
+    X, first, _, _ = pair
+    with pytest.raises(ValueError, match="no effects"):
+        average_effects({})
+    with pytest.raises(ValueError, match="No row counts for the effect 'x .1'"):
+        average_effects(effect_of(np.full(5, np.nan)))
+    shorter = effect_of(first[:50], X.iloc[:50], name="b")
+    with pytest.raises(ValueError, match="50 and 120 rows"):
+        average_effects({"a": effect_of(first, X), "b": shorter})
+    with pytest.raises(TypeError, match="got ndarray"):
+        average_effects(first)

@@ -1,0 +1,232 @@
+"""delta_effects on input that does not fit: an error or a warning that says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+from sklearn import config_context
+from sklearn.linear_model import LinearRegression
+from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+from skfme import Contrast
+from skfme.statsmodels import StatsmodelsEstimator, delta_effects
+from tests.statsmodels.fits import data, fit
+
+STEP = {"x": 1}
+
+
+def refused(kind, match, *args, **kwds):
+    with pytest.raises(kind, match=match):
+        delta_effects(*args, **kwds)
+
+
+# The model
+
+
+def test_an_unfitted_model_is_refused():
+    model = smf.ols("y ~ x", data())
+    refused(TypeError, r"OLS model is not fitted.*fit\(\)", model, data(), STEP)
+    refused(
+        TypeError,
+        "not a fitted statsmodels model.*bootstrap_effects",
+        *(StatsmodelsEstimator(), data(), STEP),
+    )
+
+
+def test_models_of_other_libraries_are_sent_elsewhere():
+    other = LinearRegression().fit(data()[["x"]], data()["y"])
+    match = "LinearRegression is not a fitted statsmodels model.*average_effects"
+    refused(TypeError, match, other, data(), STEP)
+    refused(TypeError, "Expected the results object", "a model", data(), STEP)
+
+
+def test_a_fit_that_did_not_converge_is_named():
+    with pytest.warns(ConvergenceWarning):
+        results = smf.logit("b ~ x * z", data()).fit(maxiter=1, disp=0)
+    with pytest.warns(ConvergenceWarning, match="The Logit fit did not converge") as w:
+        delta_effects(results, data(), STEP)
+    assert w[0].filename == __file__
+    results = smf.glm("b ~ x", data(), family=sm.families.Binomial()).fit(maxiter=1)
+    with pytest.warns(ConvergenceWarning, match="The GLM fit did not converge"):
+        delta_effects(results, data(), STEP)
+
+
+@pytest.mark.filterwarnings("ignore")  # statsmodels says a lot of such fits
+def test_separated_classes_have_large_errors_and_no_nan():
+    rows = data().assign(b=(data()["x"] > 0).astype(int))
+    glm = smf.glm("b ~ x", rows, family=sm.families.Binomial())
+    effects = delta_effects(glm.fit(maxiter=100), rows, [{"x": 1}, {"x": 1e4}])
+    assert np.isfinite(effects.to_frame().drop(columns="effect")).all(axis=None)
+
+
+def test_covariates_that_repeat_one_another_are_named():
+    rows = data().assign(twice=2 * data()["x"])
+    results = smf.ols("y ~ x + twice + z", rows).fit()
+    with pytest.warns(UserWarning, match=r"rank 3 of 4.*'x \+1'.*fit alike") as w:
+        effects = delta_effects(results, rows, [{"x": 1}, {"z": 1}])
+    assert "'z +1'" not in str(w[0].message)  # which the data do tell
+    plain = smf.ols("y ~ x + z", rows).fit()
+    assert effects.bse.iloc[1] == pytest.approx(plain.bse["z"], rel=1e-6)
+
+
+def test_together_they_are_determined(recwarn):
+    rows = data().assign(twice=2 * data()["x"])
+    results = smf.ols("y ~ x + twice + z", rows).fit()
+    recwarn.clear()
+    joint = delta_effects(results, rows, {"x": 1, "twice": 2})
+    assert not recwarn.list
+    plain = delta_effects(smf.ols("y ~ x + z", rows).fit(), rows, {"x": 1})
+    assert joint.bse.iloc[0] == pytest.approx(plain.bse.iloc[0], rel=1e-6)
+
+
+def test_large_numbers_are_not_taken_for_repeated_covariates(recwarn):
+    rows = data().assign(year=2000 + 10 * data()["z"])
+    results = smf.ols("y ~ year + I(year**2) + x", rows).fit()
+    recwarn.clear()
+    delta_effects(results, rows, {"year": 1})
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("cov", "match"),
+    [
+        (np.eye(3), r"cov has shape \(3, 3\); expected \(7, 7\)"),
+        (np.full((7, 7), np.nan), "cov has NaN or infinite entries"),
+        (np.triu(np.ones((7, 7))), "cov is not a covariance: symmetric"),
+        (-np.eye(7), "variances at least 0"),
+    ],
+)
+def test_a_matrix_that_is_no_covariance_is_refused(cov, match):
+    refused(ValueError, match, fit("ols"), data(), STEP, cov=cov)
+
+
+def test_covariance_types_are_checked():
+    refused(ValueError, "cov_type='HC9'", fit("ols"), data(), STEP, cov_type="HC9")
+    refused(
+        ValueError, "failed: KeyError: 'groups'", fit("logit"), data(), STEP,
+        cov_type="cluster",
+    )  # fmt: skip
+    refused(
+        ValueError, "either cov or cov_type", fit("ols"), data(), STEP,
+        cov=np.eye(7), cov_type="HC1",
+    )  # fmt: skip
+    refused(ValueError, "covers must be one of", fit("ols"), data(), STEP, covers="all")
+
+
+@pytest.mark.parametrize("name", ["gee", "mixedlm", "ols"])
+def test_dependent_rows_are_no_independent_draws(name):
+    kwds = {"cov_type": "cluster", "cov_kwds": {"groups": data()["firm"]}}
+    kwds = kwds if name == "ols" else {}
+    refused(
+        ValueError, "independent draws.*covers='parameters'", fit(name), data(), STEP,
+        covers="sample + parameters", **kwds,
+    )  # fmt: skip
+
+
+# Steps and data
+
+
+def test_a_step_on_a_column_that_the_formula_lacks_is_refused():
+    match = "change 'w', which the formula .* does not use.*Known: 'x', 'z'"
+    refused(ValueError, match, fit("ols"), data(), {"w": 1})
+    refused(ValueError, match, fit("ols"), data(), [{"x": 1}, {"z": 1, "w": 1}])
+    refused(ValueError, "'xx', which is not a column", fit("ols"), data(), {"xx": 1})
+    X = sm.add_constant(data()[["x", "z"]])
+    array = sm.OLS(data()["y"].to_numpy(), X.to_numpy()).fit()
+    refused(ValueError, "change 0, which the model", array, X.to_numpy(), {0: 1})
+
+
+def test_columns_that_the_data_lack_are_named():
+    renamed = data().rename(columns={"z": "zed"})
+    match = "lack the column 'z', which the formula .*Known: 'x', 'zed'"
+    refused(ValueError, match, fit("ols"), renamed, STEP)
+    arrays = sm.OLS(data()["y"], data()[["x", "z"]]).fit()
+    refused(ValueError, "lack the column 'z' of", arrays, renamed, STEP)
+    array = data()[["x", "z", "d", "w"]].to_numpy()
+    refused(ValueError, "data have 4 columns; .* expects 2", arrays, array, {0: 1})
+    text = data()[["x", "c"]].rename(columns={"c": "z"})
+    refused(ValueError, "'z' is not numeric", arrays, text, STEP)
+
+
+def test_a_category_that_was_never_seen_is_refused():
+    refused(ValueError, "'q' is not a category of 'c'", fit("ols"), data(), {"c": "q"})
+    new = data().assign(c=data()["c"].astype(str).replace("a", "new"))
+    refused(ValueError, "could not be built from the data", fit("ols"), new, STEP)
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        (-np.ones(240), "sample_weight is negative in 240 rows"),
+        (np.zeros(240), "zero"),
+        (np.ones(239), "sample_weight"),
+        (np.full(240, np.nan), "NaN"),
+    ],
+)
+def test_weights_are_checked(weights, match):
+    refused(ValueError, match, fit("ols"), data(), STEP, sample_weight=weights)
+
+
+def test_groups_are_checked():
+    refused(ValueError, r"by has shape \(3,\)", fit("ols"), data(), STEP, by=np.ones(3))
+    refused(ValueError, "by names 'cc'", fit("ols"), data(), STEP, by="cc")
+    effect = pd.Series(np.ones(240), name="effect")
+    match = "by names 'effect', which is a column of the results"
+    refused(ValueError, match, fit("ols"), data(), STEP, by=effect)
+    with config_context(working_memory=0.1):
+        refused(
+            ValueError, "240 estimates have a joint covariance", fit("ols"), data(),
+            STEP, by=np.arange(240),
+        )  # fmt: skip
+
+
+def test_outputs_are_checked():
+    match = "output='9' is no output of the model.*Known: '0'"
+    refused(ValueError, match, fit("mnlogit"), data(), STEP, output="9")
+
+
+def test_infinite_and_missing_data_are_refused():
+    infinite = data().assign(x=np.inf)
+    refused(ValueError, "X contains infinity in x", fit("ols"), infinite, STEP)
+    missing = data().assign(x=np.nan)
+    match = r"No row counts for 'z \+1'.*240 missing"
+    refused(ValueError, match, fit("ols"), missing, {"z": 1})
+
+
+def test_predictions_beyond_numbers_are_refused():
+    with np.errstate(all="ignore"):
+        match = r"Poisson predicts NaN or infinity in \d+ of .* 'x \+5000'"
+        refused(ValueError, match, fit("poisson"), data(), {"x": 5000})
+
+
+def test_groups_of_which_no_row_counts_are_named():
+    rows = data().assign(x=data()["x"].where(data()["c"] != "b"))
+    with pytest.warns(UserWarning, match=r"No row counts for 'z \+1' where c=b") as w:
+        effects = delta_effects(fit("ols"), rows, {"z": 1}, by="c")
+    assert w[0].filename == __file__
+    assert effects.labels["c"].tolist() == ["a", "c"]
+
+
+def test_regularised_fits_have_no_covariance():
+    results = smf.ols("y ~ x + z", data()).fit_regularized(alpha=0.1, L1_wt=0.0)
+    match = r"has no cov_params\(\), as regularised fits"
+    refused(TypeError, match, results, data(), STEP)
+    effects = delta_effects(results, data(), STEP, cov=np.eye(3))
+    assert effects.bse.iloc[0] == pytest.approx(1.0)
+
+
+def test_a_model_without_a_design_matrix_is_refused():
+    series = sm.tsa.SARIMAX(data()["y"].to_numpy(), order=(1, 0, 0)).fit(disp=0)
+    with pytest.raises((ValueError, TypeError), match="design matrix|not a fitted"):
+        delta_effects(series, data(), {"d": Contrast(0, 1)})
+
+
+def test_splines_say_where_they_end():
+    results = smf.ols("y ~ bs(x, df=5)", data()).fit()
+    refused(ValueError, "could not be built .*fall outside the outermost knots",
+            results, data(), {"x": 5})  # fmt: skip
+    inside = delta_effects(results, data(), {"x": 0.5}, extrapolation="envelope")
+    assert inside.nobs[0] < len(data())
