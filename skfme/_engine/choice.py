@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 # Fewer stepped predictions than these are made before the compiled engine is loaded.
 _WORTH_LOADING = 50_000
 _CHECKED_PREDICTIONS = 2048
+_ROWS_TO_SAMPLE = 8192
 
 # (batch, its rows in the table) -> effects
 StepRows = Callable[[Table, Any], Sequence[Stepped]]
@@ -110,31 +111,41 @@ class EngineChoice:
         """
         predict = PredictEngine(self.response, rows_per_call)
         exact_nlm = rule is not None and is_best(rule)
-        wanted = ["linear", "trees"] if self.wanted == "auto" else [self.wanted]
-        if self.wanted == "auto" and not (
-            exact_nlm or len(table) * n_effects >= _WORTH_LOADING
-        ):
-            wanted.remove("trees")
-        for name in wanted:
-            if name == "predict":
-                continue
-            model = self._model(name)
-            engine: TreeEngine | LinearEngine | None = None
-            reason = model if isinstance(model, str) else None
-            if not isinstance(model, str):
-                engine = model.engine(predict)
-                rows = _sample(len(table), n_effects)
-                batch = table.take(rows)
-                effects = effects_of(batch, rows)
-                reason = _difference(engine, batch, effects, self.wanted != "auto")
-            if engine is not None and reason is None:
-                return engine
+        for name in self._tried(len(table) * n_effects, exact_nlm):
+            found = self._promised(name, table, effects_of, n_effects, predict)
+            if not isinstance(found, str):
+                return found
             if self.wanted != "auto":
-                raise _refusal(name, str(reason))
-            if exact_nlm and reason == MISSING_EXTRA:
+                raise _refusal(name, found)
+            if exact_nlm and found == MISSING_EXTRA:
                 _warn_of_quadrature()
-            _LOG.debug("engine %r is not used: %s", name, reason)
+            _LOG.debug("engine %r is not used: %s", name, found)
         return predict
+
+    def _tried(self, n_predictions: int, exact_nlm: bool) -> list[str]:
+        """The exact engines to try, the first one first."""
+        if self.wanted != "auto":
+            return [name for name in ("linear", "trees") if name == self.wanted]
+        worth_loading = exact_nlm or n_predictions >= _WORTH_LOADING
+        return ["linear", "trees"] if worth_loading else ["linear"]
+
+    def _promised(
+        self,
+        name: str,
+        table: Table,
+        effects_of: StepRows,
+        n_effects: int,
+        predict: PredictEngine,
+    ) -> TreeEngine | LinearEngine | str:
+        """An exact engine that equals the model on a sample; or why there is none."""
+        model = self._model(name)
+        if isinstance(model, str):
+            return model
+        engine = model.engine(predict)
+        rows = _sample(table, effects_of, n_effects)
+        batch = table.take(rows)
+        every = self.wanted != "auto"
+        return _difference(engine, batch, effects_of(batch, rows), every) or engine
 
 
 def _refusal(engine: str, reason: str) -> ValueError:
@@ -176,10 +187,20 @@ def _warn_of_quadrature() -> None:
     )
 
 
-def _sample(n_rows: int, n_effects: int) -> np.ndarray:
-    """Rows spread over the table, few enough that the check costs next to nothing."""
-    n = min(n_rows, max(_CHECKED_PREDICTIONS // (n_effects + 1), 16))
-    return np.unique(np.linspace(0, n_rows - 1, n).astype(np.intp))
+def _sample(table: Table, effects_of: StepRows, n_effects: int) -> np.ndarray:
+    """Rows that count, spread over the table; few, so that the check costs little."""
+    rows = _spread(np.arange(len(table)), _ROWS_TO_SAMPLE)
+    effects = effects_of(table.take(rows), rows)
+    asked = np.flatnonzero(np.logical_or.reduce([e.counted for e in effects]))
+    most = max(_CHECKED_PREDICTIONS // (n_effects + 1), 16)
+    return rows[_spread(asked, most)]
+
+
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, evenly."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.intp)]
 
 
 def _difference(
@@ -192,6 +213,8 @@ def _difference(
 
     With `every`, an effect that the engine leaves to predictions is wrong as well.
     """
+    if not len(batch):
+        return None
     try:
         own = engine.responses(batch, effects)
     except RowsNotReadError as reason:
