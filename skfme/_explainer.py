@@ -116,6 +116,12 @@ class FMEExplainer(
     categorical_features : "auto" or list, default="auto"
         "auto" takes boolean, category, string and object columns; a list of names or
         positions adds others, such as categories coded as integers.
+    engine : {"auto", "predict", "trees", "linear"}, default="auto"
+        "predict" differences the model's own predictions. "trees" walks the trees of an
+        ensemble once for all effects (extra ``fast``), "linear" takes closed forms of
+        linear models. "auto" takes one of these where it equals the model's
+        predictions on a sample of rows; "trees" and "linear" insist. Each effect tells
+        what was used as ``engine``.
     batch_size : int or "auto", default="auto"
         Rows per batch of predictions; "auto" follows scikit-learn's
         ``working_memory``.
