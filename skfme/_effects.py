@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._columns import as_vector, objects_in
-from skfme._engine.differences import STATUSES
+from skfme._engine.stepping import STATUSES
 from skfme._frames import Table, as_table, row_index
 from skfme._summaries import (
     NonLinearity,
@@ -110,6 +110,9 @@ class ForwardEffect:
         What relative sizes came to, such as ``1 SD of bmi = 4.418``.
     n_not_converged : int
         Rows whose NLM an adaptive rule gave up on.
+    engine : str
+        What computed it: differences of predictions ("predict"), or an exact path
+        for tree ensembles ("trees") or linear models ("linear").
 
     References
     ----------
@@ -126,6 +129,7 @@ class ForwardEffect:
     _status: np.ndarray = field(repr=False)
     _nlm: np.ndarray | None = field(default=None, repr=False)
     n_not_converged: int = 0
+    engine: str = "predict"
 
     @property
     def fme(self) -> np.ndarray:

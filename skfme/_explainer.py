@@ -35,7 +35,8 @@ from skfme._columns import missing_in
 from skfme._decorators import fit_context
 from skfme._delegation import DelegatedPredictions
 from skfme._effects import Context, ForwardEffect, ForwardEffects
-from skfme._engine.differences import forward_differences
+from skfme._engine.choice import ENGINES, EngineChoice
+from skfme._engine.forward import forward_differences
 from skfme._engine.prediction import choose_response, model_name
 from skfme._frames import (
     Table,
@@ -115,6 +116,12 @@ class FMEExplainer(
     categorical_features : "auto" or list, default="auto"
         "auto" takes boolean, category, string and object columns; a list of names or
         positions adds others, such as categories coded as integers.
+    engine : {"auto", "predict", "trees", "linear"}, default="auto"
+        "predict" differences the model's own predictions. "trees" walks the trees of an
+        ensemble once for all effects (extra ``fast``), "linear" takes closed forms of
+        linear models. "auto" takes one of these where it equals the model's
+        predictions on a sample of rows; "trees" and "linear" insist. Each effect tells
+        what was used as ``engine``.
     batch_size : int or "auto", default="auto"
         Rows per batch of predictions; "auto" follows scikit-learn's
         ``working_memory``.
@@ -165,6 +172,7 @@ class FMEExplainer(
         "extrapolation": "no_validation",
         "nlm": "no_validation",
         "categorical_features": "no_validation",
+        "engine": [StrOptions(set(ENGINES))],
         "batch_size": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
@@ -182,6 +190,7 @@ class FMEExplainer(
         extrapolation: Any = "envelope",
         nlm: Any = False,
         categorical_features: str | Iterable[Hashable] = "auto",
+        engine: str = "auto",
         batch_size: int | str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -192,6 +201,7 @@ class FMEExplainer(
         self.extrapolation = extrapolation
         self.nlm = nlm
         self.categorical_features = categorical_features
+        self.engine = engine
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -252,9 +262,12 @@ class FMEExplainer(
         self._spreads = rows.spreads()
         self._kind = table.kind
         self._support = fit_support(self.extrapolation, training, columns, kept)
+        probe = _probe(training)
         self._response = choose_response(
-            self.estimator_, self.response_method, _probe(training), y
+            self.estimator_, self.response_method, probe, y
         )
+        self._choice = EngineChoice(self._response, self.engine, probe)
+        self._choice.check()
         return self
 
     def _refuse_fitted_without_y(self, y: Any) -> None:
@@ -290,6 +303,7 @@ class FMEExplainer(
         other = copy.copy(self)
         other.estimator_ = estimator
         other._response = replace(self._response, estimator=estimator)
+        other._choice = self._choice.over(other._response)
         return other
 
     def _table(self, X: Any) -> Table:
@@ -337,7 +351,7 @@ class FMEExplainer(
         weights = checked_weights(sample_weight, table)
         try:
             differences, n_outside = forward_differences(
-                self._response,
+                self._choice,
                 table,
                 steps,
                 self._support,
@@ -367,6 +381,7 @@ class FMEExplainer(
                 difference.status,
                 difference.nlm,
                 difference.n_not_converged,
+                difference.engine,
             )
             for step, difference in zip(steps, differences, strict=True)
         ]

@@ -28,6 +28,7 @@ __all__ = [
     "FrameTable",
     "Table",
     "as_table",
+    "categorical_positions",
     "converted",
     "describe_column",
     "describe_columns",
@@ -426,6 +427,16 @@ def _sort_key(value: Any) -> tuple:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def categorical_positions(table: Table) -> list[int]:
+    """Positions of the columns that a dataframe itself types as categories."""
+    return [
+        position
+        for position in range(len(table.names))
+        if isinstance(column := table.column(position), nw.Series)
+        and column.dtype in (nw.Categorical, nw.Enum)
+    ]
 
 
 def infinite_columns(table: Table) -> list[str]:

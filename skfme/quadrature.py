@@ -338,6 +338,16 @@ class _Panels:
         return nlm, error, worst
 
 
+@dataclass(frozen=True)
+class _Best(GaussLegendre):
+    """What nlm=True asks for: exact integration where an engine can, else 8 nodes."""
+
+
+def is_best(rule: Rule) -> bool:
+    """Whether an engine may integrate exactly instead."""
+    return isinstance(rule, _Best)
+
+
 _NAMED: dict[str, Rule] = {
     "simpson38": Simpson38(),
     "gauss-legendre": GaussLegendre(),
@@ -356,7 +366,7 @@ def as_rule(nlm: Any) -> Rule | None:
     if isinstance(nlm, Rule):
         return nlm
     if isinstance(nlm, (bool, np.bool_)):
-        return _NAMED["gauss-legendre"] if nlm else None
+        return _Best() if nlm else None
     if isinstance(nlm, str) and nlm in _NAMED:
         return _NAMED[nlm]
     raise ValueError(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skfme import Adaptive, GaussLegendre, Simpson38, fme
-from skfme.quadrature import as_rule, kronrod_nodes
+from skfme.quadrature import as_rule, is_best, kronrod_nodes
 
 PATHS = {
     "line": lambda t: 3 - 2 * t,
@@ -187,7 +187,8 @@ def test_small_probabilities_lose_no_digits():
 
 def test_names_and_booleans_mean_rules():
     assert as_rule(False) is None
-    assert as_rule(True) == GaussLegendre(8)
+    assert is_best(as_rule(True))
+    assert as_rule(True).n_nodes == 8
     assert as_rule("simpson38") == Simpson38(1)
     assert as_rule("adaptive") == Adaptive()
     for wrong in ("simpson", 3, None):

@@ -50,7 +50,11 @@ def plan_rows(
     rows = int(budget // (_COPIES * max(row_bytes, 1)))
     rows = min(max(rows, 1), _MOST_ROWS)
     jobs = effective_n_jobs(n_jobs)
-    return min(rows, max(1, -(-n_rows // jobs))) if jobs > 1 else rows
+    if jobs == 1:
+        return rows
+    # As many batches as keep every job busy to the end.
+    rounds = -(-n_rows // (rows * jobs))
+    return max(1, -(-n_rows // (rounds * jobs)))
 
 
 def run_batches(

@@ -1,9 +1,14 @@
-"""Which rows of a batch a step counts, and their columns before and after it."""
+"""One effect within a batch: which rows count, and its columns before and after.
+
+Engines get effects in this form, whatever they do with them, and return what they
+measured of the rows that count.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,8 +16,17 @@ from skfme._changes import BoundChange
 from skfme._columns import ColumnData
 from skfme._frames import Table
 from skfme.extrapolation import Support
+from skfme.quadrature import Rule
 
-__all__ = ["STATUSES", "Stepped", "selected", "step_rows"]
+__all__ = [
+    "STATUSES",
+    "Engine",
+    "Measured",
+    "Stepped",
+    "asked_for",
+    "selected",
+    "step_rows",
+]
 
 STATUSES = ("counted", "missing", "at_target", "extrapolation")
 _COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
@@ -20,23 +34,56 @@ _COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
 
 @dataclass(frozen=True)
 class Stepped:
-    """One effect within a batch.
+    """One effect within a batch: who counts, and the columns before and after.
 
     Attributes
     ----------
-    status : ndarray of shape (n,), int8
+    changes : tuple of BoundChange
+    status : ndarray of shape (n_rows,), int8
         Position in `STATUSES`.
-    start, end : dict of position -> column of n rows
-        What the step changes; `start` is empty where a row's own values are.
+    start, end : dict of int -> column of n_rows entries
+        The changed columns; `start` holds those that do not start at the row's own.
     """
 
+    changes: tuple[BoundChange, ...]
     status: np.ndarray
     start: dict[int, ColumnData]
     end: dict[int, ColumnData]
 
     @property
     def counted(self) -> np.ndarray:
+        """Mask of the rows that count."""
         return self.status == _COUNTED
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an engine measured of one effect, on the rows that count.
+
+    Attributes
+    ----------
+    fme : ndarray of shape (n_counted, n_outputs)
+    nlm : ndarray of shape (n_counted, n_outputs) or None
+        None if not asked for.
+    n_not_converged : int
+        Rows whose NLM an adaptive rule gave up on.
+    engine : str
+        What measured it.
+    """
+
+    fme: np.ndarray
+    nlm: np.ndarray | None = None
+    n_not_converged: int = 0
+    engine: str = "predict"
+
+
+class Engine(Protocol):
+    """How predictions before and after the steps are obtained and differenced."""
+
+    def __call__(
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
+    ) -> list[Measured]:
+        """Measure every effect; a rule asks for the NLM as well."""
 
 
 def step_rows(
@@ -46,18 +93,18 @@ def step_rows(
     support: Support | None,
     before: Any,
 ) -> Stepped:
-    """Make the changes on one batch.
+    """Make one effect's changes on a batch, and tell which rows count.
 
     Parameters
     ----------
-    batch : Table of n rows
+    batch : Table
     rows : slice
-        Where they are in the table that the changes are bound to.
+        Where the batch lies in the table that the changes are bound to.
     changes : tuple of BoundChange
     support : Support or None
         Judges which rows are extrapolation points; None judges none.
     before : object
-        What `support` knows of the batch before any step.
+        What the support knows of the batch before any step.
     """
     start: dict[int, ColumnData] = {}
     end: dict[int, ColumnData] = {}
@@ -82,13 +129,13 @@ def step_rows(
             if columns:
                 outside = support.outside(batch, before, columns, asked)
                 status[outside & asked] = _EXTRAPOLATION
-    return Stepped(status, start, end)
+    return Stepped(changes, status, start, end)
 
 
 def selected(
     batch: Table, mask: np.ndarray, columns: dict[int, ColumnData]
 ) -> Table | None:
-    """The rows that count, with the columns changed; None where no row does."""
+    """The rows in the mask, with columns changed; None where there is no row."""
     if not mask.any():
         return None
     if mask.all():
@@ -98,3 +145,22 @@ def selected(
     if not columns:
         return chosen
     return chosen.with_columns({p: column[rows] for p, column in columns.items()})
+
+
+def asked_for(
+    batch: Table, effects: Sequence[Stepped]
+) -> tuple[Table, Sequence[Stepped]]:
+    """The rows of a batch that count for some effect, and the effects on them."""
+    asked = np.logical_or.reduce([effect.counted for effect in effects])
+    if asked.all():
+        return batch, effects
+    rows = np.flatnonzero(asked)
+    return batch.take(rows), [
+        Stepped(
+            effect.changes,
+            effect.status[rows],
+            {p: column[rows] for p, column in effect.start.items()},
+            {p: column[rows] for p, column in effect.end.items()},
+        )
+        for effect in effects
+    ]

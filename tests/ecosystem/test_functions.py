@@ -246,4 +246,5 @@ def test_an_object_with_predict_and_a_bound_method_are_models(numbers):
             return model.predict_proba(X)[:, 1]
 
     for given in (Scores(), Scores().predict, lambda X: model.predict_proba(X)[:, 1]):
-        np.testing.assert_array_equal(fme(given, X, BMI).fme, fme(model, X, BMI).fme)
+        expected = fme(model, X, BMI, engine="predict").fme
+        np.testing.assert_array_equal(fme(given, X, BMI).fme, expected)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._effects import Context, ForwardEffect, ForwardEffects
-from skfme._engine.differences import STATUSES
+from skfme._engine.stepping import STATUSES
 
 
 def effect_of(fme, X=None, weights=None, name="x +1", outputs=None):

@@ -1,0 +1,209 @@
+"""XGBoost's and LightGBM's trees, imported by treelite.
+
+XGBoost sends float32(x) < threshold left and LightGBM x ≤ threshold; categories that
+they coded themselves, from a dataframe, are looked up in the model. What treelite is
+known to read wrongly is refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from skfme._engine.ensembles import (
+    CategorySplit,
+    Ensemble,
+    Tree,
+    packed,
+)
+from skfme._engine.inputs import Inputs
+from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
+from skfme._frames import Table, categorical_positions
+
+__all__ = ["lightgbm", "xgboost"]
+
+_LINKS = {
+    "identity": "identity",
+    "identity_multiclass": "identity",
+    "sigmoid": "logistic",
+    "multiclass_ova": "logistic",
+    "exponential": "exponential",
+    "softmax": "softmax",
+}
+_CATEGORICAL = 2  # treelite's type of a node that tests categories
+_LESS_THAN = 2  # its code of "<"; that of "≤" is 3
+_FIELDS = (
+    "cleft",
+    "cright",
+    "split_index",
+    "threshold",
+    "cmp",
+    "node_type",
+    "default_left",
+    "leaf_value",
+    "category_list",
+    "category_list_begin",
+    "category_list_end",
+    "category_list_right_child",
+)
+
+
+def xgboost(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
+    """An XGBoost model of scikit-learn's interface."""
+    if model.missing is not None and not np.isnan(model.missing):
+        raise ModelNotReadError(f"missing={model.missing!r} stands for no value in it")
+    booster = model.get_booster()
+    best = booster.attr("best_iteration")
+    if best is not None:  # predict leaves out what came after
+        booster = booster[: int(best) + 1]
+    raw = booster.save_raw(raw_format="json")
+    content = json.loads(raw)
+    learner = content["learner"]
+    boosting = learner["gradient_booster"]
+    if boosting["name"] not in ("gbtree", "dart"):
+        raise ModelNotReadError(f"booster={boosting['name']!r} has no trees")
+    inner = boosting.get("gbtree", boosting)["model"]
+    levels = _xgboost_levels(learner, inner.get("cats"))
+    if levels:  # treelite takes trees over codes only
+        inner["cats"] = {"enc": [], "feature_segments": [], "sorted_idx": []}
+        raw = json.dumps(content)
+    ensemble = _imported(
+        "from_xgboost_json", raw, factor=1.0, single=True, tolerance=1e-5
+    )
+    positions = tuple(range(model.n_features_in_))
+    # What a sparse matrix leaves out is missing to XGBoost.
+    return ensemble, Inputs(positions, levels, True, takes_sparse=False)
+
+
+def _xgboost_levels(learner: Mapping, cats: Mapping | None) -> dict[int, tuple]:
+    """Categories of a dataframe's columns, in the order of their codes."""
+    levels = {}
+    for feature, coded in enumerate(cats["enc"] if cats else []):
+        if coded.get("offsets"):
+            text, ends = bytes(coded["values"]), coded["offsets"]
+            levels[feature] = tuple(
+                text[start:stop].decode() for start, stop in pairwise(ends)
+            )
+        elif coded.get("values"):
+            levels[feature] = tuple(coded["values"])
+    if not levels and learner["feature_names"] and "c" in learner["feature_types"]:
+        raise ModelNotReadError(
+            "it was trained on categories of a dataframe, whose codes this version of "
+            "XGBoost does not keep"
+        )
+    return levels
+
+
+def lightgbm(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
+    """A LightGBM model of scikit-learn's interface, or a Booster."""
+    booster = getattr(model, "booster_", model)
+    if callable(getattr(model, "objective", None)):
+        raise ModelNotReadError("its objective is a function, whose link is unknown")
+    text = booster.model_to_string()
+    _refuse_misread(text)
+    # The logistic link's factor, which treelite keeps in single precision.
+    sigmoid = re.search(r"^objective=.* sigmoid:(\S+)", text, flags=re.MULTILINE)
+    factor = float(sigmoid[1]) if sigmoid else 1.0
+    ensemble = _imported(
+        "from_lightgbm", booster, factor=factor, single=False, tolerance=1e-12
+    )
+    # Integers of an array become single precision.
+    exact_integers = 2**24 if probe.kind == "numpy" else 2**53
+    positions = tuple(range(booster.num_feature()))
+    levels = _lightgbm_levels(booster, probe)
+    return ensemble, Inputs(positions, levels, True, exact_integers)
+
+
+def _refuse_misread(text: str) -> None:
+    if re.search(r"^is_linear=1", text, flags=re.MULTILINE):
+        raise ModelNotReadError("linear_tree=True puts linear models into its leaves")
+    types = re.findall(r"^decision_type=(.*)$", text, flags=re.MULTILINE)
+    # Bits 2 and 3 say what is missing: nothing, zero or NaN.
+    if any((int(kind) >> 2) & 3 == 1 for line in types for kind in line.split()):
+        raise ModelNotReadError("zero_as_missing=True is read wrongly by treelite")
+
+
+def _lightgbm_levels(booster: Any, probe: Table) -> dict[int, tuple]:
+    """Categories of a dataframe's columns, in the order of their codes."""
+    known = booster.pandas_categorical or []
+    coded = categorical_positions(probe)
+    if len(known) != len(coded):
+        raise ModelNotReadError(
+            f"it was trained on {len(known)} columns of type category, the table has "
+            f"{len(coded)}"
+        )
+    return {j: tuple(categories) for j, categories in zip(coded, known, strict=True)}
+
+
+def _imported(
+    reader: str, source: Any, *, factor: float, single: bool, tolerance: float
+) -> Ensemble:
+    """What treelite reads; all margins are multiplied by `factor`."""
+    try:
+        import treelite
+    except ImportError as error:
+        raise ModelNotReadError(MISSING_EXTRA) from error
+    try:
+        model = getattr(treelite.frontend, reader)(source)
+    except treelite.TreeliteError as error:
+        raise ModelNotReadError(f"treelite does not read it: {error}") from error
+    header = model.get_header_accessor()
+    link = str(header.get_field("postprocessor"))
+    if link not in _LINKS:
+        raise ModelNotReadError(f"its link {link!r} is not known")
+    if tuple(header.get_field("leaf_vector_shape")) != (1, 1):
+        raise ModelNotReadError("its leaves hold vectors")
+    output = header.get_field("class_id").astype(np.int64)
+    base = np.array(header.get_field("base_scores"), dtype=np.float64)
+    targets = header.get_field("target_id").astype(np.int64)
+    if targets.any():
+        if output.any():
+            raise ModelNotReadError("it has several targets of several classes")
+        output = targets
+    scale = np.full(model.num_tree, factor)
+    if header.get_field("average_tree_output")[0]:
+        scale /= np.bincount(output)[output]
+    trees = [
+        _tree(model.get_tree_accessor(i), float(scale[i]), int(output[i]))
+        for i in range(model.num_tree)
+    ]
+    return packed(
+        trees, factor * base, _LINKS[link], single=single, tolerance=tolerance
+    )
+
+
+def _tree(accessor: Any, scale: float, output: int) -> Tree:
+    # The fields are views of memory that is treelite's.
+    field = {name: np.array(accessor.get_field(name)) for name in _FIELDS}
+    threshold = field["threshold"].astype(np.float64)
+    less = field["cmp"] == _LESS_THAN
+    below = np.nextafter(threshold[less].astype(np.float32), np.float32(-np.inf))
+    threshold[less] = below
+    categorical = np.flatnonzero(field["node_type"] == _CATEGORICAL)
+    missing_left = field["default_left"].astype(bool)
+    splits = {}
+    for node in categorical:
+        start = field["category_list_begin"][node]
+        stop = field["category_list_end"][node]
+        # What is not in the list takes the other side, known or not.
+        members_left = not field["category_list_right_child"][node]
+        splits[int(node)] = CategorySplit(
+            field["category_list"][start:stop].astype(np.int64),
+            members_left,
+            unknown_left=not members_left,
+        )
+    return Tree(
+        field["cleft"].astype(np.int64),
+        field["cright"].astype(np.int64),
+        field["split_index"].astype(np.int64),
+        threshold,
+        missing_left,
+        scale * field["leaf_value"].astype(np.float64)[:, None],
+        output,
+        splits,
+    )

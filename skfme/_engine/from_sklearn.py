@@ -1,0 +1,164 @@
+"""scikit-learn's tree ensembles, read from their own arrays.
+
+DecisionTree, RandomForest, ExtraTrees and GradientBoosting keep Cython trees, which
+compare float32(x) with a float64 threshold; HistGradientBoosting keeps records,
+which compare float64, and bit sets of categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import get_tags
+
+from skfme._engine.ensembles import (
+    CategorySplit,
+    Ensemble,
+    Tree,
+    packed,
+)
+from skfme._engine.inputs import Inputs
+from skfme._engine.refusals import ModelNotReadError
+from skfme._frames import Table
+
+__all__ = ["gradient_boosting", "hist_gradient_boosting", "single_trees"]
+
+
+def single_trees(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
+    """A decision tree, or the mean of a forest's."""
+    estimators = getattr(model, "estimators_", None)
+    members = [model] if estimators is None else list(estimators)
+    # The second of two classes stands for both.
+    keep = slice(1, 2) if method == "predict_proba" and model.n_classes_ == 2 else ...
+    trees = []
+    for member in members:
+        values = member.tree_.value
+        if method == "predict_proba":
+            values = values[:, 0, : model.n_classes_][:, keep]
+        else:
+            values = values[:, :, 0]
+        trees.append(_tree(member.tree_, values / len(members)))
+    n_outputs = trees[0].value.shape[1]
+    return packed(trees, np.zeros(n_outputs), single=True), _plain_inputs(model)
+
+
+def _plain_inputs(model: Any) -> Inputs:
+    takes_missing = bool(get_tags(model).input_tags.allow_nan)
+    return Inputs(tuple(range(model.n_features_in_)), {}, takes_missing)
+
+
+def _tree(tree: Any, value: np.ndarray, output: int = 0) -> Tree:
+    missing = getattr(tree, "missing_go_to_left", None)
+    if missing is None or len(missing) != tree.node_count:
+        missing = np.zeros(tree.node_count)
+    return Tree(
+        tree.children_left,
+        tree.children_right,
+        tree.feature,
+        tree.threshold,
+        np.asarray(missing).astype(bool),
+        np.ascontiguousarray(value, dtype=np.float64),
+        output,
+    )
+
+
+def gradient_boosting(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
+    """GradientBoosting, whose first prediction is a constant."""
+    if model.init is not None and model.init != "zero":
+        raise ModelNotReadError(
+            "it starts from the estimator "
+            f"init={type(model.init).__name__}, which is not a constant"
+        )
+    stages = model.estimators_
+    link, factor = "identity", 1.0
+    if method == "predict_proba":
+        link = "logistic" if stages.shape[1] == 1 else "softmax"
+        # The exponential loss estimates half the log-odds.
+        factor = 2.0 if model.loss == "exponential" else 1.0
+    scale = factor * model.learning_rate
+    trees = [
+        _tree(member.tree_, scale * member.tree_.value[:, 0, :], output)
+        for stage in stages
+        for output, member in enumerate(stage)
+    ]
+    row = np.zeros((1, model.n_features_in_), dtype=np.float32)
+    base = np.asarray(model._raw_predict_init(row), dtype=np.float64).ravel()
+    return packed(trees, factor * base, link, single=True), _plain_inputs(model)
+
+
+def hist_gradient_boosting(
+    model: Any, method: str, probe: Table
+) -> tuple[Ensemble, Inputs]:
+    """HistGradientBoosting, with its categorical splits and missing values."""
+    known = dict(_known_categories(model))
+    trees = [
+        _record_tree(predictor, output)
+        for predictors in model._predictors
+        for output, predictor in enumerate(predictors)
+    ]
+    link = "identity"
+    if method == "predict_proba":
+        link = "logistic" if model.n_trees_per_iteration_ == 1 else "softmax"
+    elif method == "predict" and model.loss in ("poisson", "gamma"):
+        link = "exponential"
+    elif not isinstance(model.loss, str):
+        raise ModelNotReadError("its loss is an object, whose link is unknown")
+    base = np.asarray(model._baseline_prediction, dtype=np.float64).ravel()
+    # Categories are read as unsigned bytes.
+    ensemble = packed(trees, base, link, known=known, largest_category=255)
+    return ensemble, _encoded_inputs(model)
+
+
+def _encoded_inputs(model: Any) -> Inputs:
+    """Categorical columns come first, as their places among the categories seen."""
+    if model._preprocessor is None:
+        return Inputs(tuple(range(model.n_features_in_)), {}, True)
+    coded = np.flatnonzero(model.is_categorical_)
+    others = np.flatnonzero(~model.is_categorical_)
+    encoder = model._preprocessor.named_transformers_["encoder"]
+    levels = {
+        feature: tuple(known[~pd.isna(known)])
+        for feature, known in enumerate(encoder.categories_)
+    }
+    return Inputs(tuple(np.concatenate([coded, others]).tolist()), levels, True)
+
+
+def _known_categories(model: Any) -> Iterator[tuple[int, np.ndarray]]:
+    bits, place = model._bin_mapper.make_known_categories_bitsets()
+    categorical = model._bin_mapper.is_categorical_
+    for feature in np.flatnonzero(categorical):
+        yield int(feature), _members(bits[place[feature]])
+
+
+def _members(bits: np.ndarray) -> np.ndarray:
+    """The numbers that a bit set of 32-bit words holds."""
+    as_bytes = np.ascontiguousarray(bits).astype("<u4").view(np.uint8)
+    return np.flatnonzero(np.unpackbits(as_bytes, bitorder="little"))
+
+
+def _record_tree(predictor: Any, output: int) -> Tree:
+    nodes = predictor.nodes
+    leaf = nodes["is_leaf"].astype(bool)
+    missing_left = nodes["missing_go_to_left"].astype(bool)
+    categorical = np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf)
+    return Tree(
+        np.where(leaf, -1, nodes["left"].astype(np.int64)),
+        np.where(leaf, -1, nodes["right"].astype(np.int64)),
+        nodes["feature_idx"].astype(np.int64),
+        nodes["num_threshold"].astype(np.float64),
+        missing_left,
+        nodes["value"].astype(np.float64)[:, None],
+        output,
+        {
+            int(node): CategorySplit(
+                _members(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]),
+                members_left=True,
+                # An unknown category is treated as a missing value.
+                unknown_left=bool(missing_left[node]),
+            )
+            for node in categorical
+        },
+    )

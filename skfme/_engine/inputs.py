@@ -1,0 +1,164 @@
+"""From a table to the features that a tree looks at, as the library itself gets them.
+
+Numbers are cast as the library casts them, categories coded as it coded them in
+training. In a pipeline, base and stepped tables pass through its transformers first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skfme._columns import ColumnData, category_codes, numbers_in
+from skfme._engine.affine import keeps_lines
+from skfme._engine.refusals import RowsNotReadError
+from skfme._engine.stepping import selected
+from skfme._frames import Table, as_table
+
+__all__ = ["Features", "Inputs", "TransformedInputs"]
+
+Features = dict[int, np.ndarray]  # feature -> float64 values, NaN where missing
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Columns of a table as features, one for one.
+
+    Attributes
+    ----------
+    positions : tuple of int
+        The column of each feature.
+    levels : dict of int -> tuple
+        Categories of the features that the library codes itself, in its order.
+    takes_missing : bool
+        Whether the model predicts rows with missing values.
+    exact_integers : int
+        Largest integer that the library's own cast keeps.
+    takes_sparse : bool
+        Whether the model reads what a sparse matrix leaves out as zeros.
+    """
+
+    positions: tuple[int, ...]
+    levels: Mapping[int, tuple]
+    takes_missing: bool
+    exact_integers: int = 2**53
+    takes_sparse: bool = True
+
+    def features(self, table: Table) -> Features:
+        """All features of a table."""
+        return {
+            feature: self._values(feature, table.column(position))
+            for feature, position in enumerate(self.positions)
+        }
+
+    def changed(
+        self,
+        table: Table,
+        before: Features,
+        columns: Mapping[int, ColumnData],
+        rows: np.ndarray,
+    ) -> Features:
+        """The features that differ from `before` where some columns are replaced.
+
+        Parameters
+        ----------
+        table : Table of n rows
+        before : Features
+            Those of the table itself.
+        columns : mapping of int -> column of n entries
+        rows : ndarray of shape (n,), bool
+            Rows that count; the others may hold anything.
+        """
+        feature_at = {position: j for j, position in enumerate(self.positions)}
+        return {
+            feature_at[position]: self._values(feature_at[position], column)
+            for position, column in columns.items()
+            if position in feature_at
+        }
+
+    def is_straight(self, table: Table, moving: frozenset[int]) -> bool:
+        """Whether straight paths of the table's columns are straight ones here."""
+        return True
+
+    def _values(self, feature: int, column: ColumnData) -> np.ndarray:
+        if feature in self.levels:
+            codes = category_codes(column, self.levels[feature]).astype(np.float64)
+            codes[codes < 0] = np.nan
+            return codes
+        try:
+            values = np.asarray(numbers_in(column))
+            if values.dtype.kind in "iu" and values.dtype.itemsize > 2 and len(values):
+                largest = max(abs(int(values.min())), abs(int(values.max())))
+                if largest > self.exact_integers:
+                    raise RowsNotReadError(f"integers up to {largest} lose digits")
+            if values.dtype.kind not in "iufb":
+                raise RowsNotReadError(f"a column of type {values.dtype} is no number")
+            return values.astype(np.float64, copy=False)
+        except (TypeError, ValueError) as error:
+            raise RowsNotReadError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class TransformedInputs:
+    """The table behind the transformers of a pipeline.
+
+    Attributes
+    ----------
+    transformers : tuple of fitted transformers
+    inner : Inputs
+        Of the transformed table.
+    """
+
+    transformers: tuple[Any, ...]
+    inner: Inputs
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether the model itself predicts rows with missing values."""
+        return self.inner.takes_missing
+
+    def features(self, table: Table) -> Features:
+        """All features of a table, transformed."""
+        return self.inner.features(self._transformed(table))
+
+    def changed(
+        self,
+        table: Table,
+        before: Features,
+        columns: Mapping[int, ColumnData],
+        rows: np.ndarray,
+    ) -> Features:
+        """The transformed features that differ from `before`."""
+        stepped = selected(table, rows, dict(columns))
+        if stepped is None:
+            return {}
+        changed: Features = {}
+        for feature, values in self.features(stepped).items():
+            if not np.array_equal(before[feature][rows], values, equal_nan=True):
+                changed[feature] = before[feature].copy()
+                changed[feature][rows] = values
+        return changed
+
+    def is_straight(self, table: Table, moving: frozenset[int]) -> bool:
+        """Whether straight paths of the table's columns stay straight."""
+        return keeps_lines(self.transformers, table.names, moving)
+
+    def _transformed(self, table: Table) -> Table:
+        values = table.native
+        for transformer in self.transformers:
+            values = transformer.transform(values)
+        if sparse.issparse(values):
+            if not self.inner.takes_sparse:
+                raise RowsNotReadError(
+                    "the pipeline makes a sparse matrix, whose zeros the model reads as "
+                    "missing"
+                )
+            values = values.toarray()
+        transformed = as_table(values)
+        if len(transformed) != len(table):
+            raise RowsNotReadError("the pipeline changes the number of rows")
+        return transformed

@@ -1,0 +1,335 @@
+"""Closed forms for linear and generalised-linear models.
+
+A step changes the linear predictor η by a sum over the columns changed (see
+:mod:`skfme._engine.additive`), so that no second prediction is needed:
+
+    f(x + h) − f(x) = Δη             identity link, no prediction at all
+                    = μ (exp(Δη) − 1)       log link, from μ = f(x)
+                    = σ(η + Δη) − σ(η)      logistic and softmax links
+
+Effects whose columns the closed form does not know are left to predictions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from skfme._columns import missing_in
+from skfme._engine.additive import Additive, pulled_back
+from skfme._engine.differences import PredictEngine
+from skfme._engine.models import looked_through
+from skfme._engine.prediction import Response, model_name
+from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
+from skfme._engine.stepping import Measured, Stepped, asked_for
+from skfme._frames import Table
+from skfme.quadrature import Rule
+
+__all__ = ["LinearEngine", "LinearModel", "read_linear"]
+
+_LOG = logging.getLogger(__name__)
+_IDENTITY = (
+    "ARDRegression",
+    "BayesianRidge",
+    "ElasticNet",
+    "ElasticNetCV",
+    "HuberRegressor",
+    "Lars",
+    "LarsCV",
+    "Lasso",
+    "LassoCV",
+    "LassoLars",
+    "LassoLarsCV",
+    "LassoLarsIC",
+    "LinearRegression",
+    "LinearSVR",
+    "MultiTaskElasticNet",
+    "MultiTaskElasticNetCV",
+    "MultiTaskLasso",
+    "MultiTaskLassoCV",
+    "OrthogonalMatchingPursuit",
+    "OrthogonalMatchingPursuitCV",
+    "PassiveAggressiveRegressor",
+    "QuantileRegressor",
+    "Ridge",
+    "RidgeCV",
+    "SGDRegressor",
+    "TheilSenRegressor",
+)
+_GENERALISED = ("GammaRegressor", "PoissonRegressor", "TweedieRegressor")
+# Classifiers whose decision function is linear; of these, some with probabilities
+# that are its logistic function, or its softmax.
+_DECISIONS = (
+    "LinearDiscriminantAnalysis",
+    "LinearSVC",
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "PassiveAggressiveClassifier",
+    "Perceptron",
+    "RidgeClassifier",
+    "RidgeClassifierCV",
+    "SGDClassifier",
+)
+_PROBABILITIES = (
+    "LinearDiscriminantAnalysis",
+    "LogisticRegression",
+    "LogisticRegressionCV",
+)
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A linear predictor and its link.
+
+    Attributes
+    ----------
+    additive : Additive
+    link : str
+        "identity", "log", "logistic" or "softmax".
+    base : Response or None
+        What predicts the rows before the step: μ for the log link, η for logistic
+        ones; None where the effect does not depend on it.
+    tolerance : float
+        To which the model itself is reproduced, relative to its largest prediction.
+    """
+
+    additive: Additive
+    link: str
+    base: Response | None
+    tolerance: float = 1e-12
+
+    def engine(self, predict: PredictEngine) -> LinearEngine:
+        """The engine over this model."""
+        return LinearEngine(self, predict)
+
+    def respond(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Predictions where the margins have changed by `change`."""
+        if self.link == "log":
+            return base * np.exp(change)
+        if self.link == "logistic":
+            return expit(base + change)
+        if self.link == "softmax":
+            return softmax(base + change, axis=-1)
+        return base + change
+
+    def effect(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Differences of predictions."""
+        if self.link == "identity":
+            return change
+        if self.link == "log":
+            return base * np.expm1(change)
+        return self.respond(base, change) - self.respond(base, np.zeros_like(change))
+
+
+def read_linear(response: Response, table: Table) -> LinearModel:
+    """The linear predictor behind a response.
+
+    Parameters
+    ----------
+    response : Response
+    table : Table
+        With the columns that the model gets.
+
+    Raises
+    ------
+    ModelNotReadError
+        If the response is none of a linear model known by name; the message says why.
+    """
+    model, transformers = looked_through(response.estimator)
+    name = model_name(model)
+    if type(model).__module__.split(".")[0] != "sklearn":
+        raise ModelNotReadError(f"{name} is no linear model that it knows")
+    if not isinstance(response.method, str):
+        raise ModelNotReadError("response_method is a function, not a method")
+    link, base = _link(model, name, response)
+    weights = np.asarray(model.coef_, dtype=np.float64)
+    if np.asarray(model.coef_).dtype != np.float64:
+        raise ModelNotReadError(f"{name} was fitted in single precision")
+    weights = weights.reshape(-1, weights.shape[-1]).T
+    if weights.shape[1] != len(response.outputs):
+        raise ModelNotReadError(
+            f"{name} has {weights.shape[1]} margins for {len(response.outputs)} outputs"
+        )
+    return LinearModel(pulled_back(transformers, weights, table.names), link, base)
+
+
+def _link(model: Any, name: str, response: Response) -> tuple[str, Response | None]:
+    method = response.method
+    eta = replace(response, method="decision_function", positive_only=False)
+    if method == "predict" and name in _IDENTITY:
+        return "identity", None
+    if method == "predict" and name in _GENERALISED:
+        # Tweedie's own link is the identity up to a power of 0.
+        if getattr(model, "link", "log") == "identity" or (
+            name == "TweedieRegressor" and model.link == "auto" and model.power <= 0
+        ):
+            return "identity", None
+        return "log", response
+    if method == "decision_function" and name in _DECISIONS:
+        return "identity", None
+    logistic = name in _PROBABILITIES or (
+        name == "SGDClassifier" and model.loss == "log_loss"
+    )
+    if method == "predict_proba" and logistic:
+        if response.positive_only:
+            return "logistic", eta
+        one_by_one = getattr(model, "multi_class", None) == "ovr" or (
+            getattr(model, "solver", None) == "liblinear" or name == "SGDClassifier"
+        )
+        if not one_by_one:
+            return "softmax", eta
+        raise ModelNotReadError(f"{name} combines one model for each class")
+    raise ModelNotReadError(f"{name}.{method} is no linear predictor that it knows")
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What one effect changes of the margins of a batch, each (n_rows, n_outputs).
+
+    `start` leads from the row's own values to where the step starts, `fixed` is the
+    part of categories, `moving` that of numbers; `moves` tells whether there are any.
+    """
+
+    start: np.ndarray
+    fixed: np.ndarray
+    moving: np.ndarray
+    moves: bool
+
+    @property
+    def change(self) -> np.ndarray:
+        return self.fixed + self.moving
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Predictions along the step paths of some rows."""
+
+    model: LinearModel
+    own: np.ndarray
+    held: np.ndarray
+    moving: np.ndarray
+
+    def __call__(self, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+        moved = t[:, :, None] * self.moving[rows][:, None]
+        own = np.broadcast_to(self.own[rows][:, None], moved.shape)
+        return self.model.respond(own, self.held[rows][:, None] + moved)
+
+
+@dataclass(frozen=True)
+class LinearEngine:
+    """Effects of a linear predictor; a callable that joblib can ship.
+
+    Attributes
+    ----------
+    model : LinearModel
+    predict : PredictEngine
+        For effects and batches that the closed form does not know.
+    """
+
+    model: LinearModel
+    predict: PredictEngine
+    name = "linear"
+
+    def __call__(
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
+    ) -> list[Measured]:
+        """Measure every effect on the rows that count."""
+        batch, effects = asked_for(batch, effects)
+        closed = self._closed(batch, effects)
+        base = self._base(batch, any(closed), rule)
+        left = [effect for effect, one in zip(effects, closed, strict=True) if not one]
+        others = iter(self.predict(batch, left, rule) if left else [])
+        return [
+            self._measured(effect, one, base, rule) if one else next(others)
+            for effect, one in zip(effects, closed, strict=True)
+        ]
+
+    def responses(
+        self, batch: Table, effects: Sequence[Stepped]
+    ) -> list[tuple[np.ndarray, np.ndarray] | None]:
+        """Predictions before and after each step; None where there is no closed form."""
+        closed = self._closed(batch, effects)
+        values = self._own(batch) if any(closed) else np.empty((0, 0))
+        pairs: list[tuple[np.ndarray, np.ndarray] | None] = []
+        for effect, one in zip(effects, closed, strict=True):
+            if one is None:
+                pairs.append(None)
+                continue
+            kept, total = effect.counted, one.start + one.change
+            low = self.model.respond(values[kept], one.start[kept])
+            pairs.append((low, self.model.respond(values[kept], total[kept])))
+        return pairs
+
+    def _own(self, batch: Table) -> np.ndarray:
+        """What the predictions after a step are computed from."""
+        return (self.model.base or self.predict.response)(batch)
+
+    def _base(self, batch: Table, wanted: bool, rule: Rule | None) -> np.ndarray | None:
+        needed = self.model.base is not None or rule is not None
+        return self._own(batch) if wanted and needed and len(batch) else None
+
+    def _closed(
+        self, batch: Table, effects: Sequence[Stepped]
+    ) -> list[_Changes | None]:
+        """The changes of the margins; None for effects left to predictions."""
+        gaps = any(missing_in(batch.column(p)).any() for p in range(len(batch.names)))
+        if gaps:  # the model, or its imputer, has to see them
+            return [None] * len(effects)
+        return [self._changes(batch, effect) for effect in effects]
+
+    def _changes(self, batch: Table, effect: Stepped) -> _Changes | None:
+        n = (len(batch), len(self.predict.response.outputs))
+        start, fixed, moving = np.zeros(n), np.zeros(n), np.zeros(n)
+        rows, moves = np.flatnonzero(effect.counted), False
+        all_count = len(rows) == len(batch)  # elsewhere values may be missing
+        try:
+            for bound in effect.changes:
+                position = bound.change.position
+                own, end = batch.column(position), effect.end[position]
+                own, end = (own, end) if all_count else (own[rows], end[rows])
+                low = own
+                if position in effect.start:
+                    low = effect.start[position][rows]
+                    start[rows] += self.model.additive.change(position, own, low)
+                change = self.model.additive.change(position, low, end)
+                if not np.isfinite(change).all():
+                    raise RowsNotReadError("a step leads to infinity")
+                moves |= bound.change.numeric
+                (moving if bound.change.numeric else fixed)[rows] += change
+        except RowsNotReadError as reason:
+            _LOG.debug("an effect is left to the model's own predictions: %s", reason)
+            return None
+        return _Changes(start, fixed, moving, moves)
+
+    def _measured(
+        self,
+        effect: Stepped,
+        one: _Changes,
+        values: np.ndarray | None,
+        rule: Rule | None,
+    ) -> Measured:
+        kept, model = effect.counted, self.model
+        start, change = one.start[kept], one.change[kept]
+        if values is None:
+            return Measured(change, engine=self.name)
+        own = values[kept]
+        if model.link == "log":
+            own, start = own * np.exp(start), np.zeros_like(start)
+        fme = model.effect(own + start, change)
+        if rule is None:
+            return Measured(fme, engine=self.name)
+        if not one.moves or not len(fme):
+            return Measured(fme, np.full(fme.shape, np.nan), engine=self.name)
+        # Categories stand at their new value all along.
+        held = start + one.fixed[kept]
+        line = _Line(model, own, held, one.moving[kept])
+        low = model.respond(own, held)
+        high = model.respond(own, held + one.moving[kept])
+        resolution = self.predict.response.resolution
+        nlm, converged = rule._measure(line, low, high, resolution)
+        return Measured(fme, nlm, int(np.count_nonzero(~converged)), self.name)

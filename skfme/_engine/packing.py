@@ -1,0 +1,158 @@
+"""An ensemble in the form that the kernels walk through, and values as its codes.
+
+A column here is a feature as the trees look at it. Where values may be missing, a
+feature has two: one whose missing values lie above all cuts, for the nodes that send
+them right, and one whose missing values lie below, for those that send them left, so
+that no walk has to ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skfme._engine.ensembles import Ensemble
+from skfme._engine.kernels import (
+    CHILD_BITS,
+    COLUMN_BITS,
+    MOST_CODES,
+    MOST_COLUMNS,
+    MOST_NODES,
+)
+from skfme._engine.refusals import ModelNotReadError
+
+__all__ = ["Column", "Packed", "pack"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """How the values of one column become codes.
+
+    Attributes
+    ----------
+    feature : int
+    cuts : ndarray of shape (n_cuts,)
+        Sorted thresholds; a value's code is the number of those below it.
+    grid : ndarray of shape (n_buckets + 1,), int32
+        Cuts below each of some evenly spaced buckets: where to look for a code.
+    low, scale : float
+        A value's bucket is (value − low) · scale.
+    missing_code : int
+    """
+
+    feature: int
+    cuts: np.ndarray
+    grid: np.ndarray
+    low: float
+    scale: float
+    missing_code: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An ensemble ready to be walked.
+
+    Attributes
+    ----------
+    words : ndarray of shape (n_nodes,), uint64
+    columns : tuple of Column
+        Numeric ones first; the very first is one that only leaves look at.
+    n_numeric : int
+        Columns below it are numeric.
+    cuts : ndarray of shape (n_cuts,)
+        Those of all columns, one column after the other.
+    cut_first : ndarray of shape (n_columns + 1,), int64
+        Where each column's cuts start.
+    """
+
+    words: np.ndarray
+    columns: tuple[Column, ...]
+    n_numeric: int
+    cuts: np.ndarray
+    cut_first: np.ndarray
+
+
+def pack(ensemble: Ensemble, missing: bool) -> Packed:
+    """Lay out an ensemble for values that may be missing, or for complete ones.
+
+    Raises
+    ------
+    ModelNotReadError
+        If it is too large for the layout.
+    """
+    numeric, categorical = sorted(ensemble.cuts), sorted(ensemble.categories)
+    none = np.empty(0)
+    columns = [Column(-1, none, *_grid(none), 0)]
+    grids = {j: (cuts, *_grid(cuts)) for j, cuts in ensemble.cuts.items()}
+    columns += [Column(j, *grids[j], len(ensemble.cuts[j])) for j in numeric]
+    if missing:
+        columns += [Column(j, *grids[j], 0) for j in numeric]
+    n_numeric = len(columns)
+    for j in categorical:
+        # A category's code is its own: there is a cut below each but the first.
+        codes = np.arange(len(ensemble.categories[j]) + 1) + 0.5
+        columns.append(Column(j, codes, *_grid(codes), 0))
+    _check_size(ensemble, len(columns))
+    return Packed(
+        _words(ensemble, numeric, categorical, n_numeric, missing),
+        tuple(columns),
+        n_numeric,
+        np.concatenate([column.cuts for column in columns]),
+        np.cumsum([0, *(len(column.cuts) for column in columns)]),
+    )
+
+
+def _check_size(ensemble: Ensemble, n_columns: int) -> None:
+    most_cuts = max((len(cuts) for cuts in ensemble.cuts.values()), default=0)
+    if (
+        np.diff(ensemble.first).max() >= MOST_NODES
+        or max(most_cuts, len(ensemble.sets)) >= MOST_CODES
+        or n_columns >= MOST_COLUMNS
+    ):
+        raise ModelNotReadError(
+            f"it is too large: at most {MOST_NODES - 1:,} nodes a tree, "
+            f"{MOST_CODES - 1:,} thresholds a feature and {MOST_COLUMNS - 1:,} features "
+            "are read"
+        )
+
+
+def _words(
+    ensemble: Ensemble,
+    numeric: list[int],
+    categorical: list[int],
+    n_numeric: int,
+    missing: bool,
+) -> np.ndarray:
+    inner = ensemble.feature >= 0
+    column_of = np.zeros(max([*numeric, *categorical, 0]) + 1, dtype=np.int64)
+    column_of[numeric] = 1 + np.arange(len(numeric))
+    column_of[categorical] = n_numeric + np.arange(len(categorical))
+    column = np.where(inner, column_of[np.where(inner, ensemble.feature, 0)], 0)
+    if missing:
+        column[ensemble.missing_left & inner & (column < n_numeric)] += len(numeric)
+    rank = np.where(inner, ensemble.rank, MOST_CODES).astype(np.uint64)
+    return (
+        ensemble.child.astype(np.uint64)
+        | (column.astype(np.uint64) << np.uint64(CHILD_BITS))
+        | (rank << np.uint64(CHILD_BITS + COLUMN_BITS))
+    )
+
+
+def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Cuts below each of some evenly spaced buckets, the lowest cut, and the scale.
+
+    A value's bucket only says where to look for its code: rounding moves values and
+    cuts alike, so that the code itself is exact.
+    """
+    finite = cuts[np.isfinite(cuts)]
+    n = max(len(finite), 1)
+    low, high = (finite[0], finite[-1]) if len(finite) else (np.float64(0),) * 2
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        scale = n / (high - low)
+        if not np.isfinite(scale):
+            scale = np.float64(0)
+        bucket = np.nan_to_num((cuts - low) * scale, nan=n - 1, posinf=n - 1)
+    bucket = np.clip(bucket, 0, n - 1).astype(np.int64)
+    counts = np.searchsorted(bucket, np.arange(n + 1), side="left")
+    return counts.astype(np.int32), float(low), float(scale)

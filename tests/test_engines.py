@@ -1,0 +1,207 @@
+"""Exact engines against differences of the model's own predictions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, fme
+
+N = 300
+
+
+@pytest.fixture(scope="module")
+def sample():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, 5)).round(1)  # ties, also on thresholds
+    y = X[:, 0] * (X[:, 1] > 0) + np.sin(2 * X[:, 2]) + 0.1 * rng.normal(size=N)
+    return X, y
+
+
+STEPS = [{0: 1.0}, {1: -0.3}, {2: 0.01}, {0: 1.0, 2: -0.5}, {3: Scale(1.5)}]
+
+
+def both(model, X, steps, engine, **options):
+    explainer = FMEExplainer(FrozenEstimator(model), steps, **options)
+    exact = explainer.set_params(engine=engine).fit(X).explain(X)
+    plain = explainer.set_params(engine="predict").fit(X).explain(X)
+    assert {effect.engine for effect in exact.values()} == {engine}
+    assert {effect.engine for effect in plain.values()} == {"predict"}
+    return exact, plain
+
+
+def assert_equal_effects(exact, plain, scale, tolerance=1e-12):
+    for name in plain:
+        np.testing.assert_array_equal(exact[name].status, plain[name].status)
+        np.testing.assert_allclose(
+            exact[name].fme, plain[name].fme, rtol=0, atol=tolerance * scale
+        )
+
+
+REGRESSORS = {
+    "tree": DecisionTreeRegressor(max_depth=6, random_state=0),
+    "forest": RandomForestRegressor(20, random_state=0),
+    "extra trees": ExtraTreesRegressor(20, random_state=0),
+    "boosting": GradientBoostingRegressor(n_estimators=30, random_state=0),
+    "hist": HistGradientBoostingRegressor(max_iter=30, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_tree_engine_equals_differences(sample, name):
+    X, y = sample
+    model = REGRESSORS[name].fit(X, y)
+    exact, plain = both(model, X, STEPS, "trees")
+    assert_equal_effects(exact, plain, np.abs(y).max())
+
+
+CLASSIFIERS = {
+    "forest": RandomForestClassifier(15, max_depth=5, random_state=0),
+    "boosting": GradientBoostingClassifier(n_estimators=10, random_state=0),
+    "hist": HistGradientBoostingClassifier(max_iter=10, random_state=0),
+}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_tree_engine_equals_differences_of_probabilities(sample, name, n_classes):
+    X, y = sample
+    classes = np.digitize(y, np.quantile(y, np.linspace(0, 1, n_classes + 1)[1:-1]))
+    exact, plain = both(CLASSIFIERS[name].fit(X, classes), X, STEPS, "trees")
+    assert_equal_effects(exact, plain, 1.0)
+
+
+def test_tree_engine_takes_several_targets_and_pipelines(sample):
+    X, y = sample
+    Y = np.column_stack([y, X[:, 0] - y])
+    forest = RandomForestRegressor(10, random_state=0).fit(X, Y)
+    assert_equal_effects(*both(forest, X, STEPS, "trees"), np.abs(Y).max())
+    pipe = make_pipeline(StandardScaler(), RandomForestRegressor(10, random_state=0))
+    exact, plain = both(pipe.fit(X, y), X, STEPS, "trees")
+    assert_equal_effects(exact, plain, np.abs(y).max())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_tree_engine_takes_missing_values_and_categories(sample):
+    X, y = sample
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    frame.loc[::7, "a"] = np.nan
+    frame["g"] = pd.Categorical(np.array(["p", "q", "r", "s"])[np.arange(N) % 4])
+    target = y + (frame["g"].cat.codes == 2) * 2.0
+    model = HistGradientBoostingRegressor(
+        max_iter=30, categorical_features="from_dtype", random_state=0
+    ).fit(frame, target)
+    steps = [{"a": 1.0}, {"g": "r"}, {"b": -1.0, "g": "p"}, {"g": Contrast("p", "s")}]
+    exact, plain = both(model, frame, steps, "trees", extrapolation=None)
+    assert_equal_effects(exact, plain, np.abs(target).max())
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+def test_tree_engine_equals_differences_of_other_libraries(sample, name):
+    library = pytest.importorskip(name, reason=f"{name} is not installed")
+    X, y = sample
+    if name == "xgboost":
+        model, tolerance = library.XGBRegressor(n_estimators=30, max_depth=4), 1e-5
+    else:
+        model = library.LGBMRegressor(n_estimators=30, verbose=-1, min_child_samples=5)
+        tolerance = 1e-12
+    exact, plain = both(model.fit(X, y), X, STEPS, "trees")
+    assert_equal_effects(exact, plain, np.abs(y).max(), tolerance)
+
+
+def test_results_do_not_change_with_batches_and_jobs(sample):
+    X, y = sample
+    model = FrozenEstimator(RandomForestRegressor(10, random_state=0).fit(X, y))
+    whole = FMEExplainer(model, STEPS, engine="trees").fit(X).transform(X)
+    for batch_size, n_jobs in ((17, 1), (100, 2)):
+        explainer = FMEExplainer(
+            model, STEPS, engine="trees", batch_size=batch_size, n_jobs=n_jobs
+        )
+        np.testing.assert_allclose(explainer.fit(X).transform(X), whole, atol=1e-13)
+
+
+def test_exact_nonlinearity_is_the_limit_of_quadrature(sample):
+    X, y = sample
+    model = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X, y)
+    steps = [{0: 0.8}, {0: 0.8, 2: -0.6}]
+    exact = fme(model, X, {0: 0.8}, nlm=True, engine="trees")
+    assert exact.engine == "trees"
+    for step in steps:
+        ours = fme(model, X, step, nlm=True, engine="trees").nlm
+        many = fme(model, X, step, nlm=GaussLegendre(400), engine="predict").nlm
+        few = fme(model, X, step, nlm=GaussLegendre(50), engine="predict").nlm
+        seen = ~np.isnan(ours) & ~np.isnan(many) & ~np.isnan(few)
+        assert seen.sum() > 50
+        # A jump between two nodes is off by at most its share of a node's weight.
+        far, near = np.abs(few - ours)[seen], np.abs(many - ours)[seen]
+        assert np.median(near) < 0.35 * np.median(far)
+        assert np.quantile(near, 0.9) < 0.05
+
+
+LINEAR = {
+    "ols": LinearRegression(),
+    "ridge": make_pipeline(StandardScaler(), Ridge()),
+    "poisson": PoissonRegressor(),
+    "logit": LogisticRegression(),
+    "logit of three": LogisticRegression(),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_engine_equals_differences(sample, name):
+    X, y = sample
+    target = {
+        "poisson": np.exp(np.clip(y, -2, 2)),
+        "logit": (y > 0).astype(int),
+        "logit of three": np.digitize(y, [-0.5, 0.5]),
+    }.get(name, y)
+    exact, plain = both(LINEAR[name].fit(X, target), X, STEPS, "linear")
+    assert_equal_effects(exact, plain, max(1.0, np.abs(target).max()))
+
+
+class Odd(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.n_features_in_ = np.shape(X)[1]
+        return self
+
+    def predict(self, X):
+        return np.asarray(X)[:, 0] ** 2
+
+
+@pytest.mark.parametrize("engine", ["trees", "linear"])
+def test_an_engine_that_cannot_compute_the_effects_says_why(sample, engine):
+    X, y = sample
+    model = FrozenEstimator(Odd().fit(X, y))
+    with pytest.raises(ValueError, match=f"engine='{engine}' cannot compute"):
+        FMEExplainer(model, {0: 1.0}, engine=engine).fit(X).explain(X)
+
+
+def test_auto_falls_back_to_predictions_where_no_engine_is_exact(sample):
+    X, y = sample
+
+    class Wrong(RandomForestRegressor):
+        def predict(self, X):
+            return super().predict(X) + np.asarray(X)[:, 0] ** 2
+
+    model = Wrong(5, random_state=0).fit(X, y)
+    assert fme(model, X, {0: 1.0}, nlm=True).engine == "predict"
+    assert fme(LinearRegression().fit(X, y), X, {0: 1.0}).engine == "linear"
