@@ -3,7 +3,9 @@
 Runs are interleaved; what is printed are ratios of time: exact effects, exact effects
 with their non-linearity, and differences of predictions, each ÷ one predict.
 
-    python benchmarks/tree_engine.py [--rows N] [--features P ...] [--repeats R]
+    python -P benchmarks/tree_engine.py [--rows N] [--features P ...] [--repeats R]
+
+-P, as numba would take coverage.py beside this file for the package of that name.
 """
 
 from __future__ import annotations
