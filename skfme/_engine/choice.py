@@ -171,10 +171,11 @@ def _tree_model(response: Response, probe: Table) -> TreeModel:
         raise ModelNotReadError(MISSING_EXTRA)
     ensemble, inputs = read_ensemble(response, probe)
     from skfme._engine.trees import TreeModel
+    from skfme._engine.walks import Walks
 
-    model = TreeModel(ensemble, inputs)
-    model.complete  # noqa: B018 - too large ones are refused here
-    return model
+    walks = Walks(ensemble)
+    walks.complete  # noqa: B018 - too large ones are refused here
+    return TreeModel(walks, inputs)
 
 
 def _warn_of_quadrature() -> None:
