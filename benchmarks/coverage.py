@@ -56,6 +56,10 @@ from skfme.statsmodels import (
 Intervals = np.ndarray  # of shape (n_intervals, 4)
 Simulation = Callable[[np.random.Generator, int], Intervals]
 
+if __name__ == "coverage":
+    # numba, in another script of this folder, looks for the package of that name.
+    raise ImportError("benchmarks/coverage.py is a script, not the package coverage")
+
 LEVEL = 0.95
 
 

@@ -390,8 +390,7 @@ def describe_column(table: Table, position: int, *, categorical: bool) -> Column
 
 def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
     codes, distinct = factorized(column)
-    seen = np.unique(codes)
-    seen = seen[seen >= 0]
+    seen = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(distinct)))
     ordered, ranks = False, {}
     if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
         native = column.to_native()

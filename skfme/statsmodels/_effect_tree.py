@@ -305,12 +305,12 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         if estimated_from is not None:
             nodes = reestimated(nodes, sample.take(estimated_from))
             nodes = [
-                n if n.rows is None else replace(n, rows=estimated_from[n.rows])
+                n if n.rows is None else n._replace(rows=estimated_from[n.rows])
                 for n in nodes
             ]
         self._nodes = nodes
         self._covariates = tuple(
-            replace(c, values=c.take(np.arange(0)).values) for c in sample.covariates
+            replace(c, values=c.values[:0].copy()) for c in sample.covariates
         )
 
     def _recipe(self, total: float) -> Recipe:
@@ -345,7 +345,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self.variance_explained_ = 1 - within / total if total > 0 else math.nan
         self._leaf_values = np.array([node.mean for node in nodes])
         self._leaves_in_fit = leaf_of_rows(nodes, len(self._training[1]))
-        self._nodes = [replace(n, rows=None) if n.is_leaf else n for n in nodes]
+        self._nodes = [n._replace(rows=None) if n.is_leaf else n for n in nodes]
 
     def _estimated_from(
         self, X: Any, y: Any, sample_weight: Any = None, nlm: Any = None

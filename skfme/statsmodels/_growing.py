@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -51,8 +51,7 @@ class Tests(NamedTuple):
     log_1_minus_p: np.ndarray
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One node; `left` and `right` are positions in the tree's list, −1 in a leaf.
 
     Attributes
@@ -72,7 +71,7 @@ class Node:
     tests: Tests | None = None
     left: int = -1
     right: int = -1
-    rows: np.ndarray | None = field(default=None, repr=False, compare=False)
+    rows: np.ndarray | None = None
 
     @property
     def is_leaf(self) -> bool:
@@ -256,12 +255,12 @@ def collapsed(nodes: list[Node], gone: set[int]) -> list[Node]:
         node = nodes[i]
         if i in gone:
             rows = rows_below(nodes, i)
-            fresh.append(replace(node, split=None, left=-1, right=-1, rows=rows))
+            fresh.append(node._replace(split=None, left=-1, right=-1, rows=rows))
         elif node.is_leaf:
             fresh.append(node)
         else:
             left, right = position[node.left], position[node.right]
-            fresh.append(replace(node, left=left, right=right))
+            fresh.append(node._replace(left=left, right=right))
     return fresh
 
 

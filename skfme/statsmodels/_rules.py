@@ -48,16 +48,17 @@ def rules_of(
     nodes: list[Node], ids: list[int], covariates: tuple[Covariate, ...]
 ) -> list[str]:
     """Such as ``bmi <= 25.3 & sex in {s1, s2}``; ``all`` for the root."""
-    above = parents(nodes)
-    return [_rule(_path(nodes, i, above), covariates) for i in ids]
-
-
-def _rule(path: list[_Turn], covariates: tuple[Covariate, ...]) -> str:
-    turns: dict[int, list[_Turn]] = {}
-    for turn in path:
-        turns.setdefault(turn.split.covariate, []).append(turn)
-    terms = [_term(covariates[j], met) for j, met in turns.items()]
-    return " & ".join(terms) if terms else "all"
+    met: list[dict[int, list[_Turn]]] = [{} for _ in nodes]
+    terms: list[dict[int, str]] = [{} for _ in nodes]
+    for i, node in enumerate(nodes):  # a child differs from its parent by one term
+        if node.split is None:
+            continue
+        j = node.split.covariate
+        for child, left in ((node.left, True), (node.right, False)):
+            turns = [*met[i].get(j, ()), _Turn(node.split, left)]
+            met[child] = met[i] | {j: turns}
+            terms[child] = terms[i] | {j: _term(covariates[j], turns)}
+    return [" & ".join(terms[i].values()) or "all" for i in ids]
 
 
 def _term(covariate: Covariate, turns: list[_Turn]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -184,7 +184,7 @@ def reestimated(nodes: list[Node], sample: Sample) -> list[Node]:
     order = np.argsort(leaves, kind="stable")
     bounds = np.searchsorted(leaves[order], np.arange(len(nodes) + 1))
     routed = [
-        replace(node, rows=order[bounds[i] : bounds[i + 1]]) if node.is_leaf else node
+        node._replace(rows=order[bounds[i] : bounds[i + 1]]) if node.is_leaf else node
         for i, node in enumerate(nodes)
     ]
     fresh = [_described(routed, i, sample) for i in range(len(nodes))]
@@ -202,10 +202,10 @@ def _described(nodes: list[Node], i: int, sample: Sample) -> Node:
     effects = sample.effects[rows]
     weights = None if sample.weights is None else sample.weights[rows]
     if not len(rows):
-        return replace(nodes[i], n=0, weight=0.0, mean=math.nan, ss=0.0, rows=rows)
+        return nodes[i]._replace(n=0, weight=0.0, mean=math.nan, ss=0.0, rows=rows)
     total = float(len(rows) if weights is None else weights.sum())
     mean = float(np.average(effects, weights=weights))
     squares = (effects - mean) ** 2
     ss = float(squares.sum() if weights is None else weights @ squares)
     kept = rows if nodes[i].is_leaf else None
-    return replace(nodes[i], n=len(rows), weight=total, mean=mean, ss=ss, rows=kept)
+    return nodes[i]._replace(n=len(rows), weight=total, mean=mean, ss=ss, rows=kept)
