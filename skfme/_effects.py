@@ -222,8 +222,10 @@ class ForwardEffect:
     @property
     def n_left_out(self) -> dict[str, int]:
         """Rows left out, by status."""
-        counts = np.bincount(self._status, minlength=len(STATUSES))
-        return {s: int(c) for s, c in zip(STATUSES[1:], counts[1:], strict=True)}
+        return {
+            status: int(np.count_nonzero(self._status == code))
+            for code, status in enumerate(STATUSES[1:], start=1)
+        }
 
     @cached_property
     def _summaries(self) -> tuple[Summary, ...]:

@@ -101,7 +101,7 @@ def weighted_quantiles(
     """Quantiles of type 7; NaN where the total weight is below 1."""
     q = np.asarray(q, dtype=float)
     if weights is None:
-        return np.quantile(values, q) if len(values) else np.full(q.shape, np.nan)
+        return _quantiles(values, q) if len(values) else np.full(q.shape, np.nan)
     total = float(weights.sum()) if len(values) else 0.0
     if total < 1:
         return np.full(q.shape, np.nan)
@@ -109,6 +109,23 @@ def weighted_quantiles(
     ends = np.concatenate([[0.0], np.cumsum(weights[order])])
     ordered = values[order]
     return np.array([_window_mean(ordered, ends, at) for at in q * (ends[-1] - 1)])
+
+
+def _quantiles(values: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The same of at least one value, none of them NaN, without weights.
+
+    Each partition goes on where the last one ended; NumPy's own, of all at once, takes
+    longer than sorting.
+    """
+    rest, found = values.astype(float), np.empty(q.shape)
+    last, start = len(rest) - 1, 0
+    for i in np.argsort(q):
+        k = int(q[i] * last)
+        rest[start:].partition(k - start)
+        above = rest[k + 1 :].min() if k < last else rest[k]
+        found[i] = rest[k] + (q[i] * last - k) * (above - rest[k])
+        start = k
+    return found
 
 
 def _window_mean(ordered: np.ndarray, ends: np.ndarray, low: float) -> float:
