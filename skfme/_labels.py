@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from skfme._frames import Table
 from skfme._tables import format_number
@@ -18,6 +19,7 @@ from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
 
 __all__ = [
     "Labels",
+    "coverage_note",
     "joint_phrase",
     "number",
     "predicted_phrases",
@@ -186,3 +188,9 @@ def unit_of(label: str | None) -> str:
 def without_unit(label: str | None) -> str | None:
     """A response's label, for a sentence that gives the unit with the number."""
     return _split(label)[0] if label else None
+
+
+def coverage_note(inference: Any) -> str:
+    """What the intervals of results cover, in a sentence; empty if they do not say."""
+    note, covers = (getattr(inference, n, "") for n in ("coverage_note", "covers"))
+    return str(note or (f"Intervals cover: {covers}." if covers else ""))

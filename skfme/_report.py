@@ -19,7 +19,7 @@ import pandas as pd
 
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._frames import as_table
-from skfme._labels import read_labels, step_title
+from skfme._labels import coverage_note, read_labels, step_title
 from skfme._page import (
     Markup,
     definitions,
@@ -314,10 +314,10 @@ class _Writer:
         """What the intervals cover."""
         if inference is None:
             return section("How sure", paragraph(_NO_INTERVALS))
-        covers = str(getattr(inference, "covers", "")) or "not said by the results"
+        note = coverage_note(inference)
         return section(
             "How sure",
-            paragraph(f"What the intervals cover: {covers}."),
+            paragraph(note or "The results do not say what their intervals cover."),
             _frame_table(inference.to_frame(), "Estimates with their intervals"),
         )
 

@@ -9,6 +9,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 import skfme
 from skfme import FMEExplainer, StdDev, came, fme, write_report
+from skfme.statsmodels import average_effects
 
 from .chromium import EXECUTABLE, visit
 
@@ -134,10 +135,24 @@ class Inference:
         )
 
 
+def test_the_tables_of_statistics_stand_in_the_report_with_what_they_cover(
+    effects, tmp_path
+):
+    averages = average_effects(effects)
+    words = plain(
+        write_report(effects, tmp_path / "r.html", inference=averages).read_text(
+            "utf-8"
+        )
+    )
+    assert "with the model held fixed: not what another training set would" in words
+    for low in averages.conf_int().iloc[:, 0]:
+        assert f"{low:.4g}".rstrip("0").lstrip("-") in words
+
+
 def test_intervals_are_shown_with_what_they_cover(single, tmp_path):
     path = write_report(single, tmp_path / "r.html", inference=Inference(single))
     words = plain(path.read_text("utf-8"))
-    assert "What the intervals cover: other people, with the model as it is." in words
+    assert "Intervals cover: other people, with the model as it is." in words
     assert "conf_low" in words
     assert "0.001234" in words
     assert "no standard errors" not in words

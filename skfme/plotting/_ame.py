@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames import as_table
-from skfme._labels import joint_phrase, read_labels, step_title
+from skfme._labels import coverage_note, joint_phrase, read_labels, step_title
 from skfme.plotting._canvas import (
     COLOURS,
     GREY,
@@ -320,12 +320,8 @@ def _left_out(effect: ForwardEffect) -> int:
 
 
 def _coverage(inference: Any) -> str:
-    covers = getattr(inference, "covers", "")
-    return (
-        f"Lines: confidence intervals; they cover: {covers}"
-        if covers
-        else ("Lines: confidence intervals")
-    )
+    note = coverage_note(inference)
+    return "Lines: confidence intervals." + (f" {note}" if note else "")
 
 
 def _sorted(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from skfme._columns import as_vector
 from skfme._frames import as_table
-from skfme._labels import Labels, number, read_labels
+from skfme._labels import Labels, coverage_note, number, read_labels
 from skfme.plotting._canvas import (
     BLUE,
     GREY,
@@ -39,7 +39,7 @@ _SPREAD = (
     "Dot and line: cAME ± 1 SD of the region's rows (spread, no confidence interval)."
 )
 LEAF = 0.8  # inches for the numbers of a leaf
-_INTERVAL = "Dot and line: cAME and its confidence interval"
+_INTERVAL = "Dot and line: cAME and its confidence interval."
 
 
 class EffectTreeDisplay:
@@ -60,7 +60,7 @@ class EffectTreeDisplay:
     intervals : ndarray of shape (n_leaves, 2), default=None
         Confidence intervals of the cAMEs; None draws one SD to either side.
     covers : str, default=""
-        What the intervals cover.
+        What the intervals cover, in a sentence.
     response : str, default="prediction"
         What is predicted.
     title : str, default=""
@@ -168,7 +168,7 @@ class EffectTreeDisplay:
             _counts(effects, leaves, leaf, weights, edges, len(ids)),
             edges,
             intervals=None if inference is None else _intervals(tree, inference),
-            covers=getattr(inference, "covers", ""),
+            covers=coverage_note(inference),
             response=f"predicted {response_label}" if response_label else "prediction",
             title=title,
         )
@@ -292,7 +292,7 @@ class EffectTreeDisplay:
         """What the marks are."""
         marks = _SPREAD
         if self.intervals is not None:
-            marks = _INTERVAL + (f" ({self.covers})." if self.covers else ".")
+            marks = f"{_INTERVAL} {self.covers}".rstrip()
         return [
             marks,
             "Bars: rows by effect, to their own scale; end bins hold rows beyond.",

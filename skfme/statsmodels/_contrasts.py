@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["combined", "ratio", "roots", "wald_statistic"]
+__all__ = [
+    "combined",
+    "covariance_of",
+    "degrees_of_freedom",
+    "ratio",
+    "roots",
+    "variances_of",
+    "wald_statistic",
+]
 
 
 def combined(R: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -31,6 +39,39 @@ def ratio(estimates: np.ndarray, se: np.ndarray) -> np.ndarray:
 def roots(variances: np.ndarray) -> np.ndarray:
     """Square roots; what round-off left below zero is zero."""
     return np.sqrt(np.where(variances < 0, 0.0, variances))
+
+
+def covariance_of(R: np.ndarray, cov: np.ndarray) -> np.ndarray:
+    """R V Rᵀ; NaN only for combinations of estimates that have no variance."""
+    product = combined(R, combined(R, cov.T).T)
+    np.fill_diagonal(product, variances_of(R, cov))
+    return product
+
+
+def variances_of(R: np.ndarray, cov: np.ndarray) -> np.ndarray:
+    """The diagonal of R V Rᵀ, without the rest."""
+    variances = combined(R, cov.T)
+    variances = np.sum(np.where(R != 0, R * variances, 0.0), axis=1)
+    # What is left of cancellation is no variance.
+    scale = np.abs(R) @ np.nan_to_num(roots(np.diag(cov)))
+    noise = variances < 8 * np.finfo(float).eps * scale**2
+    return np.where(noise, 0.0, variances)
+
+
+def degrees_of_freedom(R: np.ndarray, cov: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Of combinations of estimates, each with degrees of freedom of its own.
+
+    Of independent ones those of Welch (1947), of others the smallest involved.
+    """
+    smallest = np.where(R != 0, df, np.inf).min(axis=1)
+    variances = np.diag(cov)
+    related = (cov != 0) & ~np.eye(len(df), dtype=bool)
+    used = (R != 0).astype(float)
+    dependent = np.einsum("mi,ij,mj->m", used, related.astype(float), used) > 0
+    shares = np.where(R != 0, R**2 * variances, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        welch = shares.sum(axis=1) ** 2 / np.sum(shares**2 / df, axis=1)
+    return np.where(dependent | np.isnan(welch), smallest, welch)
 
 
 def wald_statistic(distance: np.ndarray, cov: np.ndarray) -> tuple[float, int]:

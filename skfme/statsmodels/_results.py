@@ -21,7 +21,15 @@ from statsmodels.stats.contrast import ContrastResults
 from statsmodels.stats.multitest import multipletests
 
 from skfme._tables import Text, html_table, text_table
-from skfme.statsmodels._contrasts import combined, ratio, roots, wald_statistic
+from skfme.statsmodels._contrasts import (
+    combined,
+    covariance_of,
+    degrees_of_freedom,
+    ratio,
+    roots,
+    variances_of,
+    wald_statistic,
+)
 from skfme.statsmodels._equivalence import EquivalenceResults, two_one_sided_tests
 from skfme.statsmodels._hypotheses import linear_hypothesis
 from skfme.statsmodels._labels import (
@@ -156,6 +164,11 @@ class EffectResults:
         """Two-sided p-values of "the estimate is zero"."""
         t = self.tvalues.to_numpy()
         return self._series(2 * stats.t.sf(np.abs(t), self._df()), "p_value")
+
+    @property
+    def coverage_note(self) -> str:
+        """What the intervals cover, in a sentence."""
+        return covers_sentence(self.covers)
 
     @property
     def use_t(self) -> bool:
@@ -462,7 +475,7 @@ class EffectResults:
     def _all_notes(self) -> list[str]:
         still = [n for n, se in zip(self.names, self._se(), strict=True) if se == 0]
         sizes = size_notes(self.nobs, self.df, still)
-        return [*sizes, covers_sentence(self.covers), *self.notes]
+        return [*sizes, self.coverage_note, *self.notes]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.names)} estimates, covers {self.covers}>"
@@ -492,33 +505,18 @@ class EffectResults:
 
     def _cov_of(self, R: np.ndarray) -> np.ndarray:
         """R V Rᵀ; NaN only for combinations of estimates that have no variance."""
-        cov = combined(R, combined(R, self._cov.T).T)
-        np.fill_diagonal(cov, self._variances_of(R))
-        return cov
+        return covariance_of(R, self._cov)
 
     def _variances_of(self, R: np.ndarray) -> np.ndarray:
         """The diagonal of R V Rᵀ, of as many combinations as there may be."""
-        variances = combined(R, self._cov.T)
-        variances = np.sum(np.where(R != 0, R * variances, 0.0), axis=1)
-        # What is left of cancellation is no variance.
-        scale = np.abs(R) @ np.nan_to_num(self._se())
-        noise = variances < 8 * np.finfo(float).eps * scale**2
-        return np.where(noise, 0.0, variances)
+        return variances_of(R, self._cov)
 
     def _df_of(self, R: np.ndarray) -> np.ndarray:
         """Degrees of freedom of each combination (Welch, 1947; else the smallest)."""
         df = self._df()
         if not self._own_variances:
             return np.full(len(R), df[0])
-        smallest = np.where(R != 0, df, np.inf).min(axis=1)
-        variances = np.diag(self._cov)
-        related = (self._cov != 0) & ~np.eye(len(df), dtype=bool)
-        used = (R != 0).astype(float)
-        dependent = np.einsum("mi,ij,mj->m", used, related.astype(float), used) > 0
-        shares = np.where(R != 0, R**2 * variances, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            welch = shares.sum(axis=1) ** 2 / np.sum(shares**2 / df, axis=1)
-        return np.where(dependent | np.isnan(welch), smallest, welch)
+        return degrees_of_freedom(R, self._cov, df)
 
 
 def _check_alpha(alpha: float) -> None:

@@ -7,6 +7,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skfme import AMEDisplay, ame
+from skfme.statsmodels import average_effects
 
 from . import LABELS, outside, overlaps, people, risk
 
@@ -89,8 +90,18 @@ def test_lines_are_intervals_where_they_are_given_and_say_what_they_cover(effect
     expected = np.column_stack([means - 2, means + 2])
     np.testing.assert_allclose(list(lines_of(display).values()), expected)
     texts = " ".join(t.get_text() for t in display.ax_.texts).replace("\n", " ")
-    assert "confidence intervals; they cover: other people" in texts
+    assert "confidence intervals. Intervals cover: other people" in texts
     assert "spread" not in texts
+
+
+def test_lines_are_the_intervals_of_average_effects(effects):
+    averages = average_effects(effects)
+    display = effects.plot(sort=False, inference=averages)
+    np.testing.assert_allclose(list(lines_of(display).values()), averages.conf_int())
+    texts = " ".join(t.get_text() for t in display.ax_.texts).replace("\n", " ")
+    assert "with the model held fixed" in texts
+    assert not overlaps(display.figure_)
+    assert not outside(display.figure_)
 
 
 def test_intervals_of_groups_have_dots_of_their_own(effects):

@@ -9,7 +9,7 @@ import pytest
 
 from skfme import came, fme
 from skfme.plotting import EffectTreeDisplay, ExtrapolationDisplay
-from skfme.statsmodels import EffectTree
+from skfme.statsmodels import ConditionalEffects, EffectTree
 
 from . import (
     LABELS,
@@ -149,8 +149,20 @@ def test_intervals_are_matched_to_leaves_in_any_order(data, by):
         display.intervals, np.column_stack([came_ - 0.1, came_ + 0.2])
     )
     caption = display.axes_[1, 0].get_xlabel().replace("\n", " ")
-    assert "cAME and its confidence interval (other rows)" in caption
+    assert "cAME and its confidence interval. Intervals cover: other rows." in caption
     assert any("SD " in t.get_text() and "[" in t.get_text() for t in display.texts_)
+
+
+def test_leaves_show_the_intervals_of_a_regression_on_the_partition():
+    effect = effect_of({"bmi": -2}, n=600)
+    tree = came(effect, n_partitions=3, method="cart")
+    fit = ConditionalEffects.from_partition(tree, effect).fit(cov_type="HC3")
+    display = tree.plot(inference=fit)
+    np.testing.assert_allclose(display.intervals, fit.conf_int().to_numpy())
+    caption = display.axes_[1, 0].get_xlabel().replace("\n", " ")
+    assert "with the model held fixed" in caption
+    assert not overlaps(display.figure_)
+    assert not outside(display.figure_)
 
 
 def test_intervals_of_another_tree_are_refused(data):
