@@ -181,7 +181,7 @@ def test_a_datetime_column_is_not_set_to_what_is_no_date(people, value):
 
 def test_a_timedelta_that_is_not_a_time_is_an_error(people):
     with pytest.raises((ValueError, TypeError), match="'seen'.*NaT"):
-        fme(zeros, people, {"seen": np.timedelta64("NaT")})
+        fme(zeros, people, {"seen": np.timedelta64("NaT", "D")})
 
 
 def test_a_step_in_a_feature_without_spread_is_an_error(people):

@@ -256,8 +256,9 @@ def test_another_covariance_equals_that_of_a_fit_made_with_it(name, cov_type):
     results = fit(name)
     before = np.array(results.cov_params())
     effects = delta_effects(results, data(), {"x": 1}, cov_type=cov_type, cov_kwds=kwds)
-    quiet = {"disp": 0} if name in ("logit", "mnlogit") else {}
-    robust = results.model.fit(cov_type=cov_type, cov_kwds=kwds, **quiet)
+    options = {"disp": 0} if name in ("logit", "mnlogit") else {}
+    options |= {"cov_kwds": kwds} if kwds else {}  # an empty one goes to the optimizer
+    robust = results.model.fit(cov_type=cov_type, **options)
     own = delta_effects(robust, data(), {"x": 1})
     np.testing.assert_allclose(effects.bse, own.bse, rtol=1e-7)
     np.testing.assert_array_equal(results.cov_params(), before)  # left as it was

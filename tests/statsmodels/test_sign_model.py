@@ -31,7 +31,7 @@ def test_log_odds_are_statsmodels(data, cov_type):
     known = smf.logit("y ~ C(sex) + age", X.assign(y=(values > 0).astype(float))).fit(
         disp=0,
         cov_type=cov_type,
-        cov_kwds={"groups": X["patient"]} if clustered else None,
+        **({"cov_kwds": {"groups": X["patient"]}} if clustered else {}),
     )
     np.testing.assert_allclose(results.params, known.params, rtol=1e-6)
     # statsmodels' Logit leaves the correction of HC1 out.
