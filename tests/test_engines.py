@@ -103,7 +103,7 @@ def test_tree_engine_takes_several_targets_and_pipelines(sample):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_tree_engine_takes_missing_values_and_categories(sample):
     X, y = sample
-    frame = pd.DataFrame(X, columns=list("abcde"))
+    frame = pd.DataFrame(X.copy(), columns=list("abcde"))
     frame.loc[::7, "a"] = np.nan
     frame["g"] = pd.Categorical(np.array(["p", "q", "r", "s"])[np.arange(N) % 4])
     target = y + (frame["g"].cat.codes == 2) * 2.0
