@@ -45,7 +45,10 @@ html_title = "skfme"
 html_show_sourcelink = False
 html_sidebars = {
     page: []
-    for page in ("changelog", "displays", "getting_started", "recipes", "supported")
+    for page in (
+        *("changelog", "displays", "getting_started", "recipes", "scaling"),
+        "supported",
+    )
 }
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 

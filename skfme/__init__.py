@@ -7,6 +7,8 @@ this group, on average?
 from typing import TYPE_CHECKING, Any
 
 from skfme import steps
+from skfme._effect_summaries import EffectSummaries
+from skfme._effect_summary import EffectSummary
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._explainer import FMEExplainer
 from skfme._functional import ame, came, fme
@@ -34,6 +36,8 @@ __all__ = [
     "Adaptive",
     "Add",
     "Contrast",
+    "EffectSummaries",
+    "EffectSummary",
     "EffectTreeDisplay",
     "Envelope",
     "ExtrapolationDisplay",

@@ -25,6 +25,7 @@ from skfme._summaries import (
     weighted_mean,
     weighted_sd,
 )
+from skfme._summary_frame import effects_frame
 from skfme._summary_text import summary_html, summary_text
 from skfme._tables import Text
 from skfme.steps import Step
@@ -200,9 +201,20 @@ class ForwardEffect:
         return self.context.sample_weight
 
     @property
+    def total_weight(self) -> float | None:
+        """Sum of the row weights, or None."""
+        weights = self.sample_weight
+        return None if weights is None else float(weights.sum())
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the response's outputs: classes, or targets."""
         return self.context.outputs
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, those left out included."""
+        return len(self._status)
 
     @property
     def n(self) -> int:
@@ -458,42 +470,7 @@ class ForwardEffects(Mapping[str, ForwardEffect]):
             ``n_extrapolation``; ``n_outside_before`` counts rows outside the
             training data before any step.
         """
-        records = []
-        for effect in self.values():
-            nonlinear = (
-                [
-                    {
-                        "anlm": m.mean,
-                        "nlm_median": m.median,
-                        "nlm_share_linear": m.share_linear,
-                        "n_nlm_undefined": m.n_undefined,
-                        "n_nlm_not_converged": effect.n_not_converged,
-                    }
-                    for m in effect.nonlinearity
-                ]
-                if effect.has_nlm
-                else [{} for _ in effect.outputs]
-            )
-            counts = {f"n_{name}": count for name, count in effect.n_left_out.items()}
-            for output, s, extra in zip(
-                effect.outputs, effect._summaries, nonlinear, strict=True
-            ):
-                records.append(
-                    {
-                        "effect": effect.name,
-                        "output": output,
-                        "n": s.n,
-                        "ame": s.mean,
-                        "sd": s.sd,
-                        "q25": s.q25,
-                        "median": s.median,
-                        "q75": s.q75,
-                        **extra,
-                        **counts,
-                        "n_outside_before": effect.n_outside_before,
-                    }
-                )
-        return pd.DataFrame(records)
+        return effects_frame(list(self.values()))
 
     def summary(self) -> Text:
         """A table that reads well in a terminal, at most 80 columns wide.

@@ -37,13 +37,15 @@ from skfme._delegation import DelegatedPredictions
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
-from skfme._engine.prediction import choose_response, model_name
+from skfme._engine.prediction import choose_response, model_name, model_title
 from skfme._exploration import StepExploration
 from skfme._frames import (
     Table,
     as_table,
     describe_columns,
+    has_no_rows,
 )
+from skfme._streaming import StreamedExplanation
 from skfme._training import Training
 from skfme._validation import (
     check_same_columns,
@@ -65,6 +67,7 @@ class FMEExplainer(
     CallbackSupport,
     DelegatedPredictions,
     StepExploration,
+    StreamedExplanation,
     MetaEstimatorMixin,
     TransformerMixin,
     BaseEstimator,
@@ -359,7 +362,7 @@ class FMEExplainer(
             given.native,
             weights,
             self._response.outputs,
-            _title(self.estimator_),
+            model_title(self.estimator_),
             self._response.name,
             None if self._support is None else n_outside,
             tuple(c.name for c in self.columns_ if c.kind == "categorical"),
@@ -391,8 +394,13 @@ class FMEExplainer(
         -------
         fme : ndarray of shape (n_samples, n_effects * n_outputs)
             In the order of `get_feature_names_out`; NaN where a row does not count,
-            so that a pipeline that goes on needs an imputer after it.
+            so that a pipeline that goes on needs an imputer after it. A table without
+            rows, such as an empty partition, gives an array without rows.
         """
+        if has_no_rows(X):
+            names = self.get_feature_names_out()
+            validate_data(self, X, skip_check_array=True, reset=False)
+            return np.empty((0, len(names)))
         return np.hstack([effect._fme for effect in self._explain(X).values()])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -427,12 +435,3 @@ def _probe(training: Table) -> Table:
         complete &= ~missing_in(training.column(position))
     row = int(np.argmax(complete))
     return training.take(slice(row, row + 1))
-
-
-def _title(estimator: Any) -> str:
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    name = model_name(estimator)
-    if hasattr(estimator, "named_steps"):
-        return f"{name} ending in {_title(estimator.steps[-1][1])}"
-    return name

@@ -32,7 +32,9 @@ __all__ = [
     "converted",
     "describe_column",
     "describe_columns",
+    "has_no_rows",
     "infinite_columns",
+    "is_one_table",
     "known_names",
     "nearest",
     "pandas_frame",
@@ -250,7 +252,9 @@ def as_table(X: Any) -> Table:
             "matrix, with steps in its input columns."
         )
     if not nw.dependencies.is_into_dataframe(X):
-        return ArrayTable(_as_array(X))
+        if not _is_arrow_stream(X):
+            return ArrayTable(_as_array(X))
+        X = nw.from_arrow(X, backend="pyarrow").to_native()
     names = list(X.columns) if hasattr(X, "columns") else []
     names = list(X.column_names) if hasattr(X, "column_names") else names
     repeated = sorted({str(n) for n in names if names.count(n) > 1})
@@ -267,6 +271,28 @@ def as_table(X: Any) -> Table:
             "required."
         )
     return FrameTable(frame)
+
+
+def _is_arrow_stream(X: Any) -> bool:
+    """Whether X is a record batch, or a reader of them; a lazy table is neither."""
+    streams = hasattr(X, "__arrow_c_stream__") and hasattr(X, "schema")
+    return streams and not hasattr(X, "collect")
+
+
+def has_no_rows(X: Any) -> bool:
+    """Whether X is a table of no rows, as a partition may be."""
+    shape = getattr(X, "shape", None)
+    return (
+        isinstance(shape, tuple)
+        and len(shape) == 2
+        and shape[0] == 0
+        and isinstance(shape[0], int)
+    )
+
+
+def is_one_table(X: Any) -> bool:
+    """Whether X is one table, and no iterable of tables."""
+    return isinstance(X, np.ndarray) or hasattr(X, "columns") or sparse.issparse(X)
 
 
 def _as_array(X: Any) -> np.ndarray:

@@ -5,6 +5,8 @@ W = Σ wᵢ, the SD has divisor W − 1, and the quantile at q is type 7 of Hynd
 Fan (1996), at position q(W − 1) of the cumulated weights. For weights that are not
 whole, the same position p is read off as the mean over [p, p + 1) of the step
 function that holds value i for a length of wᵢ; with whole weights that is type 7.
+
+Here are summaries of rows that are at hand; those that merge live beside this.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ __all__ = [
     "Summary",
     "summarize",
     "summarize_nlm",
+    "warn_of_no_sd",
     "weighted_mean",
     "weighted_quantiles",
     "weighted_sd",
@@ -83,16 +86,20 @@ def weighted_sd(values: np.ndarray, weights: np.ndarray | None = None) -> float:
     if len(values) == 0:
         return float("nan")
     if total <= 1:
-        warnings.warn(
-            f"The SD of effects is not defined for a total weight of {total:.3g}: "
-            "weights count rows, and their sum must exceed 1.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        warn_of_no_sd(total)
         return float("nan")
     deviations = values - weighted_mean(values, weights)
     squares = deviations**2 if weights is None else weights * deviations**2
     return float(np.sqrt(squares.sum() / (total - 1)))
+
+
+def warn_of_no_sd(total: float) -> None:
+    warnings.warn(
+        f"The SD of effects is not defined for a total weight of {total:.3g}: "
+        "weights count rows, and their sum must exceed 1.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def weighted_quantiles(

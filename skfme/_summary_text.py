@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from skfme._summaries import LINEAR
+from skfme._summary_frame import Summarized
 from skfme._tables import (
     TABLE_STYLE,
     WIDTH,
@@ -16,9 +17,6 @@ from skfme._tables import (
     html_table,
     text_table,
 )
-
-if TYPE_CHECKING:
-    from skfme._effects import Context, ForwardEffect
 
 __all__ = [
     "effects_table",
@@ -31,28 +29,28 @@ __all__ = [
 _Table = tuple[str, list[str], list[list[str]]]
 
 
-def summary_text(effects: Sequence[ForwardEffect]) -> Text:
+def summary_text(effects: Sequence[Summarized], *notes: str) -> Text:
     """The tables under their titles, then notes; at most 80 columns."""
     (title, header, rows), *others = _tables(effects)
     blocks = [title, text_table(header, rows)]
     for title, header, rows in others:
         blocks.append(f"{textwrap.fill(title, WIDTH)}:\n{text_table(header, rows)}")
-    notes = "\n".join(textwrap.fill(note, WIDTH) for note in _notes(effects))
-    return Text("\n\n".join([*blocks, notes] if notes else blocks))
+    lines = [textwrap.fill(note, WIDTH) for note in (*_notes(effects), *notes)]
+    return Text("\n\n".join([*blocks, "\n".join(lines)] if lines else blocks))
 
 
-def summary_html(effects: Sequence[ForwardEffect]) -> str:
+def summary_html(effects: Sequence[Summarized], *notes: str) -> str:
     """The same for a notebook."""
     tables = [
         html_table(header, rows, title) for title, header, rows in _tables(effects)
     ]
-    notes = [f"<p>{html.escape(note)}</p>" for note in _notes(effects)]
+    lines = [f"<p>{html.escape(note)}</p>" for note in (*_notes(effects), *notes)]
     return "".join(
-        ["<div>", f"<style>{TABLE_STYLE}</style>", *tables, *notes, "</div>"]
+        ["<div>", f"<style>{TABLE_STYLE}</style>", *tables, *lines, "</div>"]
     )
 
 
-def _tables(effects: Sequence[ForwardEffect]) -> list[_Table]:
+def _tables(effects: Sequence[Summarized]) -> list[_Table]:
     tables = [
         effects_table(effects),
         nonlinearity_table(effects),
@@ -61,14 +59,14 @@ def _tables(effects: Sequence[ForwardEffect]) -> list[_Table]:
     return [table for table in tables if table is not None]
 
 
-def effects_table(effects: Sequence[ForwardEffect]) -> _Table:
+def effects_table(effects: Sequence[Summarized]) -> _Table:
     """Title, header and rows: n, AME, SD, quartiles."""
     header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
     return _title(effects[0]), header, rows
 
 
-def left_out_table(effects: Sequence[ForwardEffect]) -> _Table | None:
+def left_out_table(effects: Sequence[Summarized]) -> _Table | None:
     """Title, header and rows: why rows do not count; None if all do."""
     left_out = [
         [effect.name, *map(str, effect.n_left_out.values())]
@@ -79,13 +77,13 @@ def left_out_table(effects: Sequence[ForwardEffect]) -> _Table | None:
     return ("Rows left out of the averages", header, left_out) if left_out else None
 
 
-def _names(effect: ForwardEffect) -> list[str]:
+def _names(effect: Summarized) -> list[str]:
     if len(effect.outputs) == 1:
         return [effect.name]
     return [f"{effect.name}[{output}]" for output in effect.outputs]
 
 
-def _effect_rows(effect: ForwardEffect) -> list[list[str]]:
+def _effect_rows(effect: Summarized) -> list[list[str]]:
     left_out = str(sum(effect.n_left_out.values()))
     rows = []
     for name, s in zip(_names(effect), effect._summaries, strict=True):
@@ -96,7 +94,7 @@ def _effect_rows(effect: ForwardEffect) -> list[list[str]]:
     return rows
 
 
-def nonlinearity_table(effects: Sequence[ForwardEffect]) -> _Table | None:
+def nonlinearity_table(effects: Sequence[Summarized]) -> _Table | None:
     """Title, header and rows of NLMs; None if they were not asked for."""
     if not effects[0].has_nlm:
         return None
@@ -120,18 +118,18 @@ def nonlinearity_table(effects: Sequence[ForwardEffect]) -> _Table | None:
     return title, header, rows
 
 
-def _title(effect: ForwardEffect) -> str:
+def _title(effect: Summarized) -> str:
     context = effect.context
     lines = [
-        f"Forward marginal effects of {context.model}, {len(effect.counted)} rows",
+        f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
         f"Change in {_response_text(context, effect.outputs)}",
     ]
-    if context.sample_weight is not None:
-        lines.append(f"Weighted; the weights sum to {context.sample_weight.sum():.6g}")
+    if effect.total_weight is not None:
+        lines.append(f"Weighted; the weights sum to {effect.total_weight:.6g}")
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines)
 
 
-def _response_text(context: Context, outputs: Sequence[str]) -> str:
+def _response_text(context: Any, outputs: Sequence[str]) -> str:
     single, response = len(outputs) == 1, context.response
     if context.response_label is not None:
         return f"the predicted {context.response_label}"
@@ -146,7 +144,7 @@ def _response_text(context: Context, outputs: Sequence[str]) -> str:
     return f"{response} of {outputs[0]!r}" if single else response
 
 
-def _notes(effects: Sequence[ForwardEffect]) -> list[str]:
+def _notes(effects: Sequence[Summarized]) -> list[str]:
     notes = []
     outside = effects[0].n_outside_before
     if outside:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from skfme._columns import missing_in
 from skfme._frames import Column, Table, as_table, converted, infinite_columns
 
 if TYPE_CHECKING:
+    from skfme._effect_summaries import EffectSummaries
     from skfme._effects import ForwardEffects
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "checked_weights",
     "one_target",
     "refuse_infinite",
+    "row_weights",
     "table_as_in_fit",
     "warn_of_empty",
+    "warn_of_nothing",
     "with_missing_values",
 ]
 
@@ -78,14 +81,27 @@ def refuse_infinite(table: Table) -> None:
 def checked_weights(sample_weight: Any, table: Table) -> np.ndarray | None:
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, table.native, dtype=np.float64)
+    weights = row_weights(sample_weight, table)
+    if not weights.any():
+        raise ValueError("sample_weight is zero in every row, so that no row counts.")
+    return weights
+
+
+def row_weights(sample_weight: Any, table: Table) -> np.ndarray:
+    """Weights of rows that may all be zero, as in one batch of many."""
+    weights = check_array(
+        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+    )
+    if weights.shape != (len(table),):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, expected ({len(table)},): one "
+            "weight per row of X."
+        )
     if (weights < 0).any():
         raise ValueError(
             f"sample_weight is negative in {np.count_nonzero(weights < 0)} rows; weights "
             "must be at least 0."
         )
-    if not weights.any():
-        raise ValueError("sample_weight is zero in every row, so that no row counts.")
     return weights
 
 
@@ -110,7 +126,21 @@ def with_missing_values(error: ValueError, table: Table) -> ValueError:
     )
 
 
-def warn_of_empty(effects: ForwardEffects) -> None:
+def warn_of_nothing(summaries: EffectSummaries) -> None:
+    """Warn where batches leave an AME undefined."""
+    if not summaries.n_rows:
+        what = "batches held no rows; a generator can be used only once"
+    elif summaries.total_weight == 0:
+        what = "The weights of all rows are zero"
+    else:
+        warn_of_empty(summaries, stacklevel=4)
+        return
+    warnings.warn(f"{what}, so that every AME is NaN.", UserWarning, stacklevel=3)
+
+
+def warn_of_empty(
+    effects: ForwardEffects | EffectSummaries, stacklevel: int = 3
+) -> None:
     for effect in effects.values():
         if effect.n:
             continue
@@ -120,5 +150,5 @@ def warn_of_empty(effects: ForwardEffects) -> None:
             f"No row counts for the effect {effect.name!r} ({reasons}), so that its AME "
             "is NaN. Take a smaller step, or extrapolation=None.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )

@@ -25,6 +25,8 @@ RESULTS = {
     "ConditionalEffectsResults",
     "CrossFitResults",
     "CrossFittedEffects",
+    "EffectSummaries",
+    "EffectSummary",
     "EquivalenceResults",
     "ForwardEffect",
     "HonestRegions",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from joblib import effective_n_jobs
@@ -15,6 +16,7 @@ from sklearn import get_config
 from sklearn.utils import gen_batches
 from sklearn.utils.parallel import Parallel, delayed
 
+from skfme._engine.sharing import Shared, call_shared
 from skfme._frames import Table
 
 __all__ = ["plan_rows", "run_batches", "with_progress"]
@@ -26,6 +28,9 @@ _COPIES = 4
 # More rows win nothing on any model measured (benchmarks/overhead.py), and a
 # network's activations leave the processor's cache.
 _MOST_ROWS = 32768
+
+# Batches per worker in one list, so that few workers wait for the last one.
+_LISTED = 4
 
 
 def plan_rows(
@@ -66,15 +71,32 @@ def run_batches(
 ) -> Iterator[tuple[slice, Any]]:
     """Yield each batch's slice with the function's result for it, in order."""
     slices = list(gen_batches(len(table), rows_per_batch))
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    results = parallel(delayed(function)(table.take(rows), rows) for rows in slices)
+    shared = Shared(function)
+    calls = (delayed(call_shared)(shared, table.take(rows), rows) for rows in slices)
+    results = _in_order(calls, n_jobs)
     if verbose:
         results = with_progress(results, len(slices), "effects", "batch")
     yield from zip(slices, results, strict=True)
 
 
+def _in_order(calls: Iterator[Any], n_jobs: int | None) -> Iterator[Any]:
+    """Results of calls in their order, at hand as soon as the backend allows."""
+    try:
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    except ValueError:  # multiprocessing, Ray and Spark return lists alone
+        return _in_lists(calls, n_jobs)
+    return iter(parallel(calls))
+
+
+def _in_lists(calls: Iterator[Any], n_jobs: int | None) -> Iterator[Any]:
+    with Parallel(n_jobs=n_jobs, prefer="threads") as parallel:
+        size = _LISTED * effective_n_jobs(n_jobs)
+        while listed := list(islice(calls, size)):
+            yield from parallel(listed)
+
+
 def with_progress(
-    results: Iterator[Any], total: int, what: str, unit: str
+    results: Iterator[Any], total: int | None, what: str, unit: str
 ) -> Iterator[Any]:
     """The same results, with a bar of tqdm where it is installed, else lines."""
     try:
@@ -85,8 +107,9 @@ def with_progress(
 
 
 def _with_lines(
-    results: Iterator[Any], total: int, what: str, unit: str
+    results: Iterator[Any], total: int | None, what: str, unit: str
 ) -> Iterator[Any]:
+    of = "" if total is None else f" of {total}"
     for done, result in enumerate(results, start=1):
-        print(f"{what}: {unit} {done} of {total}", file=sys.stderr)
+        print(f"{what}: {unit} {done}{of}", file=sys.stderr)
         yield result

@@ -126,7 +126,9 @@ class EngineChoice:
         """The exact engines to try, the first one first."""
         if self.wanted != "auto":
             return [name for name in ("linear", "trees") if name == self.wanted]
-        worth_loading = exact_nlm or n_predictions >= _WORTH_LOADING
+        # The rest of a table that came in batches needs no loading any more.
+        loaded = "trees" in self._models
+        worth_loading = exact_nlm or loaded or n_predictions >= _WORTH_LOADING
         return ["linear", "trees"] if worth_loading else ["linear"]
 
     def _promised(

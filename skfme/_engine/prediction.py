@@ -89,6 +89,16 @@ def model_name(estimator: Any) -> str:
     return getattr(estimator, "__name__", None) or type(estimator).__name__
 
 
+def model_title(estimator: Any) -> str:
+    """The model's name, and that of a pipeline's last step."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    name = model_name(estimator)
+    if hasattr(estimator, "named_steps"):
+        return f"{name} ending in {model_title(estimator.steps[-1][1])}"
+    return name
+
+
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, two-dimensional and in its own precision."""
     X = table.native

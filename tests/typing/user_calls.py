@@ -12,6 +12,8 @@ from sklearn.linear_model import LinearRegression
 
 from skfme import (
     Contrast,
+    EffectSummaries,
+    EffectSummary,
     Envelope,
     FMEExplainer,
     ForwardEffect,
@@ -57,6 +59,16 @@ def an_explainer(X: pd.DataFrame, y: np.ndarray) -> None:
     for name, effect in effects.items():
         assert_type(name, str)
         assert_type(effect, ForwardEffect)
+
+
+def batches(explainer: FMEExplainer, X: pd.DataFrame) -> None:
+    summaries = explainer.explain_batches([X, X], "weight", by=["sex"])
+    assert_type(summaries, EffectSummaries)
+    assert_type(summaries["bmi -2"], EffectSummary)
+    assert_type(summaries + summaries, EffectSummaries)
+    assert_type(summaries.to_frame(), pd.DataFrame)
+    assert_type(summaries["bmi -2"].average(), pd.DataFrame)
+    round(summaries["bmi -2"].ame, 3)
 
 
 def one_call(model: Any, X: pd.DataFrame) -> None:

@@ -1,0 +1,295 @@
+"""Batches as they come in: which of their columns are features, weights and groups.
+
+What must be equal in all batches is checked here, and errors name the batch. What
+becomes of a batch is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfme._changes import Change, NamedStep
+from skfme._columns import ColumnData, kind_of, missing_in, numbers_in, objects_in
+from skfme._frames import Column, Table, as_table, has_no_rows, is_one_table, stacked
+from skfme._tallies import Groups
+from skfme._training import is_number
+from skfme._validation import row_weights
+
+__all__ = [
+    "Batch",
+    "BatchReader",
+    "labels_of",
+    "named",
+    "numbered",
+    "refuse_tables",
+    "stacked_batches",
+]
+
+
+def refuse_tables(batches: Any) -> None:
+    if isinstance(batches, (str, bytes)) or hasattr(batches, "__fspath__"):
+        raise TypeError(
+            f"batches is a path, {batches!r}; expected an iterable of tables. Read it in "
+            "batches, such as pyarrow.parquet.ParquetFile(path, pre_buffer=False)"
+            ".iter_batches()."
+        )
+    if is_one_table(batches):
+        raise TypeError(
+            f"batches is one {type(batches).__name__}; expected an iterable of tables. "
+            "Give [X], or the table's parts: LazyFrame.collect_batches() of polars, or "
+            "(part.compute() for part in X.partitions) of dask."
+        )
+    if not isinstance(batches, Iterable):
+        raise TypeError(
+            f"batches is a {type(batches).__name__}; expected an iterable of tables, such "
+            "as .to_batches() of a pyarrow dataset or .iter_batches() of a Parquet file."
+        )
+
+
+def labels_of(by: Any) -> list[Hashable]:
+    labels = by if isinstance(by, list) else [] if by is None else [by]
+    if not all(isinstance(label, Hashable) for label in labels):
+        raise TypeError(
+            f"by must be a column of the batches or a list of columns, got a "
+            f"{type(by).__name__}. Make groups a column of the batches."
+        )
+    return labels
+
+
+def numbered(batches: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Each batch with its place, which errors name."""
+    iterator, index = iter(batches), 0
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except Exception as error:
+            error.add_note(f"while reading batches[{index}]")
+            raise
+        yield f"batches[{index}]", batch
+        del batch  # before the next one is read
+        index += 1
+
+
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    """Errors say where they arose."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) in (ValueError, TypeError):
+            raise type(error)(f"{where}: {error}") from error
+        error.add_note(f"in {where}")
+        raise
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch, its columns told apart.
+
+    Attributes
+    ----------
+    where : str
+        What errors call it.
+    features : Table of n rows
+    weights : ndarray of shape (n,) or None
+    groups : DataFrame of n rows
+        Without columns where no groups were asked for.
+    """
+
+    where: str
+    features: Table
+    weights: np.ndarray | None
+    groups: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def coded_groups(self) -> Groups:
+        """The rows' groups: a missing entry is a key like any other."""
+        return _coded(self.groups)
+
+    def rows(self, rows: slice) -> Batch:
+        return Batch(
+            f"{self.where}, rows {rows.start} to {rows.stop - 1}",
+            self.features.take(rows),
+            None if self.weights is None else self.weights[rows],
+            self.groups.iloc[rows],
+        )
+
+
+def stacked_batches(batches: Sequence[Batch]) -> Batch:
+    """Batches of equal schema as one."""
+    weights = [batch.weights for batch in batches if batch.weights is not None]
+    return Batch(
+        f"{batches[0].where} to {batches[-1].where}",
+        stacked([batch.features for batch in batches]),
+        np.concatenate(weights) if weights else None,
+        pd.concat([batch.groups for batch in batches], ignore_index=True),
+    )
+
+
+class BatchReader:
+    """Reads batches: which columns are features, weights and groups.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Those of fit.
+    steps : sequence of NamedStep
+    as_in_fit : callable
+        Makes a batch's features the kind of table seen in fit, or refuses them.
+    sample_weight : label, callable or None
+    by : label, list of labels or None
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        steps: Sequence[NamedStep],
+        as_in_fit: Callable[[Any], Table],
+        sample_weight: Any,
+        by: Any,
+    ) -> None:
+        if not (callable(sample_weight) or isinstance(sample_weight, Hashable)):
+            raise TypeError(
+                "sample_weight must be a column of the batches, or a function batch -> "
+                f"weights, got a {type(sample_weight).__name__}."
+            )
+        self._columns = columns
+        self._as_in_fit = as_in_fit
+        self._sample_weight = sample_weight
+        self._by = labels_of(by)
+        # Checked, and forgotten, on the first batch that can tell.
+        self._functions = [
+            change
+            for step in steps
+            for change in step.changes
+            if change.function is not None
+        ]
+
+    def __call__(self, numbered: tuple[str, Any]) -> Batch | None:
+        """The batch, its columns told apart and checked; None where it has no rows."""
+        where, batch = numbered
+        if has_no_rows(batch):
+            return None
+        with named(where):
+            table = as_table(batch)
+            weights, groups = self._weights(batch, table), self._groups(table)
+            features = self._features(table)
+            self._check(features)
+        return Batch(where, features, weights, groups)
+
+    def _weights(self, batch: Any, table: Table) -> np.ndarray | None:
+        given = self._sample_weight
+        if given is None:
+            return None
+        if callable(given):
+            return row_weights(given(batch), table)
+        column = table.column(table.position(given, "sample_weight names"))
+        if kind_of(column) != "numeric":
+            raise ValueError(
+                f"sample_weight names {given!r}, which does not hold numbers."
+            )
+        return row_weights(numbers_in(column), table)
+
+    def _groups(self, table: Table) -> pd.DataFrame:
+        positions = [table.position(label, "by names") for label in self._by]
+        columns = {i: objects_in(table.column(p)) for i, p in enumerate(positions)}
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+    def _features(self, table: Table) -> Table:
+        """The columns of fit: those of weights and groups alone are taken out."""
+        known = [column.name for column in self._columns]
+        named = list(self._by)
+        if self._sample_weight is not None and not callable(self._sample_weight):
+            named.append(self._sample_weight)
+        taken = {table.position(label) for label in named}
+        kept = [
+            position
+            for position, name in enumerate(table.names)
+            if name in known or position not in taken
+        ]
+        others = [table.names[p] for p in kept if table.names[p] not in known]
+        if others and set(known) <= set(table.names):
+            raise ValueError(
+                f"The columns {', '.join(map(repr, others))} were not seen in fit. Read "
+                "its columns only, such as iter_batches(columns=[…]), and those that "
+                "sample_weight and by name."
+            )
+        return table if len(kept) == len(table.names) else table.select(kept)
+
+    def _check(self, features: Table) -> None:
+        """Refuse what could not be equal to the effects of the stacked table."""
+        columns = self._columns
+        if features.names == tuple(column.name for column in columns):
+            for column in columns:
+                _check_kind(features.column(column.position), column)
+        if self._functions and len(features) > 1:
+            table = self._as_in_fit(features.native)
+            for change in self._functions:
+                _check_rowwise(change, table)
+            self._functions = []
+
+
+def _coded(frame: pd.DataFrame) -> Groups:
+    """Distinct rows of the frame as keys; a missing entry is a key like any other."""
+    if not len(frame.columns):
+        return Groups(((),), np.zeros(len(frame), dtype=np.intp))
+    grouped = frame.groupby(list(frame), dropna=False, observed=True, sort=False)
+    codes = grouped.ngroup().to_numpy()
+    _, first = np.unique(codes, return_index=True)
+    found = [
+        tuple(map(_plain, row))
+        for row in frame.iloc[first].itertuples(index=False, name=None)
+    ]
+    place = {key: i for i, key in enumerate(dict.fromkeys(found))}
+    return Groups(tuple(place), np.array([place[key] for key in found])[codes])
+
+
+def _plain(value: Any) -> Any:
+    """A key that is equal in all batches, whatever their types and kinds of missing."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _check_kind(entries: ColumnData, column: Column) -> None:
+    kind = kind_of(entries)
+    codes = column.kind == "categorical" and all(map(is_number, column.categories))
+    if kind == column.kind or (codes and kind == "numeric"):
+        return
+    if column.kind != "other" and not missing_in(entries).all():
+        raise ValueError(
+            f"{str(column.name)!r} is {kind} here, and was {column.kind} in fit. Give all "
+            "batches the column types of fit, such as with a schema or dtype=."
+        )
+
+
+def _check_rowwise(change: Change, table: Table) -> None:
+    """Refuse a user's function whose values depend on the other rows."""
+    whole, middle = change.bind(table), len(table) // 2
+    for rows in (slice(0, middle), slice(middle, len(table))):
+        half = table.take(rows)
+        among_all = whole.end(half, rows)
+        among_half = change.bind(half).end(half, slice(0, len(half)))
+        if not _equal(among_all, among_half, change.numeric):
+            raise ValueError(
+                f"The step {change.label} of {change.feature!r} gives a row another value "
+                "among half of the rows than among all, so that its effects would depend "
+                "on the batches. Make it a function of each row alone."
+            )
+
+
+def _equal(one: ColumnData, other: ColumnData, numeric: bool) -> bool:
+    if numeric:
+        mine, its = numbers_in(one), numbers_in(other)
+        return np.allclose(mine, its, rtol=1e-9, atol=0, equal_nan=True)
+    return pd.Series(objects_in(one)).equals(pd.Series(objects_in(other)))
