@@ -1,26 +1,24 @@
-"""A batch's values as the codes that the kernels walk on.
+"""A batch's values before and after some moves, as the kernels take them.
 
-Each column of a packed ensemble is coded once for the rows and once more for every
-effect that changes it; a path also keeps the line that its values move along.
+Numbers and categories stand in one row for each feature, and in one for each feature
+that a move changes; which columns of a packed ensemble those concern is told apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from skfme._engine.coding import Coding, Entries
 from skfme._engine.ensembles import Ensemble
 from skfme._engine.inputs import Features
-from skfme._engine.kernels import encode, encode_step
-from skfme._engine.packing import Column, Packed
 from skfme._engine.refusals import RowsNotReadError
 
-__all__ = ["Codes", "Move", "category_places", "encoded"]
+__all__ = ["Move", "Values", "entries_of", "values_of"]
 
-# Within so many units in the last place, a threshold is at the end of a path.
-_ROUNDING_ULPS = 2
+_SINGLE_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -41,129 +39,105 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Codes:
-    """What the kernels walk on.
+class Values:
+    """Values before and after some moves that start alike.
 
     Attributes
     ----------
-    own : ndarray of shape (n_rows, n_columns), uint64
-    either : ndarray of shape (n_rows, n_columns + n_entries), uint32
-        As :func:`skfme._engine.kernels.encode` makes them.
-    entries : tuple of ndarray
-        Where in `either` each column's entries start, their effects, and where an
-        effect's code of a column is.
-    lines : ndarray of shape (n_rows, n_entries, 3)
-        As :func:`skfme._engine.jumps.log_jumps` takes them; no entries if not asked
-        for.
+    base : ndarray of shape (n_features, n_rows)
+        Places of the categories where they are coded; NaN where missing.
+    ends : ndarray of shape (n_ends, n_rows)
+        Those of the rows that do not count are the row's own.
+    row_of : dict of (int, int) -> int
+        Which of the ends are of a feature and an effect.
+    missing : bool
+        Whether any value is missing.
     """
 
-    own: np.ndarray
-    either: np.ndarray
-    entries: tuple[np.ndarray, np.ndarray, np.ndarray]
-    lines: np.ndarray
+    base: np.ndarray
+    ends: np.ndarray
+    row_of: Mapping[tuple[int, int], int]
+    missing: bool
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One effect's values of one column."""
-
-    place: int
-    effect: int
-    column: Column
-    values: np.ndarray
-
-
-def encoded(
-    packed: Packed, single: bool, base: Features, moves: Sequence[Move], lines: bool
-) -> Codes:
-    """Code the columns before some moves, and those that the moves change.
+def values_of(ensemble: Ensemble, features: Features, moves: Sequence[Move]) -> Values:
+    """Lay out a batch's values.
 
     Parameters
     ----------
-    packed : Packed
-    single : bool
-        Whether values are compared in single precision.
-    base : dict of int -> ndarray of shape (n_rows,)
-        Features before the moves; places of the categories where they are coded.
+    ensemble : Ensemble
+    features : dict of int -> ndarray of shape (n_rows,)
+        All features of the rows themselves.
     moves : sequence of Move
         That start at the same values.
-    lines : bool
-        Whether the paths are asked for as well.
-    """
-    columns, n_rows = packed.columns, len(moves[0].counted)
-    changed = [
-        _Entry(place, effect, column, move.end[column.feature])
-        for place, column in enumerate(columns)
-        for effect, move in enumerate(moves)
-        if column.feature in move.end
-    ]
-    own = np.zeros((n_rows, len(columns)), dtype=np.uint64)
-    either = np.zeros((n_rows, len(columns) + len(changed)), dtype=np.uint32)
-    for place, column in enumerate(columns[1:], start=1):
-        encode(base[column.feature], *_how(column, single), place, own, either)
-    for k, entry in enumerate(changed, start=len(columns)):
-        how, counted = _how(entry.column, single), moves[entry.effect].counted
-        encode_step(entry.values, counted, *how, entry.place, own, either, k)
-    paths = np.empty((n_rows, len(changed) if lines else 0, 3))
-    for k, entry in enumerate(changed if lines else []):
-        paths[:, k] = _line(base[entry.column.feature], entry.values, single)
-    return Codes(own, either, _entries(changed, len(columns), len(moves)), paths)
-
-
-def category_places(ensemble: Ensemble, features: Features) -> Features:
-    """Categories by their place among those that the splits know.
-
-    Unknown ones and missing values come after the last.
 
     Raises
     ------
     RowsNotReadError
-        If a category is no whole number, or too large for the model's own type.
+        If a value is too large for the model's own type of numbers, or a category
+        is no whole number.
     """
-    return features | {
-        feature: _places(known, features[feature], ensemble.largest_category)
-        for feature, known in ensemble.categories.items()
-        if feature in features
-    }
+    before = features | moves[0].start
+    base = np.empty((len(before), len(moves[0].counted)))
+    for feature, values in before.items():
+        base[feature] = _places(ensemble, feature, values)
+    named = [(feature, e) for e, move in enumerate(moves) for feature in move.end]
+    ends = np.empty((len(named), base.shape[1]))
+    for row, (feature, e) in zip(ends, named, strict=True):
+        row[:] = _places(ensemble, feature, moves[e].end[feature])
+        if not moves[e].counted.all():
+            np.copyto(row, base[feature], where=~moves[e].counted)
+    missing = _checked(ensemble, base) | _checked(ensemble, ends)
+    return Values(base, ends, {at: k for k, at in enumerate(named)}, missing)
 
 
-def _places(known: np.ndarray, values: np.ndarray, largest: int) -> np.ndarray:
+def _checked(ensemble: Ensemble, values: np.ndarray) -> bool:
+    """Whether any value is missing; refuses those that are too large."""
+    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    missing = bool(np.isnan(low))
+    if missing:
+        low = np.fmin.reduce(values, axis=None, initial=np.inf)
+        high = np.fmax.reduce(values, axis=None, initial=-np.inf)
+    if ensemble.single and max(-low, high) > _SINGLE_MAX:
+        raise RowsNotReadError("values are too large for single precision")
+    return missing
+
+
+def _places(ensemble: Ensemble, feature: int, values: np.ndarray) -> np.ndarray:
+    """Categories by their place among those that the splits know; numbers as given.
+
+    Unknown ones and missing values come after the last.
+    """
+    if feature not in ensemble.categories:
+        return values
+    known = ensemble.categories[feature]
     missing = np.isnan(values)
     whole = np.where(missing, 0, values)
     if (whole != np.trunc(whole)).any():
         raise RowsNotReadError("a category is not a whole number")
-    if whole.max(initial=0) > largest:
+    if whole.max(initial=0) > ensemble.largest_category:
         raise RowsNotReadError("a category is too large a number")
     place = np.minimum(np.searchsorted(known, whole), len(known) - 1)
     places = np.where(known[place] == whole, place, len(known))
     return np.where(missing, len(known) + 1, places).astype(np.float64)
 
 
-def _how(column: Column, single: bool) -> tuple:
-    """How a column's values become codes, as the kernels take it."""
-    grid = (column.cuts, column.grid, column.low, column.scale)
-    return (*grid, column.missing_code, single)
-
-
-def _line(low: np.ndarray, high: np.ndarray, single: bool) -> np.ndarray:
-    """Where paths start, one over how far they go, and which share is rounding."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = 1 / (high - low)
-        ulp = np.finfo(np.float32 if single else np.float64).eps
-        largest = np.maximum(np.abs(low), np.abs(high))
-        rounding = _ROUNDING_ULPS * ulp * largest * np.abs(inverse)
-    return np.stack([low, inverse, rounding], axis=1)
-
-
-def _entries(
-    changed: Sequence[_Entry], n_columns: int, n_effects: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    column = np.array([entry.place for entry in changed], dtype=np.int64)
-    effect = np.array([entry.effect for entry in changed], dtype=np.int64)
-    place = np.tile(np.arange(n_columns), (n_effects, 1))
-    place[effect, column] = n_columns + np.arange(len(changed))
-    return (
+def entries_of(coding: Coding, values: Values, n_effects: int) -> Entries:
+    """Which columns of a packed ensemble the ends concern."""
+    found = [
+        (column, effect, values.row_of[int(feature), effect])
+        for column, feature in enumerate(coding.feature)
+        for effect in range(n_effects)
+        if (int(feature), effect) in values.row_of
+    ]
+    n_columns = len(coding.feature)
+    column, effect, row = np.array(found, dtype=np.int64).reshape(-1, 3).T.copy()
+    of = np.tile(np.arange(n_columns), (n_effects, 1))
+    of[effect, column] = n_columns + np.arange(len(found))
+    return Entries(
         n_columns + np.searchsorted(column, np.arange(n_columns + 1)),
-        np.concatenate([np.full(n_columns, -1), effect]),
-        place,
+        np.concatenate([np.zeros(n_columns, dtype=np.int64), effect]),
+        column,
+        row,
+        of,
     )

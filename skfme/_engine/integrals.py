@@ -17,6 +17,8 @@ import math
 import numpy as np
 from numba import njit
 
+from skfme._engine.jumps import OUTPUT_BITS
+
 __all__ = ["LINKS", "integrate"]
 
 IDENTITY, LOGISTIC, EXPONENTIAL, SOFTMAX = range(4)
@@ -28,40 +30,60 @@ LINKS = {
 }
 
 _CONSTANT_ULPS = 8
+_OUTPUT_BITS, _OUTPUT = np.int64(OUTPUT_BITS), np.int64(2**OUTPUT_BITS - 1)
 
 
 @njit(nogil=True, cache=True)
-def _grouped(log_path, n_logged, first, order):
+def _grouped(log_key, log_t, n_logged, first, t, which):
     """Put the jumps of one path side by side, and tell where each path's start."""
     first[:] = 0
     for k in range(n_logged):
-        first[log_path[k] + 1] += 1
+        first[(log_key[k] >> _OUTPUT_BITS) + 1] += 1
     for p in range(len(first) - 1):
         first[p + 1] += first[p]
     for k in range(n_logged - 1, -1, -1):
         # Filled from behind, `first` ends as the starts of the next path.
-        path = log_path[k] + 1
+        path = (log_key[k] >> _OUTPUT_BITS) + 1
         first[path] -= 1
-        order[first[path]] = k
+        t[first[path]], which[first[path]] = log_t[k], k
     for p in range(len(first) - 1):
         first[p] = first[p + 1]
     first[-1] = n_logged
 
 
 @njit(nogil=True, cache=True)
-def _sort(order, t):
-    """Shell's sort: most paths have a few jumps, some have thousands."""
-    n, gap = len(order), 1
-    while gap < n // 3:
+def _sort(t, which, count, sorted_t, order):
+    """Sort by t: into as many buckets as there are jumps, then by Shell's method.
+
+    Jumps are spread fairly evenly along most paths, so that few are out of place
+    within their bucket; the fullest bucket tells how far any is.
+    """
+    n, low, high = len(t), np.inf, -np.inf
+    for k in range(n):
+        low, high = min(low, t[k]), max(high, t[k])
+    scale = (n - 1) / (high - low) if high > low else 0.0
+    count[: n + 1] = 0
+    for k in range(n):
+        count[np.int64((t[k] - low) * scale) + 1] += 1
+    fullest = 0
+    for b in range(n):
+        fullest = max(fullest, count[b + 1])
+        count[b + 1] += count[b]
+    for k in range(n):
+        bucket = np.int64((t[k] - low) * scale)
+        place = count[bucket]
+        sorted_t[place], order[place] = t[k], which[k]
+        count[bucket] = place + 1
+    gap = 1
+    while gap < fullest // 3:
         gap = 3 * gap + 1
     while gap > 0:
         for i in range(gap, n):
-            moved, j = order[i], i
-            at = t[moved]
-            while j >= gap and t[order[j - gap]] > at:
-                order[j] = order[j - gap]
+            at, moved, j = sorted_t[i], order[i], i
+            while j >= gap and sorted_t[j - gap] > at:
+                sorted_t[j], order[j] = sorted_t[j - gap], order[j - gap]
                 j -= gap
-            order[j] = moved
+            sorted_t[j], order[j] = at, moved
         gap //= 3
 
 
@@ -90,7 +112,8 @@ def _respond(link, margin, response):
             response[k] = margin[k]
 
 
-@njit(nogil=True, cache=True)
+# Sums may be taken in any order, so that they use the processor's vectors.
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def _measure(t, u, n_jumps, start, resolution):
     """NLM of a path whose value is `start` + u[k] from t[k] to t[k + 1]."""
     mean, low, high = 0.0, 0.0, 0.0
@@ -101,25 +124,25 @@ def _measure(t, u, n_jumps, start, resolution):
     for k in range(n_jumps + 1):
         length = t[k + 1] - t[k]
         a, b = u[k] - t[k] * rise, u[k] - t[k + 1] * rise
-        off += length * (a * a + a * b + b * b) / 3.0
+        off += length * (a * a + a * b + b * b)
         total += length * (u[k] - mean) * (u[k] - mean)
     scale = max(abs(start + low), abs(start + high))
     if math.sqrt(total) <= _CONSTANT_ULPS * resolution * scale:
         return np.nan
-    return 1.0 - off / total
+    return 1.0 - off / (3.0 * total)
 
 
 @njit(nogil=True, cache=True)
 def integrate(
-    log_path,
+    log_key,
     log_t,
-    log_output,
     log_change,
     n_logged,
     link,
     base,
     resolution,
     margin,
+    start,
     delta,
     nlm,
 ):
@@ -127,7 +150,7 @@ def integrate(
 
     Parameters
     ----------
-    log_path, log_t, log_output, log_change, n_logged
+    log_key, log_t, log_change, n_logged
         As :func:`skfme._engine.jumps.log_jumps` makes them.
     link : int
     base : ndarray of shape (n_outputs,)
@@ -135,43 +158,55 @@ def integrate(
     resolution : float
         Machine epsilon of the model's own predictions.
     margin : ndarray of shape (n_rows, n_outputs)
-    delta : ndarray of shape (n_rows, n_effects, n_outputs)
+        Of the block.
+    start : int
+        Where the block starts among all rows.
+    delta : ndarray of shape (n_effects, n_all_rows, n_outputs)
         Added to.
-    nlm : ndarray of shape (n_rows, n_effects, n_outputs)
+    nlm : ndarray of shape (n_effects, n_all_rows, n_outputs)
         Set; NaN where the path is constant.
     """
-    n_effects, n_outputs = delta.shape[1], delta.shape[2]
-    n_paths = delta.shape[0] * n_effects
-    first, order = np.empty(n_paths + 1, np.int64), np.empty(n_logged, np.int64)
-    _grouped(log_path, n_logged, first, order)
+    n_effects, n_outputs = delta.shape[0], delta.shape[2]
+    n_paths = len(margin) * n_effects
+    first = np.empty(n_paths + 1, np.int64)
+    of_path, which = np.empty(n_logged), np.empty(n_logged, np.int64)
+    _grouped(log_key, log_t, n_logged, first, of_path, which)
     longest = 0
     for path in range(n_paths):
         longest = max(longest, first[path + 1] - first[path])
-    t, u = np.empty(longest + 2), np.empty((n_outputs, longest + 1))
-    now, start, response = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
+    t, order = np.empty(longest + 2), np.empty(longest, np.int64)
+    count = np.empty(longest + 1, np.int64)
+    u = np.empty((n_outputs, longest + 1))
+    now, before, response = (
+        np.empty(n_outputs),
+        np.empty(n_outputs),
+        np.empty(n_outputs),
+    )
     t[0] = 0.0
     for path in range(n_paths):
         r, e = path // n_effects, path % n_effects
-        jumps = order[first[path] : first[path + 1]]
-        _sort(jumps, log_t)
+        n_jumps = first[path + 1] - first[path]
+        own = of_path[first[path] : first[path + 1]]
+        _sort(own, which[first[path] : first[path + 1]], count, t[1:], order)
+        t[n_jumps + 1] = 1.0
+        changed = delta[e, start + r]
         for o in range(n_outputs):
             now[o] = base[o] + margin[r, o]
             u[o, 0] = 0.0
-        _respond(link, now, start)
-        for k in range(len(jumps)):
-            j = jumps[k]
-            t[k + 1] = log_t[j]
+        _respond(link, now, before)
+        for k in range(n_jumps):
+            j = order[k]
+            output = log_key[j] & _OUTPUT
             for i in range(log_change.shape[1]):
-                o = log_output[j] + i
-                delta[r, e, o] += log_change[j, i]
-                now[o] = base[o] + margin[r, o] + delta[r, e, o]
+                changed[output + i] += log_change[j, i]
             if link == IDENTITY:
                 for o in range(n_outputs):
-                    u[o, k + 1] = delta[r, e, o]
-            else:
-                _respond(link, now, response)
-                for o in range(n_outputs):
-                    u[o, k + 1] = response[o] - start[o]
-        t[len(jumps) + 1] = 1.0
+                    u[o, k + 1] = changed[o]
+                continue
+            for o in range(n_outputs):
+                now[o] = base[o] + margin[r, o] + changed[o]
+            _respond(link, now, response)
+            for o in range(n_outputs):
+                u[o, k + 1] = response[o] - before[o]
         for o in range(n_outputs):
-            nlm[r, e, o] = _measure(t, u[o], len(jumps), start[o], resolution)
+            nlm[e, start + r, o] = _measure(t, u[o], n_jumps, before[o], resolution)

@@ -25,9 +25,37 @@ from skfme._engine.kernels import (
     still_inside,
 )
 
-__all__ = ["log_jumps"]
+__all__ = ["OUTPUT_BITS", "lines_of_block", "log_jumps"]
 
 _BEYOND = 2.0  # an end of the path that no threshold reaches
+# A jump's path, and below it the output that it is of.
+OUTPUT_BITS = 20
+_OUTPUT_BITS = np.int64(OUTPUT_BITS)
+
+
+@njit(nogil=True, cache=True)
+def lines_of_block(coding, entries, base, ends, ulps, start, line):
+    """Where each row's paths start, one over how far they go, and what is rounding.
+
+    Parameters
+    ----------
+    coding, entries, base, ends, start
+        As :func:`skfme._engine.coding.code_block` takes them.
+    ulps : float
+        What rounding amounts to, relative to the path's larger end.
+    line : ndarray of shape (n_rows, n_entries, 3)
+        Set; the last is a share of the step.
+    """
+    for k in range(len(entries.column)):
+        low = base[coding.feature[entries.column[k]]]
+        high = ends[entries.row[k]]
+        for r in range(len(line)):
+            here, there = low[start + r], high[start + r]
+            inverse = np.inf
+            if there != here:
+                inverse = 1.0 / (there - here)
+            line[r, k, 0], line[r, k, 1] = here, inverse
+            line[r, k, 2] = ulps * max(abs(here), abs(there)) * abs(inverse)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -45,14 +73,12 @@ def _crossing(line, r, s, passed):
 
 @njit(nogil=True, cache=True, forceinline=True)
 def _push_crossings(
+    forest,
     sets,
-    n_numeric,
-    cuts,
-    cut_first,
-    plain,
+    coding,
+    entries,
+    either,
     line,
-    entry_first,
-    entry_effect,
     at,
     met_row,
     met_word,
@@ -66,18 +92,18 @@ def _push_crossings(
     n_pushed,
 ):
     """Push the crossings of one level; those count that come before all above them."""
-    n_columns = len(entry_first) - 1
+    n_columns = _U(len(coding.feature))
     for k in range(n_met):
         r, word = _U(met_row[_U(k)]), met_word[_U(k)]
         column, threshold = (word >> _COLUMN_AT) & _COLUMN, word >> _THRESHOLD_AT
         right = (_U(at[r]) & _ONE) == _ONE
-        for s in range(entry_first[column], entry_first[column + _ONE]):
-            code = _U(plain[r, _U(s)])
-            if goes_right(code, column, threshold, sets, n_numeric) == right:
+        for s in range(entries.first[column], entries.first[column + _ONE]):
+            code = _U(either[r, _U(s)])
+            if goes_right(code, column, threshold, forest, sets) == right:
                 continue
-            e = _U(entry_effect[_U(s)])
-            passed = cuts[_U(cut_first[column]) + threshold]
-            t = _crossing(line, r, _U(s - n_columns), passed)
+            e = _U(entries.effect[_U(s)])
+            passed = coding.cuts[_U(coding.cut_first[column]) + threshold]
+            t = _crossing(line, r, _U(s) - n_columns, passed)
             last = top[r, e]
             if last >= 0 and t >= place[last]:
                 continue
@@ -109,24 +135,22 @@ def _unstack(top, node, place, below, stack_node, stack_t):
 @njit(nogil=True, cache=True, forceinline=True)
 def _trace(
     nodes,
-    values,
+    leaves,
     output,
+    forest,
     sets,
-    n_numeric,
-    cuts,
-    cut_first,
-    plain,
+    coding,
+    entries,
+    either,
     line,
-    entry_of,
     r,
     e,
     leaf,
     stack_node,
     stack_t,
     height,
-    log_path,
+    log_key,
     log_t,
-    log_output,
     log_change,
     n_logged,
 ):
@@ -137,7 +161,8 @@ def _trace(
     n_logged : int
         −1 if the log is full.
     """
-    n_columns = entry_of.shape[1]
+    n_effects, n_columns = entries.of.shape
+    key = (((np.int64(r) * n_effects) + np.int64(e)) << _OUTPUT_BITS) | output
     while height > 0:
         height -= 1
         here, since = stack_node[height], stack_t[height]
@@ -148,12 +173,12 @@ def _trace(
             if threshold == _LEAF:
                 break
             column = (word >> _COLUMN_AT) & _COLUMN
-            s = _U(entry_of[e, column])
-            code = _U(plain[r, column])
-            right = goes_right(code, column, threshold, sets, n_numeric)
-            far = goes_right(_U(plain[r, s]), column, threshold, sets, n_numeric)
+            s = _U(entries.of[e, column])
+            code = _U(either[r, column])
+            right = goes_right(code, column, threshold, forest, sets)
+            far = goes_right(_U(either[r, s]), column, threshold, forest, sets)
             if far != right:
-                passed = cuts[_U(cut_first[column]) + threshold]
+                passed = coding.cuts[_U(coding.cut_first[column]) + threshold]
                 t = _crossing(line, r, s - _U(n_columns), passed)
                 if t <= since:
                     right = far
@@ -164,15 +189,13 @@ def _trace(
                     until = t
             here = (word & _CHILD) + _U(right)
         if n_logged == len(log_t):
-            return -1
+            return np.int64(-1)
         differs = False
-        for j in range(values.shape[1]):
-            change = values[here, j] - values[leaf, j]
+        for j in range(leaves.shape[1]):
+            change = leaves[here, j] - leaves[leaf, j]
             log_change[n_logged, j] = change
             differs |= change != 0
-        log_path[n_logged] = np.int64(r) * entry_of.shape[0] + np.int64(e)
-        log_t[n_logged] = since
-        log_output[n_logged] = output
+        log_key[n_logged], log_t[n_logged] = key, since
         n_logged += np.int64(differs)
         leaf = here
     return n_logged
@@ -180,90 +203,66 @@ def _trace(
 
 @njit(nogil=True, cache=True)
 def log_jumps(
-    words,
-    leaves,
-    first,
-    depth,
-    output,
-    thin_out,
-    sets,
-    n_numeric,
-    codes,
-    plain,
-    entry_first,
-    entry_effect,
-    entry_of,
-    cuts,
-    cut_first,
-    line,
-    margin,
-    log_path,
-    log_t,
-    log_output,
-    log_change,
+    forest, sets, coding, entries, own, either, line, margin, log_key, log_t, log_change
 ):
     """Log the jumps on all paths of a block of rows, tree by tree.
 
     Parameters
     ----------
-    words, leaves, first, depth, output, thin_out, sets, n_numeric
+    forest, sets
         As in :func:`skfme._engine.kernels.walk`.
-    codes, plain, entry_first, entry_effect, entry_of
-        Alike; every effect moves numeric columns only.
-    cuts : ndarray of shape (n_cuts,)
-        The cuts of all columns.
-    cut_first : ndarray of shape (n_columns + 1,), int64
-        Where each column's cuts start.
+    coding, entries, own, either
+        As :func:`skfme._engine.coding.code_block` takes and makes them; every effect
+        moves numeric columns only.
     line : ndarray of shape (n_rows, n_entries, 3)
-        Where each row starts in a column that moves, one over how far it goes, and
-        which share of the step is rounding.
+        As :func:`lines_of_block` makes it.
     margin : ndarray of shape (n_rows, n_outputs)
         Added to.
-    log_path : ndarray of shape (n_log,), int64
-        Row · n_effects + effect of each jump.
+    log_key : ndarray of shape (n_log,), int64
+        Set to each jump's path, row · n_effects + effect, and its output below that.
     log_t : ndarray of shape (n_log,)
-        Share of the step at which it is.
-    log_output : ndarray of shape (n_log,), int64
+        Set to the share of the step at which it is.
     log_change : ndarray of shape (n_log, width)
+        Set to its size.
 
     Returns
     -------
     n_logged : int
         −1 if the log is full; the margins are then of no use.
     """
-    n_rows, n_effects = len(codes), entry_of.shape[0]
+    n_rows, n_effects = len(line), entries.of.shape[0]
     deepest = 2
-    for tree in range(len(depth)):
-        deepest = max(deepest, depth[tree] + 2)
+    for tree in range(len(forest.depth)):
+        deepest = max(deepest, forest.depth[tree] + 2)
     at, active = np.empty(n_rows, np.uint32), np.empty(n_rows, np.uint32)
     met_row = np.empty(n_rows + 1, np.uint32)
     met_word = np.empty(n_rows + 1, np.uint64)
-    top = np.full((n_rows, n_effects), -1)
+    top = np.empty((n_rows, n_effects), np.int64)
+    top[:] = -1
     touched = np.empty(n_rows * n_effects, np.uint64)
     node = np.empty(n_rows * n_effects * deepest, np.uint32)
     place = np.empty(n_rows * n_effects * deepest)
     below = np.empty(n_rows * n_effects * deepest, np.int64)
     stack_node, stack_t = np.empty(deepest, np.uint64), np.empty(deepest)
-    n_logged, level = 0, 0
-    for tree in range(len(depth)):
-        nodes = words[first[tree] : first[tree + 1]]
-        values = leaves[first[tree] : first[tree + 1]]
-        n_active, n_pushed, n_touched = n_rows, 0, 0
+    n_logged, level = np.int64(0), 0
+    for tree in range(len(forest.depth)):
+        nodes = forest.words[forest.first[tree] : forest.first[tree + 1]]
+        leaves = forest.leaves[forest.first[tree] : forest.first[tree + 1]]
+        output = forest.output[tree]
+        n_active, n_pushed, n_touched = np.int64(n_rows), np.int64(0), np.int64(0)
         for r in range(n_rows):
             at[r], active[r] = 0, r
-        for _ in range(depth[tree]):
+        for _ in range(forest.depth[tree]):
             n_met = advance(
-                nodes, sets, n_numeric, codes, active, n_active, at, met_row, met_word
+                nodes, forest, sets, own, active, n_active, at, met_row, met_word
             )
             n_pushed, n_touched = _push_crossings(
+                forest,
                 sets,
-                n_numeric,
-                cuts,
-                cut_first,
-                plain,
+                coding,
+                entries,
+                either,
                 line,
-                entry_first,
-                entry_effect,
                 at,
                 met_row,
                 met_word,
@@ -276,7 +275,7 @@ def log_jumps(
                 below,
                 n_pushed,
             )
-            if thin_out[level]:
+            if forest.thin_out[level]:
                 n_active = still_inside(nodes, at, active, n_active)
             level += 1
         for k in range(n_touched):
@@ -285,28 +284,26 @@ def log_jumps(
             top[r, e] = -1
             n_logged = _trace(
                 nodes,
-                values,
-                output[tree],
+                leaves,
+                output,
+                forest,
                 sets,
-                n_numeric,
-                cuts,
-                cut_first,
-                plain,
+                coding,
+                entries,
+                either,
                 line,
-                entry_of,
                 r,
                 e,
                 _U(at[r]),
                 stack_node,
                 stack_t,
                 height,
-                log_path,
+                log_key,
                 log_t,
-                log_output,
                 log_change,
                 n_logged,
             )
             if n_logged < 0:
-                return -1
-        add_leaves(values, output[tree], at, margin)
+                return n_logged
+        add_leaves(leaves, output, at, margin)
     return n_logged

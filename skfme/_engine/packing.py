@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skfme._engine.coding import Coding
 from skfme._engine.ensembles import Ensemble
 from skfme._engine.kernels import (
     CHILD_BITS,
@@ -19,34 +20,11 @@ from skfme._engine.kernels import (
     MOST_CODES,
     MOST_COLUMNS,
     MOST_NODES,
+    Forest,
 )
 from skfme._engine.refusals import ModelNotReadError
 
-__all__ = ["Column", "Packed", "pack"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """How the values of one column become codes.
-
-    Attributes
-    ----------
-    feature : int
-    cuts : ndarray of shape (n_cuts,)
-        Sorted thresholds; a value's code is the number of those below it.
-    grid : ndarray of shape (n_buckets + 1,), int32
-        Cuts below each of some evenly spaced buckets: where to look for a code.
-    low, scale : float
-        A value's bucket is (value − low) · scale.
-    missing_code : int
-    """
-
-    feature: int
-    cuts: np.ndarray
-    grid: np.ndarray
-    low: float
-    scale: float
-    missing_code: int
+__all__ = ["Packed", "pack"]
 
 
 @dataclass(frozen=True)
@@ -55,22 +33,16 @@ class Packed:
 
     Attributes
     ----------
-    words : ndarray of shape (n_nodes,), uint64
-    columns : tuple of Column
-        Numeric ones first; the very first is one that only leaves look at.
-    n_numeric : int
-        Columns below it are numeric.
-    cuts : ndarray of shape (n_cuts,)
-        Those of all columns, one column after the other.
-    cut_first : ndarray of shape (n_columns + 1,), int64
-        Where each column's cuts start.
+    forest : Forest
+    sets : ndarray of shape (n_sets, n_words), uint64, or None
+        Codes of a categorical column that go right, as bits; None without any.
+    coding : Coding
+        Numeric columns first; the very first is one that only leaves look at.
     """
 
-    words: np.ndarray
-    columns: tuple[Column, ...]
-    n_numeric: int
-    cuts: np.ndarray
-    cut_first: np.ndarray
+    forest: Forest
+    sets: np.ndarray | None
+    coding: Coding
 
 
 def pack(ensemble: Ensemble, missing: bool) -> Packed:
@@ -82,25 +54,43 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
         If it is too large for the layout.
     """
     numeric, categorical = sorted(ensemble.cuts), sorted(ensemble.categories)
-    none = np.empty(0)
-    columns = [Column(-1, none, *_grid(none), 0)]
-    grids = {j: (cuts, *_grid(cuts)) for j, cuts in ensemble.cuts.items()}
-    columns += [Column(j, *grids[j], len(ensemble.cuts[j])) for j in numeric]
-    if missing:
-        columns += [Column(j, *grids[j], 0) for j in numeric]
-    n_numeric = len(columns)
-    for j in categorical:
-        # A category's code is its own: there is a cut below each but the first.
-        codes = np.arange(len(ensemble.categories[j]) + 1) + 0.5
-        columns.append(Column(j, codes, *_grid(codes), 0))
-    _check_size(ensemble, len(columns))
-    return Packed(
-        _words(ensemble, numeric, categorical, n_numeric, missing),
-        tuple(columns),
-        n_numeric,
-        np.concatenate([column.cuts for column in columns]),
-        np.cumsum([0, *(len(column.cuts) for column in columns)]),
+    below = numeric if missing else []
+    features = [-1, *numeric, *below, *categorical]
+    _check_size(ensemble, len(features))
+    cuts = [np.empty(0), *(ensemble.cuts[j] for j in (*numeric, *below))]
+    # A category's code is its own: there is a cut below each but the first.
+    cuts += [np.arange(len(ensemble.categories[j]) + 1) + 0.5 for j in categorical]
+    missing_code = np.zeros(len(features), dtype=np.int64)
+    missing_code[1 : 1 + len(numeric)] = [len(ensemble.cuts[j]) for j in numeric]
+    n_numeric = len(features) - len(categorical)
+    grid, low, scale = zip(*map(_grid, cuts), strict=True)
+    coding = Coding(
+        np.array(features, dtype=np.int64),
+        np.concatenate(cuts),
+        np.cumsum([0, *map(len, cuts)]),
+        np.concatenate(grid),
+        np.cumsum([0, *map(len, grid)]),
+        np.array(low),
+        np.array(scale),
+        missing_code,
+        ensemble.single,
     )
+    words = _words(ensemble, numeric, categorical, n_numeric, missing)
+    forest = Forest(
+        words,
+        _writable(ensemble.value),
+        _writable(ensemble.first),
+        _writable(ensemble.depth),
+        _writable(ensemble.output),
+        _writable(ensemble.thin_out),
+        n_numeric,
+    )
+    return Packed(forest, _writable(ensemble.sets) if categorical else None, coding)
+
+
+def _writable(array: np.ndarray) -> np.ndarray:
+    """The same array, of the one layout that the kernels are compiled for."""
+    return np.require(array, requirements=("C", "W"))
 
 
 def _check_size(ensemble: Ensemble, n_columns: int) -> None:

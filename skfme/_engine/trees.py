@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,6 @@ from skfme.quadrature import Rule, is_best
 __all__ = ["TreeEngine", "TreeModel"]
 
 _LOG = logging.getLogger(__name__)
-_SINGLE_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -102,20 +102,28 @@ class TreeEngine:
             return [Measured(empty, nlm, engine=self.name) for _ in effects]
         before = self.model.inputs.features(batch)
         plans = [self._plan(batch, before, effect, rule) for effect in effects]
-        self._refuse_unreadable(before, [plan.move for plan in plans])
         walked = self._walked(before, plans)
-        identity = self.model.walks.ensemble.link == "identity"
-        measured = []
-        for effect, one in zip(effects, walked, strict=True):
-            low, high = self._ends(one, effect.counted)
-            fme = one.delta[effect.counted] if identity else high - low
-            nlm, lost = None, 0
-            if one.nlm is not None:
-                nlm = one.nlm[effect.counted]
-            elif rule is not None:
-                nlm, lost = self.predict.nonlinearity(batch, effect, low, high, rule)
-            measured.append(Measured(fme, nlm, lost, self.name))
-        return measured
+        return [
+            self._measured(batch, effect, one, rule)
+            for effect, one in zip(effects, walked, strict=True)
+        ]
+
+    def _measured(
+        self, batch: Table, effect: Stepped, one: Walked, rule: Rule | None
+    ) -> Measured:
+        """What was found of one effect, on the rows that count."""
+        rows: Any = slice(None) if effect.counted.all() else effect.counted
+        fme, nlm, lost = one.delta[rows], one.nlm, 0
+        if nlm is not None:
+            nlm = nlm[rows]
+        asked = rule if nlm is None else None
+        if asked is not None or self.model.walks.ensemble.link != "identity":
+            low, high = self._ends(one, rows)
+            if self.model.walks.ensemble.link != "identity":
+                fme = high - low
+            if asked is not None:
+                nlm, lost = self.predict.nonlinearity(batch, effect, low, high, asked)
+        return Measured(fme, nlm, lost, self.name)
 
     def responses(
         self, batch: Table, effects: Sequence[Stepped]
@@ -123,16 +131,15 @@ class TreeEngine:
         """Predictions before and after each step, for the rows that count."""
         before = self.model.inputs.features(batch)
         plans = [self._plan(batch, before, effect, None) for effect in effects]
-        self._refuse_unreadable(before, [plan.move for plan in plans])
         walked = self._walked(before, plans)
         return [
             self._ends(one, effect.counted)
             for effect, one in zip(effects, walked, strict=True)
         ]
 
-    def _ends(self, one: Walked, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        margin = self.model.walks.ensemble.base + one.margin[counted]
-        after = margin + one.delta[counted]
+    def _ends(self, one: Walked, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        margin = self.model.walks.ensemble.base + one.margin[rows]
+        after = margin + one.delta[rows]
         return self.model.walks.respond(margin), self.model.walks.respond(after)
 
     def _plan(
@@ -172,18 +179,6 @@ class TreeEngine:
             for j in coded
         )
 
-    def _refuse_unreadable(self, before: Features, moves: Sequence[Move]) -> None:
-        """Leave to the model what it would refuse, or read otherwise."""
-        parts = [before, *(part for move in moves for part in (move.start, move.end))]
-        for values in (v for part in parts for v in part.values()):
-            low, high = values.min(), values.max()
-            if np.isnan(low):
-                if not self.model.inputs.takes_missing:
-                    raise RowsNotReadError("values are missing")
-                low, high = np.fmin.reduce(values), np.fmax.reduce(values)
-            if self.model.walks.ensemble.single and max(-low, high) > _SINGLE_MAX:
-                raise RowsNotReadError("values are too large for single precision")
-
     def _walked(self, before: Features, plans: Sequence[_Plan]) -> list[Walked]:
         """Walk every plan's move, and its path."""
         jobs = [(plan.move, plan.path is plan.move) for plan in plans]
@@ -209,10 +204,11 @@ class TreeEngine:
     def _group(
         self, before: Features, moves: Sequence[Move], exact: bool
     ) -> list[Walked]:
+        walks, takes_missing = self.model.walks, self.model.inputs.takes_missing
         if not exact:
-            return self.model.walks.walk(before, moves)
+            return walks.walk(before, moves, takes_missing)
         resolution = self.predict.response.resolution
-        return self.model.walks.walk_paths(before, moves, resolution)
+        return walks.walk_paths(before, moves, takes_missing, resolution)
 
 
 def _move(

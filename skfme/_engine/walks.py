@@ -13,19 +13,23 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit, softmax
 
-from skfme._engine.encoding import Codes, Move, category_places, encoded
+from skfme._engine.coding import Entries, code_block
+from skfme._engine.encoding import Move, Values, entries_of, values_of
 from skfme._engine.ensembles import Ensemble
 from skfme._engine.inputs import Features
 from skfme._engine.integrals import LINKS, integrate
-from skfme._engine.jumps import log_jumps
+from skfme._engine.jumps import lines_of_block, log_jumps
 from skfme._engine.kernels import walk
 from skfme._engine.packing import Packed, pack
+from skfme._engine.refusals import RowsNotReadError
 
 __all__ = ["Walked", "Walks"]
 
-_BLOCK_BYTES = 2**16  # a block's codes stay in the processor's nearest caches
+_BLOCK_BYTES = 2**18  # a block's codes stay in the processor's nearer caches
 _MOST_CROSSINGS = 2**18  # of a block's paths in one tree
 _LOGGED = 2**18  # jumps of a block
+# Within so many units in the last place, a threshold is at the end of a path.
+_ROUNDING_ULPS = 2
 
 
 @dataclass(frozen=True)
@@ -68,120 +72,130 @@ class Walks:
             return softmax(margin, axis=-1)
         return margin
 
-    def walk(self, features: Features, moves: Sequence[Move]) -> list[Walked]:
+    def walk(
+        self, features: Features, moves: Sequence[Move], takes_missing: bool
+    ) -> list[Walked]:
         """Margins before some moves, without the base, and what the moves change.
 
         Parameters
         ----------
         features : dict of int -> ndarray of shape (n_rows,)
-            Those of the rows themselves.
+            All those of the rows themselves.
         moves : sequence of Move
             That start at the same values.
+        takes_missing : bool
+            Whether the model predicts rows with missing values.
+
+        Raises
+        ------
+        RowsNotReadError
+            If the model would refuse a value, or read it otherwise.
         """
-        packed, codes = self._encoded(features, moves, lines=False)
+        values, packed, entries = self._read(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
-        n_block = _rows_per_block(codes)
-        given = (codes.own, codes.either, *codes.entries, n_block)
-        walk(*self._forest(packed), *given, margin, delta)
-        return [Walked(margin, delta[:, e]) for e in range(len(moves))]
+        n_block = _rows_per_block(entries)
+        given = (packed.coding, entries, values.base, values.ends, n_block)
+        walk(packed.forest, packed.sets, *given, margin, delta)
+        return [Walked(margin, change) for change in delta]
 
     def walk_paths(
-        self, features: Features, moves: Sequence[Move], resolution: float
+        self,
+        features: Features,
+        moves: Sequence[Move],
+        takes_missing: bool,
+        resolution: float,
     ) -> list[Walked]:
         """The same, with the NLM of every path.
 
         Parameters
         ----------
-        features, moves
+        features, moves, takes_missing
             As in :meth:`walk`; the moves change numeric features only.
         resolution : float
             Machine epsilon of the model's own predictions.
         """
-        packed, codes = self._encoded(features, moves, lines=True)
+        values, packed, entries = self._read(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
         nlm = np.empty(delta.shape)
-        link, base = LINKS[self.ensemble.link], self.ensemble.base
+        paths = _Paths(self.ensemble, packed, entries, values, len(moves), resolution)
+        paths.measure(margin, delta, nlm)
+        return [Walked(margin, delta[e], nlm[e]) for e in range(len(moves))]
+
+    def _read(
+        self, features: Features, moves: Sequence[Move], takes_missing: bool
+    ) -> tuple[Values, Packed, Entries]:
+        values = values_of(self.ensemble, features, moves)
+        if values.missing and not takes_missing:
+            raise RowsNotReadError("values are missing")
+        packed = self.with_missing if values.missing else self.complete
+        return values, packed, entries_of(packed.coding, values, len(moves))
+
+    def _zeros(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
+        n_rows, n_margins = len(moves[0].counted), len(self.ensemble.base)
+        delta = np.zeros((len(moves), n_rows, n_margins))
+        return np.zeros((n_rows, n_margins)), delta
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """The paths of some moves, walked block by block."""
+
+    ensemble: Ensemble
+    packed: Packed
+    entries: Entries
+    values: Values
+    n_effects: int
+    resolution: float
+
+    def measure(self, margin: np.ndarray, delta: np.ndarray, nlm: np.ndarray) -> None:
+        """Fill the margins, what the moves change of them, and the NLM."""
         width = self.ensemble.value.shape[1]
         deepest = int(self.ensemble.depth.max()) + 2
-        most = max(1, _MOST_CROSSINGS // (len(moves) * deepest))
-        n_block, log, start = min(_rows_per_block(codes), most), _log(_LOGGED, width), 0
+        most = max(1, _MOST_CROSSINGS // (self.n_effects * deepest))
+        n_block, start = min(_rows_per_block(self.entries), most), 0
+        log = _log(_LOGGED, width)
+        link, base = LINKS[self.ensemble.link], self.ensemble.base
         while start < len(margin):
-            rows = slice(start, start + n_block)
-            margin[rows] = 0
-            n_logged = log_jumps(
-                *self._forest(packed),
-                codes.own[rows],
-                codes.either[rows],
-                *codes.entries,
-                packed.cuts,
-                packed.cut_first,
-                codes.lines[rows],
-                margin[rows],
-                *log,
-            )
+            block = margin[start : start + n_block]
+            n_logged = self._jumps(start, block, log)
             if n_logged < 0:  # fewer rows, or a longer log
+                block[:] = 0
                 if n_block == 1:
                     log = _log(2 * len(log[0]), width)
                 n_block = max(n_block // 2, 1)
                 continue
-            block = (margin[rows], delta[rows], nlm[rows])
-            integrate(*log, n_logged, link, base, resolution, *block)
+            here = (margin[start : start + n_block], start, delta, nlm)
+            integrate(*log, n_logged, link, base, self.resolution, *here)
             start += n_block
-        return [Walked(margin, delta[:, e], nlm[:, e]) for e in range(len(moves))]
 
-    def _encoded(
-        self, features: Features, moves: Sequence[Move], lines: bool
-    ) -> tuple[Packed, Codes]:
-        used = {*self.ensemble.cuts, *self.ensemble.categories}
-        base = _only(used, features | moves[0].start)
-        ends = [_only(used, move.end) for move in moves]
-        missing = any(
-            np.isnan(values.min(initial=np.inf))
-            for part in (base, *ends)
-            for values in part.values()
+    def _jumps(
+        self, start: int, margin: np.ndarray, log: tuple[np.ndarray, ...]
+    ) -> int:
+        """Log the jumps of a block; −1 if the log is full."""
+        coding, entries = self.packed.coding, self.entries
+        n_rows, n_columns, n_entries = (
+            len(margin),
+            len(coding.feature),
+            len(entries.row),
         )
-        packed = self.with_missing if missing else self.complete
-        coded = [
-            Move({}, category_places(self.ensemble, end), move.counted)
-            for move, end in zip(moves, ends, strict=True)
-        ]
-        base = category_places(self.ensemble, base)
-        return packed, encoded(packed, self.ensemble.single, base, coded, lines)
-
-    def _zeros(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
-        n_rows, n_margins = len(moves[0].counted), len(self.ensemble.base)
-        delta = np.zeros((n_rows, len(moves), n_margins))
-        return np.zeros((n_rows, n_margins)), delta
-
-    def _forest(self, packed: Packed) -> tuple:
-        """The trees, as the kernels take them."""
-        ensemble = self.ensemble
-        return (
-            packed.words,
-            ensemble.value,
-            ensemble.first,
-            ensemble.depth,
-            ensemble.output,
-            ensemble.thin_out,
-            ensemble.sets if ensemble.categories else None,
-            packed.n_numeric,
-        )
+        own = np.empty((n_rows, n_columns), dtype=np.uint64)
+        either = np.empty((n_rows, n_columns + n_entries), dtype=np.uint32)
+        line = np.empty((n_rows, n_entries, 3))
+        given = (coding, entries, self.values.base, self.values.ends)
+        code_block(*given, start, n_rows, own, either)
+        type_ = np.float32 if self.ensemble.single else np.float64
+        ulps = float(_ROUNDING_ULPS * np.finfo(type_).eps)
+        lines_of_block(*given, ulps, start, line)
+        forest = (self.packed.forest, self.packed.sets)
+        return log_jumps(*forest, coding, entries, own, either, line, margin, *log)
 
 
-def _only(used: set[int], features: Features) -> Features:
-    return {j: values for j, values in features.items() if j in used}
-
-
-def _rows_per_block(codes: Codes) -> int:
-    row_bytes = 8 * codes.own.shape[1] + 4 * codes.either.shape[1]
-    return int(np.clip(_BLOCK_BYTES // row_bytes, 64, 1024))
+def _rows_per_block(entries: Entries) -> int:
+    n_columns, n_entries = entries.of.shape[1], len(entries.row)
+    row_bytes = 12 * n_columns + 4 * n_entries
+    return int(np.clip(_BLOCK_BYTES // row_bytes, 64, 512))
 
 
 def _log(n: int, width: int) -> tuple[np.ndarray, ...]:
-    """An empty log of jumps: path, place, output and size."""
-    return (
-        np.empty(n, dtype=np.int64),
-        np.empty(n),
-        np.empty(n, dtype=np.int64),
-        np.empty((n, width)),
-    )
+    """An empty log of jumps: path and output, place, and size."""
+    return np.empty(n, dtype=np.int64), np.empty(n), np.empty((n, width))

@@ -1,0 +1,149 @@
+"""Compiled coding of values: the number of cuts of their column that lie below them.
+
+Codes are made for a block of rows at a time, so that they stay in the processor's
+nearest caches, and only there. What the codes are for is told in
+:mod:`skfme._engine.kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+__all__ = ["CODE", "CODE_BITS", "HIGH_AT", "LOW_AT", "Coding", "Entries", "code_block"]
+
+CODE_BITS = 21
+_U = np.uint64
+CODE = _U(2**CODE_BITS - 1)
+# A row's code in a column, and the lowest and highest that any effect gives it.
+LOW_AT, HIGH_AT = _U(CODE_BITS), _U(2 * CODE_BITS)
+
+
+class Coding(NamedTuple):
+    """How the values of each column become codes.
+
+    Attributes
+    ----------
+    feature : ndarray of shape (n_columns,), int64
+        What the column looks at; the first column's is −1, as only leaves have it.
+    cuts : ndarray of shape (n_cuts,)
+        Sorted thresholds, one column after the other.
+    cut_first : ndarray of shape (n_columns + 1,), int64
+        Where each column's cuts start.
+    grid : ndarray, int32
+        Cuts below each of some evenly spaced buckets, one column after the other:
+        where to look for a code.
+    grid_first : ndarray of shape (n_columns + 1,), int64
+        Where each column's buckets start.
+    low, scale : ndarray of shape (n_columns,)
+        A value's bucket is (value − low) · scale.
+    missing_code : ndarray of shape (n_columns,), int64
+        Missing values lie above or below all cuts.
+    single : bool
+        Whether the model compares values in single precision.
+    """
+
+    feature: np.ndarray
+    cuts: np.ndarray
+    cut_first: np.ndarray
+    grid: np.ndarray
+    grid_first: np.ndarray
+    low: np.ndarray
+    scale: np.ndarray
+    missing_code: np.ndarray
+    single: bool
+
+
+class Entries(NamedTuple):
+    """Which columns the effects change, ordered by column.
+
+    Attributes
+    ----------
+    first : ndarray of shape (n_columns + 1,), int64
+        n_columns + the first entry of each column.
+    effect : ndarray of shape (n_columns + n_entries,), int64
+        The effect of each entry, after n_columns that mean nothing.
+    column, row : ndarray of shape (n_entries,), int64
+        The column of each entry, and where its values are.
+    of : ndarray of shape (n_effects, n_columns), int64
+        Where an effect's code of a column is: the column itself, or n_columns + entry.
+    """
+
+    first: np.ndarray
+    effect: np.ndarray
+    column: np.ndarray
+    row: np.ndarray
+    of: np.ndarray
+
+
+@njit(nogil=True, cache=True)
+def _code(values, column, coding, codes):
+    """Code some values of one column."""
+    first, last = coding.cut_first[column], coding.cut_first[column + 1]
+    cuts = coding.cuts[first:last]
+    first, last = coding.grid_first[column], coding.grid_first[column + 1]
+    grid = coding.grid[first:last]
+    low, scale, most = coding.low[column], coding.scale[column], len(grid) - 2.0
+    for r in range(len(values)):
+        x = values[r]
+        if coding.single:
+            x = np.float64(np.float32(x))
+        if np.isnan(x):
+            codes[r] = coding.missing_code[column]
+            continue
+        place = (x - low) * scale
+        bucket = np.int64(0)
+        if place > 0:  # not so for NaN, where a difference of huge values overflows
+            bucket = np.int64(min(place, most))
+        lowest, highest = np.int64(grid[bucket]), np.int64(grid[bucket + 1])
+        while lowest < highest:
+            middle = (lowest + highest) >> 1
+            if cuts[middle] < x:
+                lowest = middle + 1
+            else:
+                highest = middle
+        codes[r] = lowest
+
+
+@njit(nogil=True, cache=True)
+def code_block(coding, entries, base, ends, start, n_rows, own, either):
+    """Code a block of rows, before any step and after every one.
+
+    Parameters
+    ----------
+    coding : Coding
+    entries : Entries
+    base : ndarray of shape (n_features, n_all_rows)
+        Values before any step.
+    ends : ndarray of shape (n_ends, n_all_rows)
+        Those after the steps, where :attr:`Entries.row` tells.
+    start, n_rows : int
+        The block.
+    own : ndarray of shape (n_block, n_columns), uint64
+        Set to a row's code, and the lowest and highest that any effect gives it.
+    either : ndarray of shape (n_block, n_columns + n_entries), uint32
+        Set to a row's codes, and those that effects give it.
+    """
+    n_columns = own.shape[1]
+    codes = np.empty(n_rows, np.uint32)
+    for c in range(n_columns):
+        if c > 0:
+            values = base[coding.feature[c]]
+            _code(values[start : start + n_rows], c, coding, codes)
+        else:
+            codes[:] = 0
+        for r in range(n_rows):
+            code = _U(codes[r])
+            either[r, c] = codes[r]
+            own[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
+    for k in range(len(entries.column)):
+        c, values = entries.column[k], ends[entries.row[k]]
+        _code(values[start : start + n_rows], c, coding, codes)
+        for r in range(n_rows):
+            code, word = _U(codes[r]), own[r, c]
+            either[r, n_columns + k] = codes[r]
+            lowest = min((word >> LOW_AT) & CODE, code)
+            highest = max(word >> HIGH_AT, code)
+            own[r, c] = (word & CODE) | (lowest << LOW_AT) | (highest << HIGH_AT)
