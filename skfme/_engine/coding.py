@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from skfme._engine.compiled import inner, kernel
 
 __all__ = ["CODE", "CODE_BITS", "HIGH_AT", "LOW_AT", "Coding", "Entries", "code_block"]
 
@@ -78,36 +79,34 @@ class Entries(NamedTuple):
     of: np.ndarray
 
 
-@njit(nogil=True, cache=True)
-def _code(values, column, coding, codes):
+@inner
+def _code(values, start, column, coding, codes):
     """Code some values of one column."""
-    first, last = coding.cut_first[column], coding.cut_first[column + 1]
-    cuts = coding.cuts[first:last]
-    first, last = coding.grid_first[column], coding.grid_first[column + 1]
-    grid = coding.grid[first:last]
-    low, scale, most = coding.low[column], coding.scale[column], len(grid) - 2.0
-    for r in range(len(values)):
-        x = values[r]
+    cut, bucket_at = coding.cut_first[column], coding.grid_first[column]
+    low, scale = coding.low[column], coding.scale[column]
+    most = coding.grid_first[column + 1] - bucket_at - 2.0
+    for r in range(len(codes)):
+        x = values[start + r]
         if coding.single:
             x = np.float64(np.float32(x))
         if np.isnan(x):
             codes[r] = coding.missing_code[column]
             continue
         place = (x - low) * scale
-        bucket = np.int64(0)
+        bucket = bucket_at
         if place > 0:  # not so for NaN, where a difference of huge values overflows
-            bucket = np.int64(min(place, most))
-        lowest, highest = np.int64(grid[bucket]), np.int64(grid[bucket + 1])
+            bucket += np.int64(min(place, most))
+        lowest, highest = np.int64(coding.grid[bucket]), coding.grid[bucket + 1]
         while lowest < highest:
             middle = (lowest + highest) >> 1
-            if cuts[middle] < x:
+            if coding.cuts[cut + middle] < x:
                 lowest = middle + 1
             else:
                 highest = middle
         codes[r] = lowest
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def code_block(coding, entries, base, ends, start, n_rows, own, either):
     """Code a block of rows, before any step and after every one.
 
@@ -128,19 +127,17 @@ def code_block(coding, entries, base, ends, start, n_rows, own, either):
     """
     n_columns = own.shape[1]
     codes = np.empty(n_rows, np.uint32)
-    for c in range(n_columns):
-        if c > 0:
-            values = base[coding.feature[c]]
-            _code(values[start : start + n_rows], c, coding, codes)
-        else:
-            codes[:] = 0
+    for r in range(n_rows):
+        either[r, 0], own[r, 0] = 0, 0
+    for c in range(1, n_columns):
+        _code(base[coding.feature[c]], start, c, coding, codes)
         for r in range(n_rows):
             code = _U(codes[r])
             either[r, c] = codes[r]
             own[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
     for k in range(len(entries.column)):
-        c, values = entries.column[k], ends[entries.row[k]]
-        _code(values[start : start + n_rows], c, coding, codes)
+        c = entries.column[k]
+        _code(ends[entries.row[k]], start, c, coding, codes)
         for r in range(n_rows):
             code, word = _U(codes[r]), own[r, c]
             either[r, n_columns + k] = codes[r]

@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from skfme._engine.compiled import inner, kernel, summed
 from skfme._engine.jumps import OUTPUT_BITS
 
 __all__ = ["LINKS", "integrate"]
@@ -33,10 +33,11 @@ _CONSTANT_ULPS = 8
 _OUTPUT_BITS, _OUTPUT = np.int64(OUTPUT_BITS), np.int64(2**OUTPUT_BITS - 1)
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _grouped(log_key, log_t, n_logged, first, t, which):
     """Put the jumps of one path side by side, and tell where each path's start."""
-    first[:] = 0
+    for p in range(len(first)):
+        first[p] = 0
     for k in range(n_logged):
         first[(log_key[k] >> _OUTPUT_BITS) + 1] += 1
     for p in range(len(first) - 1):
@@ -51,7 +52,7 @@ def _grouped(log_key, log_t, n_logged, first, t, which):
     first[-1] = n_logged
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _sort(t, which, count, sorted_t, order):
     """Sort by t: into as many buckets as there are jumps, then by Shell's method.
 
@@ -62,7 +63,8 @@ def _sort(t, which, count, sorted_t, order):
     for k in range(n):
         low, high = min(low, t[k]), max(high, t[k])
     scale = (n - 1) / (high - low) if high > low else 0.0
-    count[: n + 1] = 0
+    for b in range(n + 1):
+        count[b] = 0
     for k in range(n):
         count[np.int64((t[k] - low) * scale) + 1] += 1
     fullest = 0
@@ -87,7 +89,7 @@ def _sort(t, which, count, sorted_t, order):
         gap //= 3
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _respond(link, margin, response):
     """Apply the link to the margins of one row."""
     if link == LOGISTIC:
@@ -112,8 +114,7 @@ def _respond(link, margin, response):
             response[k] = margin[k]
 
 
-# Sums may be taken in any order, so that they use the processor's vectors.
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@summed
 def _measure(t, u, n_jumps, start, resolution):
     """NLM of a path whose value is `start` + u[k] from t[k] to t[k + 1]."""
     mean, low, high = 0.0, 0.0, 0.0
@@ -132,7 +133,7 @@ def _measure(t, u, n_jumps, start, resolution):
     return 1.0 - off / (3.0 * total)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def integrate(
     log_key,
     log_t,

@@ -9,8 +9,8 @@ stack. What is logged are the jumps, t and size, of all trees and paths of a blo
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from skfme._engine.compiled import inlined, kernel
 from skfme._engine.kernels import (
     _CHILD,
     _COLUMN,
@@ -33,7 +33,7 @@ OUTPUT_BITS = 20
 _OUTPUT_BITS = np.int64(OUTPUT_BITS)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def lines_of_block(coding, entries, base, ends, ulps, start, line):
     """Where each row's paths start, one over how far they go, and what is rounding.
 
@@ -51,14 +51,12 @@ def lines_of_block(coding, entries, base, ends, ulps, start, line):
         high = ends[entries.row[k]]
         for r in range(len(line)):
             here, there = low[start + r], high[start + r]
-            inverse = np.inf
-            if there != here:
-                inverse = 1.0 / (there - here)
+            inverse = 1.0 / (there - here)
             line[r, k, 0], line[r, k, 1] = here, inverse
             line[r, k, 2] = ulps * max(abs(here), abs(there)) * abs(inverse)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _crossing(line, r, s, passed):
     """Share of the step at which a row passes a place on its line.
 
@@ -71,7 +69,7 @@ def _crossing(line, r, s, passed):
     return 1.0 if t >= 1.0 - rounding else t
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _push_crossings(
     forest,
     sets,
@@ -118,7 +116,7 @@ def _push_crossings(
     return n_pushed, n_touched
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _unstack(top, node, place, below, stack_node, stack_t):
     """Copy a path's crossings to the stack, the first of the path on top."""
     height, here = 0, top
@@ -132,7 +130,7 @@ def _unstack(top, node, place, below, stack_node, stack_t):
     return height
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _trace(
     nodes,
     leaves,
@@ -201,7 +199,7 @@ def _trace(
     return n_logged
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def log_jumps(
     forest, sets, coding, entries, own, either, line, margin, log_key, log_t, log_change
 ):
@@ -238,7 +236,9 @@ def log_jumps(
     met_row = np.empty(n_rows + 1, np.uint32)
     met_word = np.empty(n_rows + 1, np.uint64)
     top = np.empty((n_rows, n_effects), np.int64)
-    top[:] = -1
+    for r in range(n_rows):
+        for e in range(n_effects):
+            top[r, e] = -1
     touched = np.empty(n_rows * n_effects, np.uint64)
     node = np.empty(n_rows * n_effects * deepest, np.uint32)
     place = np.empty(n_rows * n_effects * deepest)

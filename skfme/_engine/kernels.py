@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from skfme._engine.coding import CODE, CODE_BITS, HIGH_AT, LOW_AT, code_block
+from skfme._engine.compiled import inlined, kernel
 
 __all__ = ["Forest", "walk"]
 
@@ -68,7 +68,7 @@ class Forest(NamedTuple):
     n_numeric: int
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def goes_right(code, column, threshold, forest, sets):
     """Whether a code goes to the right child; without sets, nothing is categorical."""
     if sets is None or column < forest.n_numeric:
@@ -77,7 +77,7 @@ def goes_right(code, column, threshold, forest, sets):
     return ((bits >> (code & _U(63))) & _ONE) == _ONE
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def advance(nodes, forest, sets, codes, active, n_active, at, met_row, met_word):
     """Take the active rows down one level; list those that some effect may part with.
 
@@ -103,7 +103,7 @@ def advance(nodes, forest, sets, codes, active, n_active, at, met_row, met_word)
     return np.int64(n_met)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def still_inside(nodes, at, active, n_active):
     """Keep the active rows that are not at a leaf; return how many."""
     kept = _ZERO
@@ -114,7 +114,7 @@ def still_inside(nodes, at, active, n_active):
     return np.int64(kept)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def add_leaves(leaves, output, at, margin):
     """Add the leaves that the rows of a block stand at."""
     for r in range(len(margin)):
@@ -122,7 +122,7 @@ def add_leaves(leaves, output, at, margin):
             margin[r, output + j] += leaves[_U(at[r]), j]
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _part(
     forest,
     sets,
@@ -156,7 +156,7 @@ def _part(
     return np.int64(n_walkers)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _descend(nodes, forest, sets, entries, either, walkers, n_walkers):
     """Take the walkers down one level."""
     for k in range(n_walkers):
@@ -169,7 +169,7 @@ def _descend(nodes, forest, sets, entries, either, walkers, n_walkers):
         walkers[_U(k)] = (walker & ~_CHILD) | ((word & _CHILD) + _U(right))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _set_aside(nodes, walkers, n_walkers, done, n_done):
     """Move the walkers that are at a leaf to `done`; how many stay and are there."""
     kept, n_done = _ZERO, _U(n_done)
@@ -183,7 +183,7 @@ def _set_aside(nodes, walkers, n_walkers, done, n_done):
     return np.int64(kept), np.int64(n_done)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _add_changes(leaves, output, at, walkers, n_walkers, changes):
     """Add to each walker's effect what its leaf differs from the row's own."""
     for k in range(n_walkers):
@@ -195,7 +195,7 @@ def _add_changes(leaves, output, at, walkers, n_walkers, changes):
             changes[r, e, output + j] += leaves[node, j] - leaves[here, j]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def walk(forest, sets, coding, entries, base, ends, n_block, margin, delta):
     """Margins of every row, and what each effect changes of them.
 
@@ -228,7 +228,11 @@ def walk(forest, sets, coding, entries, base, ends, n_block, margin, delta):
         n_here = min(n_block, n_rows - start)
         code_block(coding, entries, base, ends, start, n_here, own, either)
         margins = margin[start : start + n_here]
-        changes[:], seen[:] = 0, -1
+        for r in range(n_here):
+            for e in range(n_effects):
+                seen[r, e] = -1
+                for o in range(n_outputs):
+                    changes[r, e, o] = 0
         level = 0
         for tree in range(len(forest.depth)):
             nodes = forest.words[forest.first[tree] : forest.first[tree + 1]]
