@@ -57,6 +57,10 @@ class EngineChoice:
         self._probe = probe
         self._models: dict[str, TreeModel | LinearModel | str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The fitted model is pickled beside it, and can be read again.
+        return {**self.__dict__, "_models": {}}
+
     def over(self, response: Response) -> EngineChoice:
         """The same choice for another model of the same kind."""
         return EngineChoice(response, self.wanted, self._probe)
@@ -140,14 +144,19 @@ class EngineChoice:
         predict: PredictEngine,
     ) -> TreeEngine | LinearEngine | str:
         """An exact engine that equals the model on a sample; or why there is none."""
+        known = name in self._models
         model = self._model(name)
         if isinstance(model, str):
             return model
-        engine = model.engine(predict)
         rows = _sample(table, effects_of, n_effects)
         batch = table.take(rows)
-        every = self.wanted != "auto"
-        return _difference(engine, batch, effects_of(batch, rows), every) or engine
+        effects, every = effects_of(batch, rows), self.wanted != "auto"
+        reason = _difference(model.engine(predict), batch, effects, every)
+        if reason is not None and known:
+            # The model may have been fitted again since it was read.
+            del self._models[name]
+            return self._promised(name, table, effects_of, n_effects, predict)
+        return reason or model.engine(predict)
 
 
 def _refusal(engine: str, reason: str) -> ValueError:

@@ -6,14 +6,14 @@ training. In a pipeline, base and stepped tables pass through its transformers f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from skfme._columns import ColumnData, category_codes, numbers_in
+from skfme._columns import ColumnData, category_codes, kind_of, numbers_in
 from skfme._engine.affine import keeps_lines
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import selected
@@ -51,7 +51,9 @@ class Inputs:
     def features(self, table: Table) -> Features:
         """All features of a table."""
         return {
-            feature: self._values(feature, table.column(position))
+            feature: self._values(
+                feature, table.names[position], table.column(position)
+            )
             for feature, position in enumerate(self.positions)
         }
 
@@ -75,7 +77,9 @@ class Inputs:
         """
         feature_at = {position: j for j, position in enumerate(self.positions)}
         return {
-            feature_at[position]: self._values(feature_at[position], column)
+            feature_at[position]: self._values(
+                feature_at[position], table.names[position], column
+            )
             for position, column in columns.items()
             if position in feature_at
         }
@@ -84,22 +88,39 @@ class Inputs:
         """Whether straight paths of the table's columns are straight ones here."""
         return True
 
-    def _values(self, feature: int, column: ColumnData) -> np.ndarray:
+    def _values(self, feature: int, name: Hashable, column: ColumnData) -> np.ndarray:
         if feature in self.levels:
             codes = category_codes(column, self.levels[feature]).astype(np.float64)
             codes[codes < 0] = np.nan
             return codes
+        _refuse_text(name, column)
         try:
             values = np.asarray(numbers_in(column))
-            if values.dtype.kind in "iu" and values.dtype.itemsize > 2 and len(values):
-                largest = max(abs(int(values.min())), abs(int(values.max())))
-                if largest > self.exact_integers:
-                    raise RowsNotReadError(f"integers up to {largest} lose digits")
-            if values.dtype.kind not in "iufb":
-                raise RowsNotReadError(f"a column of type {values.dtype} is no number")
-            return values.astype(np.float64, copy=False)
         except (TypeError, ValueError) as error:
-            raise RowsNotReadError(str(error)) from error
+            raise RowsNotReadError(f"column {name!r} is no number: {error}") from error
+        if values.dtype.kind not in "iufb":
+            raise RowsNotReadError(
+                f"column {name!r} is of type {values.dtype}, which is no number"
+            )
+        if values.dtype.kind in "iu" and values.dtype.itemsize > 2 and len(values):
+            largest = max(abs(int(values.min())), abs(int(values.max())))
+            if largest > self.exact_integers:
+                raise RowsNotReadError(
+                    f"integers of column {name!r}, up to {largest}, lose digits"
+                )
+        return values.astype(np.float64, copy=False)
+
+
+def _refuse_text(name: Hashable, column: ColumnData) -> None:
+    """Refuse text, which a cast would take for a number where it looks like one."""
+    if kind_of(column) != "categorical" or not len(column):
+        return
+    values = column if isinstance(column, np.ndarray) else column.to_numpy()
+    text = values.dtype.kind in "US" or (
+        values.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in values)
+    )
+    if text:
+        raise RowsNotReadError(f"column {name!r} holds text")
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ class Walks:
 
     ensemble: Ensemble
 
+    def __getstate__(self) -> dict[str, Ensemble]:
+        # Laid out anew where it is sent to, in less time than it takes to send.
+        return {"ensemble": self.ensemble}
+
     @cached_property
     def complete(self) -> Packed:
         """The ensemble laid out for values none of which is missing."""
