@@ -33,6 +33,8 @@ class Coding(NamedTuple):
         Sorted thresholds, one column after the other.
     cut_first : ndarray of shape (n_columns + 1,), int64
         Where each column's cuts start.
+    passed : ndarray of shape (n_cuts,)
+        Where a value in double precision passes each cut.
     grid : ndarray, int32
         Cuts below each of some evenly spaced buckets, one column after the other:
         where to look for a code.
@@ -49,6 +51,7 @@ class Coding(NamedTuple):
     feature: np.ndarray
     cuts: np.ndarray
     cut_first: np.ndarray
+    passed: np.ndarray
     grid: np.ndarray
     grid_first: np.ndarray
     low: np.ndarray

@@ -270,6 +270,8 @@ def _ranked(
     if single:
         threshold = _rounded_down(threshold)
     numeric = np.flatnonzero((feature >= 0) & ~is_set)
+    if not len(numeric):
+        return {}
     numeric = numeric[np.argsort(feature[numeric], kind="stable")]
     features, starts = np.unique(feature[numeric], return_index=True)
     cuts = {}

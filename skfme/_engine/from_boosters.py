@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -36,6 +37,7 @@ _LINKS = {
     "softmax": "softmax",
 }
 _CATEGORICAL = 2  # treelite's type of a node that tests categories
+_ZERO = float(np.float32(1e-35))  # what LightGBM takes for zero
 _LESS_THAN = 2  # its code of "<"; that of "≤" is 3
 _FIELDS = (
     "cleft",
@@ -112,6 +114,8 @@ def lightgbm(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     ensemble = _imported(
         "from_lightgbm", booster, factor=factor, single=False, tolerance=1e-12
     )
+    cuts = {j: _beside_zero(cuts) for j, cuts in ensemble.cuts.items()}
+    ensemble = replace(ensemble, cuts=cuts)
     # Integers of an array become single precision.
     exact_integers = 2**24 if probe.kind == "numpy" else 2**53
     positions = tuple(range(booster.num_feature()))
@@ -126,6 +130,12 @@ def _refuse_misread(text: str) -> None:
     # Bits 2 and 3 say what is missing: nothing, zero or NaN.
     if any((int(kind) >> 2) & 3 == 1 for line in types for kind in line.split()):
         raise ModelNotReadError("zero_as_missing=True is read wrongly by treelite")
+
+
+def _beside_zero(cuts: np.ndarray) -> np.ndarray:
+    """Cuts as they act on rows in which numbers next to zero have become zero."""
+    cuts = np.where((cuts >= -_ZERO) & (cuts < 0), np.nextafter(-_ZERO, -1), cuts)
+    return np.where((cuts >= 0) & (cuts < _ZERO), _ZERO, cuts)
 
 
 def _lightgbm_levels(booster: Any, probe: Table) -> dict[int, tuple]:

@@ -100,7 +100,7 @@ def _push_crossings(
             if goes_right(code, column, threshold, forest, sets) == right:
                 continue
             e = _U(entries.effect[_U(s)])
-            passed = coding.cuts[_U(coding.cut_first[column]) + threshold]
+            passed = coding.passed[_U(coding.cut_first[column]) + threshold]
             t = _crossing(line, r, _U(s) - n_columns, passed)
             last = top[r, e]
             if last >= 0 and t >= place[last]:
@@ -176,7 +176,7 @@ def _trace(
             right = goes_right(code, column, threshold, forest, sets)
             far = goes_right(_U(either[r, s]), column, threshold, forest, sets)
             if far != right:
-                passed = coding.cuts[_U(coding.cut_first[column]) + threshold]
+                passed = coding.passed[_U(coding.cut_first[column]) + threshold]
                 t = _crossing(line, r, s - _U(n_columns), passed)
                 if t <= since:
                     right = far

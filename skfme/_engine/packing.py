@@ -68,6 +68,7 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
         np.array(features, dtype=np.int64),
         np.concatenate(cuts),
         np.cumsum([0, *map(len, cuts)]),
+        _passed(np.concatenate(cuts), ensemble.single),
         np.concatenate(grid),
         np.cumsum([0, *map(len, grid)]),
         np.array(low),
@@ -86,6 +87,15 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
         n_numeric,
     )
     return Packed(forest, _writable(ensemble.sets) if categorical else None, coding)
+
+
+def _passed(cuts: np.ndarray, single: bool) -> np.ndarray:
+    """Where values pass cuts: half way to the next number, if they are rounded."""
+    if not single:
+        return cuts
+    with np.errstate(over="ignore"):
+        above = np.nextafter(cuts.astype(np.float32), np.float32(np.inf))
+    return np.where(np.isfinite(above), (cuts + above) / 2, cuts)
 
 
 def _writable(array: np.ndarray) -> np.ndarray:

@@ -1,0 +1,351 @@
+"""What the tree engine promises for any ensemble it reads, any rows and any step.
+
+Models and rows are random; a part of the values, before and after the steps, lies
+exactly on thresholds, or one unit in the last place beside them, in single and in
+double precision. The model's own predictions are the reference.
+"""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skfme import Contrast, FMEExplainer, Scale, SetTo
+
+N_TRAIN, N_ROWS, STEP = 80, 60, 0.5
+few = settings(max_examples=8, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+
+FORESTS = {
+    "tree": (DecisionTreeRegressor, DecisionTreeClassifier),
+    "forest": (RandomForestRegressor, RandomForestClassifier),
+    "extra trees": (ExtraTreesRegressor, ExtraTreesClassifier),
+}
+BOOSTING = {
+    "boosting": (GradientBoostingRegressor, GradientBoostingClassifier),
+    "hist": (HistGradientBoostingRegressor, HistGradientBoostingClassifier),
+}
+STEPS = [
+    {0: STEP},
+    {1: -STEP},
+    {2: 1e-3},
+    {0: STEP, 2: -STEP},
+    {3: Scale(-2.0)},
+    {1: SetTo(0.0), 3: STEP},
+    {2: Contrast(-1.0, 1.0)},
+]
+
+
+def training(rng, n_classes, missing, n_targets=1):
+    """Rows with ties and, if asked for, missing values; classes, or numbers."""
+    X = rng.normal(size=(N_TRAIN, 4))
+    if rng.random() < 0.5:
+        X = X.round(1)
+    X *= 10.0 ** rng.integers(-2, 3)
+    y = X @ rng.normal(size=(4, n_targets)) + np.abs(X[:, :1])
+    y = y[:, 0] if n_targets == 1 else y
+    if n_classes:
+        y = np.digitize(y, np.quantile(y, np.linspace(0, 1, n_classes + 1)[1:-1]))
+    if missing:
+        X[rng.random(X.shape) < 0.1] = np.nan
+    return X, y
+
+
+def rows(rng, X, thresholds, missing):
+    """Rows like those of training; every other value is at a threshold, or steps to one.
+
+    `thresholds` are those of all features.
+    """
+    X = X[rng.integers(len(X), size=N_ROWS)] + rng.normal(size=(N_ROWS, X.shape[1]))
+    thresholds = thresholds[np.isfinite(thresholds)]
+    edges = np.concatenate([thresholds, thresholds.astype(np.float32)])
+    beside = [np.nextafter(edges, way) for way in (-np.inf, np.inf)]
+    single = edges.astype(np.float32)
+    beside += [np.nextafter(single, np.float32(way)) for way in (-np.inf, np.inf)]
+    # Half way between two single-precision numbers, and just beyond.
+    half = edges + np.spacing(single) / 2
+    beside += [half, np.nextafter(half, np.inf), [-1e30, 1e30, 0.0, -0.0, 1e-40]]
+    edges = np.concatenate([edges, *beside]).astype(float)
+    edges = np.concatenate([edges, edges - STEP, edges + STEP])
+    edges = edges[np.abs(edges) < 1e38]
+    chosen = rng.random(X.shape) < 0.5
+    X[chosen] = rng.choice(edges, size=chosen.sum())
+    X[np.isnan(X)] = 0.0
+    if missing:
+        X[rng.random(X.shape) < 0.1] = np.nan
+    return X
+
+
+def assert_engines_agree(model, X, steps, *, tolerance=1e-12, **options):
+    """Effects of the trees equal differences of predictions, however they are run."""
+    options = {"extrapolation": None, **options}
+    frozen = FrozenEstimator(model)
+    plain = FMEExplainer(frozen, steps, engine="predict", **options).fit(X).explain(X)
+    method = getattr(model, "predict_proba", model.predict)
+    scale = np.abs(method(X)).max()
+    for how in ({}, {"batch_size": 7}, {"n_jobs": 2, "batch_size": 25}):
+        explainer = FMEExplainer(frozen, steps, engine="trees", **options, **how)
+        exact = explainer.fit(X).explain(X)
+        for name, expected in plain.items():
+            assert exact[name].engine == "trees"
+            np.testing.assert_array_equal(exact[name].status, expected.status)
+            np.testing.assert_allclose(
+                exact[name].fme, expected.fme, rtol=0, atol=tolerance * scale
+            )
+
+
+def tree_thresholds(model):
+    members = np.ravel(getattr(model, "estimators_", [model]))
+    found = [member.tree_.threshold[member.tree_.feature >= 0] for member in members]
+    return np.concatenate([*found, [0.0]])
+
+
+@pytest.mark.parametrize("name", FORESTS)
+@few
+@given(
+    seed=seeds, n_classes=st.sampled_from([0, 0, 2, 3]), missing=st.booleans(),
+    depth=st.sampled_from([1, 3, None]), n_targets=st.sampled_from([1, 2]),
+)  # fmt: skip
+def test_forests(name, seed, n_classes, missing, depth, n_targets):
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, n_classes, missing, 1 if n_classes else n_targets)
+    model = FORESTS[name][bool(n_classes)](max_depth=depth, random_state=seed)
+    if name != "tree":
+        model.set_params(n_estimators=int(rng.integers(1, 7)))
+    model.fit(X, y)
+    given_rows = rows(rng, X, tree_thresholds(model), missing)
+    assert_engines_agree(model, given_rows, STEPS)
+
+
+@few
+@given(
+    seed=seeds, n_classes=st.sampled_from([0, 2, 3]),
+    loss=st.sampled_from(["default", "other"]), zero=st.booleans(),
+)  # fmt: skip
+def test_gradient_boosting(seed, n_classes, loss, zero):
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, n_classes, missing=False)
+    options = {"init": "zero"} if zero else {}
+    if loss == "other" and n_classes < 3:
+        options["loss"] = "exponential" if n_classes else "huber"
+    model = BOOSTING["boosting"][bool(n_classes)](
+        n_estimators=5, random_state=seed, **options
+    ).fit(X, y)
+    assert_engines_agree(model, rows(rng, X, tree_thresholds(model), False), STEPS)
+
+
+def hist_thresholds(model):
+    nodes = [p.nodes for stage in model._predictors for p in stage]
+    found = [part["num_threshold"][part["is_leaf"] == 0] for part in nodes]
+    found = np.concatenate([*found, [0.0]])
+    return found[np.isfinite(found)]
+
+
+@few
+@given(
+    seed=seeds, n_classes=st.sampled_from([0, 2, 3]), missing=st.booleans(),
+    loss=st.sampled_from(["squared_error", "poisson", "gamma"]),
+)  # fmt: skip
+def test_hist_gradient_boosting(seed, n_classes, missing, loss):
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, n_classes, missing)
+    options = {}
+    if not n_classes:
+        options["loss"] = loss
+        y = y if loss == "squared_error" else np.exp(np.nan_to_num(y) / 500)
+        y = np.nan_to_num(y)
+    y = np.nan_to_num(y)
+    model = BOOSTING["hist"][bool(n_classes)](
+        max_iter=5, min_samples_leaf=3, random_state=0, **options
+    ).fit(X, y)
+    assert_engines_agree(model, rows(rng, X, hist_thresholds(model), missing), STEPS)
+
+
+LEVELS = np.array(["p", "q", "r", "s", "t"])
+
+
+def frame_of(X, rng, known):
+    """The rows with a column of text categories, of which some are seen in training."""
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    codes = rng.integers(known, size=len(X))
+    frame["g"] = pd.Categorical(LEVELS[codes], categories=LEVELS)
+    return frame
+
+
+MIXED = [
+    {"g": "q"},
+    {"a": STEP, "g": "r"},
+    {"g": Contrast("p", "q"), "b": -STEP},
+    {"c": STEP},
+]
+
+
+@few
+@given(seed=seeds, missing=st.booleans())
+def test_hist_gradient_boosting_with_categories(seed, missing):
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, 0, missing)
+    frame = frame_of(X, rng, 4)
+    y = np.nan_to_num(y) + 5 * (frame["g"].cat.codes.to_numpy() % 2)
+    model = HistGradientBoostingRegressor(
+        max_iter=5, min_samples_leaf=3, categorical_features="from_dtype"
+    ).fit(frame, y)
+    # The level "t" was declared, and never seen.
+    table = frame_of(rows(rng, X, hist_thresholds(model), missing), rng, 5)
+    if missing:
+        table.loc[::9, "g"] = np.nan
+    assert_engines_agree(model, table, [*MIXED, {"g": "t"}])
+
+
+@few
+@given(seed=seeds, missing=st.booleans())
+def test_categories_that_are_numbers(seed, missing):
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, 0, missing)
+    X[:, 3] = rng.integers(4, size=N_TRAIN)
+    y = np.nan_to_num(y) + 5 * (X[:, 3] == 2)
+    model = HistGradientBoostingRegressor(
+        max_iter=5, min_samples_leaf=3, categorical_features=[3]
+    ).fit(X, y)
+    given_rows = rows(rng, X, hist_thresholds(model), missing)
+    given_rows[:, 3] = rng.integers(7, size=N_ROWS)  # 4, 5, 6 are unknown
+    steps = [{3: 2}, {0: STEP, 3: 1}, {1: STEP}, {3: 6}]
+    assert_engines_agree(model, given_rows, steps, categorical_features=[3])
+
+
+@few
+@given(seed=seeds, n_classes=st.sampled_from([0, 2, 3]), missing=st.booleans())
+def test_lightgbm(seed, n_classes, missing):
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, n_classes, missing)
+    kind = library.LGBMClassifier if n_classes else library.LGBMRegressor
+    model = kind(n_estimators=4, min_child_samples=3, verbose=-1, n_jobs=1)
+    model.fit(X, np.nan_to_num(y))
+    dump = model.booster_.trees_to_dataframe()["threshold"]
+    found = pd.to_numeric(dump, errors="coerce").dropna().to_numpy()
+    given_rows = rows(rng, X, np.append(found, 0.0), missing)
+    assert_engines_agree(model, given_rows, STEPS)
+
+
+@few
+@given(seed=seeds, missing=st.booleans())
+def test_lightgbm_with_categories(seed, missing):
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, 0, missing)
+    frame = frame_of(X, rng, 4)
+    y = np.nan_to_num(y) + 5 * (frame["g"].cat.codes.to_numpy() % 2)
+    model = library.LGBMRegressor(
+        n_estimators=4, min_child_samples=3, verbose=-1, n_jobs=1
+    ).fit(frame, y)
+    table = frame_of(rows(rng, X, np.zeros(1), missing), rng, 5)
+    assert_engines_agree(model, table, [*MIXED, {"g": "t"}])
+
+
+@few
+@given(seed=seeds, n_classes=st.sampled_from([0, 2, 3]), missing=st.booleans())
+def test_xgboost(seed, n_classes, missing):
+    library = pytest.importorskip("xgboost", reason="xgboost is not installed")
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, n_classes, missing)
+    kind = library.XGBClassifier if n_classes else library.XGBRegressor
+    model = kind(n_estimators=4, max_depth=4, n_jobs=1).fit(X, np.nan_to_num(y))
+    dump = model.get_booster().trees_to_dataframe()["Split"].dropna().to_numpy()
+    given_rows = rows(rng, X, np.append(dump, 0.0), missing)
+    assert_engines_agree(model, given_rows, STEPS, tolerance=1e-5)
+
+
+@few
+@given(seed=seeds)
+def test_xgboost_with_categories(seed):
+    library = pytest.importorskip("xgboost", reason="xgboost is not installed")
+    rng = np.random.default_rng(seed)
+    X, y = training(rng, 0, missing=False)
+    frame = frame_of(X, rng, 5)
+    y = y + 5 * (frame["g"].cat.codes.to_numpy() % 2)
+    model = library.XGBRegressor(
+        n_estimators=4, max_depth=4, n_jobs=1, enable_categorical=True
+    ).fit(frame, y)
+    table = frame_of(rows(rng, X, np.zeros(1), False), rng, 5)
+    assert_engines_agree(model, table, MIXED, tolerance=1e-5)
+
+
+def brute_force_nlm(model, x, h):
+    """NLM of one row: the model is asked between all thresholds that the path crosses."""
+    trees = [member.tree_ for member in np.ravel(model.estimators_)]
+    places = [0.0, 1.0]
+    for tree, (j, step) in itertools.product(trees, h.items()):
+        below = tree.threshold[tree.feature == j].astype(np.float32)
+        above = np.nextafter(below, np.float32(np.inf))
+        over = below > tree.threshold[tree.feature == j]
+        above[over] = below[over]
+        below = np.nextafter(above, np.float32(-np.inf))
+        own = (below.astype(float) + above) / 2  # where float32(x) passes
+        places += [t for t in (own - x[j]) / step if 0 < t < 1]
+    t = np.unique(places)
+    path = np.repeat(x[None], len(t) - 1, axis=0)
+    for j, step in h.items():
+        path[:, j] += (t[1:] + t[:-1]) / 2 * step
+    ends = np.stack([x, x])
+    for j, step in h.items():
+        ends[1, j] += step
+    f, (start, stop) = model.predict(path), model.predict(ends)
+    a, b = f - start - t[:-1] * (stop - start), f - start - t[1:] * (stop - start)
+    length = np.diff(t)
+    off = (length * (a * a + a * b + b * b) / 3).sum()
+    total = (length * (f - length @ f) ** 2).sum()
+    return np.nan if total < 1e-24 else 1 - off / total
+
+
+@few
+@given(
+    seed=seeds, h=st.sampled_from([{0: 1.0}, {1: -0.1}, {0: 5.0, 2: -2.0, 3: 0.7}])
+)  # fmt: skip
+def test_exact_nonlinearity_is_that_of_all_pieces(seed, h):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N_TRAIN, 4))
+    y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
+    kind = (RandomForestRegressor, GradientBoostingRegressor)[int(rng.integers(2))]
+    model = kind(n_estimators=int(rng.integers(1, 15)), random_state=0).fit(X, y)
+    given_rows = rng.normal(size=(12, 4))
+    frozen, options = FrozenEstimator(model), {"extrapolation": None, "nlm": True}
+    explainer = FMEExplainer(frozen, h, engine="trees", **options).fit(given_rows)
+    (effect,) = explainer.explain(given_rows).values()
+    expected = [brute_force_nlm(model, x, h) for x in given_rows]
+    np.testing.assert_allclose(effect.nlm, expected, rtol=1e-6, atol=1e-9)
+    pieces = explainer.set_params(batch_size=5, n_jobs=2).fit(given_rows)
+    (again,) = pieces.explain(given_rows).values()
+    np.testing.assert_allclose(again.nlm, effect.nlm, rtol=1e-12)
+    np.testing.assert_array_equal(again.fme, effect.fme)
+
+
+@pytest.mark.parametrize("share", [1e-6, 1e-5, 1 - 1e-5, 0.3])
+def test_a_jump_next_to_an_end_is_seen_where_a_fine_rule_sees_none(share):
+    # One jump, at the share s of the step: ∫(f−m)² = s(1−s), ∫(f−g)² = (s³+(1−s)³)/3.
+    X = np.array([[0.0], [1.0]])
+    model = DecisionTreeRegressor().fit(X, [0.0, 1.0])  # jumps at 0.5
+    row = np.array([[0.5 - share]])
+    frozen = FrozenEstimator(model)
+    exact = FMEExplainer(frozen, {0: 1.0}, nlm=True, extrapolation=None, engine="trees")
+    (effect,) = exact.fit(row).explain(row).values()
+    off, total = (share**3 + (1 - share) ** 3) / 3, share * (1 - share)
+    np.testing.assert_allclose(effect.nlm, 1 - off / total, rtol=0.02)
+    # A midpoint rule of 5,000 nodes sees a constant path, unless a node lies before.
+    middle = model.predict(row + (np.arange(5000)[:, None] + 0.5) / 5000)
+    assert (np.ptp(middle) == 0) == (min(share, 1 - share) < 1e-4)
