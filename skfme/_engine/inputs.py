@@ -6,7 +6,7 @@ training. In a pipeline, base and stepped tables pass through its transformers f
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import selected
 from skfme._frames import Table, as_table
 
-__all__ = ["Features", "Inputs", "TransformedInputs"]
+__all__ = ["Features", "Inputs", "TransformedInputs", "transformed_table"]
 
 Features = dict[int, np.ndarray]  # feature -> float64 values, NaN where missing
 
@@ -169,17 +169,21 @@ class TransformedInputs:
         return keeps_lines(self.transformers, table.names, moving)
 
     def _transformed(self, table: Table) -> Table:
-        values = table.native
-        for transformer in self.transformers:
-            values = transformer.transform(values)
-        if sparse.issparse(values):
-            if not self.inner.takes_sparse:
-                raise RowsNotReadError(
-                    "the pipeline makes a sparse matrix, whose zeros the model reads as "
-                    "missing"
-                )
-            values = values.toarray()
-        transformed = as_table(values)
+        transformed, was_sparse = transformed_table(self.transformers, table)
+        if was_sparse and not self.inner.takes_sparse:
+            raise RowsNotReadError(
+                "the pipeline makes a sparse matrix, whose zeros the model reads as "
+                "missing"
+            )
         if len(transformed) != len(table):
             raise RowsNotReadError("the pipeline changes the number of rows")
         return transformed
+
+
+def transformed_table(transformers: Sequence[Any], table: Table) -> tuple[Table, bool]:
+    """A table behind some transformers, and whether it was a sparse matrix there."""
+    values = table.native
+    for transformer in transformers:
+        values = transformer.transform(values)
+    was_sparse = sparse.issparse(values)
+    return as_table(values.toarray() if was_sparse else values), was_sparse

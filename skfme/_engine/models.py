@@ -16,10 +16,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from skfme._engine.ensembles import Ensemble
-from skfme._engine.inputs import Inputs, TransformedInputs
+from skfme._engine.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError
-from skfme._frames import Table, as_table
+from skfme._frames import Table
 
 __all__ = ["is_ensemble", "looked_through", "read_ensemble"]
 
@@ -101,8 +101,7 @@ def read_ensemble(
     if not isinstance(response.method, str):
         raise ModelNotReadError("response_method is a function, not a method")
     _check_method(model, response.method, name)
-    for transformer in transformers:
-        probe = as_table(transformer.transform(probe.native))
+    probe, _ = transformed_table(transformers, probe)
     ensemble, inputs = reader(model, response.method, probe)
     if len(ensemble.base) != len(response.outputs):
         raise ModelNotReadError(

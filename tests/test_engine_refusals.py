@@ -1,0 +1,295 @@
+"""What the tree engine leaves to the model: "auto" falls back, "trees" says why."""
+
+import logging
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from skfme import FMEExplainer
+from skfme._engine import choice
+from skfme._engine.ensembles import CategorySplit, Tree, packed
+from skfme._engine.from_boosters import _lightgbm_levels
+from skfme._engine.packing import pack
+from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
+from skfme._frames import as_table
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(80, 3)).round(2)
+y = X[:, 0] + np.abs(X[:, 1]) + 0.1 * rng.normal(size=80)
+frame = pd.DataFrame(X, columns=["a", "b", "c"])
+levels = frame.assign(g=pd.Categorical(np.array(["p", "q", "r"])[np.arange(80) % 3]))
+
+
+def assert_left_to_the_model(
+    model, table, step, reason, monkeypatch, caplog, **options
+):
+    """ "auto" gives the model's own differences and logs why; "trees" raises it."""
+    monkeypatch.setattr(choice, "_WORTH_LOADING", 0)
+    options = {"extrapolation": None, **options}
+    effects = {}
+    for engine in ("auto", "predict"):
+        explainer = FMEExplainer(FrozenEstimator(model), step, engine=engine, **options)
+        with caplog.at_level(logging.DEBUG, logger="skfme._engine"):
+            (effects[engine],) = explainer.fit(table).explain(table).values()
+    assert effects["auto"].engine == "predict"
+    np.testing.assert_array_equal(effects["auto"].fme, effects["predict"].fme)
+    assert reason in caplog.text
+    explainer = FMEExplainer(FrozenEstimator(model), step, engine="trees", **options)
+    with pytest.raises(ValueError, match="engine='trees' cannot compute") as error:
+        explainer.fit(table).explain(table)
+    assert reason in str(error.value)
+
+
+@pytest.fixture
+def left(monkeypatch, caplog):
+    def check(model, table, step, reason, **options):
+        assert_left_to_the_model(
+            model, table, step, reason, monkeypatch, caplog, **options
+        )
+
+    return check
+
+
+def test_no_ensemble(left):
+    model = KNeighborsRegressor().fit(X, y)
+    left(model, X, {0: 0.5}, "KNeighborsRegressor is no tree ensemble that it reads")
+
+
+def test_a_function_as_response(left):
+    model = RandomForestRegressor(3).fit(X, y)
+    reason = "response_method is a function, not a method"
+    function = lambda model, X: model.predict(X)  # noqa: E731
+    left(model, X, {0: 0.5}, reason, response_method=function)
+
+
+def test_class_labels(left):
+    model = RandomForestClassifier(3).fit(X, (y > 0).astype(int))
+    reason = "RandomForestClassifier.predict is no sum of trees"
+    left(model, X, {0: 0.5}, reason, response_method="predict")
+
+
+def test_an_ensemble_that_starts_from_another_model(left):
+    model = GradientBoostingRegressor(init=LinearRegression(), n_estimators=3)
+    left(model.fit(X, y), X, {0: 0.5}, "init=LinearRegression, which is not a constant")
+
+
+def test_a_loss_whose_link_is_unknown(left):
+    from sklearn._loss import HalfSquaredError
+
+    model = HistGradientBoostingRegressor(loss=HalfSquaredError(), max_iter=3)
+    left(model.fit(X, y), X, {0: 0.5}, "its loss is an object, whose link is unknown")
+
+
+def test_a_model_that_predicts_something_else(left):
+    class Wrong(RandomForestRegressor):
+        def predict(self, X):
+            return super().predict(X) + np.asarray(X)[:, 0] ** 2
+
+    # Of another type, and so never read; of the same name, and found out.
+    Wrong.__module__, Wrong.__name__ = "sklearn.elsewhere", "RandomForestRegressor"
+    model = Wrong(5, random_state=0).fit(X, y)
+    left(model, X, {0: 0.5}, "its predictions differ from the model's by")
+
+
+class Parsed(TransformerMixin, BaseEstimator):
+    """A model's own cast, which takes text for numbers where it looks like one."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_columns_of_text_by_name(left):
+    table = frame.assign(b=frame["b"].astype(str).astype(object))
+    model = RandomForestRegressor(3, random_state=0).fit(table.to_numpy(), y)
+    model = make_pipeline(Parsed().fit(table), model)
+    left(model, table, {"a": 0.5}, "column 'b' holds text")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_categories_that_are_no_whole_numbers(left):
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    coded = np.column_stack([X[:, :2], np.arange(80) % 4])
+    model = library.LGBMRegressor(
+        n_estimators=3, n_jobs=1, verbose=-1, min_data_per_group=1, cat_smooth=0
+    ).fit(coded, y + 5 * (coded[:, 2] == 2), categorical_feature=[2])
+    left(model, coded, {2: 0.5}, "a category is not a whole number")
+    left(model, coded, {2: 2.0**31}, "a category is too large a number")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"missing": -999.0}, "missing=-999.0 stands for no value in it"),
+        ({"booster": "gblinear"}, "booster='gblinear' has no trees"),
+        ({"n_estimators": 0}, "it has no trees"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_xgboost(options, reason, left):
+    library = pytest.importorskip("xgboost", reason="xgboost is not installed")
+    options = {"n_estimators": 3, "n_jobs": 1, **options}
+    left(library.XGBRegressor(**options).fit(X, y), X, {0: 0.5}, reason)
+
+
+def test_xgboost_on_a_sparse_matrix(left):
+    library = pytest.importorskip("xgboost", reason="xgboost is not installed")
+    encoder = OneHotEncoder(sparse_output=True)
+    model = make_pipeline(encoder, library.XGBRegressor(n_estimators=3, n_jobs=1))
+    left(
+        model.fit(levels[["g"]], y), levels[["g"]], {"g": "q"}, "makes a sparse matrix"
+    )
+
+
+def test_xgboost_with_vectors_in_its_leaves(left):
+    library = pytest.importorskip("xgboost", reason="xgboost is not installed")
+    model = library.XGBRegressor(
+        n_estimators=3, n_jobs=1, tree_method="hist", multi_strategy="multi_output_tree"
+    ).fit(X, np.column_stack([y, -y]))
+    left(model, X, {0: 0.5}, "its leaves hold vectors")
+
+
+def test_a_forest_reads_a_sparse_matrix_as_the_model_does():
+    encoder = OneHotEncoder(sparse_output=True)
+    model = make_pipeline(encoder, RandomForestRegressor(3, random_state=0))
+    frozen = FrozenEstimator(model.fit(levels[["g"]], y))
+    found = {}
+    for engine in ("trees", "predict"):
+        explainer = FMEExplainer(frozen, {"g": "q"}, engine=engine).fit(levels[["g"]])
+        found[engine] = explainer.transform(levels[["g"]])
+    np.testing.assert_allclose(found["trees"], found["predict"], atol=1e-12)
+
+
+def own_objective(y_true, y_pred):
+    return y_pred - y_true, np.ones(len(y_true))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"linear_tree": True}, "linear_tree=True puts linear models into its leaves"),
+        ({"zero_as_missing": True}, "zero_as_missing=True is read wrongly"),
+        ({"objective": own_objective}, "its objective is a function"),
+        ({"objective": "cross_entropy_lambda"}, "its link"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_lightgbm(options, reason, left):
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    options = {"n_estimators": 3, "n_jobs": 1, "verbose": -1, **options}
+    target = (y > 0).astype(float)
+    zeros = X * (np.abs(X) > 0.3)
+    left(library.LGBMRegressor(**options).fit(zeros, target), zeros, {0: 0.5}, reason)
+
+
+def test_lightgbm_on_integers_that_lose_digits(left):
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    whole = (X * 1000).astype(np.int64) + 2**25
+    model = library.LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1).fit(whole, y)
+    left(model, whole, {0: 1}, "integers of column 'x0'")
+
+
+def test_lightgbm_on_other_columns_of_type_category():
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    model = library.LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1).fit(frame, y)
+    with pytest.raises(ModelNotReadError, match=r"trained on 0 columns .* has 1"):
+        _lightgbm_levels(model.booster_, as_table(levels))
+
+
+def test_a_feature_split_by_thresholds_and_by_categories():
+    split = CategorySplit(np.array([1]), members_left=True, unknown_left=False)
+    shape = {
+        "left": np.array([1, -1, -1]),
+        "right": np.array([2, -1, -1]),
+        "feature": np.zeros(3, dtype=int),
+        "threshold": np.zeros(3),
+        "missing_left": np.zeros(3, dtype=bool),
+        "value": np.arange(3.0)[:, None],
+    }
+    trees = [Tree(**shape), Tree(**shape, splits={0: split})]
+    with pytest.raises(ModelNotReadError, match="both by thresholds and by categories"):
+        packed(trees, np.zeros(1))
+    ensemble = packed(trees[:1], np.zeros(1))
+    wide = replace(ensemble, cuts={j: np.zeros(1) for j in range(2**15)})
+    with pytest.raises(ModelNotReadError, match="it is too large: at most"):
+        pack(wide, missing=False)
+
+
+def test_without_the_extra(left, monkeypatch):
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    model = RandomForestRegressor(3, random_state=0).fit(X, y)
+    left(model, X, {0: 0.5}, MISSING_EXTRA)
+    explainer = FMEExplainer(FrozenEstimator(model), {0: 0.5}, nlm=True).fit(X)
+    with pytest.warns(UserWarning, match="only with the extra `fast`"):
+        explainer.explain(X)
+
+
+def test_a_model_fitted_again_in_place_is_read_again():
+    model = RandomForestRegressor(5, random_state=0).fit(X, y)
+    explainer = FMEExplainer(FrozenEstimator(model), {0: 0.5}, engine="trees").fit(X)
+    explainer.explain(X)
+    read = explainer._choice._models["trees"]
+    explainer.explain(X)
+    assert explainer._choice._models["trees"] is read
+    model.fit(X, -3 * y)
+    fresh = FMEExplainer(FrozenEstimator(model), {0: 0.5}, engine="predict").fit(X)
+    np.testing.assert_allclose(explainer.transform(X), fresh.transform(X), atol=1e-12)
+    explainer.fit(X)
+    assert explainer._choice._models["trees"] is not read
+
+
+def test_a_pickled_explainer_does_not_hold_the_trees_twice():
+    model = RandomForestRegressor(5, random_state=0).fit(X, y)
+    explainer = FMEExplainer(FrozenEstimator(model), {0: 0.5}, engine="trees").fit(X)
+    expected = explainer.transform(X)
+    sent = pickle.dumps(explainer)
+    assert len(sent) < 1.2 * len(pickle.dumps(model)) + 20_000
+    np.testing.assert_array_equal(pickle.loads(sent).transform(X), expected)
+
+
+def test_kernels_are_compiled_for_one_layout_only():
+    from skfme._engine import coding, integrals, jumps, kernels
+
+    compiled = (
+        coding.code_block,
+        kernels.walk,
+        jumps.lines_of_block,
+        jumps.log_jumps,
+        integrals.integrate,
+    )
+    model = RandomForestRegressor(3, random_state=0).fit(X, y)
+    frozen = FrozenEstimator(model)
+    read_only = np.asfortranarray(X)
+    read_only.flags.writeable = False
+    wide = pd.DataFrame(np.repeat(X, 2, axis=1)).iloc[::1, ::2]
+    wide.columns = ["a", "b", "c"]
+    tables = [X, np.asfortranarray(X), read_only, X[::-1], X.astype(np.float32), wide]
+    before = [len(kernel.signatures) for kernel in compiled]
+    for table in tables:
+        for nlm in (False, True):
+            explainer = FMEExplainer(
+                frozen, {0: 0.5} if table is not wide else {"a": 0.5}
+            )
+            explainer.set_params(engine="trees", nlm=nlm).fit(table).explain(table)
+    # One for ensembles without categories, and one for those with them.
+    after = [len(kernel.signatures) for kernel in compiled]
+    assert max(after) <= 2
+    assert all(now - then <= 1 for now, then in zip(after, before, strict=True))
