@@ -338,14 +338,29 @@ def test_exact_nonlinearity_is_that_of_all_pieces(seed, h):
 @pytest.mark.parametrize("share", [1e-6, 1e-5, 1 - 1e-5, 0.3])
 def test_a_jump_next_to_an_end_is_seen_where_a_fine_rule_sees_none(share):
     # One jump, at the share s of the step: ∫(f−m)² = s(1−s), ∫(f−g)² = (s³+(1−s)³)/3.
-    X = np.array([[0.0], [1.0]])
-    model = DecisionTreeRegressor().fit(X, [0.0, 1.0])  # jumps at 0.5
-    row = np.array([[0.5 - share]])
+    model = DecisionTreeRegressor().fit([[0.0], [1.0]], [0.0, 1.0])
+    # It is where single precision rounds x to a number above 1/2.
+    jump = 0.5 + float(np.spacing(np.float32(0.5))) / 2
+    row = np.array([[jump - share]])
     frozen = FrozenEstimator(model)
     exact = FMEExplainer(frozen, {0: 1.0}, nlm=True, extrapolation=None, engine="trees")
     (effect,) = exact.fit(row).explain(row).values()
     off, total = (share**3 + (1 - share) ** 3) / 3, share * (1 - share)
-    np.testing.assert_allclose(effect.nlm, 1 - off / total, rtol=0.02)
+    np.testing.assert_allclose(effect.nlm, 1 - off / total, rtol=1e-6)
     # A midpoint rule of 5,000 nodes sees a constant path, unless a node lies before.
     middle = model.predict(row + (np.arange(5000)[:, None] + 0.5) / 5000)
     assert (np.ptp(middle) == 0) == (min(share, 1 - share) < 1e-4)
+
+
+def test_a_jump_that_rounding_sets_apart_from_an_end_is_at_that_end():
+    # The step ends at 0.35, the threshold, but for the last digits of either. A piece of
+    # 1e-7 of the path would make the NLM −2,000,000, where no rule sees a jump.
+    model = DecisionTreeRegressor().fit([[0.3], [0.4]], [0.0, 1.0])
+    row = np.array([[0.4]])
+    exact = FMEExplainer(
+        FrozenEstimator(model), {0: -0.05}, nlm=True, extrapolation=None, engine="trees"
+    )
+    (effect,) = exact.fit(row).explain(row).values()
+    expected = model.predict(row - 0.05) - model.predict(row)
+    np.testing.assert_array_equal(effect.fme, expected)
+    assert np.isnan(effect.nlm[0]) or effect.nlm[0] > -3
