@@ -1,9 +1,13 @@
-"""All one-feature effects of a tree ensemble against one predict of the same rows.
+"""The exact tree engine against predictions, as ratios, each beside its limit.
 
-Runs are interleaved; what is printed are ratios of time: exact effects, exact effects
-with their non-linearity, and differences of predictions, each ÷ one predict.
+All one-feature effects of an ensemble ÷ one predict of the same rows; (features + 1)
+predicts, which is what differencing needs, ÷ the effects; exact non-linearity; and
+what the model-agnostic engine adds to the predict calls that it makes. Runs are
+interleaved and repeated, and medians taken: of the process's CPU time where one thread
+is asked for, of the clock's where two are.
 
-    python -P benchmarks/tree_engine.py [--rows N] [--features P ...] [--repeats R]
+    python -P benchmarks/tree_engine.py [--only TEXT ...] [--rows N] [--repeats R]
+                                        [--json FILE] [--list]
 
 -P, as numba would take coverage.py beside this file for the package of that name.
 """
@@ -11,71 +15,296 @@ with their non-linearity, and differences of predictions, each ÷ one predict.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
+from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_limits
 
+import skfme
 from skfme import FMEExplainer
 
-MODELS = {
-    "forest of 100 trees, depth 10": lambda: RandomForestRegressor(
-        100, max_depth=10, max_features=0.5, random_state=0, n_jobs=1
-    ),
-    "HistGradientBoosting of 200": lambda: HistGradientBoostingRegressor(
+N_TRAIN = 20_000
+R_SECONDS_PER_ROW = 0.11  # R's fmeffects, NLM of a 200-tree forest, one effect
+PACKAGES = (
+    "scikit-learn",
+    "numpy",
+    "numba",
+    "treelite",
+    "xgboost",
+    "lightgbm",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is compared, and what is asked of it.
+
+    Attributes
+    ----------
+    model : str
+        A key of `MODELS`.
+    features : int
+        As many as there are effects.
+    share : float
+        Step, as a share of the range.
+    threads : int
+        On both sides.
+    measure : str
+        "effects", "with NLM", "speed", "agnostic" or "R".
+    limit : float or None
+    """
+
+    model: str
+    features: int
+    share: float
+    threads: int
+    measure: str
+    limit: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What a line of the table starts with."""
+        what = {
+            "effects": "effects ÷ one predict",
+            "with NLM": "effects and exact NLM ÷ one predict",
+            "speed": f"{self.features + 1} predicts ÷ effects",
+            "agnostic": f"explain ÷ {self.features + 1} predicts",
+            "R": "R's 0.11 s ÷ seconds a row, one effect with exact NLM",
+        }[self.measure]
+        threads = "one thread" if self.threads == 1 else f"{self.threads} threads"
+        return (
+            f"{self.model}, {self.features} features, step {self.share:.0%}, {threads}: "
+            f"{what}"
+        )
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the limit is one from below."""
+        return self.measure in ("speed", "R")
+
+
+def forest(n_trees: int, depth: int | None) -> RandomForestRegressor:
+    return RandomForestRegressor(
+        n_trees, max_depth=depth, max_features=0.5, random_state=0, n_jobs=2
+    )
+
+
+def lightgbm() -> Any:
+    from lightgbm import LGBMRegressor
+
+    return LGBMRegressor(n_estimators=200, verbose=-1)
+
+
+def xgboost() -> Any:
+    from xgboost import XGBRegressor
+
+    return XGBRegressor(n_estimators=200, max_depth=6)
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "forest of depth 6": lambda: forest(100, 6),
+    "forest of depth 10": lambda: forest(100, 10),
+    "forest of any depth": lambda: forest(100, None),
+    "forest of 200 trees": lambda: forest(200, None),
+    "HistGradientBoosting": lambda: HistGradientBoostingRegressor(
         max_iter=200, early_stopping=False, random_state=0
     ),
+    "LightGBM": lightgbm,
+    "XGBoost": xgboost,
+    "MLP": lambda: MLPRegressor(max_iter=10, random_state=0),
 }
+BOOSTED = ("HistGradientBoosting", "LightGBM", "XGBoost")
 
 
-def seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def rows() -> Iterator[Row]:
+    """Every line of the table."""
+    for p, limit in ((10, 2.0), (50, 4.0)):
+        for depth in ("6", "10", "any"):
+            model = (
+                "forest of any depth" if depth == "any" else f"forest of depth {depth}"
+            )
+            for share in (0.01, 0.1, 0.3):
+                asked = limit if (depth, share) == ("10", 0.1) else None
+                yield Row(model, p, share, 1, "effects", asked)
+        for model in BOOSTED:
+            for share in (0.01, 0.1, 0.3):
+                yield Row(model, p, share, 1, "effects")
+            least = {10: 7.0, 50: 30.0} if model != "XGBoost" else {10: 2.5, 50: 9.0}
+            for threads in (1, 2):
+                asked = least[p] if threads == 2 else None
+                yield Row(model, p, 0.1, threads, "speed", asked)
+    for share in (0.01, 0.1, 0.3):
+        asked = 6.0 if share == 0.1 else None
+        yield Row("forest of depth 10", 10, share, 1, "with NLM", asked)
+    for model in BOOSTED:
+        yield Row(model, 10, 0.1, 1, "with NLM")
+    yield Row("forest of 200 trees", 10, 0.1, 1, "R", 5000.0)
+    for model in ("HistGradientBoosting", "forest of depth 10", "MLP"):
+        yield Row(model, 10, 0.1, 1, "agnostic", 1.05)
+
+
+def sample(n: int, p: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(n, p))
+    return X, X[:, 0] * X[:, 1] + np.sin(4 * X[:, 2]) + 0.1 * rng.normal(size=n)
+
+
+@cache
+def fitted(name: str, p: int) -> Any:
+    X, y = sample(N_TRAIN, p)
+    return MODELS[name]().fit(X, y)
+
+
+def with_threads(model: Any, threads: int) -> Any:
+    """The model's own threads; HistGradientBoosting and networks follow threadpoolctl."""
+    if "n_jobs" in model.get_params():
+        model.set_params(n_jobs=threads)
+    return model
+
+
+def seconds(run: Callable[[], object], threads: int) -> float:
+    clock = time.process_time if threads == 1 else time.perf_counter
+    start = clock()
     run()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def compare(model: Any, X: np.ndarray, repeats: int) -> dict[str, float]:
-    """Median ratios to one predict."""
-    steps = [{j: 0.1 * float(np.ptp(X[:, j]))} for j in range(X.shape[1])]
-    runs: dict[str, Callable[[], object]] = {"predict": lambda: model.predict(X)}
-    for name, options in (
-        ("effects", {"engine": "trees"}),
-        ("with NLM", {"engine": "trees", "nlm": True}),
-        ("differences", {"engine": "predict"}),
-    ):
-        explainer = FMEExplainer(
-            FrozenEstimator(model), steps, extrapolation=None, n_jobs=1, **options
-        ).fit(X)
-        runs[name] = partial(explainer.explain, X)
-        runs[name]()  # compiled, and read, once
-    ratios: dict[str, list[float]] = {name: [] for name in runs}
+def explained(row: Row, model: Any, X: np.ndarray, **options: Any) -> FMEExplainer:
+    effects = 1 if row.measure == "R" else row.features
+    steps = [{j: row.share * float(np.ptp(X[:, j]))} for j in range(effects)]
+    return FMEExplainer(
+        FrozenEstimator(model),
+        steps,
+        extrapolation=None,
+        n_jobs=row.threads,
+        **options,
+    ).fit(X[:1000])
+
+
+def interleaved(
+    row: Row, ours: Callable[[], object], theirs: Callable[[], object], repeats: int
+) -> tuple[list[float], list[float]]:
+    """Seconds of either, one after the other, after a first run of both."""
+    ours(), theirs()
+    taken: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
-        taken = {name: seconds(run) for name, run in runs.items()}
-        for name in runs:
-            ratios[name].append(taken[name] / taken["predict"])
-    return {name: statistics.median(found) for name, found in ratios.items()}
+        taken[0].append(seconds(theirs, row.threads))
+        taken[1].append(seconds(ours, row.threads))
+    return taken[1], taken[0]
+
+
+def measured(row: Row, n: int, repeats: int) -> list[float]:
+    """The ratio of a line, once for each repeat."""
+    n = N_TRAIN if row.measure == "R" else n
+    X, _ = sample(n, row.features)
+    model = with_threads(fitted(row.model, row.features), row.threads)
+    calls = row.features + 1
+    with threadpool_limits(row.threads):
+        if row.measure == "R":
+            explainer = explained(row, model, X, engine="trees", nlm=True)
+            ours, _ = interleaved(row, lambda: explainer.explain(X), int, repeats)
+            return [R_SECONDS_PER_ROW * n / s for s in ours]
+        if row.measure == "agnostic":
+            explainer = explained(row, model, X, engine="predict")
+            tables = stepped(row, X)
+            ours, theirs = interleaved(
+                row,
+                lambda: explainer.explain(X),
+                lambda: [model.predict(table) for table in tables],
+                repeats,
+            )
+            return [a / b for a, b in zip(ours, theirs, strict=True)]
+        nlm = row.measure == "with NLM"
+        explainer = explained(row, model, X, engine="trees", nlm=nlm)
+        ours, theirs = interleaved(
+            row, lambda: explainer.explain(X), lambda: model.predict(X), repeats
+        )
+        if row.measure == "speed":
+            return [calls * b / a for a, b in zip(ours, theirs, strict=True)]
+        return [a / b for a, b in zip(ours, theirs, strict=True)]
+
+
+def stepped(row: Row, X: np.ndarray) -> list[np.ndarray]:
+    tables = [X.copy() for _ in range(row.features + 1)]
+    for j, table in enumerate(tables[1:]):
+        table[:, j] += row.share * np.ptp(X[:, j])
+    return tables
+
+
+def imported(name: str, p: int) -> float:
+    """Reading a model ÷ one predict of the rows it was trained on."""
+    X, _ = sample(N_TRAIN, p)
+    model = with_threads(fitted(name, p), 1)
+    row = Row(name, p, 0.1, 1, "effects")
+    with threadpool_limits(1):
+        read, predict = interleaved(
+            row,
+            lambda: explained(row, model, X, engine="trees"),
+            lambda: model.predict(X),
+            3,
+        )
+    return statistics.median(read) / statistics.median(predict)
+
+
+def line(row: Row, ratios: list[float]) -> str:
+    found = statistics.median(ratios)
+    text = f"{row.name}: {found:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    if row.limit is None:
+        return text
+    met = found >= row.limit if row.at_least else found <= row.limit
+    sense = "at least" if row.at_least else "at most"
+    return f"{text}; {sense} {row.limit:g} {'holds' if met else 'MISSED'}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--features", type=int, nargs="+", default=[10, 50])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="lines that contain all of these texts"
+    )
+    parser.add_argument("--limits", action="store_true", help="lines with a limit")
+    parser.add_argument("--list", action="store_true", help="name the lines, run none")
+    parser.add_argument("--json", help="where to write the table")
     options = parser.parse_args()
-    rng = np.random.default_rng(0)
-    for p in options.features:
-        X = rng.uniform(size=(options.rows, p))
-        y = X[:, 0] * X[:, 1] + np.sin(4 * X[:, 2]) + 0.1 * rng.normal(size=len(X))
-        for name, make in MODELS.items():
-            model = make().fit(X[:20_000], y[:20_000])
-            found = compare(model, X, options.repeats)
-            ratios = ", ".join(f"{k} {v:.2f}" for k, v in found.items())
-            print(f"{name}, {p} effects, one thread, ÷ one predict: {ratios}")
+    chosen = [row for row in rows() if all(text in row.name for text in options.only)]
+    chosen = [row for row in chosen if row.limit is not None or not options.limits]
+    if options.list:
+        print(*(row.name for row in chosen), sep="\n")
+        return
+    print(f"n = {options.rows:,}; median (lowest to highest) of {options.repeats} runs")
+    table = []
+    for row in chosen:
+        ratios = measured(row, options.rows, options.repeats)
+        print(line(row, ratios), flush=True)
+        table.append({**asdict(row), "name": row.name, "ratios": ratios})
+    reads = {}
+    for row in chosen:
+        key = f"{row.model}, {row.features} features"
+        if row.measure in ("effects", "speed") and key not in reads:
+            reads[key] = imported(row.model, row.features)
+            print(
+                f"{key}: reading the model ÷ one predict of 20,000 rows: {reads[key]:.2f}"
+            )
+    if options.json:
+        found = {"rows": options.rows, "repeats": options.repeats, "table": table}
+        found |= {
+            "reads": reads,
+            "versions": {"skfme": skfme.__version__}
+            | {name: version(name) for name in PACKAGES},
+        }
+        with open(options.json, "w") as file:
+            json.dump(found, file, indent=1)
 
 
 if __name__ == "__main__":
