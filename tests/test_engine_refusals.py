@@ -124,6 +124,20 @@ def test_columns_of_text_by_name(left):
     left(model, table, {"a": 0.5}, "column 'b' holds text")
 
 
+def test_text_that_no_sample_shows_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(choice, "_ROWS_TO_SAMPLE", 8)
+    table = frame.astype({"b": object})
+    model = RandomForestRegressor(3, random_state=0).fit(table, y)
+    table.loc[41, "b"] = "0.25"  # scikit-learn takes it for a number
+    explainer = FMEExplainer(
+        FrozenEstimator(model), {"a": 0.5}, engine="trees", categorical_features=["b"]
+    ).fit(table)
+    with pytest.raises(
+        ValueError, match="compute these effects: column 'b' holds text"
+    ):
+        explainer.explain(table)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_categories_that_are_no_whole_numbers(left):
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")

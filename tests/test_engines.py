@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -25,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, fme
+from skfme._engine import trees
 
 N = 300
 
@@ -137,6 +139,18 @@ def test_results_do_not_change_with_batches_and_jobs(sample):
             model, STEPS, engine="trees", batch_size=batch_size, n_jobs=n_jobs
         )
         np.testing.assert_allclose(explainer.fit(X).transform(X), whole, atol=1e-13)
+
+
+def test_stepped_values_are_held_for_some_rows_at_a_time(sample, monkeypatch):
+    X, y = sample
+    model = make_pipeline(PCA(), RandomForestRegressor(10, random_state=0)).fit(X, y)
+    explainer = FMEExplainer(FrozenEstimator(model), STEPS, engine="trees", nlm=True)
+    whole = explainer.fit(X).explain(X)
+    monkeypatch.setattr(trees, "_MOST_VALUES", 1000)
+    parts = explainer.explain(X)
+    for name in whole:
+        np.testing.assert_array_equal(parts[name].fme, whole[name].fme)
+        np.testing.assert_array_equal(parts[name].nlm, whole[name].nlm)
 
 
 def test_exact_nonlinearity_is_the_limit_of_quadrature(sample):

@@ -17,7 +17,12 @@ import numpy as np
 
 from skfme._engine.differences import PredictEngine
 from skfme._engine.prediction import Response
-from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError, RowsNotReadError
+from skfme._engine.refusals import (
+    MISSING_EXTRA,
+    ModelNotReadError,
+    RowsNotReadError,
+    refusal,
+)
 from skfme._engine.stepping import Engine, Stepped
 from skfme._frames import Table
 from skfme.quadrature import Rule, is_best
@@ -76,17 +81,21 @@ class EngineChoice:
         if self.wanted in ("trees", "linear"):
             model = self._model(self.wanted)
             if isinstance(model, str):
-                raise _refusal(self.wanted, model)
+                raise refusal(self.wanted, model)
 
     def _model(self, engine: str) -> TreeModel | LinearModel | str:
         """The model as an engine reads it, read once; or why it does not."""
         if engine not in self._models:
-            read = _tree_model if engine == "trees" else _linear_model
             try:
-                self._models[engine] = read(self.response, self._probe)
+                self._models[engine] = self._read(engine)
             except ModelNotReadError as reason:
                 self._models[engine] = str(reason)
         return self._models[engine]
+
+    def _read(self, engine: str) -> TreeModel | LinearModel:
+        if engine == "linear":
+            return _linear_model(self.response, self._probe)
+        return _tree_model(self.response, self._probe, self.wanted == "trees")
 
     def engine(
         self,
@@ -120,7 +129,7 @@ class EngineChoice:
             if not isinstance(found, str):
                 return found
             if self.wanted != "auto":
-                raise _refusal(name, found)
+                raise refusal(name, found)
             if exact_nlm and found == MISSING_EXTRA:
                 _warn_of_quadrature()
             _LOG.debug("engine %r is not used: %s", name, found)
@@ -151,19 +160,13 @@ class EngineChoice:
         rows = _sample(table, effects_of, n_effects)
         batch = table.take(rows)
         effects, every = effects_of(batch, rows), self.wanted != "auto"
-        reason = _difference(model.engine(predict), batch, effects, every)
+        engine = model.engine(predict)
+        reason = _difference(engine, batch, effects, every)
         if reason is not None and known:
             # The model may have been fitted again since it was read.
             del self._models[name]
             return self._promised(name, table, effects_of, n_effects, predict)
-        return reason or model.engine(predict)
-
-
-def _refusal(engine: str, reason: str) -> ValueError:
-    return ValueError(
-        f"engine={engine!r} cannot compute these effects: {reason}. Under "
-        "engine='auto' the model's own predictions are differenced instead."
-    )
+        return reason or engine
 
 
 # The engines load what `import skfme` has no need of.
@@ -175,7 +178,7 @@ def _linear_model(response: Response, probe: Table) -> LinearModel:
     return read_linear(response, probe)
 
 
-def _tree_model(response: Response, probe: Table) -> TreeModel:
+def _tree_model(response: Response, probe: Table, insisted: bool) -> TreeModel:
     from skfme._engine.models import is_ensemble, read_ensemble
 
     if is_ensemble(response.estimator) and find_spec("numba") is None:
@@ -186,7 +189,7 @@ def _tree_model(response: Response, probe: Table) -> TreeModel:
 
     walks = Walks(ensemble)
     walks.complete  # noqa: B018 - too large ones are refused here
-    return TreeModel(walks, inputs)
+    return TreeModel(walks, inputs, insisted)
 
 
 def _warn_of_quadrature() -> None:

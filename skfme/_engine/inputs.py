@@ -84,6 +84,10 @@ class Inputs:
             if position in feature_at
         }
 
+    def n_values(self, n_effects: int) -> int:
+        """Values of a row, before and after so many effects of a column or two."""
+        return len(self.positions) + 2 * n_effects
+
     def is_straight(self, table: Table, moving: frozenset[int]) -> bool:
         """Whether straight paths of the table's columns are straight ones here."""
         return True
@@ -163,6 +167,12 @@ class TransformedInputs:
                 changed[feature] = before[feature].copy()
                 changed[feature][rows] = values
         return changed
+
+    def n_values(self, n_effects: int) -> int:
+        """Values of a row, before and after so many effects, each of which may change
+        every column.
+        """
+        return len(self.inner.positions) * (1 + n_effects)
 
     def is_straight(self, table: Table, moving: frozenset[int]) -> bool:
         """Whether straight paths of the table's columns stay straight."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from skfme._changes import BoundChange
 from skfme._columns import ColumnData
-from skfme._frames import Table
+from skfme._frames import Rows, Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
 
@@ -24,6 +24,7 @@ __all__ = [
     "Measured",
     "Stepped",
     "asked_for",
+    "joined",
     "selected",
     "step_rows",
 ]
@@ -54,6 +55,15 @@ class Stepped:
     def counted(self) -> np.ndarray:
         """Mask of the rows that count."""
         return self.status == _COUNTED
+
+    def at(self, rows: Rows) -> Stepped:
+        """The same effect on some of the rows."""
+        return Stepped(
+            self.changes,
+            self.status[rows],
+            {p: column[rows] for p, column in self.start.items()},
+            {p: column[rows] for p, column in self.end.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -155,12 +165,15 @@ def asked_for(
     if asked.all():
         return batch, effects
     rows = np.flatnonzero(asked)
-    return batch.take(rows), [
-        Stepped(
-            effect.changes,
-            effect.status[rows],
-            {p: column[rows] for p, column in effect.start.items()},
-            {p: column[rows] for p, column in effect.end.items()},
-        )
-        for effect in effects
-    ]
+    return batch.take(rows), [effect.at(rows) for effect in effects]
+
+
+def joined(parts: Sequence[Measured]) -> Measured:
+    """What was measured of one effect, part by part, as one."""
+    nlm = [part.nlm for part in parts if part.nlm is not None]
+    return Measured(
+        np.concatenate([part.fme for part in parts]),
+        np.concatenate(nlm) if nlm else None,
+        sum(part.n_not_converged for part in parts),
+        parts[0].engine,
+    )

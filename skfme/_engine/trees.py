@@ -18,8 +18,8 @@ import numpy as np
 from skfme._engine.differences import PredictEngine
 from skfme._engine.encoding import Move
 from skfme._engine.inputs import Features, Inputs, TransformedInputs
-from skfme._engine.refusals import RowsNotReadError
-from skfme._engine.stepping import Measured, Stepped, asked_for
+from skfme._engine.refusals import RowsNotReadError, refusal
+from skfme._engine.stepping import Measured, Stepped, asked_for, joined
 from skfme._engine.walks import Walked, Walks
 from skfme._frames import Table
 from skfme.quadrature import Rule, is_best
@@ -27,6 +27,7 @@ from skfme.quadrature import Rule, is_best
 __all__ = ["TreeEngine", "TreeModel"]
 
 _LOG = logging.getLogger(__name__)
+_MOST_VALUES = 2**24  # stepped values that are held at once: 128 MB
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ class TreeModel:
     ----------
     walks : Walks
     inputs : Inputs or TransformedInputs
+    insisted : bool
+        Whether rows that cannot be read are an error, and not left to predictions.
     """
 
     walks: Walks
     inputs: Inputs | TransformedInputs
+    insisted: bool = False
 
     @property
     def tolerance(self) -> float:
@@ -82,6 +86,8 @@ class TreeEngine:
         try:
             return self.measured(batch, effects, rule)
         except RowsNotReadError as reason:
+            if self.model.insisted:
+                raise refusal(self.name, str(reason)) from reason
             _LOG.debug("a batch is left to the model's own predictions: %s", reason)
             return self.predict(batch, effects, rule)
 
@@ -100,6 +106,21 @@ class TreeEngine:
             empty = np.empty((0, len(self.predict.response.outputs)))
             nlm = None if rule is None else empty
             return [Measured(empty, nlm, engine=self.name) for _ in effects]
+        most = max(_MOST_VALUES // self.model.inputs.n_values(len(effects)), 1)
+        parts = [slice(k, k + most) for k in range(0, len(batch), most)]
+        if len(parts) == 1:
+            return self._walked_at_once(batch, effects, rule)
+        measured = [
+            self._walked_at_once(
+                batch.take(rows), [effect.at(rows) for effect in effects], rule
+            )
+            for rows in parts
+        ]
+        return [joined(found) for found in zip(*measured, strict=True)]
+
+    def _walked_at_once(
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
+    ) -> list[Measured]:
         before = self.model.inputs.features(batch)
         plans = [self._plan(batch, before, effect, rule) for effect in effects]
         walked = self._walked(before, plans)
