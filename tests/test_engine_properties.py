@@ -5,8 +5,6 @@ exactly on thresholds, or one unit in the last place beside them, in single and 
 double precision. The model's own predictions are the reference.
 """
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -286,49 +284,84 @@ def test_xgboost_with_categories(seed):
     assert_engines_agree(model, table, MIXED, tolerance=1e-5)
 
 
-def brute_force_nlm(model, x, h):
-    """NLM of one row: the model is asked between all thresholds that the path crosses."""
+def forest_places(model, j):
+    """Where float32(x) passes the thresholds of a feature."""
     trees = [member.tree_ for member in np.ravel(model.estimators_)]
-    places = [0.0, 1.0]
-    for tree, (j, step) in itertools.product(trees, h.items()):
-        below = tree.threshold[tree.feature == j].astype(np.float32)
-        above = np.nextafter(below, np.float32(np.inf))
-        over = below > tree.threshold[tree.feature == j]
-        above[over] = below[over]
-        below = np.nextafter(above, np.float32(-np.inf))
-        own = (below.astype(float) + above) / 2  # where float32(x) passes
-        places += [t for t in (own - x[j]) / step if 0 < t < 1]
-    t = np.unique(places)
+    found = np.concatenate([t.threshold[t.feature == j] for t in trees])
+    above = found.astype(np.float32)
+    above[above <= found] = np.nextafter(above[above <= found], np.float32(np.inf))
+    return (np.nextafter(above, np.float32(-np.inf)).astype(float) + above) / 2
+
+
+def hist_places(model, j):
+    nodes = np.concatenate([p.nodes for stage in model._predictors for p in stage])
+    own = (nodes["feature_idx"] == j) & (nodes["is_leaf"] == 0)
+    return nodes["num_threshold"][own]
+
+
+def brute_force_nlm(respond, places, x, h):
+    """NLM of one row: the model is asked between all thresholds that the path crosses."""
+    crossed = [(places[j] - x[j]) / step for j, step in h.items()]
+    t = np.concatenate([[0.0, 1.0], *crossed])
+    t = np.unique(t[(t >= 0) & (t <= 1)])
     path = np.repeat(x[None], len(t) - 1, axis=0)
-    for j, step in h.items():
-        path[:, j] += (t[1:] + t[:-1]) / 2 * step
     ends = np.stack([x, x])
     for j, step in h.items():
+        path[:, j] += (t[1:] + t[:-1]) / 2 * step
         ends[1, j] += step
-    f, (start, stop) = model.predict(path), model.predict(ends)
-    a, b = f - start - t[:-1] * (stop - start), f - start - t[1:] * (stop - start)
-    length = np.diff(t)
-    off = (length * (a * a + a * b + b * b) / 3).sum()
-    total = (length * (f - length @ f) ** 2).sum()
-    return np.nan if total < 1e-24 else 1 - off / total
+    f, (start, stop) = respond(path), respond(ends)
+    a = f - start - t[:-1, None] * (stop - start)
+    b = f - start - t[1:, None] * (stop - start)
+    length = np.diff(t)[:, None]
+    off = (length * (a * a + a * b + b * b) / 3).sum(axis=0)
+    total = (length * (f - (length * f).sum(axis=0)) ** 2).sum(axis=0)
+    return np.where(total < 1e-24, np.nan, 1 - off / np.where(total > 0, total, 1))
 
 
-@few
+def nlm_model(kind, rng, X):
+    """A fitted model, its response with a column for each output, and its places."""
+    y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
+    n, options = int(rng.integers(1, 12)), {"random_state": 0}
+    if kind == "forest":
+        model = RandomForestRegressor(n, **options).fit(
+            X, np.column_stack([y, X[:, 3]])
+        )
+        return model, model.predict, forest_places
+    if kind == "boosting":
+        model = GradientBoostingRegressor(n_estimators=n, **options).fit(X, y)
+        return model, lambda Z: model.predict(Z)[:, None], forest_places
+    options |= {"max_iter": n, "min_samples_leaf": 3}
+    if kind == "exponential":
+        model = HistGradientBoostingRegressor(loss="poisson", **options)
+        model.fit(X, np.exp(y))
+        return model, lambda Z: model.predict(Z)[:, None], hist_places
+    classes = np.digitize(y, [0.0] if kind == "logistic" else [-0.5, 0.5])
+    model = HistGradientBoostingClassifier(**options).fit(X, classes)
+    first = 1 if kind == "logistic" else 0
+    return model, lambda Z: model.predict_proba(Z)[:, first:], hist_places
+
+
+KINDS = ("forest", "boosting", "logistic", "softmax", "exponential")
+
+
+@settings(max_examples=20, deadline=None)
 @given(
-    seed=seeds, h=st.sampled_from([{0: 1.0}, {1: -0.1}, {0: 5.0, 2: -2.0, 3: 0.7}])
+    seed=seeds, kind=st.sampled_from(KINDS),
+    h=st.sampled_from([{0: 1.0}, {1: -0.1}, {0: 5.0, 2: -2.0, 3: 0.7}]),
 )  # fmt: skip
-def test_exact_nonlinearity_is_that_of_all_pieces(seed, h):
+def test_exact_nonlinearity_is_that_of_all_pieces(seed, kind, h):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(N_TRAIN, 4))
-    y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
-    kind = (RandomForestRegressor, GradientBoostingRegressor)[int(rng.integers(2))]
-    model = kind(n_estimators=int(rng.integers(1, 15)), random_state=0).fit(X, y)
+    model, respond, places_of = nlm_model(kind, rng, X)
     given_rows = rng.normal(size=(12, 4))
-    frozen, options = FrozenEstimator(model), {"extrapolation": None, "nlm": True}
-    explainer = FMEExplainer(frozen, h, engine="trees", **options).fit(given_rows)
+    explainer = FMEExplainer(
+        FrozenEstimator(model), h, engine="trees", nlm=True, extrapolation=None
+    ).fit(given_rows)
     (effect,) = explainer.explain(given_rows).values()
-    expected = [brute_force_nlm(model, x, h) for x in given_rows]
-    np.testing.assert_allclose(effect.nlm, expected, rtol=1e-6, atol=1e-9)
+    places = {j: places_of(model, j) for j in h}
+    expected = np.stack([brute_force_nlm(respond, places, x, h) for x in given_rows])
+    found = effect.nlm.reshape(expected.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
     pieces = explainer.set_params(batch_size=5, n_jobs=2).fit(given_rows)
     (again,) = pieces.explain(given_rows).values()
     np.testing.assert_allclose(again.nlm, effect.nlm, rtol=1e-12)

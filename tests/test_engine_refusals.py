@@ -303,6 +303,16 @@ def test_kernels_are_compiled_for_one_layout_only():
                 frozen, {0: 0.5} if table is not wide else {"a": 0.5}
             )
             explainer.set_params(engine="trees", nlm=nlm).fit(table).explain(table)
+    # As joblib ships it: pickled, its arrays mapped from a file that is only read.
+    explainer = FMEExplainer(frozen, {0: 0.5}, engine="trees", nlm=True).fit(X)
+    expected = explainer.transform(X)
+    shipped = pickle.loads(pickle.dumps(explainer._choice._models["trees"]))
+    for value in vars(shipped.walks.ensemble).values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    explainer._choice._models["trees"] = shipped
+    np.testing.assert_array_equal(explainer.transform(X), expected)
+    assert explainer._choice._models["trees"] is shipped
     # One for ensembles without categories, and one for those with them.
     after = [len(kernel.signatures) for kernel in compiled]
     assert max(after) <= 2
