@@ -158,7 +158,7 @@ class _Paths:
         most = max(1, _MOST_CROSSINGS // (self.n_effects * deepest))
         n_block, start = min(_rows_per_block(self.entries), most), 0
         log = _log(_LOGGED, width)
-        link, base = LINKS[self.ensemble.link], self.ensemble.base
+        link, base = LINKS[self.ensemble.link], np.array(self.ensemble.base)
         while start < len(margin):
             block = margin[start : start + n_block]
             n_logged = self._jumps(start, block, log)
