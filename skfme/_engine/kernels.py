@@ -21,7 +21,7 @@ import numpy as np
 from skfme._engine.coding import CODE, CODE_BITS, HIGH_AT, LOW_AT, code_block
 from skfme._engine.compiled import inlined, kernel
 
-__all__ = ["Forest", "walk"]
+__all__ = ["MOST_ROWS", "Forest", "walk"]
 
 # A node is one word: the position of its left child within the tree (a leaf's own),
 # the column it looks at, and its threshold among the column's cuts (or, for a

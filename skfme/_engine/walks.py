@@ -19,15 +19,16 @@ from skfme._engine.ensembles import Ensemble
 from skfme._engine.inputs import Features
 from skfme._engine.integrals import LINKS, integrate
 from skfme._engine.jumps import lines_of_block, log_jumps
-from skfme._engine.kernels import walk
+from skfme._engine.kernels import MOST_ROWS, Forest, walk
 from skfme._engine.packing import Packed, pack
 from skfme._engine.refusals import RowsNotReadError
 
 __all__ = ["Walked", "Walks"]
 
-_BLOCK_BYTES = 2**18  # a block's codes stay in the processor's nearer caches
+# A block and a tree share the processor's nearer caches.
+_LEAST_BYTES, _MOST_BYTES = 2**18, 2**20
 _MOST_CROSSINGS = 2**18  # of a block's paths in one tree
-_LOGGED = 2**18  # jumps of a block
+_LOGGED = 2**19  # jumps of a block
 # Within so many units in the last place, a threshold is at the end of a path.
 _ROUNDING_ULPS = 2
 
@@ -97,7 +98,7 @@ class Walks:
         """
         values, packed, entries = self._read(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
-        n_block = _rows_per_block(entries)
+        n_block = _rows_per_block(packed.forest, entries)
         given = (packed.coding, entries, values.base, values.ends, n_block)
         walk(packed.forest, packed.sets, *given, margin, delta)
         return [Walked(margin, change) for change in delta]
@@ -156,7 +157,7 @@ class _Paths:
         width = self.ensemble.value.shape[1]
         deepest = int(self.ensemble.depth.max()) + 2
         most = max(1, _MOST_CROSSINGS // (self.n_effects * deepest))
-        n_block, start = min(_rows_per_block(self.entries), most), 0
+        n_block, start = min(_rows_per_block(self.packed.forest, self.entries), most), 0
         log = _log(_LOGGED, width)
         link, base = LINKS[self.ensemble.link], np.array(self.ensemble.base)
         while start < len(margin):
@@ -194,10 +195,13 @@ class _Paths:
         return log_jumps(*forest, coding, entries, own, either, line, margin, *log)
 
 
-def _rows_per_block(entries: Entries) -> int:
-    n_columns, n_entries = entries.of.shape[1], len(entries.row)
-    row_bytes = 12 * n_columns + 4 * n_entries
-    return int(np.clip(_BLOCK_BYTES // row_bytes, 64, 512))
+def _rows_per_block(forest: Forest, entries: Entries) -> int:
+    """So many that reading a tree's nodes costs little beside walking them."""
+    n_effects, n_columns = entries.of.shape
+    row_bytes = 12 * n_columns + 4 * len(entries.row) + 8 * n_effects
+    tree_bytes = 8 * (1 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
+    block_bytes = min(max(tree_bytes, _LEAST_BYTES), _MOST_BYTES)
+    return int(np.clip(block_bytes // row_bytes, 64, MOST_ROWS))
 
 
 def _log(n: int, width: int) -> tuple[np.ndarray, ...]:
