@@ -133,6 +133,15 @@ class Sample:
         """Sum of the weights."""
         return float(len(self) if self.weights is None else self.weights.sum())
 
+    @property
+    def surely_finite(self) -> bool:
+        """Whether the sums of all numbers are finite; if not, some may be missing."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return all(
+                not c.numeric or bool(np.isfinite(c.values.sum()))
+                for c in self.covariates
+            )
+
     def take(self, rows: np.ndarray) -> Sample:
         weights = None if self.weights is None else self.weights[rows]
         covariates = tuple(c.take(rows) for c in self.covariates)

@@ -268,18 +268,20 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             )
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
-        refuse_infinite(table)
         effects = effects_in(y, table)
         weights = checked_weights(sample_weight, table)
         rows = counting(effects, weights)
         self.n_dropped_ = len(effects) - len(rows)
         if self.n_dropped_:
+            refuse_infinite(table)
             table, effects = table.take(rows), effects[rows]
             weights = None if weights is None else weights[rows]
         self._columns = describe_columns(table, self.categorical_features)
         refuse_columns(table, self._columns)
         self._kind = table.kind
         sample = Sample(covariates_in(table, self._columns), effects, weights)
+        if not sample.surely_finite:
+            refuse_infinite(table)
         units = (
             None if groups is None else as_vector(groups, len(as_table(X)), "groups")
         )
