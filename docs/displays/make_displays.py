@@ -141,6 +141,7 @@ class Case(NamedTuple):
     name: str
     draw: Callable[[Data], Any]
     reference: Callable[[Data], Callable[[Any], Any]]
+    n_axes: int = 1
 
 
 def _hexbin(data: Data) -> Callable[[Any], Any]:
@@ -175,7 +176,10 @@ def _two_hexbins(data: Data) -> Callable[[Any], Any]:
     effect = data.measured
     x = effect.X["temp"].to_numpy()[effect.counted]
     pair = effect.fme[effect.counted], effect.nlm[effect.counted]
-    return lambda axes: [axes.hexbin(x, y, gridsize=40, mincnt=1) for y in pair]
+    return lambda axes: [
+        one.hexbin(x, y, gridsize=40, mincnt=1)
+        for one, y in zip(axes, pair, strict=True)
+    ]
 
 
 def _leaf_hists(data: Data) -> Callable[[Any], Any]:
@@ -194,7 +198,10 @@ CASES = [
     Case("fme", lambda d: FMEDisplay.from_effect(d.warmer, **WORDS), _hexbin),
     Case("fme_ordinal", lambda d: FMEDisplay.from_effect(d.month, **WORDS), _hexbin),
     Case(
-        "fme_nlm", lambda d: FMEDisplay.from_effect(d.measured, **WORDS), _two_hexbins
+        "fme_nlm",
+        lambda d: FMEDisplay.from_effect(d.measured, **WORDS),
+        _two_hexbins,
+        n_axes=2,
     ),
     Case("fme_plane", lambda d: FMEDisplay.from_effect(d.milder, **WORDS), _hexbin),
     Case("fme_histogram", lambda d: FMEDisplay.from_effect(d.winter, **WORDS), _hist),
@@ -245,7 +252,7 @@ def ratio(case: Case, data: Data, repeats: int) -> tuple[float, Any, Any]:
     size = case.draw(data).figure_.get_size_inches()
 
     def reference(layout: str | None) -> Any:
-        figure, axes = plt.subplots(figsize=size, layout=layout)
+        figure, axes = plt.subplots(1, case.n_axes, figsize=size, layout=layout)
         draw_reference(axes)
         return figure
 

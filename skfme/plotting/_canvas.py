@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,11 +95,13 @@ def axes_for(
     if ax is None:
         import matplotlib.pyplot as plt
 
+        from skfme.plotting._layout import LabelRoom
+
         return plt.subplots(
             n_rows,
             n_cols,
             figsize=size,
-            layout="constrained",
+            layout=LabelRoom(),
             squeeze=False,
             height_ratios=height_ratios,
             **shared,
@@ -150,6 +153,7 @@ def _grid_in(
     )
 
 
+@cache
 def count_colours() -> Colormap:
     """Blues for counts, none of them near white: a single row stays visible."""
     import matplotlib
@@ -159,6 +163,7 @@ def count_colours() -> Colormap:
     return LinearSegmentedColormap.from_list("counts", list(blues))
 
 
+@cache
 def effect_colours() -> Colormap:
     """From purple (negative) through light grey to orange (positive)."""
     from matplotlib.colors import LinearSegmentedColormap

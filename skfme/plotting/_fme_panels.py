@@ -35,6 +35,7 @@ from skfme.plotting._marks import (
     limits_of,
     wrapped,
 )
+from skfme.plotting._shades import count_shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +91,10 @@ def draw_against(axes: Axes, panel: Panel, **options: Any) -> Any:
         labels.append(f"{len(axis.left_out):,} rows left out: extrapolation")
     axis.format(axes)
     axes.set_ylabel(panel.axis_text, parse_math=False)
-    _count_bar(axes, artist, panel.weights)
+    if artist.get_array() is not None:  # single points need no key
+        shades = count_shades(artist, panel.weights)
+        handles.append(shades)
+        labels.append(shades.label)
     draw_arrow(axes, axis)
     draw_legend(axes, handles, labels)
     return artist
@@ -100,18 +104,6 @@ def _tick_handle() -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], marker="|", linestyle="", color=GREY, markersize=8)
-
-
-def _count_bar(axes: Axes, artist: Any, weights: np.ndarray | None) -> None:
-    """What the colours of binned rows mean; single points need no key."""
-    if artist.get_array() is None:
-        return
-    bar = axes.figure.colorbar(artist, ax=axes, pad=0.01, fraction=0.05, aspect=30)
-    # Plain numbers; powers of ten are for specialists, and slow to set.
-    bar.ax.yaxis.set_major_formatter("{x:,.0f}")
-    bar.minorticks_off()
-    bar.set_label("rows" if weights is None else "weight of rows")
-    bar.outline.set_visible(False)
 
 
 def draw_nlm_against(axes: Axes, panel: Panel, beside: Any) -> Any:

@@ -21,8 +21,10 @@ from skfme.plotting._marks import (
     frame,
     halo,
     jittered,
+    legend_letters,
     wrapped,
 )
+from skfme.plotting._shades import effect_shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,13 +50,26 @@ def draw_plane(axes: Axes, panel: Panel, **options: Any) -> Any:
     else:
         artist, places = _cells(axes, panel.features, x, y, fme, weights, options)
     frame(axes, zero=False)
-    _effect_bar(axes, artist, panel, binned=len(fme) > MANY)
     first.format(axes, "x")
     second.format(axes, "y")
     _draw_step(axes, places, first, second)
-    if len(first.left_out):
-        _crosses(axes, first, second)
+    change = "mean change" if len(fme) > MANY else "change"
+    shades = effect_shades(artist, panel.ame, f"{change} in {panel.response}")
+    key = wrapped(shades.label, max(legend_letters(axes) - 20, 24))
+    handles, labels = [shades, _ame_handle()], [key, panel.ame_text]
+    crosses = _crosses(axes, first, second)
+    if crosses is not None:
+        handles.append(crosses)
+        labels.append(crosses.get_label())
+    draw_legend(axes, handles, labels)
     return artist
+
+
+def _ame_handle() -> Any:
+    """As the AME is marked among the colours."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], marker="|", linestyle="", color=INK, mew=2, markersize=9)
 
 
 def _centred(values: np.ndarray) -> Any:
@@ -81,7 +96,7 @@ def _hexagons(
 ) -> tuple[Any, np.ndarray]:
     """Mean effects in hexagons, and where these are."""
     box = axes.get_window_extent()
-    across = int(np.clip(box.width / 12, 16, 60))
+    across = int(np.clip(box.width / 14, 16, 50))
     aspect = box.height / (0.85 * box.width)
     found = hexagons(x, y, across=across, aspect=aspect, weights=weights, values=fme)
     assert found.mean is not None
@@ -126,25 +141,6 @@ def _edges(axis: FeatureAxis, values: np.ndarray) -> np.ndarray:
     return np.linspace(low, high if high > low else low + 1, 31)
 
 
-def _effect_bar(axes: Axes, artist: Any, panel: Panel, binned: bool) -> None:
-    """The colour bar, with the AME marked on it."""
-    shown, norm = artist.get_array(), artist.norm
-    beyond = "both" if np.abs(shown).max() > norm.vmax else "neither"
-    bar = axes.figure.colorbar(
-        artist, ax=axes, extend=beyond, pad=0.02, fraction=0.06, aspect=25
-    )
-    mean = " (mean)" if binned else ""
-    bar.set_label(wrapped(f"Change in {panel.response}{mean}"), parse_math=False)
-    bar.outline.set_visible(False)
-    ame = float(np.clip(panel.ame, norm.vmin, norm.vmax))
-    bar.ax.axhline(ame, color=INK, linewidth=2)
-    bar.ax.annotate(
-        panel.ame_text, (0, ame), xytext=(-3, 0), textcoords="offset points",
-        xycoords=("axes fraction", "data"), ha="right", va="center", rotation=90,
-        fontsize="small",
-    )  # fmt: skip
-
-
 def _draw_step(
     axes: Axes, places: np.ndarray, first: FeatureAxis, second: FeatureAxis
 ) -> None:
@@ -174,15 +170,18 @@ def _draw_step(
     )  # fmt: skip
 
 
-def _crosses(axes: Axes, first: FeatureAxis, second: FeatureAxis) -> None:
+def _crosses(axes: Axes, first: FeatureAxis, second: FeatureAxis) -> Any:
     """Rows left out, as crosses; many of them as one cross for each place."""
     x, y = jittered(first.left_out, first), jittered(second.left_out, second)
     shown = np.isfinite(x) & np.isfinite(y)
     x, y = x[shown], y[shown]
     if not len(x):
-        return
+        return None
     n = len(x)
     if n > MANY:
         x, y = hexagons(x, y, across=45, aspect=0.75).centres.T
-    crosses = axes.scatter(x, y, marker="x", s=14, color=GREY, linewidths=0.8, zorder=1)
-    draw_legend(axes, [crosses], [f"{n:,} rows left out: extrapolation"])
+    (crosses,) = axes.plot(
+        x, y, "x", color=GREY, markersize=3.8, markeredgewidth=0.8, zorder=1,
+        label=f"{n:,} rows left out: extrapolation",
+    )  # fmt: skip
+    return crosses

@@ -15,6 +15,7 @@ import numpy as np
 from skfme.plotting._canvas import BLUE, INK, ORANGE, PALE, count_colours, plain
 from skfme.plotting._features import FeatureAxis
 from skfme.plotting._hexagons import draw_hexagons, hexagons
+from skfme.plotting._shades import Shades
 from skfme.plotting._smooth import local_mean
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "jittered",
     "label_counts",
     "leave_lanes",
+    "legend_letters",
     "limits_of",
     "within",
     "wrapped",
@@ -82,7 +84,10 @@ def within(axes: Axes, text: str, size: str, n_columns: float = 1) -> str:
 
 def _room(axes: Axes) -> float:
     """Share of the axes' width that is left when a layout has made room for labels."""
-    return 1.0 if axes.figure.get_layout_engine() is None else 0.88
+    from skfme.plotting._layout import LabelRoom
+
+    engine = axes.figure.get_layout_engine()
+    return 1.0 if engine is None or isinstance(engine, LabelRoom) else 0.88
 
 
 def wrapped(text: str, width: int = 42) -> str:
@@ -219,11 +224,15 @@ def draw_rug(axes: Axes, axis: FeatureAxis) -> Any:
         places = np.flatnonzero(counts)
         values = low + places * width
         shade = 0.1 + 0.9 * np.sqrt(counts[places] / counts.max())
-    ticks = axes.vlines(
-        values, 0, 0.03, color=INK, linewidth=1,
-        transform=axes.get_xaxis_transform(), zorder=3,
+    from matplotlib.collections import LineCollection
+
+    places = np.stack([values, values], axis=1)
+    ticks = LineCollection(
+        np.stack([places, np.broadcast_to([0, 0.03], places.shape)], axis=2),
+        colors=INK, linewidths=1, alpha=shade, zorder=3,
+        transform=axes.get_xaxis_transform(),
     )  # fmt: skip
-    ticks.set_alpha(shade)
+    axes.add_collection(ticks, autolim=False)
     return ticks
 
 
@@ -306,22 +315,43 @@ def draw_legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> An
     low, high = axes.get_ylim()
     box = axes.get_window_extent()
     room = _room(axes)
-    for n_columns in range(len(handles), 0, -1):
+    drawn_here = {handle: handle for handle in handles if isinstance(handle, Shades)}
+    for n_columns in range(_columns_within(axes, labels), 0, -1):
         legend = axes.legend(
             handles, labels, loc="upper left", bbox_to_anchor=(0.005, 1),
             ncols=n_columns, framealpha=1,
             edgecolor="none", facecolor=axes.get_facecolor(), fontsize="small",
             handlelength=1.5, columnspacing=1.2, handletextpad=0.5, borderaxespad=0,
-            borderpad=0.2,
+            borderpad=0.2, handler_map=drawn_here,
         )  # fmt: skip
         legend.set_zorder(6)  # above lines that run the height of the axes
         plain(legend)
         extent = legend.get_window_extent()
         if extent.width <= room * box.width:
+            legend.set_in_layout(False)  # it lies within the axes
             break
     lane = min(extent.height / (room * box.height) + 0.02, 0.5)
     axes.set_ylim(low, low + (high - low) / (1 - lane))
     return legend
+
+
+def legend_letters(axes: Axes) -> int:
+    """About as many letters of a legend as the axes are wide."""
+    from matplotlib import rcParams
+
+    letter = 0.52 * 0.83 * rcParams["font.size"] * axes.figure.dpi / 72
+    return int(_room(axes) * axes.get_window_extent().width / letter)
+
+
+def _columns_within(axes: Axes, labels: Sequence[str]) -> int:
+    """About as many columns of a legend as the axes are wide; each try takes time."""
+    room = legend_letters(axes)
+    widths = np.array([len(label) for label in labels]) + 6  # and the handle
+    for n_columns in range(len(labels), 1, -1):
+        columns = np.array_split(widths, n_columns)
+        if sum(column.max() for column in columns) <= room:
+            return n_columns
+    return 1
 
 
 def counts_between(
@@ -349,8 +379,14 @@ def label_counts(axes: Axes, weights: np.ndarray | None = None) -> None:
 
 
 def frame(axes: Axes, zero: bool = True) -> None:
-    """Open axes, with a line at zero."""
+    """Open axes of few ticks, each of which takes time, with a line at zero."""
+    from matplotlib.ticker import AutoLocator
+
     axes.spines[["top", "right"]].set_visible(False)
+    for axis in (axes.xaxis, axes.yaxis):
+        locator = axis.get_major_locator()
+        if isinstance(locator, AutoLocator):
+            locator.set_params(nbins=6)
     if zero:
         axes.axhline(0, color=PALE, linewidth=1, zorder=1)
 

@@ -175,6 +175,8 @@ class StepProfileDisplay:
         draw_legend(axes, [*handles, _band()], [*labels, "middle half of the rows"])
 
     def _draw_nonlinearity(self, axes: Axes, outputs: list, options: dict) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         lowest = 0.0
         for i, output in enumerate(outputs):
             part, style = self._of(output), _style(i, options)
@@ -190,7 +192,10 @@ class StepProfileDisplay:
                 else lowest
             )
         straight = axes.axhline(LINEAR, color=INK, linestyle=":", linewidth=1.3)
-        axes.set_ylim(max(lowest, LOWEST_NLM) - 0.08, 1.06)
+        low = max(lowest, LOWEST_NLM)
+        ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, 1.0)
+        axes.set_yticks(ticks[(ticks >= low - 1e-9) & (ticks <= 1 + 1e-9)])
+        axes.set_ylim(low - 0.08, 1.06)
         axes.set_ylabel("ANLM\n(1: straight)")
         handles, labels = [straight], [f"{LINEAR}: reads as a straight line"]
         if lowest < LOWEST_NLM:
@@ -218,7 +223,7 @@ class StepProfileDisplay:
             labels.append("effect exactly 0")
             highest = max(highest, float(zero.max()))
         axes.set_ylim(-0.02, max(1.05 * highest, 0.1))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_ylabel("Share of rows")
         draw_legend(axes, handles, labels)
 

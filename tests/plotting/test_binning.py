@@ -60,18 +60,31 @@ def test_constant_coordinates_still_have_a_place(constant):
     assert np.isfinite(found.centres).all()
 
 
-def test_drawn_hexagons_meet_without_gaps_or_overlap():
+def test_no_seam_shows_between_drawn_hexagons():
     x, y = (
         a.ravel() for a in np.meshgrid(np.linspace(0, 10, 60), np.linspace(0, 7, 60))
     )
     found = hexagons(x, y, across=10, aspect=0.7)
+    figure, axes = plt.subplots()
+    drawn = draw_hexagons(axes, found, np.ones(len(found.total)), cmap="gray")
+    drawn.set_clim(1, 2)  # all of them black
+    axes.set(xlim=(1, 9), ylim=(1, 6))
+    axes.set_axis_off()
+    figure.canvas.draw()
+    inside = axes.get_window_extent()
+    rows = slice(int(inside.y0) + 2, int(inside.y1) - 2)
+    columns = slice(int(inside.x0) + 2, int(inside.x1) - 2)
+    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1][rows, columns, :3]
+    assert pixels.max() == 0
+
+
+def test_drawn_hexagons_reach_no_further_than_three_percent_beyond_their_cells():
+    x = np.linspace(0, 10, 50)
+    found = hexagons(x, x, across=10, aspect=0.7)
     _, axes = plt.subplots()
-    drawn = draw_hexagons(axes, found, found.total)
-    corners = drawn.get_paths()[0].vertices[:6]
-    a, b = corners[:, 0], corners[:, 1]
-    area = abs(np.sum(a * np.roll(b, -1) - b * np.roll(a, -1))) / 2
-    # Two hexagons to each cell of a lattice.
-    assert area == pytest.approx(found.width * found.height / 2)
+    corners = draw_hexagons(axes, found, found.total).get_paths()[0].vertices
+    assert np.ptp(corners[:, 0]) == pytest.approx(1.03 * found.width)
+    assert np.ptp(corners[:, 1]) == pytest.approx(1.03 * found.height * 2 / 3)
 
 
 def test_the_local_mean_of_a_line_is_the_line():

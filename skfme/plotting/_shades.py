@@ -1,0 +1,84 @@
+"""What colours mean, as entries of a legend.
+
+A colour bar takes axes of its own, whose ticks and layout cost more time than a hundred
+thousand rows. A strip of the colours with three of their values says as much, and leaves
+its room to the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skfme._labels import number
+from skfme.plotting._canvas import INK
+
+__all__ = ["Shades", "count_shades", "effect_shades"]
+
+_N = 48  # shades of a strip, finer than the eye tells apart
+
+
+@dataclass(frozen=True, eq=False)
+class Shades:
+    """A handle of a legend: the colours of an artist, from the least to the greatest.
+
+    Parameters
+    ----------
+    artist : ScalarMappable
+    label : str
+        What the legend says beside the strip.
+    width : float
+        Of the strip, in font sizes.
+    mark : float or None, default=None
+        A value to mark.
+    """
+
+    artist: Any
+    label: str
+    width: float
+    mark: float | None = None
+
+    def legend_artist(self, legend: Any, handle: Any, size: float, box: Any) -> Any:
+        """Draw the strip in the box of a handle, which becomes as wide.
+
+        Matplotlib calls this where it finds the object in a legend's ``handler_map``.
+        """
+        from matplotlib.collections import PolyCollection
+        from matplotlib.lines import Line2D
+
+        box.width = self.width * size
+        left = np.arange(_N) * box.width / _N
+        right = np.minimum(left + 1.3 * box.width / _N, box.width)  # no gaps
+        low, high = np.zeros(_N), np.full(_N, box.height)
+        corners = np.transpose(
+            [(left, low), (right, low), (right, high), (left, high)], (2, 0, 1)
+        )
+        colours = self.artist.cmap((np.arange(_N) + 0.5) / _N)
+        strip = PolyCollection(corners, facecolors=colours, linewidths=0)
+        box.add_artist(strip)
+        if self.mark is not None:
+            place = float(np.clip(self.artist.norm(self.mark), 0, 1)) * box.width
+            ends = [-0.25 * box.height, 1.25 * box.height]
+            box.add_artist(Line2D([place, place], ends, color=INK, linewidth=2))
+        return strip
+
+
+def count_shades(artist: Any, weights: np.ndarray | None) -> Shades:
+    """Rows, or their weight, in a hexagon or cell: least, middle shade, most."""
+    values = artist.norm.inverse(np.array([0.0, 0.5, 1.0]))
+    if weights is None:
+        text = " · ".join(f"{value:,.0f}" for value in values) + " rows"
+    else:
+        text = " · ".join(number(value) for value in values) + " weight of rows"
+    return Shades(artist, text, 3.5)
+
+
+def effect_shades(artist: Any, ame: float, phrase: str) -> Shades:
+    """Effects from the most negative colour over zero to the most positive."""
+    low, high = artist.norm.vmin, artist.norm.vmax
+    ends = [number(low), number(high)]
+    if np.abs(artist.get_array()).max() > high:
+        ends = [f"≤ {ends[0]}", f"≥ {ends[1]}"]
+    return Shades(artist, f"{ends[0]} · 0 · {ends[1]} {phrase}", 9, ame)
