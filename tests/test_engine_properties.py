@@ -23,7 +23,7 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from skfme import Contrast, FMEExplainer, Scale, SetTo
+from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
 
 N_TRAIN, N_ROWS, STEP = 80, 60, 0.5
 few = settings(max_examples=8, deadline=None)
@@ -269,9 +269,8 @@ def test_xgboost(seed, n_classes, missing):
     assert_engines_agree(model, given_rows, STEPS, tolerance=1e-5)
 
 
-@few
-@given(seed=seeds)
-def test_xgboost_with_categories(seed):
+def categories_in_xgboost(seed):
+    """A model trained on a table with categories, and rows to explain."""
     library = pytest.importorskip("xgboost", reason="xgboost is not installed")
     rng = np.random.default_rng(seed)
     X, y = training(rng, 0, missing=False)
@@ -281,7 +280,30 @@ def test_xgboost_with_categories(seed):
         n_estimators=4, max_depth=4, n_jobs=1, enable_categorical=True
     ).fit(frame, y)
     table = frame_of(rows(rng, X, np.zeros(1), False), rng, 5)
+    keeps = tuple(map(int, library.__version__.split(".")[:2])) >= (3, 1)
+    return model, table, keeps
+
+
+@few
+@given(seed=seeds)
+def test_xgboost_with_categories(seed):
+    model, table, keeps = categories_in_xgboost(seed)
+    if not keeps:
+        pytest.skip("XGBoost before 3.1 does not keep the categories of a table")
     assert_engines_agree(model, table, MIXED, tolerance=1e-5)
+
+
+def test_xgboost_is_read_where_it_keeps_categories_and_else_refused():
+    model, table, keeps = categories_in_xgboost(0)
+    options = {"extrapolation": None, "engine": "trees"}
+    if keeps:
+        effects = fme(model, table, MIXED[0], **options)
+        assert effects.engine == "trees"
+        return
+    with pytest.raises(ValueError, match="this version of XGBoost does not keep"):
+        fme(model, table, MIXED[0], **options)
+    options["engine"] = "auto"
+    assert fme(model, table, MIXED[0], **options).engine == "predict"
 
 
 def forest_places(model, j):
