@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -17,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -405,6 +406,29 @@ def test_no_predict_call_on_stepped_rows_exceeds_the_batch(batch_size):
     _, model = recorded(X, [{0: 1}, {1: 1}], batch_size=batch_size, **ANYWHERE)
     assert max(map(len, model.tables)) <= batch_size
     assert model.n_rows == 60
+
+
+class RecordingForest(RandomForestRegressor):
+    def predict(self, X):
+        self.asked_ = [*getattr(self, "asked_", []), len(X)]
+        return super().predict(X)
+
+
+def test_forests_get_larger_batches_within_the_working_memory():
+    X = np.random.default_rng(0).normal(size=(40_000, 2))
+    _, other = recorded(X, {0: 1}, **ANYWHERE)
+    assert max(map(len, other.tables)) == 32_768
+    forest = RecordingForest(3, max_depth=2).fit(X[:100], X[:100, 0])
+    model = FrozenEstimator(make_pipeline(FunctionTransformer(), forest))
+    explainer = FMEExplainer(model, {0: 1}, engine="predict", **ANYWHERE).fit(X[:100])
+    forest.asked_ = []
+    effect = explainer.explain(X)["x0 +1"]
+    assert forest.asked_ == [40_000, 40_000]
+    with sklearn.config_context(working_memory=1):
+        forest.asked_ = []
+        again = explainer.explain(X)["x0 +1"]
+    assert max(forest.asked_) < 12_000
+    np.testing.assert_array_equal(effect.fme, again.fme)
 
 
 def test_the_model_gets_the_kind_of_table_it_was_fitted_with():

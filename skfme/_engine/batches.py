@@ -25,16 +25,23 @@ __all__ = ["plan_rows", "run_batches", "with_progress"]
 # array that a model's own validation makes of a dataframe, and the predictions.
 _COPIES = 4
 
-# More rows win nothing on any model measured (benchmarks/overhead.py), and a
-# network's activations leave the processor's cache.
+# More rows win nothing on most models (benchmarks/overhead.py), and a network's
+# activations leave the processor's cache. A forest asks its trees one by one: a call
+# costs it as much as some 3,000 rows, whatever their number.
 _MOST_ROWS = 32768
+_MOST_ROWS_OF_FORESTS = 8 * _MOST_ROWS
 
 # Batches per worker in one list, so that few workers wait for the last one.
 _LISTED = 4
 
 
 def plan_rows(
-    n_rows: int, row_bytes: int, batch_size: int | str, n_jobs: int | None
+    n_rows: int,
+    row_bytes: int,
+    batch_size: int | str,
+    n_jobs: int | None,
+    *,
+    forest: bool = False,
 ) -> int:
     """Rows per predict call.
 
@@ -48,12 +55,14 @@ def plan_rows(
         "auto" lets a batch and its copies fill ``working_memory``, up to 32,768 rows.
     n_jobs : int or None
         Each job gets a batch.
+    forest : bool
+        Whether the model asks many trees, one by one; up to 262,144 rows then.
     """
     if batch_size != "auto":
         return max(1, int(batch_size))
     budget = get_config()["working_memory"] * 2**20
     rows = int(budget // (_COPIES * max(row_bytes, 1)))
-    rows = min(max(rows, 1), _MOST_ROWS)
+    rows = min(max(rows, 1), _MOST_ROWS_OF_FORESTS if forest else _MOST_ROWS)
     jobs = effective_n_jobs(n_jobs)
     if jobs == 1:
         return rows

@@ -70,6 +70,13 @@ class EngineChoice:
         """The same choice for another model of the same kind."""
         return EngineChoice(response, self.wanted, self._probe)
 
+    @property
+    def asks_trees(self) -> bool:
+        """Whether the model's predictions ask its trees, one by one."""
+        from skfme._engine.models import asks_trees
+
+        return asks_trees(self.response.estimator)
+
     def check(self) -> None:
         """Refuse a model that the engine wanted does not read.
 

@@ -84,7 +84,9 @@ def forward_differences(
         )
         for _ in steps
     ]
-    rows_per_batch = plan_rows(n, table.row_bytes + 8 * n_outputs, batch_size, n_jobs)
+    row_bytes = table.row_bytes + 8 * n_outputs
+    forest = choice.asks_trees
+    rows_per_batch = plan_rows(n, row_bytes, batch_size, n_jobs, forest=forest)
     step = _Stepping(bound, support)
     engine = choice.engine(table, step.effects, len(steps), rule, rows_per_batch)
     work = _Batch(step, engine, rule)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
@@ -21,7 +22,7 @@ from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError
 from skfme._frames import Table
 
-__all__ = ["is_ensemble", "looked_through", "read_ensemble"]
+__all__ = ["asks_trees", "is_ensemble", "looked_through", "read_ensemble"]
 
 # Library and type -> module and function (model, method, probe) -> Ensemble, Inputs.
 _FORESTS = ("DecisionTree", "ExtraTree", "RandomForest", "ExtraTrees")
@@ -63,6 +64,14 @@ def looked_through(estimator: Any) -> tuple[Any, list[Any]]:
 def is_ensemble(estimator: Any) -> bool:
     """Whether the last model inside is a tree ensemble of a type that is read."""
     return _key(looked_through(estimator)[0]) in _READERS
+
+
+def asks_trees(estimator: Any) -> bool:
+    """Whether the last model inside asks scikit-learn's trees, one by one."""
+    members = getattr(looked_through(estimator)[0], "estimators_", None)
+    if not isinstance(members, (list, np.ndarray)) or not len(members):
+        return False
+    return hasattr(np.ravel(members)[0], "tree_")
 
 
 def _key(model: Any) -> tuple[str, str]:
