@@ -132,7 +132,7 @@ class EngineChoice:
         predict = PredictEngine(self.response, rows_per_call)
         exact_nlm = rule is not None and is_best(rule)
         for name in self._tried(len(table) * n_effects, exact_nlm):
-            found = self._promised(name, table, effects_of, n_effects, predict)
+            found = self._promised(name, table, effects_of, n_effects, predict, rule)
             if not isinstance(found, str):
                 return found
             if self.wanted != "auto":
@@ -158,6 +158,7 @@ class EngineChoice:
         effects_of: StepRows,
         n_effects: int,
         predict: PredictEngine,
+        rule: Rule | None,
     ) -> TreeEngine | LinearEngine | str:
         """An exact engine that equals the model on a sample; or why there is none."""
         known = name in self._models
@@ -168,11 +169,11 @@ class EngineChoice:
         batch = table.take(rows)
         effects, every = effects_of(batch, rows), self.wanted != "auto"
         engine = model.engine(predict)
-        reason = _difference(engine, batch, effects, every)
+        reason = _difference(engine, batch, effects, every, rule)
         if reason is not None and known:
             # The model may have been fitted again since it was read.
             del self._models[name]
-            return self._promised(name, table, effects_of, n_effects, predict)
+            return self._promised(name, table, effects_of, n_effects, predict, rule)
         return reason or engine
 
 
@@ -230,15 +231,17 @@ def _difference(
     batch: Table,
     effects: Sequence[Stepped],
     every: bool,
+    rule: Rule | None,
 ) -> str | None:
     """What an engine gets wrong on some rows; None where it equals the model.
 
-    With `every`, an effect that the engine leaves to predictions is wrong as well.
+    With `every`, an effect that the engine leaves to predictions is wrong as well. The
+    rule tells what will be asked of the engine, which is tried in the same way.
     """
     if not len(batch):
         return None
     try:
-        own = engine.responses(batch, effects)
+        own = engine.responses(batch, effects, rule)
     except RowsNotReadError as reason:
         return str(reason)
     known = [pair is not None for pair in own]

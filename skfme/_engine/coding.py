@@ -83,30 +83,30 @@ class Entries(NamedTuple):
 
 
 @inner
-def _code(values, start, column, coding, codes):
-    """Code some values of one column."""
-    cut, bucket_at = coding.cut_first[column], coding.grid_first[column]
-    low, scale = coding.low[column], coding.scale[column]
-    most = coding.grid_first[column + 1] - bucket_at - 2.0
-    for r in range(len(codes)):
-        x = values[start + r]
-        if coding.single:
+def _code(
+    values, single, cuts, cut, grid, first, last, low, scale, missing, codes, place
+):
+    """Code some values of one column, whose buckets are grid[first:last]."""
+    most = last - first - 2.0
+    for r in range(len(values)):
+        x = values[r]
+        if single:
             x = np.float64(np.float32(x))
         if np.isnan(x):
-            codes[r] = coding.missing_code[column]
+            codes[r, place] = missing
             continue
-        place = (x - low) * scale
-        bucket = bucket_at
-        if place > 0:  # not so for NaN, where a difference of huge values overflows
-            bucket += np.int64(min(place, most))
-        lowest, highest = np.int64(coding.grid[bucket]), coding.grid[bucket + 1]
+        along = (x - low) * scale
+        bucket = first
+        if along > 0:  # not so for NaN, where a difference of huge values overflows
+            bucket += np.int64(along if along < most else most)
+        lowest, highest = np.int64(grid[bucket]), grid[bucket + 1]
         while lowest < highest:
             middle = (lowest + highest) >> 1
-            if coding.cuts[cut + middle] < x:
+            if cuts[cut + middle] < x:
                 lowest = middle + 1
             else:
                 highest = middle
-        codes[r] = lowest
+        codes[r, place] = lowest
 
 
 @kernel
@@ -129,21 +129,32 @@ def code_block(coding, entries, base, ends, start, n_rows, own, either):
         Set to a row's codes, and those that effects give it.
     """
     n_columns = own.shape[1]
-    codes = np.empty(n_rows, np.uint32)
     for r in range(n_rows):
         either[r, 0], own[r, 0] = 0, 0
-    for c in range(1, n_columns):
-        _code(base[coding.feature[c]], start, c, coding, codes)
+    for k in range(1, n_columns + len(entries.column)):
+        entry = k - n_columns
+        c = k if entry < 0 else entries.column[entry]
+        values = base[coding.feature[c]] if entry < 0 else ends[entries.row[entry]]
+        _code(
+            values[start : start + n_rows],
+            coding.single,
+            coding.cuts,
+            coding.cut_first[c],
+            coding.grid,
+            coding.grid_first[c],
+            coding.grid_first[c + 1],
+            coding.low[c],
+            coding.scale[c],
+            coding.missing_code[c],
+            either,
+            k,
+        )
         for r in range(n_rows):
-            code = _U(codes[r])
-            either[r, c] = codes[r]
-            own[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
-    for k in range(len(entries.column)):
-        c = entries.column[k]
-        _code(ends[entries.row[k]], start, c, coding, codes)
-        for r in range(n_rows):
-            code, word = _U(codes[r]), own[r, c]
-            either[r, n_columns + k] = codes[r]
-            lowest = min((word >> LOW_AT) & CODE, code)
-            highest = max(word >> HIGH_AT, code)
-            own[r, c] = (word & CODE) | (lowest << LOW_AT) | (highest << HIGH_AT)
+            code = _U(either[r, k])
+            if entry < 0:
+                own[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
+                continue
+            word = own[r, c]
+            low, high = (word >> LOW_AT) & CODE, word >> HIGH_AT
+            low, high = code if code < low else low, code if code > high else high
+            own[r, c] = (word & CODE) | (low << LOW_AT) | (high << HIGH_AT)

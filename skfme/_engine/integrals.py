@@ -61,7 +61,7 @@ def _sort(t, which, count, sorted_t, order):
     """
     n, low, high = len(t), np.inf, -np.inf
     for k in range(n):
-        low, high = min(low, t[k]), max(high, t[k])
+        low, high = t[k] if t[k] < low else low, t[k] if t[k] > high else high
     scale = (n - 1) / (high - low) if high > low else 0.0
     for b in range(n + 1):
         count[b] = 0
@@ -69,7 +69,7 @@ def _sort(t, which, count, sorted_t, order):
         count[np.int64((t[k] - low) * scale) + 1] += 1
     fullest = 0
     for b in range(n):
-        fullest = max(fullest, count[b + 1])
+        fullest = count[b + 1] if count[b + 1] > fullest else fullest
         count[b + 1] += count[b]
     for k in range(n):
         bucket = np.int64((t[k] - low) * scale)
@@ -102,7 +102,7 @@ def _respond(link, margin, response):
     elif link == SOFTMAX:
         highest = margin[0]
         for k in range(len(margin)):
-            highest = max(highest, margin[k])
+            highest = margin[k] if margin[k] > highest else highest
         total = 0.0
         for k in range(len(margin)):
             response[k] = math.exp(margin[k] - highest)
@@ -120,14 +120,15 @@ def _measure(t, u, n_jumps, start, resolution):
     mean, low, high = 0.0, 0.0, 0.0
     for k in range(n_jumps + 1):
         mean += (t[k + 1] - t[k]) * u[k]
-        low, high = min(low, u[k]), max(high, u[k])
+        low, high = u[k] if u[k] < low else low, u[k] if u[k] > high else high
     rise, total, off = u[n_jumps], 0.0, 0.0
     for k in range(n_jumps + 1):
         length = t[k + 1] - t[k]
         a, b = u[k] - t[k] * rise, u[k] - t[k + 1] * rise
         off += length * (a * a + a * b + b * b)
         total += length * (u[k] - mean) * (u[k] - mean)
-    scale = max(abs(start + low), abs(start + high))
+    scale = math.fabs(start + low)
+    scale = math.fabs(start + high) if math.fabs(start + high) > scale else scale
     if math.sqrt(total) <= _CONSTANT_ULPS * resolution * scale:
         return np.nan
     return 1.0 - off / (3.0 * total)
@@ -174,7 +175,8 @@ def integrate(
     _grouped(log_key, log_t, n_logged, first, of_path, which)
     longest = 0
     for path in range(n_paths):
-        longest = max(longest, first[path + 1] - first[path])
+        n_jumps = first[path + 1] - first[path]
+        longest = n_jumps if n_jumps > longest else longest
     t, order = np.empty(longest + 2), np.empty(longest, np.int64)
     count = np.empty(longest + 1, np.int64)
     u = np.empty((n_outputs, longest + 1))
@@ -183,12 +185,12 @@ def integrate(
         np.empty(n_outputs),
         np.empty(n_outputs),
     )
-    t[0] = 0.0
+    t[0], inner_t = 0.0, t[1:]
     for path in range(n_paths):
         r, e = path // n_effects, path % n_effects
         n_jumps = first[path + 1] - first[path]
-        own = of_path[first[path] : first[path + 1]]
-        _sort(own, which[first[path] : first[path + 1]], count, t[1:], order)
+        jumps = slice(first[path], first[path + 1])
+        _sort(of_path[jumps], which[jumps], count, inner_t, order)
         t[n_jumps + 1] = 1.0
         changed = delta[e, start + r]
         for o in range(n_outputs):

@@ -8,6 +8,8 @@ stack. What is logged are the jumps, t and size, of all trees and paths of a blo
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from skfme._engine.compiled import inlined, kernel
@@ -25,7 +27,7 @@ from skfme._engine.kernels import (
     still_inside,
 )
 
-__all__ = ["OUTPUT_BITS", "lines_of_block", "log_jumps"]
+__all__ = ["OUTPUT_BITS", "Scratch", "lines_of_block", "log_jumps", "scratch_for"]
 
 _BEYOND = 2.0  # an end of the path that no threshold reaches
 # A jump's path, and below it the output that it is of.
@@ -33,27 +35,77 @@ OUTPUT_BITS = 20
 _OUTPUT_BITS = np.int64(OUTPUT_BITS)
 
 
+class Scratch(NamedTuple):
+    """What the walk of a block along its paths writes to; made by :func:`scratch_for`.
+
+    Attributes
+    ----------
+    at, active, met_row, met_word
+        As in :class:`skfme._engine.kernels.Scratch`.
+    top : ndarray of shape (n_rows, n_effects), int64
+        The last crossing pushed of each path, or −1.
+    touched : ndarray of shape (n_rows * n_effects,), uint64
+        Paths with a crossing in this tree: row and effect.
+    node, place, below : ndarray of shape (n_rows * n_effects * deepest,)
+        A crossing's far side, where on the path it is, and the one pushed before it.
+    stack_node, stack_t : ndarray of shape (deepest,)
+        The crossings of one path.
+    """
+
+    at: np.ndarray
+    active: np.ndarray
+    met_row: np.ndarray
+    met_word: np.ndarray
+    top: np.ndarray
+    touched: np.ndarray
+    node: np.ndarray
+    place: np.ndarray
+    below: np.ndarray
+    stack_node: np.ndarray
+    stack_t: np.ndarray
+
+
+def scratch_for(n_rows: int, n_effects: int, depth: int) -> Scratch:
+    """For trees of at most so many levels."""
+    deepest = depth + 2
+    n_paths = n_rows * n_effects
+    return Scratch(
+        at=np.empty(n_rows, np.uint32),
+        active=np.empty(n_rows, np.uint32),
+        met_row=np.empty(n_rows + 1, np.uint32),
+        met_word=np.empty(n_rows + 1, np.uint64),
+        top=np.full((n_rows, n_effects), -1),
+        touched=np.empty(n_paths, np.uint64),
+        node=np.empty(n_paths * deepest, np.uint32),
+        place=np.empty(n_paths * deepest),
+        below=np.empty(n_paths * deepest, np.int64),
+        stack_node=np.empty(deepest, np.uint64),
+        stack_t=np.empty(deepest),
+    )
+
+
 @kernel
-def lines_of_block(coding, entries, base, ends, ulps, start, line):
+def lines_of_block(feature, row, base, ends, ulps, start, line):
     """Where each row's paths start, one over how far they go, and what is rounding.
 
     Parameters
     ----------
-    coding, entries, base, ends, start
+    feature, row : ndarray of shape (n_entries,), int64
+        Where each entry's values are before the step, and after it.
+    base, ends, start
         As :func:`skfme._engine.coding.code_block` takes them.
     ulps : float
         What rounding amounts to, relative to the path's larger end.
     line : ndarray of shape (n_rows, n_entries, 3)
         Set; the last is a share of the step.
     """
-    for k in range(len(entries.column)):
-        low = base[coding.feature[entries.column[k]]]
-        high = ends[entries.row[k]]
+    for k in range(len(row)):
         for r in range(len(line)):
-            here, there = low[start + r], high[start + r]
+            here, there = base[feature[k], start + r], ends[row[k], start + r]
             inverse = 1.0 / (there - here)
+            largest = abs(here) if abs(here) > abs(there) else abs(there)
             line[r, k, 0], line[r, k, 1] = here, inverse
-            line[r, k, 2] = ulps * max(abs(here), abs(there)) * abs(inverse)
+            line[r, k, 2] = ulps * largest * abs(inverse)
 
 
 @inlined
@@ -71,10 +123,12 @@ def _crossing(line, r, s, passed):
 
 @inlined
 def _push_crossings(
-    forest,
+    n_numeric,
     sets,
-    coding,
-    entries,
+    cut_first,
+    passed,
+    first,
+    effect,
     either,
     line,
     at,
@@ -90,18 +144,18 @@ def _push_crossings(
     n_pushed,
 ):
     """Push the crossings of one level; those count that come before all above them."""
-    n_columns = _U(len(coding.feature))
+    n_columns = _U(len(cut_first) - 1)
     for k in range(n_met):
         r, word = _U(met_row[_U(k)]), met_word[_U(k)]
         column, threshold = (word >> _COLUMN_AT) & _COLUMN, word >> _THRESHOLD_AT
         right = (_U(at[r]) & _ONE) == _ONE
-        for s in range(entries.first[column], entries.first[column + _ONE]):
+        for s in range(first[column], first[column + _ONE]):
             code = _U(either[r, _U(s)])
-            if goes_right(code, column, threshold, forest, sets) == right:
+            if goes_right(code, column, threshold, n_numeric, sets) == right:
                 continue
-            e = _U(entries.effect[_U(s)])
-            passed = coding.passed[_U(coding.cut_first[column]) + threshold]
-            t = _crossing(line, r, _U(s) - n_columns, passed)
+            e = _U(effect[_U(s)])
+            cut = _U(cut_first[column]) + threshold
+            t = _crossing(line, r, _U(s) - n_columns, passed[cut])
             last = top[r, e]
             if last >= 0 and t >= place[last]:
                 continue
@@ -135,10 +189,11 @@ def _trace(
     nodes,
     leaves,
     output,
-    forest,
+    n_numeric,
     sets,
-    coding,
-    entries,
+    cut_first,
+    passed,
+    of,
     either,
     line,
     r,
@@ -159,7 +214,7 @@ def _trace(
     n_logged : int
         −1 if the log is full.
     """
-    n_effects, n_columns = entries.of.shape
+    n_effects, n_columns = of.shape
     key = (((np.int64(r) * n_effects) + np.int64(e)) << _OUTPUT_BITS) | output
     while height > 0:
         height -= 1
@@ -171,13 +226,13 @@ def _trace(
             if threshold == _LEAF:
                 break
             column = (word >> _COLUMN_AT) & _COLUMN
-            s = _U(entries.of[e, column])
+            s = _U(of[e, column])
             code = _U(either[r, column])
-            right = goes_right(code, column, threshold, forest, sets)
-            far = goes_right(_U(either[r, s]), column, threshold, forest, sets)
+            right = goes_right(code, column, threshold, n_numeric, sets)
+            far = goes_right(_U(either[r, s]), column, threshold, n_numeric, sets)
             if far != right:
-                passed = coding.passed[_U(coding.cut_first[column]) + threshold]
-                t = _crossing(line, r, s - _U(n_columns), passed)
+                cut = _U(cut_first[column]) + threshold
+                t = _crossing(line, r, s - _U(n_columns), passed[cut])
                 if t <= since:
                     right = far
                 elif t < until:
@@ -201,7 +256,18 @@ def _trace(
 
 @kernel
 def log_jumps(
-    forest, sets, coding, entries, own, either, line, margin, log_key, log_t, log_change
+    forest,
+    sets,
+    coding,
+    entries,
+    own,
+    either,
+    line,
+    scratch,
+    margin,
+    log_key,
+    log_t,
+    log_change,
 ):
     """Log the jumps on all paths of a block of rows, tree by tree.
 
@@ -214,6 +280,7 @@ def log_jumps(
         moves numeric columns only.
     line : ndarray of shape (n_rows, n_entries, 3)
         As :func:`lines_of_block` makes it.
+    scratch : Scratch
     margin : ndarray of shape (n_rows, n_outputs)
         Added to.
     log_key : ndarray of shape (n_log,), int64
@@ -228,22 +295,11 @@ def log_jumps(
     n_logged : int
         −1 if the log is full; the margins are then of no use.
     """
-    n_rows, n_effects = len(line), entries.of.shape[0]
-    deepest = 2
-    for tree in range(len(forest.depth)):
-        deepest = max(deepest, forest.depth[tree] + 2)
-    at, active = np.empty(n_rows, np.uint32), np.empty(n_rows, np.uint32)
-    met_row = np.empty(n_rows + 1, np.uint32)
-    met_word = np.empty(n_rows + 1, np.uint64)
-    top = np.empty((n_rows, n_effects), np.int64)
-    for r in range(n_rows):
-        for e in range(n_effects):
-            top[r, e] = -1
-    touched = np.empty(n_rows * n_effects, np.uint64)
-    node = np.empty(n_rows * n_effects * deepest, np.uint32)
-    place = np.empty(n_rows * n_effects * deepest)
-    below = np.empty(n_rows * n_effects * deepest, np.int64)
-    stack_node, stack_t = np.empty(deepest, np.uint64), np.empty(deepest)
+    n_rows = len(line)
+    n_numeric, cut_first, passed = forest.n_numeric, coding.cut_first, coding.passed
+    first, effect, of = entries.first, entries.effect, entries.of
+    at, active, met_row, met_word, top, touched = scratch[:6]
+    node, place, below, stack_node, stack_t = scratch[6:]
     n_logged, level = np.int64(0), 0
     for tree in range(len(forest.depth)):
         nodes = forest.words[forest.first[tree] : forest.first[tree + 1]]
@@ -254,13 +310,15 @@ def log_jumps(
             at[r], active[r] = 0, r
         for _ in range(forest.depth[tree]):
             n_met = advance(
-                nodes, forest, sets, own, active, n_active, at, met_row, met_word
+                nodes, n_numeric, sets, own, active, n_active, at, met_row, met_word
             )
             n_pushed, n_touched = _push_crossings(
-                forest,
+                n_numeric,
                 sets,
-                coding,
-                entries,
+                cut_first,
+                passed,
+                first,
+                effect,
                 either,
                 line,
                 at,
@@ -286,10 +344,11 @@ def log_jumps(
                 nodes,
                 leaves,
                 output,
-                forest,
+                n_numeric,
                 sets,
-                coding,
-                entries,
+                cut_first,
+                passed,
+                of,
                 either,
                 line,
                 r,

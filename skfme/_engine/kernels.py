@@ -18,10 +18,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.coding import CODE, CODE_BITS, HIGH_AT, LOW_AT, code_block
+from skfme._engine.coding import (
+    CODE,
+    CODE_BITS,
+    HIGH_AT,
+    LOW_AT,
+    Entries,
+    code_block,
+)
 from skfme._engine.compiled import inlined, kernel
 
-__all__ = ["MOST_ROWS", "Forest", "walk"]
+__all__ = ["MOST_ROWS", "Forest", "Scratch", "scratch_for", "walk"]
 
 # A node is one word: the position of its left child within the tree (a leaf's own),
 # the column it looks at, and its threshold among the column's cuts (or, for a
@@ -68,17 +75,63 @@ class Forest(NamedTuple):
     n_numeric: int
 
 
+class Scratch(NamedTuple):
+    """What the walk of a block writes to; made by :func:`scratch_for`.
+
+    Attributes
+    ----------
+    own, either : ndarray
+        Codes, as :func:`skfme._engine.coding.code_block` makes them.
+    at, active : ndarray of shape (n_block,), uint32
+        The node of each row, and the rows that are not at a leaf.
+    met_row, met_word : ndarray of shape (n_block + 1,), uint32 and uint64
+        Rows at a node at which some effect may part with them, and the node.
+    seen : ndarray of shape (n_block, n_effects), int32
+        The last tree in which an effect parted with a row.
+    walkers, done : ndarray of shape (n_block * n_effects + 1,), uint64
+    changes : ndarray of shape (n_block, n_effects, n_outputs)
+    """
+
+    own: np.ndarray
+    either: np.ndarray
+    at: np.ndarray
+    active: np.ndarray
+    met_row: np.ndarray
+    met_word: np.ndarray
+    seen: np.ndarray
+    walkers: np.ndarray
+    done: np.ndarray
+    changes: np.ndarray
+
+
+def scratch_for(n_block: int, entries: Entries, n_outputs: int) -> Scratch:
+    """Made here, as every kind of array that a kernel makes takes a while to compile."""
+    (n_effects, n_columns), most = entries.of.shape, n_block * entries.of.shape[0] + 1
+    return Scratch(
+        own=np.empty((n_block, n_columns), np.uint64),
+        either=np.empty((n_block, n_columns + len(entries.row)), np.uint32),
+        at=np.empty(n_block, np.uint32),
+        active=np.empty(n_block, np.uint32),
+        met_row=np.empty(n_block + 1, np.uint32),
+        met_word=np.empty(n_block + 1, np.uint64),
+        seen=np.empty((n_block, n_effects), np.int32),
+        walkers=np.empty(most, np.uint64),
+        done=np.empty(most, np.uint64),
+        changes=np.empty((n_block, n_effects, n_outputs)),
+    )
+
+
 @inlined
-def goes_right(code, column, threshold, forest, sets):
+def goes_right(code, column, threshold, n_numeric, sets):
     """Whether a code goes to the right child; without sets, nothing is categorical."""
-    if sets is None or column < forest.n_numeric:
+    if sets is None or column < n_numeric:
         return code > threshold
     bits = sets[threshold, code >> _U(6)]
     return ((bits >> (code & _U(63))) & _ONE) == _ONE
 
 
 @inlined
-def advance(nodes, forest, sets, codes, active, n_active, at, met_row, met_word):
+def advance(nodes, n_numeric, sets, codes, active, n_active, at, met_row, met_word):
     """Take the active rows down one level; list those that some effect may part with.
 
     Returns
@@ -92,9 +145,9 @@ def advance(nodes, forest, sets, codes, active, n_active, at, met_row, met_word)
         column, threshold = (word >> _COLUMN_AT) & _COLUMN, word >> _THRESHOLD_AT
         code = codes[r, column]
         low, high = (code >> LOW_AT) & CODE, code >> HIGH_AT
-        right = goes_right(code & CODE, column, threshold, forest, sets)
+        right = goes_right(code & CODE, column, threshold, n_numeric, sets)
         met = (low > threshold) != (high > threshold)
-        if sets is not None and column >= forest.n_numeric:
+        if sets is not None and column >= n_numeric:
             met = low != high
         at[r] = np.uint32((word & _CHILD) + _U(right))
         met_row[n_met] = np.uint32(r)
@@ -124,9 +177,10 @@ def add_leaves(leaves, output, at, margin):
 
 @inlined
 def _part(
-    forest,
+    n_numeric,
     sets,
-    entries,
+    first,
+    effect,
     either,
     at,
     met_row,
@@ -144,9 +198,9 @@ def _part(
         column, threshold = (word >> _COLUMN_AT) & _COLUMN, word >> _THRESHOLD_AT
         right = (_U(at[r]) & _ONE) == _ONE
         other = (_U(at[r]) ^ _ONE) | (r << _ROW_AT)
-        for s in range(entries.first[column], entries.first[column + _ONE]):
-            e, code = _U(entries.effect[_U(s)]), _U(either[r, _U(s)])
-            parts = goes_right(code, column, threshold, forest, sets) != right
+        for s in range(first[column], first[column + _ONE]):
+            e, code = _U(effect[_U(s)]), _U(either[r, _U(s)])
+            parts = goes_right(code, column, threshold, n_numeric, sets) != right
             # Below the first node where they part, the row's own path says nothing
             # of the stepped one.
             parts &= seen[r, e] != tree
@@ -157,15 +211,15 @@ def _part(
 
 
 @inlined
-def _descend(nodes, forest, sets, entries, either, walkers, n_walkers):
+def _descend(nodes, n_numeric, sets, of, either, walkers, n_walkers):
     """Take the walkers down one level."""
     for k in range(n_walkers):
         walker = walkers[_U(k)]
         word = nodes[walker & _CHILD]
         column, threshold = (word >> _COLUMN_AT) & _COLUMN, word >> _THRESHOLD_AT
         r = (walker >> _ROW_AT) & _ROW
-        code = _U(either[r, _U(entries.of[walker >> _EFFECT_AT, column])])
-        right = goes_right(code, column, threshold, forest, sets)
+        code = _U(either[r, _U(of[walker >> _EFFECT_AT, column])])
+        right = goes_right(code, column, threshold, n_numeric, sets)
         walkers[_U(k)] = (walker & ~_CHILD) | ((word & _CHILD) + _U(right))
 
 
@@ -196,7 +250,7 @@ def _add_changes(leaves, output, at, walkers, n_walkers, changes):
 
 
 @kernel
-def walk(forest, sets, coding, entries, base, ends, n_block, margin, delta):
+def walk(forest, sets, coding, entries, base, ends, scratch, margin, delta):
     """Margins of every row, and what each effect changes of them.
 
     Parameters
@@ -207,25 +261,19 @@ def walk(forest, sets, coding, entries, base, ends, n_block, margin, delta):
         third of the time: ensembles without categories have kernels of their own.
     coding, entries, base, ends
         As :func:`skfme._engine.coding.code_block` takes them.
-    n_block : int
-        Rows at once.
+    scratch : Scratch
+        Of as many rows as are walked at once.
     margin : ndarray of shape (n_rows, n_outputs)
     delta : ndarray of shape (n_effects, n_rows, n_outputs)
         Both are added to.
     """
     n_effects, n_rows, n_outputs = delta.shape
-    n_columns, n_entries = len(coding.feature), len(entries.column)
-    own = np.empty((n_block, n_columns), np.uint64)
-    either = np.empty((n_block, n_columns + n_entries), np.uint32)
-    changes = np.empty((n_block, n_effects, n_outputs))
-    at, active = np.empty(n_block, np.uint32), np.empty(n_block, np.uint32)
-    met_row = np.empty(n_block + 1, np.uint32)
-    met_word = np.empty(n_block + 1, np.uint64)
-    seen = np.empty((n_block, n_effects), np.int32)
-    walkers = np.empty(n_block * n_effects + 1, np.uint64)
-    done = np.empty(n_block * n_effects + 1, np.uint64)
+    n_numeric = forest.n_numeric
+    first, effect, of = entries.first, entries.effect, entries.of
+    own, either, at, active, met_row, met_word, seen, walkers, done, changes = scratch
+    n_block = len(at)
     for start in range(0, n_rows, n_block):
-        n_here = min(n_block, n_rows - start)
+        n_here = n_block if start + n_block < n_rows else n_rows - start
         code_block(coding, entries, base, ends, start, n_here, own, either)
         margins = margin[start : start + n_here]
         for r in range(n_here):
@@ -242,14 +290,15 @@ def walk(forest, sets, coding, entries, base, ends, n_block, margin, delta):
             for r in range(n_here):
                 at[r], active[r] = 0, r
             for _ in range(forest.depth[tree]):
-                _descend(nodes, forest, sets, entries, either, walkers, n_walkers)
+                _descend(nodes, n_numeric, sets, of, either, walkers, n_walkers)
                 n_met = advance(
-                    nodes, forest, sets, own, active, n_active, at, met_row, met_word
+                    nodes, n_numeric, sets, own, active, n_active, at, met_row, met_word
                 )
                 n_walkers = _part(
-                    forest,
+                    n_numeric,
                     sets,
-                    entries,
+                    first,
+                    effect,
                     either,
                     at,
                     met_row,

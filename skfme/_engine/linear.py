@@ -250,7 +250,7 @@ class LinearEngine:
         ]
 
     def responses(
-        self, batch: Table, effects: Sequence[Stepped]
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[tuple[np.ndarray, np.ndarray] | None]:
         """Predictions before and after each step; None where there is no closed form."""
         closed = self._closed(batch, effects)

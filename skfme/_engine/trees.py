@@ -147,11 +147,11 @@ class TreeEngine:
         return Measured(fme, nlm, lost, self.name)
 
     def responses(
-        self, batch: Table, effects: Sequence[Stepped]
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Predictions before and after each step, for the rows that count."""
         before = self.model.inputs.features(batch)
-        plans = [self._plan(batch, before, effect, None) for effect in effects]
+        plans = [self._plan(batch, before, effect, rule) for effect in effects]
         walked = self._walked(before, plans)
         return [
             self._ends(one, effect.counted)

@@ -13,13 +13,13 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit, softmax
 
+from skfme._engine import jumps, kernels
 from skfme._engine.coding import Entries, code_block
 from skfme._engine.encoding import Move, Values, entries_of, values_of
 from skfme._engine.ensembles import Ensemble
 from skfme._engine.inputs import Features
 from skfme._engine.integrals import LINKS, integrate
-from skfme._engine.jumps import lines_of_block, log_jumps
-from skfme._engine.kernels import MOST_ROWS, Forest, walk
+from skfme._engine.kernels import MOST_ROWS, Forest
 from skfme._engine.packing import Packed, pack
 from skfme._engine.refusals import RowsNotReadError
 
@@ -99,8 +99,9 @@ class Walks:
         values, packed, entries = self._read(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
         n_block = _rows_per_block(packed.forest, entries)
-        given = (packed.coding, entries, values.base, values.ends, n_block)
-        walk(packed.forest, packed.sets, *given, margin, delta)
+        scratch = kernels.scratch_for(n_block, entries, len(self.ensemble.base))
+        given = (packed.coding, entries, values.base, values.ends, scratch)
+        kernels.walk(packed.forest, packed.sets, *given, margin, delta)
         return [Walked(margin, change) for change in delta]
 
     def walk_paths(
@@ -190,9 +191,12 @@ class _Paths:
         code_block(*given, start, n_rows, own, either)
         type_ = np.float32 if self.ensemble.single else np.float64
         ulps = float(_ROUNDING_ULPS * np.finfo(type_).eps)
-        lines_of_block(*given, ulps, start, line)
-        forest = (self.packed.forest, self.packed.sets)
-        return log_jumps(*forest, coding, entries, own, either, line, margin, *log)
+        feature = coding.feature[entries.column]
+        jumps.lines_of_block(feature, entries.row, *given[2:], ulps, start, line)
+        depth = int(self.ensemble.depth.max())
+        scratch = jumps.scratch_for(n_rows, self.n_effects, depth)
+        trees = (self.packed.forest, self.packed.sets, coding, entries)
+        return jumps.log_jumps(*trees, own, either, line, scratch, margin, *log)
 
 
 def _rows_per_block(forest: Forest, entries: Entries) -> int:
