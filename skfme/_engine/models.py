@@ -69,9 +69,10 @@ def is_ensemble(estimator: Any) -> bool:
 def asks_trees(estimator: Any) -> bool:
     """Whether the last model inside asks scikit-learn's trees, one by one."""
     members = getattr(looked_through(estimator)[0], "estimators_", None)
-    if not isinstance(members, (list, np.ndarray)) or not len(members):
-        return False
-    return hasattr(np.ravel(members)[0], "tree_")
+    if isinstance(members, np.ndarray):
+        members = members.ravel().tolist()
+    # A list of ensembles is no array: an ensemble has a length of its own.
+    return isinstance(members, list) and any(hasattr(m, "tree_") for m in members[:1])
 
 
 def _key(model: Any) -> tuple[str, str]:
