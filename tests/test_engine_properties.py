@@ -269,8 +269,9 @@ def test_xgboost(seed, n_classes, missing):
     assert_engines_agree(model, given_rows, STEPS, tolerance=1e-5)
 
 
-def categories_in_xgboost(seed):
-    """A model trained on a table with categories, and rows to explain."""
+@few
+@given(seed=seeds)
+def test_xgboost_is_read_where_it_keeps_categories_and_else_refused(seed):
     library = pytest.importorskip("xgboost", reason="xgboost is not installed")
     rng = np.random.default_rng(seed)
     X, y = training(rng, 0, missing=False)
@@ -281,25 +282,10 @@ def categories_in_xgboost(seed):
     ).fit(frame, y)
     table = frame_of(rows(rng, X, np.zeros(1), False), rng, 5)
     keeps = tuple(map(int, library.__version__.split(".")[:2])) >= (3, 1)
-    return model, table, keeps
-
-
-@few
-@given(seed=seeds)
-def test_xgboost_with_categories(seed):
-    model, table, keeps = categories_in_xgboost(seed)
-    if not keeps:
-        pytest.skip("XGBoost before 3.1 does not keep the categories of a table")
-    assert_engines_agree(model, table, MIXED, tolerance=1e-5)
-
-
-def test_xgboost_is_read_where_it_keeps_categories_and_else_refused():
-    model, table, keeps = categories_in_xgboost(0)
-    options = {"extrapolation": None, "engine": "trees"}
     if keeps:
-        effects = fme(model, table, MIXED[0], **options)
-        assert effects.engine == "trees"
+        assert_engines_agree(model, table, MIXED, tolerance=1e-5)
         return
+    options = {"extrapolation": None, "engine": "trees"}
     with pytest.raises(ValueError, match="this version of XGBoost does not keep"):
         fme(model, table, MIXED[0], **options)
     options["engine"] = "auto"

@@ -13,7 +13,16 @@ import numpy as np
 
 from skfme._engine.compiled import inner, kernel
 
-__all__ = ["CODE", "CODE_BITS", "HIGH_AT", "LOW_AT", "Coding", "Entries", "code_block"]
+__all__ = [
+    "CODE",
+    "CODE_BITS",
+    "HIGH_AT",
+    "LOW_AT",
+    "Coding",
+    "Entries",
+    "code_block",
+    "empty_codes",
+]
 
 CODE_BITS = 21
 _U = np.uint64
@@ -82,11 +91,21 @@ class Entries(NamedTuple):
     of: np.ndarray
 
 
+def empty_codes(n_block: int, entries: Entries) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`code_block` sets: `own` and `either`."""
+    n_columns = entries.of.shape[1]
+    own = np.empty((n_block, n_columns), np.uint64)
+    return own, np.empty((n_block, n_columns + len(entries.row)), np.uint32)
+
+
 @inner
 def _code(
     values, single, cuts, cut, grid, first, last, low, scale, missing, codes, place
 ):
-    """Code some values of one column, whose buckets are grid[first:last]."""
+    """Code some values of one column, whose buckets are grid[first:last].
+
+    The codes are put into the column `place` of `codes`.
+    """
     most = last - first - 2.0
     for r in range(len(values)):
         x = values[r]

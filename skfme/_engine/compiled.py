@@ -1,8 +1,8 @@
 """How kernels are compiled: once per machine, without the lock, and no more than needed.
 
 Wrappers that nothing calls, and checks for a division by zero that cannot happen,
-would take a third of the compiler's time; so would arrays that kernels make, which are
-given to them, and tuples of arrays handed on whole, where one of them is needed.
+would take a third of the compiler's time. Arrays are made for kernels, not by them, and
+inner functions get the arrays that they read, not the tuples that hold them.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skfme._engine.coding import Entries, empty_codes
 from skfme._engine.compiled import inlined, kernel
 from skfme._engine.kernels import (
     _CHILD,
@@ -40,7 +41,9 @@ class Scratch(NamedTuple):
 
     Attributes
     ----------
-    at, active, met_row, met_word
+    line : ndarray of shape (n_rows, n_entries, 3)
+        As :func:`lines_of_block` makes it.
+    own, either, at, active, met_row, met_word
         As in :class:`skfme._engine.kernels.Scratch`.
     top : ndarray of shape (n_rows, n_effects), int64
         The last crossing pushed of each path, or −1.
@@ -52,6 +55,9 @@ class Scratch(NamedTuple):
         The crossings of one path.
     """
 
+    line: np.ndarray
+    own: np.ndarray
+    either: np.ndarray
     at: np.ndarray
     active: np.ndarray
     met_row: np.ndarray
@@ -65,11 +71,15 @@ class Scratch(NamedTuple):
     stack_t: np.ndarray
 
 
-def scratch_for(n_rows: int, n_effects: int, depth: int) -> Scratch:
-    """For trees of at most so many levels."""
-    deepest = depth + 2
+def scratch_for(n_rows: int, entries: Entries, deepest: int) -> Scratch:
+    """For paths that cross fewer than so many nodes of a tree."""
+    n_effects = entries.of.shape[0]
     n_paths = n_rows * n_effects
+    own, either = empty_codes(n_rows, entries)
     return Scratch(
+        line=np.empty((n_rows, len(entries.row), 3)),
+        own=own,
+        either=either,
         at=np.empty(n_rows, np.uint32),
         active=np.empty(n_rows, np.uint32),
         met_row=np.empty(n_rows + 1, np.uint32),
@@ -256,18 +266,7 @@ def _trace(
 
 @kernel
 def log_jumps(
-    forest,
-    sets,
-    coding,
-    entries,
-    own,
-    either,
-    line,
-    scratch,
-    margin,
-    log_key,
-    log_t,
-    log_change,
+    forest, sets, coding, entries, scratch, margin, log_key, log_t, log_change
 ):
     """Log the jumps on all paths of a block of rows, tree by tree.
 
@@ -275,12 +274,11 @@ def log_jumps(
     ----------
     forest, sets
         As in :func:`skfme._engine.kernels.walk`.
-    coding, entries, own, either
-        As :func:`skfme._engine.coding.code_block` takes and makes them; every effect
-        moves numeric columns only.
-    line : ndarray of shape (n_rows, n_entries, 3)
-        As :func:`lines_of_block` makes it.
+    coding, entries
+        As :func:`skfme._engine.coding.code_block` takes them; every effect moves numeric
+        columns only.
     scratch : Scratch
+        With the lines and codes of the block.
     margin : ndarray of shape (n_rows, n_outputs)
         Added to.
     log_key : ndarray of shape (n_log,), int64
@@ -295,11 +293,11 @@ def log_jumps(
     n_logged : int
         −1 if the log is full; the margins are then of no use.
     """
-    n_rows = len(line)
+    n_rows = len(margin)
     n_numeric, cut_first, passed = forest.n_numeric, coding.cut_first, coding.passed
     first, effect, of = entries.first, entries.effect, entries.of
-    at, active, met_row, met_word, top, touched = scratch[:6]
-    node, place, below, stack_node, stack_t = scratch[6:]
+    line, own, either, at, active, met_row, met_word, top, touched = scratch[:9]
+    node, place, below, stack_node, stack_t = scratch[9:]
     n_logged, level = np.int64(0), 0
     for tree in range(len(forest.depth)):
         nodes = forest.words[forest.first[tree] : forest.first[tree + 1]]

@@ -25,6 +25,7 @@ from skfme._engine.coding import (
     LOW_AT,
     Entries,
     code_block,
+    empty_codes,
 )
 from skfme._engine.compiled import inlined, kernel
 
@@ -106,10 +107,12 @@ class Scratch(NamedTuple):
 
 def scratch_for(n_block: int, entries: Entries, n_outputs: int) -> Scratch:
     """Made here, as every kind of array that a kernel makes takes a while to compile."""
-    (n_effects, n_columns), most = entries.of.shape, n_block * entries.of.shape[0] + 1
+    n_effects = entries.of.shape[0]
+    most = n_block * n_effects + 1
+    own, either = empty_codes(n_block, entries)
     return Scratch(
-        own=np.empty((n_block, n_columns), np.uint64),
-        either=np.empty((n_block, n_columns + len(entries.row)), np.uint32),
+        own=own,
+        either=either,
         at=np.empty(n_block, np.uint32),
         active=np.empty(n_block, np.uint32),
         met_row=np.empty(n_block + 1, np.uint32),

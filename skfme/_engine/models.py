@@ -10,7 +10,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
@@ -69,9 +68,7 @@ def is_ensemble(estimator: Any) -> bool:
 def asks_trees(estimator: Any) -> bool:
     """Whether the last model inside asks scikit-learn's trees, one by one."""
     members = getattr(looked_through(estimator)[0], "estimators_", None)
-    if isinstance(members, np.ndarray):
-        members = members.ravel().tolist()
-    # A list of ensembles is no array: an ensemble has a length of its own.
+    # Not so gradient boosting, whose trees are an array and asked in one call.
     return isinstance(members, list) and any(hasattr(m, "tree_") for m in members[:1])
 
 

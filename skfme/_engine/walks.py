@@ -153,11 +153,14 @@ class _Paths:
     n_effects: int
     resolution: float
 
+    @cached_property
+    def _deepest(self) -> int:
+        return int(self.ensemble.depth.max()) + 2
+
     def measure(self, margin: np.ndarray, delta: np.ndarray, nlm: np.ndarray) -> None:
         """Fill the margins, what the moves change of them, and the NLM."""
         width = self.ensemble.value.shape[1]
-        deepest = int(self.ensemble.depth.max()) + 2
-        most = max(1, _MOST_CROSSINGS // (self.n_effects * deepest))
+        most = max(1, _MOST_CROSSINGS // (self.n_effects * self._deepest))
         n_block, start = min(_rows_per_block(self.packed.forest, self.entries), most), 0
         log = _log(_LOGGED, width)
         link, base = LINKS[self.ensemble.link], np.array(self.ensemble.base)
@@ -179,24 +182,16 @@ class _Paths:
     ) -> int:
         """Log the jumps of a block; −1 if the log is full."""
         coding, entries = self.packed.coding, self.entries
-        n_rows, n_columns, n_entries = (
-            len(margin),
-            len(coding.feature),
-            len(entries.row),
-        )
-        own = np.empty((n_rows, n_columns), dtype=np.uint64)
-        either = np.empty((n_rows, n_columns + n_entries), dtype=np.uint32)
-        line = np.empty((n_rows, n_entries, 3))
-        given = (coding, entries, self.values.base, self.values.ends)
-        code_block(*given, start, n_rows, own, either)
+        scratch = jumps.scratch_for(len(margin), entries, self._deepest)
+        ends = (self.values.base, self.values.ends)
+        codes = (scratch.own, scratch.either)
+        code_block(coding, entries, *ends, start, len(margin), *codes)
         type_ = np.float32 if self.ensemble.single else np.float64
         ulps = float(_ROUNDING_ULPS * np.finfo(type_).eps)
         feature = coding.feature[entries.column]
-        jumps.lines_of_block(feature, entries.row, *given[2:], ulps, start, line)
-        depth = int(self.ensemble.depth.max())
-        scratch = jumps.scratch_for(n_rows, self.n_effects, depth)
+        jumps.lines_of_block(feature, entries.row, *ends, ulps, start, scratch.line)
         trees = (self.packed.forest, self.packed.sets, coding, entries)
-        return jumps.log_jumps(*trees, own, either, line, scratch, margin, *log)
+        return jumps.log_jumps(*trees, scratch, margin, *log)
 
 
 def _rows_per_block(forest: Forest, entries: Entries) -> int:
