@@ -33,7 +33,6 @@ RESULTS = {
     "LargestStep",
     "MixedConditionalEffectsResults",
     "PathPredictions",
-    "SignResults",
     "StepProfile",
     "UncertaintyLedger",
     "WildClusterTest",

@@ -22,7 +22,6 @@ from skfme.statsmodels._mixed import (
     MixedConditionalEffectsResults,
 )
 from skfme.statsmodels._results import EffectResults
-from skfme.statsmodels._sign_model import SignModel, SignResults
 from skfme.statsmodels._wild_bootstrap import WildClusterTest
 
 __all__ = [
@@ -37,8 +36,6 @@ __all__ = [
     "HonestRegions",
     "MixedConditionalEffects",
     "MixedConditionalEffectsResults",
-    "SignModel",
-    "SignResults",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
     "WildClusterTest",

@@ -22,7 +22,6 @@ from skfme.statsmodels._effect_designs import Design, group_design, partition_de
 from skfme.statsmodels._formula_design import formula_design
 from skfme.statsmodels._least_squares import least_squares
 from skfme.statsmodels._mixed import MixedConditionalEffects
-from skfme.statsmodels._sign_model import SignModel
 
 __all__ = ["ConditionalEffects"]
 
@@ -262,21 +261,6 @@ class ConditionalEffects:
         clusters = clusters_of(self.counted.effect, kind, cov_kwds, self.counted.rows)
         fit = least_squares(self.design, self.counted.fme, self.counted.weights)
         return ConditionalEffectsResults(self, fit, kind, clusters, use_t)
-
-    def sign_model(self, zeros: str = "exclude") -> SignModel:
-        """A logistic model of the sign of the effect, on the same design.
-
-        Parameters
-        ----------
-        zeros : {"exclude", "outcome"}, default="exclude"
-            Effects that are exactly zero, which trees have many of: leave them out, or
-            make them an outcome of their own (multinomial, against negative effects).
-
-        Returns
-        -------
-        model : SignModel
-        """
-        return SignModel(self.counted, self.design, zeros)
 
     def __repr__(self) -> str:
         return (

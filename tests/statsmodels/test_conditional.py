@@ -812,7 +812,6 @@ def test_what_takes_one_output_names_the_parameter(classes):
         results.welch_test,
         results.to_statsmodels,
         lambda: results.wild_bootstrap("row 1 = row 2"),
-        lambda: ConditionalEffects.from_groups(effect, by=y).sign_model(),
         lambda: ConditionalEffects.mixed("1", effect, groups=np.arange(150) % 9),
     ):
         with pytest.raises(ValueError, match="output="):
