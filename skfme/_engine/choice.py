@@ -28,7 +28,7 @@ from skfme._frames import Table
 from skfme.quadrature import Rule, is_best
 
 if TYPE_CHECKING:
-    from skfme._engine.linear import LinearEngine, LinearModel
+    from skfme._engine.linear.linear import LinearEngine, LinearModel
     from skfme._engine.trees import TreeEngine, TreeModel
 
 __all__ = ["ENGINES", "EngineChoice"]
@@ -181,7 +181,7 @@ class EngineChoice:
 
 
 def _linear_model(response: Response, probe: Table) -> LinearModel:
-    from skfme._engine.linear import read_linear
+    from skfme._engine.linear.linear import read_linear
 
     return read_linear(response, probe)
 

@@ -1,7 +1,7 @@
 """Closed forms for linear and generalised-linear models.
 
 A step changes the linear predictor η by a sum over the columns changed (see
-:mod:`skfme._engine.additive`), so that no second prediction is needed:
+:mod:`skfme._engine.linear.additive`), so that no second prediction is needed:
 
     f(x + h) − f(x) = Δη             identity link, no prediction at all
                     = μ (exp(Δη) − 1)       log link, from μ = f(x)
@@ -21,8 +21,8 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from skfme._columns import missing_in
-from skfme._engine.additive import Additive, pulled_back
 from skfme._engine.differences import PredictEngine
+from skfme._engine.linear.additive import Additive, pulled_back
 from skfme._engine.models import looked_through
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
