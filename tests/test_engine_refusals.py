@@ -22,10 +22,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skfme import FMEExplainer
 from skfme._engine import choice
-from skfme._engine.ensembles import CategorySplit, Tree, packed
-from skfme._engine.from_boosters import _lightgbm_levels
-from skfme._engine.packing import pack
 from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
+from skfme._engine.trees.ensembles import CategorySplit, Tree, packed
+from skfme._engine.trees.from_boosters import _lightgbm_levels
+from skfme._engine.trees.packing import pack
 from skfme._frames import as_table
 
 rng = np.random.default_rng(0)

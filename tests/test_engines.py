@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, fme
-from skfme._engine import trees
+from skfme._engine.trees import trees
 
 N = 300
 

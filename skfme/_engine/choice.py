@@ -29,7 +29,7 @@ from skfme.quadrature import Rule, is_best
 
 if TYPE_CHECKING:
     from skfme._engine.linear.linear import LinearEngine, LinearModel
-    from skfme._engine.trees import TreeEngine, TreeModel
+    from skfme._engine.trees.trees import TreeEngine, TreeModel
 
 __all__ = ["ENGINES", "EngineChoice"]
 
@@ -73,7 +73,7 @@ class EngineChoice:
     @property
     def asks_trees(self) -> bool:
         """Whether the model's predictions ask its trees, one by one."""
-        from skfme._engine.models import asks_trees
+        from skfme._engine.trees.models import asks_trees
 
         return asks_trees(self.response.estimator)
 
@@ -187,13 +187,13 @@ def _linear_model(response: Response, probe: Table) -> LinearModel:
 
 
 def _tree_model(response: Response, probe: Table, insisted: bool) -> TreeModel:
-    from skfme._engine.models import is_ensemble, read_ensemble
+    from skfme._engine.trees.models import is_ensemble, read_ensemble
 
     if is_ensemble(response.estimator) and find_spec("numba") is None:
         raise ModelNotReadError(MISSING_EXTRA)
     ensemble, inputs = read_ensemble(response, probe)
-    from skfme._engine.trees import TreeModel
-    from skfme._engine.walks import Walks
+    from skfme._engine.trees.trees import TreeModel
+    from skfme._engine.trees.walks import Walks
 
     walks = Walks(ensemble)
     walks.complete  # noqa: B018 - too large ones are refused here

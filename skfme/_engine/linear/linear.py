@@ -23,10 +23,10 @@ from scipy.special import expit, softmax
 from skfme._columns import missing_in
 from skfme._engine.differences import PredictEngine
 from skfme._engine.linear.additive import Additive, pulled_back
-from skfme._engine.models import looked_through
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 from skfme._engine.stepping import Measured, Stepped, asked_for
+from skfme._engine.trees.models import looked_through
 from skfme._frames import Table
 from skfme.quadrature import Rule
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from skfme._engine.differences import PredictEngine
-from skfme._engine.encoding import Move
-from skfme._engine.inputs import Features, Inputs, TransformedInputs
 from skfme._engine.refusals import RowsNotReadError, refusal
 from skfme._engine.stepping import Measured, Stepped, asked_for, joined
-from skfme._engine.walks import Walked, Walks
+from skfme._engine.trees.encoding import Move
+from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
+from skfme._engine.trees.walks import Walked, Walks
 from skfme._frames import Table
 from skfme.quadrature import Rule, is_best
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.coding import Coding, Entries
-from skfme._engine.ensembles import Ensemble
-from skfme._engine.inputs import Features
 from skfme._engine.refusals import RowsNotReadError
+from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.inputs import Features
 
 __all__ = ["Move", "Values", "entries_of", "values_of"]
 

@@ -15,13 +15,13 @@ from scipy.special import expit, softmax
 
 from skfme._engine import jumps, kernels
 from skfme._engine.coding import Entries, code_block
-from skfme._engine.encoding import Move, Values, entries_of, values_of
-from skfme._engine.ensembles import Ensemble
-from skfme._engine.inputs import Features
 from skfme._engine.integrals import LINKS, integrate
 from skfme._engine.kernels import MOST_ROWS, Forest
-from skfme._engine.packing import Packed, pack
 from skfme._engine.refusals import RowsNotReadError
+from skfme._engine.trees.encoding import Move, Values, entries_of, values_of
+from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.inputs import Features
+from skfme._engine.trees.packing import Packed, pack
 
 __all__ = ["Walked", "Walks"]
 

@@ -15,10 +15,10 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from skfme._engine.ensembles import Ensemble
-from skfme._engine.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError
+from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._frames import Table
 
 __all__ = ["asks_trees", "is_ensemble", "looked_through", "read_ensemble"]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.coding import Coding
-from skfme._engine.ensembles import Ensemble
 from skfme._engine.kernels import (
     CHILD_BITS,
     COLUMN_BITS,
@@ -23,6 +22,7 @@ from skfme._engine.kernels import (
     Forest,
 )
 from skfme._engine.refusals import ModelNotReadError
+from skfme._engine.trees.ensembles import Ensemble
 
 __all__ = ["Packed", "pack"]
 

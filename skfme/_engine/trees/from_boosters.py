@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from skfme._engine.ensembles import (
+from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
+from skfme._engine.trees.ensembles import (
     CategorySplit,
     Ensemble,
     Tree,
     packed,
 )
-from skfme._engine.inputs import Inputs
-from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
+from skfme._engine.trees.inputs import Inputs
 from skfme._frames import Table, categorical_positions
 
 __all__ = ["lightgbm", "xgboost"]

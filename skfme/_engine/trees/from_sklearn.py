@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import get_tags
 
-from skfme._engine.ensembles import (
+from skfme._engine.refusals import ModelNotReadError
+from skfme._engine.trees.ensembles import (
     CategorySplit,
     Ensemble,
     Tree,
     packed,
 )
-from skfme._engine.inputs import Inputs
-from skfme._engine.refusals import ModelNotReadError
+from skfme._engine.trees.inputs import Inputs
 from skfme._frames import Table
 
 __all__ = ["gradient_boosting", "hist_gradient_boosting", "single_trees"]
