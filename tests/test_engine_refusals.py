@@ -280,7 +280,7 @@ def test_a_pickled_explainer_does_not_hold_the_trees_twice():
 
 
 def test_kernels_are_compiled_for_one_layout_only():
-    from skfme._engine import coding, integrals, jumps, kernels
+    from skfme._engine.trees.compiled import coding, integrals, jumps, kernels
 
     compiled = (
         coding.code_block,

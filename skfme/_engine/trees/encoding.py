@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._engine.coding import Coding, Entries
 from skfme._engine.refusals import RowsNotReadError
+from skfme._engine.trees.compiled.coding import Coding, Entries
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._engine.coding import Coding
-from skfme._engine.kernels import (
+from skfme._engine.refusals import ModelNotReadError
+from skfme._engine.trees.compiled.coding import Coding
+from skfme._engine.trees.compiled.kernels import (
     CHILD_BITS,
     COLUMN_BITS,
     MOST_CODES,
@@ -21,7 +22,6 @@ from skfme._engine.kernels import (
     MOST_NODES,
     Forest,
 )
-from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import Ensemble
 
 __all__ = ["Packed", "pack"]

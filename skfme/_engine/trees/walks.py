@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit, softmax
 
-from skfme._engine import jumps, kernels
-from skfme._engine.coding import Entries, code_block
-from skfme._engine.integrals import LINKS, integrate
-from skfme._engine.kernels import MOST_ROWS, Forest
 from skfme._engine.refusals import RowsNotReadError
+from skfme._engine.trees.compiled import jumps, kernels
+from skfme._engine.trees.compiled.coding import Entries, code_block
+from skfme._engine.trees.compiled.integrals import LINKS, integrate
+from skfme._engine.trees.compiled.kernels import MOST_ROWS, Forest
 from skfme._engine.trees.encoding import Move, Values, entries_of, values_of
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features

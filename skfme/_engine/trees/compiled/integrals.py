@@ -16,8 +16,8 @@ import math
 
 import numpy as np
 
-from skfme._engine.compiled import inner, kernel, summed
-from skfme._engine.jumps import OUTPUT_BITS
+from skfme._engine.trees.compiled.decorators import inner, kernel, summed
+from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
 
 __all__ = ["LINKS", "integrate"]
 
@@ -153,7 +153,7 @@ def integrate(
     Parameters
     ----------
     log_key, log_t, log_change, n_logged
-        As :func:`skfme._engine.jumps.log_jumps` makes them.
+        As :func:`skfme._engine.trees.compiled.jumps.log_jumps` makes them.
     link : int
     base : ndarray of shape (n_outputs,)
         What is added to every margin.

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.coding import Entries, empty_codes
-from skfme._engine.compiled import inlined, kernel
-from skfme._engine.kernels import (
+from skfme._engine.trees.compiled.coding import Entries, empty_codes
+from skfme._engine.trees.compiled.decorators import inlined, kernel
+from skfme._engine.trees.compiled.kernels import (
     _CHILD,
     _COLUMN,
     _COLUMN_AT,
@@ -44,7 +44,7 @@ class Scratch(NamedTuple):
     line : ndarray of shape (n_rows, n_entries, 3)
         As :func:`lines_of_block` makes it.
     own, either, at, active, met_row, met_word
-        As in :class:`skfme._engine.kernels.Scratch`.
+        As in :class:`skfme._engine.trees.compiled.kernels.Scratch`.
     top : ndarray of shape (n_rows, n_effects), int64
         The last crossing pushed of each path, or −1.
     touched : ndarray of shape (n_rows * n_effects,), uint64
@@ -103,7 +103,7 @@ def lines_of_block(feature, row, base, ends, ulps, start, line):
     feature, row : ndarray of shape (n_entries,), int64
         Where each entry's values are before the step, and after it.
     base, ends, start
-        As :func:`skfme._engine.coding.code_block` takes them.
+        As :func:`skfme._engine.trees.compiled.coding.code_block` takes them.
     ulps : float
         What rounding amounts to, relative to the path's larger end.
     line : ndarray of shape (n_rows, n_entries, 3)
@@ -273,9 +273,9 @@ def log_jumps(
     Parameters
     ----------
     forest, sets
-        As in :func:`skfme._engine.kernels.walk`.
+        As in :func:`skfme._engine.trees.compiled.kernels.walk`.
     coding, entries
-        As :func:`skfme._engine.coding.code_block` takes them; every effect moves numeric
+        As :func:`skfme._engine.trees.compiled.coding.code_block` takes them; every effect moves numeric
         columns only.
     scratch : Scratch
         With the lines and codes of the block.

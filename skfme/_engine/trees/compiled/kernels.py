@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.coding import (
+from skfme._engine.trees.compiled.coding import (
     CODE,
     CODE_BITS,
     HIGH_AT,
@@ -27,7 +27,7 @@ from skfme._engine.coding import (
     code_block,
     empty_codes,
 )
-from skfme._engine.compiled import inlined, kernel
+from skfme._engine.trees.compiled.decorators import inlined, kernel
 
 __all__ = ["MOST_ROWS", "Forest", "Scratch", "scratch_for", "walk"]
 
@@ -82,7 +82,7 @@ class Scratch(NamedTuple):
     Attributes
     ----------
     own, either : ndarray
-        Codes, as :func:`skfme._engine.coding.code_block` makes them.
+        Codes, as :func:`skfme._engine.trees.compiled.coding.code_block` makes them.
     at, active : ndarray of shape (n_block,), uint32
         The node of each row, and the rows that are not at a leaf.
     met_row, met_word : ndarray of shape (n_block + 1,), uint32 and uint64
@@ -263,7 +263,7 @@ def walk(forest, sets, coding, entries, base, ends, scratch, margin, delta):
         Codes of a categorical column that go right, as bits. Asking for them costs a
         third of the time: ensembles without categories have kernels of their own.
     coding, entries, base, ends
-        As :func:`skfme._engine.coding.code_block` takes them.
+        As :func:`skfme._engine.trees.compiled.coding.code_block` takes them.
     scratch : Scratch
         Of as many rows as are walked at once.
     margin : ndarray of shape (n_rows, n_outputs)

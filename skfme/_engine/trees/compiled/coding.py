@@ -2,7 +2,7 @@
 
 Codes are made for a block of rows at a time, so that they stay in the processor's
 nearest caches, and only there. What the codes are for is told in
-:mod:`skfme._engine.kernels`.
+:mod:`skfme._engine.trees.compiled.kernels`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.compiled import inner, kernel
+from skfme._engine.trees.compiled.decorators import inner, kernel
 
 __all__ = [
     "CODE",
