@@ -10,7 +10,7 @@ from skfme import steps
 from skfme._effect_summaries import EffectSummaries
 from skfme._effect_summary import EffectSummary
 from skfme._effects import ForwardEffect, ForwardEffects
-from skfme._explainer import FMEExplainer
+from skfme._explainer.explainer import FMEExplainer
 from skfme._functional import ame, came, fme
 from skfme._profiles import LargestStep, PathPredictions, StepProfile
 from skfme.extrapolation import Envelope

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skfme._effects import ForwardEffect, ForwardEffects, output_position
-from skfme._explainer import FMEExplainer
+from skfme._explainer.explainer import FMEExplainer
 
 if TYPE_CHECKING:
     from skfme.statsmodels import EffectTree

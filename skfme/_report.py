@@ -48,7 +48,7 @@ from skfme.plotting import (
 from skfme.plotting._canvas import check_matplotlib, png_of
 
 if TYPE_CHECKING:
-    from skfme._explainer import FMEExplainer
+    from skfme._explainer.explainer import FMEExplainer
     from skfme.statsmodels import EffectTree
 
 __all__ = ["write_report"]

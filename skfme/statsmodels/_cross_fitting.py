@@ -28,7 +28,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfme._columns import as_vector
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._engine.batches import with_progress
-from skfme._explainer import FMEExplainer
+from skfme._explainer.explainer import FMEExplainer
 from skfme._frames import as_table
 from skfme._tables import format_number
 from skfme._validation import checked_weights, warn_of_empty

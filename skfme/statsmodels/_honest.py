@@ -22,7 +22,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
 from skfme._effects import ForwardEffect, ForwardEffects, output_position
-from skfme._explainer import FMEExplainer
+from skfme._explainer.explainer import FMEExplainer
 from skfme._frames import Table, as_table
 from skfme._tables import Text
 from skfme._validation import checked_weights

@@ -19,7 +19,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
-from skfme._explainer import FMEExplainer
+from skfme._explainer.explainer import FMEExplainer
 from skfme._frames import as_table
 from skfme.statsmodels._group_means import GroupMeans, groups_asked
 from skfme.statsmodels._ledger_results import NestedRefits, UncertaintyLedger

@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from skfme._effects import ForwardEffects
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
-from skfme._explainer import FMEExplainer
+from skfme._explainer.explainer import FMEExplainer
 from skfme._frames import Table, as_table
 from skfme._validation import one_target
 

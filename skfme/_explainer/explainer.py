@@ -29,16 +29,16 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skfme._callbacks import CallbackSupport
 from skfme._changes import NamedStep
 from skfme._columns import missing_in
 from skfme._decorators import fit_context
-from skfme._delegation import DelegatedPredictions
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
 from skfme._engine.prediction import choose_response, model_name, model_title
-from skfme._exploration import StepExploration
+from skfme._explainer.callbacks import CallbackSupport
+from skfme._explainer.delegation import DelegatedPredictions
+from skfme._explainer.exploration import StepExploration
 from skfme._frames import (
     Table,
     as_table,
