@@ -15,11 +15,24 @@ import numpy as np
 import pandas as pd
 
 from skfme._changes import Change, NamedStep
-from skfme._columns import ColumnData, kind_of, missing_in, numbers_in, objects_in
-from skfme._frames import Column, Table, as_table, has_no_rows, is_one_table, stacked
+from skfme._frames.checks import row_weights
+from skfme._frames.columns import (
+    ColumnData,
+    kind_of,
+    missing_in,
+    numbers_in,
+    objects_in,
+)
+from skfme._frames.tables import (
+    Column,
+    Table,
+    as_table,
+    has_no_rows,
+    is_one_table,
+    stacked,
+)
 from skfme._tallies import Groups
 from skfme._training import is_number
-from skfme._validation import row_weights
 
 __all__ = [
     "Batch",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme._columns import (
+from skfme._frames.columns import (
     ColumnData,
     broadcast,
     category_codes,
@@ -18,7 +18,7 @@ from skfme._columns import (
     objects_in,
     replaced,
 )
-from skfme._frames import Table, known_names
+from skfme._frames.tables import Table, known_names
 
 if TYPE_CHECKING:
     from skfme.steps import Step

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from skfme._columns import as_vector, objects_in
 from skfme._engine.stepping import STATUSES
-from skfme._frames import Table, as_table, row_index
+from skfme._frames.columns import as_vector, objects_in
+from skfme._frames.tables import Table, as_table, row_index
 from skfme._summaries import (
     NonLinearity,
     Summary,

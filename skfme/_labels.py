@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from skfme._frames import Table
+from skfme._frames.tables import Table
 from skfme._tables import format_number
 from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
 

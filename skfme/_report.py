@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skfme._effects import ForwardEffect, ForwardEffects
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme._labels import coverage_note, read_labels, step_title
 from skfme._page import (
     Markup,

@@ -31,8 +31,8 @@ from skfme._effect_summary import About
 from skfme._effects import ForwardEffects
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import Response, model_title
-from skfme._frames import Column, Table
-from skfme._validation import warn_of_nothing
+from skfme._frames.checks import warn_of_nothing
+from skfme._frames.tables import Column, Table
 from skfme.quadrature import as_rule
 
 __all__ = ["StreamedExplanation"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._columns import (
+from skfme._frames.columns import (
     ColumnData,
     category_codes,
     integer_bounds,
@@ -20,7 +20,7 @@ from skfme._columns import (
     scaled,
     shifted,
 )
-from skfme._frames import Column, Table, known_names, nearest
+from skfme._frames.tables import Column, Table, known_names, nearest
 from skfme._summaries import weighted_quantiles, weighted_sd
 
 __all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]

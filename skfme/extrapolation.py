@@ -21,9 +21,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skfme._columns import ColumnData, category_codes, missing_in, numbers_in
 from skfme._decorators import fit_context
-from skfme._frames import (
+from skfme._frames.columns import ColumnData, category_codes, missing_in, numbers_in
+from skfme._frames.tables import (
     Column,
     Table,
     as_table,

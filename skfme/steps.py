@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from skfme._changes import Change, NamedStep
-from skfme._columns import scaled, shifted
-from skfme._frames import Column
+from skfme._frames.columns import scaled, shifted
+from skfme._frames.tables import Column
 from skfme._training import Training, TrainingColumn, check_finite, is_number
 
 __all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev", "Step"]

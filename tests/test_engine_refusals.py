@@ -26,7 +26,7 @@ from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
 from skfme._engine.trees.ensembles import CategorySplit, Tree, packed
 from skfme._engine.trees.from_boosters import _lightgbm_levels
 from skfme._engine.trees.packing import pack
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(80, 3)).round(2)

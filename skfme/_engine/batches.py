@@ -17,7 +17,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.parallel import Parallel, delayed
 
 from skfme._engine.sharing import Shared, call_shared
-from skfme._frames import Table
+from skfme._frames.tables import Table
 
 __all__ = ["plan_rows", "run_batches", "with_progress"]
 

@@ -24,7 +24,7 @@ from skfme._engine.refusals import (
     refusal,
 )
 from skfme._engine.stepping import Engine, Stepped
-from skfme._frames import Table
+from skfme._frames.tables import Table
 from skfme.quadrature import Rule, is_best
 
 if TYPE_CHECKING:

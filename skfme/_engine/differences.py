@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._columns import ColumnData
 from skfme._engine.nonlinearity import StepPath, nonlinearity
 from skfme._engine.prediction import Response
 from skfme._engine.stepping import Measured, Stepped, selected
-from skfme._frames import Table, stacked
+from skfme._frames.columns import ColumnData
+from skfme._frames.tables import Table, stacked
 from skfme.quadrature import Rule
 
 __all__ = ["PredictEngine"]

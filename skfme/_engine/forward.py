@@ -11,7 +11,7 @@ from skfme._changes import BoundChange, NamedStep
 from skfme._engine.batches import plan_rows, run_batches
 from skfme._engine.choice import EngineChoice
 from skfme._engine.stepping import Engine, Stepped, step_rows
-from skfme._frames import Table
+from skfme._frames.tables import Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
 

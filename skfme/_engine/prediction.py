@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
-from skfme._frames import Table
+from skfme._frames.tables import Table
 
 __all__ = ["Response", "choose_response", "model_name"]
 

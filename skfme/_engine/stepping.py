@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from skfme._changes import BoundChange
-from skfme._columns import ColumnData
-from skfme._frames import Rows, Table
+from skfme._frames.columns import ColumnData
+from skfme._frames.tables import Rows, Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
 

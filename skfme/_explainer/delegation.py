@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfme._decorators import available_if
 
 if TYPE_CHECKING:
-    from skfme._frames import Table
+    from skfme._frames.tables import Table
 
 __all__ = ["DelegatedPredictions"]
 

@@ -30,7 +30,6 @@ from sklearn.utils.validation import (
 )
 
 from skfme._changes import NamedStep
-from skfme._columns import missing_in
 from skfme._decorators import fit_context
 from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.choice import ENGINES, EngineChoice
@@ -39,15 +38,7 @@ from skfme._engine.prediction import choose_response, model_name, model_title
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import StepExploration
-from skfme._frames import (
-    Table,
-    as_table,
-    describe_columns,
-    has_no_rows,
-)
-from skfme._streaming import StreamedExplanation
-from skfme._training import Training
-from skfme._validation import (
+from skfme._frames.checks import (
     check_same_columns,
     checked_weights,
     one_target,
@@ -56,6 +47,15 @@ from skfme._validation import (
     warn_of_empty,
     with_missing_values,
 )
+from skfme._frames.columns import missing_in
+from skfme._frames.tables import (
+    Table,
+    as_table,
+    describe_columns,
+    has_no_rows,
+)
+from skfme._streaming import StreamedExplanation
+from skfme._training import Training
 from skfme.extrapolation import fit_support
 from skfme.quadrature import Rule, as_rule
 from skfme.steps import parse_steps

@@ -9,7 +9,14 @@ import numpy as np
 
 from skfme._changes import NamedStep
 from skfme._engine.prediction import Response
-from skfme._frames import Column, Table, as_table, known_names, nearest, row_index
+from skfme._frames.tables import (
+    Column,
+    Table,
+    as_table,
+    known_names,
+    nearest,
+    row_index,
+)
 from skfme._profiles import (
     PathPredictions,
     StepProfile,

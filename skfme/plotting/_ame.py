@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme._labels import coverage_note, joint_phrase, read_labels, step_title
 from skfme.plotting._canvas import (
     COLOURS,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._columns import as_vector
-from skfme._frames import as_table
+from skfme._frames.columns import as_vector
+from skfme._frames.tables import as_table
 from skfme._labels import Labels, coverage_note, number, read_labels
 from skfme.plotting._canvas import (
     BLUE,

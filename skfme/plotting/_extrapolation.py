@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme._labels import read_labels, step_title
 from skfme.plotting._canvas import (
     BLUE,

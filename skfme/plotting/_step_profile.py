@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme._labels import joint_phrase, read_labels
 from skfme._summaries import LINEAR
 from skfme.plotting._canvas import (

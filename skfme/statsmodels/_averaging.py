@@ -15,10 +15,10 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skfme._changes import BoundChange, NamedStep
-from skfme._columns import ColumnData
 from skfme._engine.batches import plan_rows
 from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
-from skfme._frames import Table
+from skfme._frames.columns import ColumnData
+from skfme._frames.tables import Table
 from skfme.extrapolation import Support
 from skfme.statsmodels._designs import compare_designs, probe_rows
 from skfme.statsmodels._fitted import FittedModel

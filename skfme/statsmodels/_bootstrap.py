@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from skfme._explainer.explainer import FMEExplainer
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
 from skfme.statsmodels._group_means import GroupMeans, groups_asked

@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS, WLS
 from statsmodels.stats.oneway import anova_generic
 
-from skfme._frames import as_table, row_index
+from skfme._frames.tables import as_table, row_index
 from skfme.statsmodels._anova import anova_table
 from skfme.statsmodels._contrasts import combined
 from skfme.statsmodels._counted import CountedRows

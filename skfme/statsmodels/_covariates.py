@@ -17,8 +17,8 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
-from skfme._columns import category_codes, kind_of, missing_in, numbers_in
-from skfme._frames import Column, Table
+from skfme._frames.columns import category_codes, kind_of, missing_in, numbers_in
+from skfme._frames.tables import Column, Table
 
 __all__ = [
     "Covariate",

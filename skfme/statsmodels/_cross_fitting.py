@@ -25,13 +25,13 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
-from skfme._columns import as_vector
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._engine.batches import with_progress
 from skfme._explainer.explainer import FMEExplainer
-from skfme._frames import as_table
+from skfme._frames.checks import checked_weights, warn_of_empty
+from skfme._frames.columns import as_vector
+from skfme._frames.tables import as_table
 from skfme._tables import format_number
-from skfme._validation import checked_weights, warn_of_empty
 from skfme.statsmodels._group_means import GroupMeans
 from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared

@@ -20,13 +20,13 @@ from sklearn import get_config
 
 from skfme._changes import NamedStep
 from skfme._engine.stepping import STATUSES
-from skfme._frames import (
+from skfme._frames.checks import checked_weights
+from skfme._frames.tables import (
     as_table,
     converted,
     known_names,
     nearest,
 )
-from skfme._validation import checked_weights
 from skfme.statsmodels._averaging import Rows, Sums, sums_of_effects
 from skfme.statsmodels._designs import check_design
 from skfme.statsmodels._fitted import FittedModel, fitted_model

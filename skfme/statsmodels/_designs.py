@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._columns import ColumnData, numbers_in
 from skfme._engine.stepping import selected
-from skfme._frames import Table, as_table, known_names, nearest, pandas_frame
+from skfme._frames.columns import ColumnData, numbers_in
+from skfme._frames.tables import Table, as_table, known_names, nearest, pandas_frame
 
 __all__ = [
     "ArrayDesign",

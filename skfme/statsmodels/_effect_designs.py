@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._effects import ForwardEffect
-from skfme._frames import as_table, known_names
+from skfme._frames.tables import as_table, known_names
 from skfme.statsmodels._row_labels import (
     columns_named,
     frame_of,

@@ -19,10 +19,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfme._columns import as_vector
 from skfme._decorators import fit_context
-from skfme._frames import as_table, describe_columns
-from skfme._validation import checked_weights, refuse_infinite
+from skfme._frames.checks import checked_weights, refuse_infinite
+from skfme._frames.columns import as_vector
+from skfme._frames.tables import as_table, describe_columns
 from skfme.statsmodels._covariates import (
     Sample,
     counting,

@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skfme._frames import Table, as_table, pandas_frame
+from skfme._frames.tables import Table, as_table, pandas_frame
 from skfme.statsmodels._fitted import fitted_model
 from skfme.statsmodels._offsets import Offset
 

@@ -14,9 +14,9 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skfme._frames import Column, Table, as_table, row_index
+from skfme._frames.checks import checked_weights, table_as_in_fit
+from skfme._frames.tables import Column, Table, as_table, row_index
 from skfme._tables import Text
-from skfme._validation import checked_weights, table_as_in_fit
 from skfme.statsmodels._covariates import (
     Covariate,
     covariates_in,

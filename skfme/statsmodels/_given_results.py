@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme.statsmodels._designs import check_design
 from skfme.statsmodels._fitted import FittedModel, fitted_model
 

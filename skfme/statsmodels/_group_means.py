@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._effects import ForwardEffects
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._labels import names_of
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skfme._effects import groups_in
-from skfme._frames import Table
+from skfme._frames.tables import Table
 from skfme.statsmodels._effect_tree import EffectTree
 
 __all__ = ["Groups"]

@@ -20,7 +20,7 @@ from sklearn.ensemble import (
 )
 
 from skfme._explainer.explainer import FMEExplainer
-from skfme._frames import as_table
+from skfme._frames.tables import as_table
 from skfme.statsmodels._group_means import GroupMeans, groups_asked
 from skfme.statsmodels._ledger_results import NestedRefits, UncertaintyLedger
 from skfme.statsmodels._refitting import (

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from skfme._columns import as_vector, missing_in, numbers_in
-from skfme._frames import Table
+from skfme._frames.columns import as_vector, missing_in, numbers_in
+from skfme._frames.tables import Table
 from skfme.statsmodels._designs import kept_rows
 from skfme.statsmodels._fitted import FittedModel
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from skfme._changes import NamedStep
-from skfme._frames import Column, Table, describe_columns, known_names
+from skfme._frames.checks import refuse_infinite
+from skfme._frames.tables import Column, Table, describe_columns, known_names
 from skfme._training import Training, TrainingColumn
-from skfme._validation import refuse_infinite
 from skfme.extrapolation import Support, fit_support
 from skfme.statsmodels._fitted import FittedModel
 from skfme.steps import parse_steps

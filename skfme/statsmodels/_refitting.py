@@ -24,8 +24,8 @@ from skfme._effects import ForwardEffects
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
-from skfme._frames import Table, as_table
-from skfme._validation import one_target
+from skfme._frames.checks import one_target
+from skfme._frames.tables import Table, as_table
 
 __all__ = [
     "Refitting",

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from skfme._columns import as_vector
+from skfme._frames.columns import as_vector
 
 __all__ = ["Units", "check_count", "seed_sequence"]
 

@@ -27,9 +27,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skfme._columns import ColumnData, category_codes, numbers_in
 from skfme._engine.affine import input_positions, is_affine
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
+from skfme._frames.columns import ColumnData, category_codes, numbers_in
 
 __all__ = ["Additive", "Levels", "pulled_back"]
 

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from skfme._columns import missing_in
 from skfme._engine.differences import PredictEngine
 from skfme._engine.linear.additive import Additive, pulled_back
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 from skfme._engine.stepping import Measured, Stepped, asked_for
 from skfme._engine.trees.models import looked_through
-from skfme._frames import Table
+from skfme._frames.columns import missing_in
+from skfme._frames.tables import Table
 from skfme.quadrature import Rule
 
 __all__ = ["LinearEngine", "LinearModel", "read_linear"]

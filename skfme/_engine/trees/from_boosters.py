@@ -24,7 +24,7 @@ from skfme._engine.trees.ensembles import (
     packed,
 )
 from skfme._engine.trees.inputs import Inputs
-from skfme._frames import Table, categorical_positions
+from skfme._frames.tables import Table, categorical_positions
 
 __all__ = ["lightgbm", "xgboost"]
 

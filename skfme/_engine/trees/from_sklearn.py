@@ -22,7 +22,7 @@ from skfme._engine.trees.ensembles import (
     packed,
 )
 from skfme._engine.trees.inputs import Inputs
-from skfme._frames import Table
+from skfme._frames.tables import Table
 
 __all__ = ["gradient_boosting", "hist_gradient_boosting", "single_trees"]
 

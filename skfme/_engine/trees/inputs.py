@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skfme._columns import ColumnData, category_codes, kind_of, numbers_in
 from skfme._engine.affine import keeps_lines
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import selected
-from skfme._frames import Table, as_table
+from skfme._frames.columns import ColumnData, category_codes, kind_of, numbers_in
+from skfme._frames.tables import Table, as_table
 
 __all__ = ["Features", "Inputs", "TransformedInputs", "transformed_table"]
 

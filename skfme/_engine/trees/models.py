@@ -19,7 +19,7 @@ from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Inputs, TransformedInputs, transformed_table
-from skfme._frames import Table
+from skfme._frames.tables import Table
 
 __all__ = ["asks_trees", "is_ensemble", "looked_through", "read_ensemble"]
 

@@ -21,7 +21,7 @@ from skfme._engine.stepping import Measured, Stepped, asked_for, joined
 from skfme._engine.trees.encoding import Move
 from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
 from skfme._engine.trees.walks import Walked, Walks
-from skfme._frames import Table
+from skfme._frames.tables import Table
 from skfme.quadrature import Rule, is_best
 
 __all__ = ["TreeEngine", "TreeModel"]

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, validate_data
 
-from skfme._columns import missing_in
-from skfme._frames import Column, Table, as_table, converted, infinite_columns
+from skfme._frames.columns import missing_in
+from skfme._frames.tables import Column, Table, as_table, converted, infinite_columns
 
 if TYPE_CHECKING:
     from skfme._effect_summaries import EffectSummaries

@@ -20,7 +20,13 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._columns import ColumnData, factorized, kind_of, numbers_in, plain_series
+from skfme._frames.columns import (
+    ColumnData,
+    factorized,
+    kind_of,
+    numbers_in,
+    plain_series,
+)
 
 __all__ = [
     "ArrayTable",
