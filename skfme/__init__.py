@@ -18,7 +18,7 @@ from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
 from skfme.steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
 
 if TYPE_CHECKING:
-    from skfme._report import write_report
+    from skfme._report.report import write_report
     from skfme.plotting import (
         AMEDisplay,
         EffectTreeDisplay,
@@ -71,7 +71,7 @@ _ON_USE = {
     "FMEDisplay": "skfme.plotting",
     "PathDisplay": "skfme.plotting",
     "StepProfileDisplay": "skfme.plotting",
-    "write_report": "skfme._report",
+    "write_report": "skfme._report.report",
 }
 
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skfme import Contrast, Quantile, Scale, SetTo, StdDev, fme
 from skfme._labels import Labels
-from skfme._sentences import (
+from skfme._report.sentences import (
     Wording,
     finding,
     left_out_sentence,

@@ -20,7 +20,7 @@ import pandas as pd
 from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._frames.tables import as_table
 from skfme._labels import coverage_note, read_labels, step_title
-from skfme._page import (
+from skfme._report.page import (
     Markup,
     definitions,
     figure,
@@ -30,7 +30,7 @@ from skfme._page import (
     section,
     table,
 )
-from skfme._sentences import (
+from skfme._report.sentences import (
     Wording,
     finding,
     left_out_sentence,
