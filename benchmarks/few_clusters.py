@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from skfme._effects import Context, ForwardEffect
+from skfme._results.effects import Context, ForwardEffect
 from skfme.statsmodels import ConditionalEffects
 
 ROWS = 10  # per cluster

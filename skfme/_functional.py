@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from skfme._effects import ForwardEffect, ForwardEffects, output_position
 from skfme._explainer.explainer import FMEExplainer
+from skfme._results.effects import ForwardEffect, ForwardEffects, output_position
 
 if TYPE_CHECKING:
     from skfme.statsmodels import EffectTree

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.metadata_routing import _MetadataRequester, _routing_enabled
 
-from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._functional import ame
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._summaries import weighted_mean
 from skfme.steps import IQR, Add, StdDev
 

@@ -28,11 +28,11 @@ from skfme._batch_reading import (
 from skfme._changes import NamedStep
 from skfme._effect_summaries import EffectSummaries
 from skfme._effect_summary import About
-from skfme._effects import ForwardEffects
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import Response, model_title
 from skfme._frames.checks import warn_of_nothing
 from skfme._frames.tables import Column, Table
+from skfme._results.effects import ForwardEffects
 from skfme.quadrature import as_rule
 
 __all__ = ["StreamedExplanation"]

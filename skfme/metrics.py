@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._frames.columns import as_vector
 from skfme._functional import ame
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._scorers import make_anlm_scorer, make_monotonicity_scorer
 from skfme.statsmodels._covariates import variance_explained
 

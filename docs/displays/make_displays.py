@@ -32,8 +32,8 @@ import matplotlib.pyplot as plt
 from PIL import Image
 
 from skfme import Add, SetTo, StepProfile
-from skfme._effects import Context, ForwardEffect, ForwardEffects
-from skfme._profiles import PathPredictions
+from skfme._results.effects import Context, ForwardEffect, ForwardEffects
+from skfme._results.profiles import PathPredictions
 from skfme.plotting import (
     AMEDisplay,
     EffectTreeDisplay,

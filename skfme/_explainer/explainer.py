@@ -31,7 +31,6 @@ from sklearn.utils.validation import (
 
 from skfme._changes import NamedStep
 from skfme._decorators import fit_context
-from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
 from skfme._engine.prediction import choose_response, model_name, model_title
@@ -54,6 +53,7 @@ from skfme._frames.tables import (
     describe_columns,
     has_no_rows,
 )
+from skfme._results.effects import Context, ForwardEffect, ForwardEffects
 from skfme._streaming import StreamedExplanation
 from skfme._training import Training
 from skfme.extrapolation import fit_support

@@ -17,7 +17,7 @@ from skfme._frames.tables import (
     nearest,
     row_index,
 )
-from skfme._profiles import (
+from skfme._results.profiles import (
     PathPredictions,
     StepProfile,
     path_predictions,
@@ -27,7 +27,7 @@ from skfme.quadrature import as_rule
 from skfme.steps import added
 
 if TYPE_CHECKING:
-    from skfme._effects import ForwardEffects
+    from skfme._results.effects import ForwardEffects
 
 __all__ = ["StepExploration"]
 

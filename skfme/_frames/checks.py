@@ -15,7 +15,7 @@ from skfme._frames.tables import Column, Table, as_table, converted, infinite_co
 
 if TYPE_CHECKING:
     from skfme._effect_summaries import EffectSummaries
-    from skfme._effects import ForwardEffects
+    from skfme._results.effects import ForwardEffects
 
 __all__ = [
     "check_same_columns",

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._frames.tables import as_table
 from skfme._labels import coverage_note, read_labels, step_title
 from skfme._report.page import (
@@ -37,7 +36,12 @@ from skfme._report.sentences import (
     linearity_sentence,
     question,
 )
-from skfme._summary_text import effects_table, left_out_table, nonlinearity_table
+from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._results.summary_text import (
+    effects_table,
+    left_out_table,
+    nonlinearity_table,
+)
 from skfme._tables import format_number
 from skfme.plotting import (
     AMEDisplay,

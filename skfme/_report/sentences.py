@@ -26,7 +26,7 @@ from skfme._training import is_number
 from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
 
 if TYPE_CHECKING:
-    from skfme._effects import ForwardEffect
+    from skfme._results.effects import ForwardEffect
 
 __all__ = ["Wording", "finding", "left_out_sentence", "linearity_sentence", "question"]
 

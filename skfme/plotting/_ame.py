@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._effects import ForwardEffect, ForwardEffects
+    from skfme._results.effects import ForwardEffect, ForwardEffects
 
 __all__ = ["AMEDisplay"]
 

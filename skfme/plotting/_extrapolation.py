@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._effects import ForwardEffect
+    from skfme._results.effects import ForwardEffect
 
 __all__ = ["ExtrapolationDisplay"]
 

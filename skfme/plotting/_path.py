@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._profiles import PathPredictions
+    from skfme._results.profiles import PathPredictions
 
 __all__ = ["PathDisplay"]
 

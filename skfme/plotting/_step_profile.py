@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._profiles import StepProfile
+    from skfme._results.profiles import StepProfile
 
 __all__ = ["StepProfileDisplay"]
 

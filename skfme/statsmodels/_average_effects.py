@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._effects import ForwardEffect
+from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._counted import (
     checked_cov_type,
     clusters_of,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from skfme._effects import ForwardEffect
+from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._conditional_results import ConditionalEffectsResults
 from skfme.statsmodels._counted import (
     CountedRows,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._effects import ForwardEffect
+from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._least_squares import Weighting
 from skfme.statsmodels._row_labels import refuse_missing, row_labels
 from skfme.statsmodels._sandwich import COV_TYPES, Clusters

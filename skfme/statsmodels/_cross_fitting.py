@@ -25,12 +25,12 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
-from skfme._effects import ForwardEffect, ForwardEffects
 from skfme._engine.batches import with_progress
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights, warn_of_empty
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._tables import format_number
 from skfme.statsmodels._group_means import GroupMeans
 from skfme.statsmodels._groups import Groups

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._effects import ForwardEffect
 from skfme._frames.tables import as_table, known_names
+from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._row_labels import (
     columns_named,
     frame_of,

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
-from skfme._effects import ForwardEffect
 from skfme._frames.tables import Table, as_table, known_names, nearest
+from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._effect_designs import Design
 from skfme.statsmodels._row_labels import frame_of
 

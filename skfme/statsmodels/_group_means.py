@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._effects import ForwardEffects
 from skfme._frames.tables import as_table
+from skfme._results.effects import ForwardEffects
 from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._labels import names_of
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skfme._effects import groups_in
 from skfme._frames.tables import Table
+from skfme._results.effects import groups_in
 from skfme.statsmodels._effect_tree import EffectTree
 
 __all__ = ["Groups"]

@@ -21,10 +21,10 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
-from skfme._effects import ForwardEffect, ForwardEffects, output_position
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import Table, as_table
+from skfme._results.effects import ForwardEffect, ForwardEffects, output_position
 from skfme._tables import Text
 from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few

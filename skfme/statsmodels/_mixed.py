@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
-from skfme._effects import ForwardEffect
 from skfme._frames.tables import as_table
+from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._counted import CountedRows, counted_rows
 from skfme.statsmodels._formula_design import (
     FormulaDesign,

@@ -20,12 +20,12 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skfme._effects import ForwardEffects
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import one_target
 from skfme._frames.tables import Table, as_table
+from skfme._results.effects import ForwardEffects
 
 __all__ = [
     "Refitting",

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._effects import ForwardEffect
 from skfme._frames.columns import as_vector, plain_series
 from skfme._frames.tables import Table, as_table
+from skfme._results.effects import ForwardEffect
 
 __all__ = ["columns_named", "frame_of", "label_frame", "refuse_missing", "row_labels"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from skfme._effects import Context, ForwardEffect, ForwardEffects
 from skfme._engine.stepping import STATUSES
+from skfme._results.effects import Context, ForwardEffect, ForwardEffects
 
 
 def effect_of(fme, X=None, weights=None, name="x +1", outputs=None):

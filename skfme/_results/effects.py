@@ -17,6 +17,7 @@ import pandas as pd
 from skfme._engine.stepping import STATUSES
 from skfme._frames.columns import as_vector, objects_in
 from skfme._frames.tables import Table, as_table, row_index
+from skfme._results.summary_text import summary_html, summary_text
 from skfme._summaries import (
     NonLinearity,
     Summary,
@@ -26,7 +27,6 @@ from skfme._summaries import (
     weighted_sd,
 )
 from skfme._summary_frame import effects_frame
-from skfme._summary_text import summary_html, summary_text
 from skfme._tables import Text
 from skfme.steps import Step
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from skfme._changes import NamedStep
-from skfme._effects import ForwardEffects
 from skfme._engine.nonlinearity import StepPath
 from skfme._engine.prediction import Response
 from skfme._frames.tables import Table
+from skfme._results.effects import ForwardEffects
 from skfme._summaries import weighted_mean
 from skfme._tables import WIDTH, format_number, text_table
 from skfme.steps import Step
