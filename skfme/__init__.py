@@ -7,12 +7,12 @@ this group, on average?
 from typing import TYPE_CHECKING, Any
 
 from skfme import steps
-from skfme._effect_summaries import EffectSummaries
-from skfme._effect_summary import EffectSummary
 from skfme._explainer.explainer import FMEExplainer
 from skfme._functional import ame, came, fme
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
+from skfme._streaming.effect_summaries import EffectSummaries
+from skfme._streaming.effect_summary import EffectSummary
 from skfme.extrapolation import Envelope
 from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
 from skfme.steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev

@@ -22,7 +22,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, StdDev
-from skfme import _streaming as streaming
+from skfme._streaming import explain_batches as streaming
 from skfme.statsmodels import average_effects
 from tests import Recorder
 

@@ -54,7 +54,7 @@ from skfme._frames.tables import (
     has_no_rows,
 )
 from skfme._results.effects import Context, ForwardEffect, ForwardEffects
-from skfme._streaming import StreamedExplanation
+from skfme._streaming.explain_batches import StreamedExplanation
 from skfme._training import Training
 from skfme.extrapolation import fit_support
 from skfme.quadrature import Rule, as_rule

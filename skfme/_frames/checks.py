@@ -14,8 +14,8 @@ from skfme._frames.columns import missing_in
 from skfme._frames.tables import Column, Table, as_table, converted, infinite_columns
 
 if TYPE_CHECKING:
-    from skfme._effect_summaries import EffectSummaries
     from skfme._results.effects import ForwardEffects
+    from skfme._streaming.effect_summaries import EffectSummaries
 
 __all__ = [
     "check_same_columns",

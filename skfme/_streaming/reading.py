@@ -31,7 +31,7 @@ from skfme._frames.tables import (
     is_one_table,
     stacked,
 )
-from skfme._tallies import Groups
+from skfme._streaming.tallies import Groups
 from skfme._training import is_number
 
 __all__ = [

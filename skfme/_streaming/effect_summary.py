@@ -18,9 +18,9 @@ import pandas as pd
 from skfme._engine.stepping import STATUSES
 from skfme._mergeable import Moments
 from skfme._results.summary_text import summary_html, summary_text
+from skfme._streaming.tallies import Tally
 from skfme._summaries import NonLinearity, Summary, warn_of_no_sd
 from skfme._tables import Text
-from skfme._tallies import Tally
 
 __all__ = ["PRECISION", "About", "EffectSummary"]
 

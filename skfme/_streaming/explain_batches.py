@@ -16,7 +16,15 @@ from sklearn import get_config
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skfme._batch_reading import (
+from skfme._changes import NamedStep
+from skfme._engine.batches import with_progress
+from skfme._engine.prediction import Response, model_title
+from skfme._frames.checks import warn_of_nothing
+from skfme._frames.tables import Column, Table
+from skfme._results.effects import ForwardEffects
+from skfme._streaming.effect_summaries import EffectSummaries
+from skfme._streaming.effect_summary import About
+from skfme._streaming.reading import (
     Batch,
     BatchReader,
     labels_of,
@@ -25,14 +33,6 @@ from skfme._batch_reading import (
     refuse_tables,
     stacked_batches,
 )
-from skfme._changes import NamedStep
-from skfme._effect_summaries import EffectSummaries
-from skfme._effect_summary import About
-from skfme._engine.batches import with_progress
-from skfme._engine.prediction import Response, model_title
-from skfme._frames.checks import warn_of_nothing
-from skfme._frames.tables import Column, Table
-from skfme._results.effects import ForwardEffects
 from skfme.quadrature import as_rule
 
 __all__ = ["StreamedExplanation"]

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._effect_summary import PRECISION, About, EffectSummary
 from skfme._results.effects import ForwardEffects
 from skfme._results.summary_text import summary_html, summary_text
+from skfme._streaming.effect_summary import PRECISION, About, EffectSummary
+from skfme._streaming.tallies import Groups, Tally
 from skfme._summary_frame import effects_frame
 from skfme._tables import Text
-from skfme._tallies import Groups, Tally
 
 __all__ = ["EffectSummaries"]
 
