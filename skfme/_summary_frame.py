@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from skfme._summaries import NonLinearity, Summary
+from skfme._summaries.weighted import NonLinearity, Summary
 
 __all__ = ["Summarized", "effects_frame"]
 

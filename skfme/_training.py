@@ -21,7 +21,7 @@ from skfme._frames.columns import (
     shifted,
 )
 from skfme._frames.tables import Column, Table, known_names, nearest
-from skfme._summaries import weighted_quantiles, weighted_sd
+from skfme._summaries.weighted import weighted_quantiles, weighted_sd
 
 __all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
 

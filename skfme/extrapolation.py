@@ -30,7 +30,7 @@ from skfme._frames.tables import (
     converted,
     describe_columns,
 )
-from skfme._summaries import weighted_quantiles
+from skfme._summaries.weighted import weighted_quantiles
 
 __all__ = ["Envelope"]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skfme._mergeable import Moments, QuantileSketch, standard_error
+from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
 
 Q = [0.25, 0.5, 0.75]
 numbers = st.integers(-1000, 1000).map(lambda k: k / 8)

@@ -21,7 +21,7 @@ from skfme._labels import (
     with_unit,
     without_unit,
 )
-from skfme._summaries import LINEAR, weighted_mean, weighted_quantiles
+from skfme._summaries.weighted import LINEAR, weighted_mean, weighted_quantiles
 from skfme._training import is_number
 from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
 

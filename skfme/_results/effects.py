@@ -18,7 +18,7 @@ from skfme._engine.stepping import STATUSES
 from skfme._frames.columns import as_vector, objects_in
 from skfme._frames.tables import Table, as_table, row_index
 from skfme._results.summary_text import summary_html, summary_text
-from skfme._summaries import (
+from skfme._summaries.weighted import (
     NonLinearity,
     Summary,
     summarize,

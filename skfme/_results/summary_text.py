@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from skfme._summaries import LINEAR
+from skfme._summaries.weighted import LINEAR
 from skfme._summary_frame import Summarized
 from skfme._tables import (
     TABLE_STYLE,

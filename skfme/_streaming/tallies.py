@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.stepping import STATUSES
-from skfme._mergeable import Moments, QuantileSketch, standard_error
 from skfme._results.effects import ForwardEffect
-from skfme._summaries import LINEAR
+from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
+from skfme._summaries.weighted import LINEAR
 
 __all__ = ["Groups", "Tally", "Values"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._labels import number
-from skfme._summaries import LINEAR, NonLinearity, summarize_nlm, weighted_mean
+from skfme._summaries.weighted import LINEAR, NonLinearity, summarize_nlm, weighted_mean
 from skfme.plotting._canvas import (
     BLUE,
     GREY,

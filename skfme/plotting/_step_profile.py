@@ -10,7 +10,7 @@ import pandas as pd
 
 from skfme._frames.tables import as_table
 from skfme._labels import joint_phrase, read_labels
-from skfme._summaries import LINEAR
+from skfme._summaries.weighted import LINEAR
 from skfme.plotting._canvas import (
     COLOURS,
     GREY,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from skfme._summaries import weighted_quantiles
+from skfme._summaries.weighted import weighted_quantiles
 
 __all__ = ["Moments", "QuantileSketch", "standard_error"]
 
