@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skfme import IQR, Contrast, Quantile, Scale, SetTo, StdDev, fme
-from skfme._labels import Labels, number, predicted_phrases, step_title
+from skfme._text.labels import Labels, number, predicted_phrases, step_title
 
 LABELS = Labels({"bmi": "Body mass index (kg/m²)", "sex": "Sex", "log": "log(income)"})
 

@@ -7,7 +7,6 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skfme import Contrast, Quantile, Scale, SetTo, StdDev, fme
-from skfme._labels import Labels
 from skfme._report.sentences import (
     Wording,
     finding,
@@ -15,6 +14,7 @@ from skfme._report.sentences import (
     linearity_sentence,
     question,
 )
+from skfme._text.labels import Labels
 
 WORDING = Wording(Labels({"bmi": "Body mass index (kg/m²)"}), "risk (points)")
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skfme._frames.tables import as_table
-from skfme._labels import coverage_note, read_labels, step_title
 from skfme._report.page import (
     Markup,
     definitions,
@@ -42,7 +41,8 @@ from skfme._results.summary_text import (
     left_out_table,
     nonlinearity_table,
 )
-from skfme._tables import format_number
+from skfme._text.labels import coverage_note, read_labels, step_title
+from skfme._text.tables import format_number
 from skfme.plotting import (
     AMEDisplay,
     EffectTreeDisplay,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skfme._labels import (
+from skfme._summaries.weighted import LINEAR, weighted_mean, weighted_quantiles
+from skfme._text.labels import (
     Labels,
     number,
     predicted_phrases,
@@ -21,7 +22,6 @@ from skfme._labels import (
     with_unit,
     without_unit,
 )
-from skfme._summaries.weighted import LINEAR, weighted_mean, weighted_quantiles
 from skfme._training import is_number
 from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
 

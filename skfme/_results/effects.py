@@ -27,7 +27,7 @@ from skfme._summaries.weighted import (
     weighted_sd,
 )
 from skfme._summary_frame import effects_frame
-from skfme._tables import Text
+from skfme._text.tables import Text
 from skfme.steps import Step
 
 if TYPE_CHECKING:

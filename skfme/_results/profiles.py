@@ -17,7 +17,7 @@ from skfme._engine.prediction import Response
 from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
-from skfme._tables import WIDTH, format_number, text_table
+from skfme._text.tables import WIDTH, format_number, text_table
 from skfme.steps import Step
 
 if TYPE_CHECKING:

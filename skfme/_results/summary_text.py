@@ -9,7 +9,7 @@ from typing import Any
 
 from skfme._summaries.weighted import LINEAR
 from skfme._summary_frame import Summarized
-from skfme._tables import (
+from skfme._text.tables import (
     TABLE_STYLE,
     WIDTH,
     Text,

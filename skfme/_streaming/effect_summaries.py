@@ -19,7 +19,7 @@ from skfme._results.summary_text import summary_html, summary_text
 from skfme._streaming.effect_summary import PRECISION, About, EffectSummary
 from skfme._streaming.tallies import Groups, Tally
 from skfme._summary_frame import effects_frame
-from skfme._tables import Text
+from skfme._text.tables import Text
 
 __all__ = ["EffectSummaries"]
 

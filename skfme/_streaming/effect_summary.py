@@ -20,7 +20,7 @@ from skfme._results.summary_text import summary_html, summary_text
 from skfme._streaming.tallies import Tally
 from skfme._summaries.mergeable import Moments
 from skfme._summaries.weighted import NonLinearity, Summary, warn_of_no_sd
-from skfme._tables import Text
+from skfme._text.tables import Text
 
 __all__ = ["PRECISION", "About", "EffectSummary"]
 

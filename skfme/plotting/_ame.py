@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.tables import as_table
-from skfme._labels import coverage_note, joint_phrase, read_labels, step_title
+from skfme._text.labels import coverage_note, joint_phrase, read_labels, step_title
 from skfme.plotting._canvas import (
     COLOURS,
     GREY,

@@ -14,7 +14,7 @@ import pandas as pd
 
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
-from skfme._labels import Labels, coverage_note, number, read_labels
+from skfme._text.labels import Labels, coverage_note, number, read_labels
 from skfme.plotting._canvas import (
     BLUE,
     GREY,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._frames.tables import as_table
-from skfme._labels import read_labels, step_title
+from skfme._text.labels import read_labels, step_title
 from skfme.plotting._canvas import (
     BLUE,
     ORANGE,

@@ -13,7 +13,7 @@ import numpy as np
 
 from skfme._frames.columns import kind_of
 from skfme._frames.tables import Table, as_table, known_names
-from skfme._labels import predicted_phrases, read_labels, step_title
+from skfme._text.labels import predicted_phrases, read_labels, step_title
 from skfme.plotting._canvas import axes_for, check_matplotlib, columns_of
 from skfme.plotting._features import FeatureAxis, feature_axis, moves_numbers
 from skfme.plotting._fme_panels import (

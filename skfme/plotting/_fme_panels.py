@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme._labels import number
 from skfme._summaries.weighted import LINEAR, NonLinearity, summarize_nlm, weighted_mean
+from skfme._text.labels import number
 from skfme.plotting._canvas import (
     BLUE,
     GREY,

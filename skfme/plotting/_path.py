@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._labels import Labels, predicted_phrases, step_title
+from skfme._text.labels import Labels, predicted_phrases, step_title
 from skfme.plotting._canvas import (
     BLUE,
     COLOURS,

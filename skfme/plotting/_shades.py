@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skfme._labels import number
+from skfme._text.labels import number
 from skfme.plotting._canvas import INK
 
 __all__ = ["Shades", "count_shades", "effect_shades"]

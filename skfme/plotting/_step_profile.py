@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.tables import as_table
-from skfme._labels import joint_phrase, read_labels
 from skfme._summaries.weighted import LINEAR
+from skfme._text.labels import joint_phrase, read_labels
 from skfme.plotting._canvas import (
     COLOURS,
     GREY,

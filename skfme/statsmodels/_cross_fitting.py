@@ -31,7 +31,7 @@ from skfme._frames.checks import checked_weights, warn_of_empty
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._tables import format_number
+from skfme._text.tables import format_number
 from skfme.statsmodels._group_means import GroupMeans
 from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.tables import Column, Table, as_table, row_index
-from skfme._tables import Text
+from skfme._text.tables import Text
 from skfme.statsmodels._covariates import (
     Covariate,
     covariates_in,

@@ -25,7 +25,7 @@ from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects, output_position
-from skfme._tables import Text
+from skfme._text.tables import Text
 from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
 from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._confidence import BootstrapDistribution

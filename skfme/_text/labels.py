@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skfme._frames.tables import Table
-from skfme._tables import format_number
+from skfme._text.tables import format_number
 from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
 
 __all__ = [
