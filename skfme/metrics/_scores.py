@@ -16,7 +16,7 @@ import pandas as pd
 from skfme._frames.columns import as_vector
 from skfme._functional import ame
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._scorers import make_anlm_scorer, make_monotonicity_scorer
+from skfme.metrics._scorers import make_anlm_scorer, make_monotonicity_scorer
 from skfme.statsmodels._covariates import variance_explained
 
 __all__ = [
@@ -56,7 +56,7 @@ def partition_r2_score(fme: Any, came: Any, *, sample_weight: Any = None) -> flo
     >>> import numpy as np
     >>> from sklearn.metrics import make_scorer
     >>> from sklearn.model_selection import GridSearchCV
-    >>> from skfme.metrics import partition_r2_score
+    >>> from skfme.metrics._scores import partition_r2_score
     >>> from skfme.statsmodels import EffectTree
     >>> x = np.linspace(0, 1, 200)[:, None]
     >>> fme = np.where(x[:, 0] < 0.5, -1.0, 2.0)
@@ -155,7 +155,7 @@ def effect_stability(
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.linear_model import LinearRegression
     >>> from sklearn.model_selection import cross_validate
-    >>> from skfme.metrics import effect_stability
+    >>> from skfme.metrics._scores import effect_stability
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> folds = cross_validate(LinearRegression(), X, y, return_estimator=True)
     >>> stability = effect_stability(folds["estimator"], X, {"bmi": -2})
