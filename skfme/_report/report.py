@@ -49,7 +49,7 @@ from skfme.plotting import (
     ExtrapolationDisplay,
     FMEDisplay,
 )
-from skfme.plotting._canvas import check_matplotlib, png_of
+from skfme.plotting._parts.canvas import check_matplotlib, png_of
 
 if TYPE_CHECKING:
     from skfme._explainer.explainer import FMEExplainer

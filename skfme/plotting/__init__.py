@@ -7,8 +7,8 @@ Displays are built from effects or arrays, never from a model. They need Matplot
 from skfme.plotting._ame import AMEDisplay
 from skfme.plotting._effect_tree import EffectTreeDisplay
 from skfme.plotting._extrapolation import ExtrapolationDisplay
-from skfme.plotting._features import FeatureAxis
 from skfme.plotting._fme import FMEDisplay
+from skfme.plotting._parts.features import FeatureAxis
 from skfme.plotting._path import PathDisplay
 from skfme.plotting._step_profile import StepProfileDisplay
 

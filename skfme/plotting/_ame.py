@@ -14,7 +14,7 @@ import pandas as pd
 
 from skfme._frames.tables import as_table
 from skfme._text.labels import coverage_note, joint_phrase, read_labels, step_title
-from skfme.plotting._canvas import (
+from skfme.plotting._parts.canvas import (
     COLOURS,
     GREY,
     INK,
@@ -24,7 +24,7 @@ from skfme.plotting._canvas import (
     check_matplotlib,
     plain,
 )
-from skfme.plotting._marks import frame, wrapped
+from skfme.plotting._parts.marks import frame, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ import pandas as pd
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
 from skfme._text.labels import Labels, coverage_note, number, read_labels
-from skfme.plotting._canvas import (
+from skfme.plotting._parts.canvas import (
     BLUE,
     GREY,
     INK,
@@ -24,8 +24,14 @@ from skfme.plotting._canvas import (
     axes_for,
     check_matplotlib,
 )
-from skfme.plotting._marks import BLOCK, draw_title, limits_of, within, wrapped
-from skfme.plotting._tree_layout import Box, Places, places, write_numbers, write_rules
+from skfme.plotting._parts.marks import BLOCK, draw_title, limits_of, within, wrapped
+from skfme.plotting._parts.tree_layout import (
+    Box,
+    Places,
+    places,
+    write_numbers,
+    write_rules,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

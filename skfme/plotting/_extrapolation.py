@@ -14,15 +14,15 @@ import numpy as np
 
 from skfme._frames.tables import as_table
 from skfme._text.labels import read_labels, step_title
-from skfme.plotting._canvas import (
+from skfme.plotting._parts.canvas import (
     BLUE,
     ORANGE,
     axes_for,
     check_matplotlib,
     columns_of,
 )
-from skfme.plotting._features import FeatureAxis, feature_axis
-from skfme.plotting._marks import (
+from skfme.plotting._parts.features import FeatureAxis, feature_axis
+from skfme.plotting._parts.marks import (
     counts_between,
     draw_arrow,
     draw_legend,

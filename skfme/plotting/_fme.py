@@ -14,9 +14,9 @@ import numpy as np
 from skfme._frames.columns import kind_of
 from skfme._frames.tables import Table, as_table, known_names
 from skfme._text.labels import predicted_phrases, read_labels, step_title
-from skfme.plotting._canvas import axes_for, check_matplotlib, columns_of
-from skfme.plotting._features import FeatureAxis, feature_axis, moves_numbers
-from skfme.plotting._fme_panels import (
+from skfme.plotting._parts.canvas import axes_for, check_matplotlib, columns_of
+from skfme.plotting._parts.features import FeatureAxis, feature_axis, moves_numbers
+from skfme.plotting._parts.fme_panels import (
     Panel,
     draw_against,
     draw_ecdf,
@@ -24,8 +24,8 @@ from skfme.plotting._fme_panels import (
     draw_nlm_against,
     draw_nlm_histogram,
 )
-from skfme.plotting._fme_plane import draw_plane
-from skfme.plotting._marks import draw_title
+from skfme.plotting._parts.fme_plane import draw_plane
+from skfme.plotting._parts.marks import draw_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._text.labels import Labels, predicted_phrases, step_title
-from skfme.plotting._canvas import (
+from skfme.plotting._parts.canvas import (
     BLUE,
     COLOURS,
     INK,
@@ -22,7 +22,13 @@ from skfme.plotting._canvas import (
     check_matplotlib,
     columns_of,
 )
-from skfme.plotting._marks import draw_legend, draw_title, frame, limits_of, wrapped
+from skfme.plotting._parts.marks import (
+    draw_legend,
+    draw_title,
+    frame,
+    limits_of,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import pandas as pd
 from skfme._frames.tables import as_table
 from skfme._summaries.weighted import LINEAR
 from skfme._text.labels import joint_phrase, read_labels
-from skfme.plotting._canvas import (
+from skfme.plotting._parts.canvas import (
     COLOURS,
     GREY,
     INK,
@@ -19,7 +19,7 @@ from skfme.plotting._canvas import (
     axes_for,
     check_matplotlib,
 )
-from skfme.plotting._marks import draw_legend, frame, wrapped
+from skfme.plotting._parts.marks import draw_legend, frame, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

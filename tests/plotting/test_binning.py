@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from skfme.plotting._hexagons import draw_hexagons, hexagons
-from skfme.plotting._smooth import local_mean
+from skfme.plotting._parts.hexagons import draw_hexagons, hexagons
+from skfme.plotting._parts.smooth import local_mean
 
 
 def lattice(x, y, found):

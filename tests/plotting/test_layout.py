@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 
-from skfme.plotting._layout import LabelRoom
+from skfme.plotting._parts.layout import LabelRoom
 
 from . import outside, overlaps
 

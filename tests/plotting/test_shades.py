@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
 
-from skfme.plotting._marks import draw_legend
-from skfme.plotting._shades import count_shades, effect_shades
+from skfme.plotting._parts.marks import draw_legend
+from skfme.plotting._parts.shades import count_shades, effect_shades
 
 
 def coloured(values, norm):

@@ -13,14 +13,14 @@ import numpy as np
 
 from skfme._summaries.weighted import LINEAR, NonLinearity, summarize_nlm, weighted_mean
 from skfme._text.labels import number
-from skfme.plotting._canvas import (
+from skfme.plotting._parts.canvas import (
     BLUE,
     GREY,
     INK,
     ORANGE,
 )
-from skfme.plotting._features import FeatureAxis
-from skfme.plotting._marks import (
+from skfme.plotting._parts.features import FeatureAxis
+from skfme.plotting._parts.marks import (
     MANY,
     counts_between,
     draw_ame,
@@ -35,7 +35,7 @@ from skfme.plotting._marks import (
     limits_of,
     wrapped,
 )
-from skfme.plotting._shades import count_shades
+from skfme.plotting._parts.shades import count_shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

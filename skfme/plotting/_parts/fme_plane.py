@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme.plotting._canvas import GREY, INK, effect_colours
-from skfme.plotting._features import FeatureAxis
-from skfme.plotting._fme_panels import Panel
-from skfme.plotting._hexagons import draw_hexagons, hexagons
-from skfme.plotting._marks import (
+from skfme.plotting._parts.canvas import GREY, INK, effect_colours
+from skfme.plotting._parts.features import FeatureAxis
+from skfme.plotting._parts.fme_panels import Panel
+from skfme.plotting._parts.hexagons import draw_hexagons, hexagons
+from skfme.plotting._parts.marks import (
     ARROW,
     MANY,
     draw_legend,
@@ -24,7 +24,7 @@ from skfme.plotting._marks import (
     legend_letters,
     wrapped,
 )
-from skfme.plotting._shades import effect_shades
+from skfme.plotting._parts.shades import effect_shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme.plotting._canvas import BLUE, INK, ORANGE, PALE, count_colours, plain
-from skfme.plotting._features import FeatureAxis
-from skfme.plotting._hexagons import draw_hexagons, hexagons
-from skfme.plotting._shades import Shades
-from skfme.plotting._smooth import local_mean
+from skfme.plotting._parts.canvas import BLUE, INK, ORANGE, PALE, count_colours, plain
+from skfme.plotting._parts.features import FeatureAxis
+from skfme.plotting._parts.hexagons import draw_hexagons, hexagons
+from skfme.plotting._parts.shades import Shades
+from skfme.plotting._parts.smooth import local_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def within(axes: Axes, text: str, size: str, n_columns: float = 1) -> str:
 
 def _room(axes: Axes) -> float:
     """Share of the axes' width that is left when a layout has made room for labels."""
-    from skfme.plotting._layout import LabelRoom
+    from skfme.plotting._parts.layout import LabelRoom
 
     engine = axes.figure.get_layout_engine()
     return 1.0 if engine is None or isinstance(engine, LabelRoom) else 0.88

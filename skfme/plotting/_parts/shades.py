@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from skfme._text.labels import number
-from skfme.plotting._canvas import INK
+from skfme.plotting._parts.canvas import INK
 
 __all__ = ["Shades", "count_shades", "effect_shades"]
 

@@ -95,7 +95,7 @@ def axes_for(
     if ax is None:
         import matplotlib.pyplot as plt
 
-        from skfme.plotting._layout import LabelRoom
+        from skfme.plotting._parts.layout import LabelRoom
 
         return plt.subplots(
             n_rows,
