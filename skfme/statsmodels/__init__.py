@@ -10,7 +10,7 @@ from skfme.statsmodels._cross_fitting import (
     CrossFittedEffects,
     cross_fit_effects,
 )
-from skfme.statsmodels._delta import delta_effects
+from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._effect_tree import EffectTree
 from skfme.statsmodels._equivalence import EquivalenceResults
 from skfme.statsmodels._estimators import StatsmodelsEstimator

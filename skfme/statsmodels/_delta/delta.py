@@ -27,14 +27,14 @@ from skfme._frames.tables import (
     known_names,
     nearest,
 )
-from skfme.statsmodels._averaging import Rows, Sums, sums_of_effects
+from skfme.statsmodels._delta.averaging import Rows, Sums, sums_of_effects
+from skfme.statsmodels._delta.identification import warn_of_unidentified
+from skfme.statsmodels._delta.plan import Plan, columns_read
 from skfme.statsmodels._designs import check_design
 from skfme.statsmodels._fitted import FittedModel, fitted_model
 from skfme.statsmodels._gradients import Index, mean_function
 from skfme.statsmodels._groups import Groups
-from skfme.statsmodels._identification import warn_of_unidentified
 from skfme.statsmodels._offsets import Offset, offset_columns, offset_of
-from skfme.statsmodels._plan import Plan, columns_read
 from skfme.statsmodels._results import EffectResults
 
 __all__ = ["delta_effects"]
