@@ -12,16 +12,16 @@ from skfme.statsmodels._cross_fitting import (
 )
 from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._effect_tree import EffectTree
-from skfme.statsmodels._equivalence import EquivalenceResults
 from skfme.statsmodels._estimators import StatsmodelsEstimator
 from skfme.statsmodels._honest import HonestRegions, honest_regions
+from skfme.statsmodels._inference.equivalence import EquivalenceResults
+from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._ledger import uncertainty_ledger
 from skfme.statsmodels._ledger_results import UncertaintyLedger
 from skfme.statsmodels._mixed import (
     MixedConditionalEffects,
     MixedConditionalEffectsResults,
 )
-from skfme.statsmodels._results import EffectResults
 from skfme.statsmodels._wild_bootstrap import WildClusterTest
 
 __all__ = [

@@ -26,8 +26,8 @@ from skfme.statsmodels._counted import (
     output_columns,
     refuse_other,
 )
+from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._least_squares import Weighting, without_round_off
-from skfme.statsmodels._results import EffectResults
 from skfme.statsmodels._sandwich import (
     Clusters,
     cluster_gram,

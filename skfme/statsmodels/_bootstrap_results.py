@@ -16,9 +16,9 @@ import pandas as pd
 from statsmodels.stats.contrast import ContrastResults
 
 from skfme.statsmodels._confidence import BootstrapDistribution
-from skfme.statsmodels._equivalence import EquivalenceResults
-from skfme.statsmodels._hypotheses import linear_hypothesis
-from skfme.statsmodels._results import EffectResults
+from skfme.statsmodels._inference.equivalence import EquivalenceResults
+from skfme.statsmodels._inference.hypotheses import linear_hypothesis
+from skfme.statsmodels._inference.results import EffectResults
 
 __all__ = ["BootstrapResults", "warn_of_few"]
 

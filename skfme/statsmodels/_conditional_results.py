@@ -15,13 +15,13 @@ from statsmodels.stats.oneway import anova_generic
 
 from skfme._frames.tables import as_table, row_index
 from skfme.statsmodels._anova import anova_table
-from skfme.statsmodels._contrasts import combined
 from skfme.statsmodels._counted import CountedRows
 from skfme.statsmodels._effect_designs import CellDesign, Design
-from skfme.statsmodels._hypotheses import linear_hypothesis
-from skfme.statsmodels._labels import names_of
+from skfme.statsmodels._inference.contrasts import combined
+from skfme.statsmodels._inference.hypotheses import linear_hypothesis
+from skfme.statsmodels._inference.names import names_of
+from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._least_squares import LeastSquares
-from skfme.statsmodels._results import EffectResults
 from skfme.statsmodels._sandwich import Clusters, regression_cov
 from skfme.statsmodels._wild_bootstrap import WildClusterTest, wild_cluster_test
 

@@ -34,9 +34,9 @@ from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.tables import format_number
 from skfme.statsmodels._group_means import GroupMeans
 from skfme.statsmodels._groups import Groups
+from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refitting import Refitting, fme_of, prepared
 from skfme.statsmodels._resampling import seed_sequence
-from skfme.statsmodels._results import EffectResults
 
 __all__ = ["CrossFitResults", "CrossFittedEffects", "cross_fit_effects"]
 

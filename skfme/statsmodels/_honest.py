@@ -32,6 +32,8 @@ from skfme.statsmodels._confidence import BootstrapDistribution
 from skfme.statsmodels._effect_tree import EffectTree
 from skfme.statsmodels._group_means import GroupMeans
 from skfme.statsmodels._groups import Groups
+from skfme.statsmodels._inference.results import EffectResults
+from skfme.statsmodels._inference.text import WIDTH
 from skfme.statsmodels._refitting import (
     Refitting,
     check_refittable,
@@ -40,8 +42,6 @@ from skfme.statsmodels._refitting import (
     replicated,
 )
 from skfme.statsmodels._resampling import Units, check_count, seed_sequence
-from skfme.statsmodels._result_text import WIDTH
-from skfme.statsmodels._results import EffectResults
 
 __all__ = ["HonestRegions", "honest_regions"]
 

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from skfme._text.tables import format_number
-from skfme.statsmodels._hypotheses import linear_hypothesis
-from skfme.statsmodels._results import EffectResults
+from skfme.statsmodels._inference.hypotheses import linear_hypothesis
+from skfme.statsmodels._inference.results import EffectResults
 
 __all__ = ["PARTS", "NestedRefits", "UncertaintyLedger"]
 

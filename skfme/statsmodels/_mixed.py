@@ -24,7 +24,7 @@ from skfme.statsmodels._formula_design import (
     covariates_in,
     formula_design,
 )
-from skfme.statsmodels._results import EffectResults
+from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._row_labels import refuse_missing, row_labels
 
 __all__ = ["MixedConditionalEffects", "MixedConditionalEffectsResults"]

@@ -34,8 +34,8 @@ from skfme.statsmodels._designs import check_design
 from skfme.statsmodels._fitted import FittedModel, fitted_model
 from skfme.statsmodels._gradients import Index, mean_function
 from skfme.statsmodels._groups import Groups
+from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._offsets import Offset, offset_columns, offset_of
-from skfme.statsmodels._results import EffectResults
 
 __all__ = ["delta_effects"]
 

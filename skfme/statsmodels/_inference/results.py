@@ -21,7 +21,7 @@ from statsmodels.stats.contrast import ContrastResults
 from statsmodels.stats.multitest import multipletests
 
 from skfme._text.tables import Text, html_table, text_table
-from skfme.statsmodels._contrasts import (
+from skfme.statsmodels._inference.contrasts import (
     combined,
     covariance_of,
     degrees_of_freedom,
@@ -30,22 +30,25 @@ from skfme.statsmodels._contrasts import (
     variances_of,
     wald_statistic,
 )
-from skfme.statsmodels._equivalence import EquivalenceResults, two_one_sided_tests
-from skfme.statsmodels._hypotheses import linear_hypothesis
-from skfme.statsmodels._labels import (
+from skfme.statsmodels._inference.equivalence import (
+    EquivalenceResults,
+    two_one_sided_tests,
+)
+from skfme.statsmodels._inference.hypotheses import linear_hypothesis
+from skfme.statsmodels._inference.names import (
     difference_labels,
     difference_names,
     names_of,
     unique_names,
     wording,
 )
-from skfme.statsmodels._result_text import (
+from skfme.statsmodels._inference.simultaneous import max_t_quantiles, max_t_tails
+from skfme.statsmodels._inference.text import (
     WIDTH,
     covers_sentence,
     estimate_table,
     size_notes,
 )
-from skfme.statsmodels._simultaneous import max_t_quantiles, max_t_tails
 
 __all__ = ["WIDTH", "EffectResults"]
 
