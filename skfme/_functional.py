@@ -44,8 +44,8 @@ def _frozen(model: Any) -> FrozenEstimator:
     if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
         return FrozenEstimator(model)
     if hasattr(model, "model") and hasattr(model, "params"):
-        from skfme.statsmodels._fitted import is_results
-        from skfme.statsmodels._given_results import GivenResults
+        from skfme.statsmodels._models.fitted import is_results
+        from skfme.statsmodels._models.given_results import GivenResults
 
         if is_results(model):
             return FrozenEstimator(GivenResults(model).fit())

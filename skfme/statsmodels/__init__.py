@@ -12,7 +12,6 @@ from skfme.statsmodels._cross_fitting import (
 )
 from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._effect_tree import EffectTree
-from skfme.statsmodels._estimators import StatsmodelsEstimator
 from skfme.statsmodels._honest import HonestRegions, honest_regions
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.results import EffectResults
@@ -22,6 +21,7 @@ from skfme.statsmodels._mixed import (
     MixedConditionalEffects,
     MixedConditionalEffectsResults,
 )
+from skfme.statsmodels._models.estimators import StatsmodelsEstimator
 from skfme.statsmodels._wild_bootstrap import WildClusterTest
 
 __all__ = [

@@ -12,8 +12,8 @@ from statsmodels.othermod.betareg import BetaModel
 
 from skfme import Contrast
 from skfme.statsmodels import delta_effects
-from skfme.statsmodels._fitted import fitted_model
-from skfme.statsmodels._gradients import Index, Numeric, mean_function
+from skfme.statsmodels._models.fitted import fitted_model
+from skfme.statsmodels._models.gradients import Index, Numeric, mean_function
 from tests.statsmodels.fits import FITS, data, fit
 
 pytestmark = pytest.mark.filterwarnings(

@@ -20,10 +20,10 @@ from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Table
 from skfme.extrapolation import Support
-from skfme.statsmodels._designs import compare_designs, probe_rows
-from skfme.statsmodels._fitted import FittedModel
-from skfme.statsmodels._gradients import Index, MeanFunction, Point, group_sums
-from skfme.statsmodels._offsets import Offset, missing_offset
+from skfme.statsmodels._models.designs import compare_designs, probe_rows
+from skfme.statsmodels._models.fitted import FittedModel
+from skfme.statsmodels._models.gradients import Index, MeanFunction, Point, group_sums
+from skfme.statsmodels._models.offsets import Offset, missing_offset
 
 __all__ = ["Rows", "Sums", "sums_of_effects"]
 

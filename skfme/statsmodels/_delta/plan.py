@@ -17,7 +17,7 @@ from skfme._frames.checks import refuse_infinite
 from skfme._frames.tables import Column, Table, describe_columns, known_names
 from skfme._training import Training, TrainingColumn
 from skfme.extrapolation import Support, fit_support
-from skfme.statsmodels._fitted import FittedModel
+from skfme.statsmodels._models.fitted import FittedModel
 from skfme.steps import parse_steps
 
 __all__ = ["Plan", "columns_read"]

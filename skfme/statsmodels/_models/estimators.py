@@ -28,8 +28,8 @@ from sklearn.utils.validation import (
 )
 
 from skfme._frames.tables import Table, as_table, pandas_frame
-from skfme.statsmodels._fitted import fitted_model
-from skfme.statsmodels._offsets import Offset
+from skfme.statsmodels._models.fitted import fitted_model
+from skfme.statsmodels._models.offsets import Offset
 
 __all__ = ["StatsmodelsEstimator"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-from skfme.statsmodels._designs import Design, design_of
+from skfme.statsmodels._models.designs import Design, design_of
 
 __all__ = ["FittedModel", "fitted_model", "is_results"]
 

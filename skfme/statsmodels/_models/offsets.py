@@ -16,8 +16,8 @@ import numpy as np
 
 from skfme._frames.columns import as_vector, missing_in, numbers_in
 from skfme._frames.tables import Table
-from skfme.statsmodels._designs import kept_rows
-from skfme.statsmodels._fitted import FittedModel
+from skfme.statsmodels._models.designs import kept_rows
+from skfme.statsmodels._models.fitted import FittedModel
 
 __all__ = ["Offset", "offset_columns", "offset_of"]
 

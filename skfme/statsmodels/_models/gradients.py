@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special, stats
 
-from skfme.statsmodels._fitted import FittedModel
+from skfme.statsmodels._models.fitted import FittedModel
 
 __all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
 

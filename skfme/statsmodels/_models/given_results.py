@@ -10,8 +10,8 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 
 from skfme._frames.tables import as_table
-from skfme.statsmodels._designs import check_design
-from skfme.statsmodels._fitted import FittedModel, fitted_model
+from skfme.statsmodels._models.designs import check_design
+from skfme.statsmodels._models.fitted import FittedModel, fitted_model
 
 __all__ = ["GivenResults"]
 
