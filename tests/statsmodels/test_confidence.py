@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
+from skfme.statsmodels._refits.confidence import METHODS, BootstrapDistribution
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfme import FMEExplainer
 from skfme.statsmodels import EffectResults, uncertainty_ledger
-from skfme.statsmodels._ledger_results import (
+from skfme.statsmodels._refits.ledger_results import (
     Components,
     NestedRefits,
     UncertaintyLedger,

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from skfme.statsmodels._resampling import Units, seed_sequence
+from skfme.statsmodels._refits.resampling import Units, seed_sequence
 
 GROUPS = np.repeat(np.arange(12), [1, 2, 3, 4] * 3)
 

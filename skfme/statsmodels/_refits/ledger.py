@@ -21,16 +21,16 @@ from sklearn.ensemble import (
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.tables import as_table
-from skfme.statsmodels._group_means import GroupMeans, groups_asked
-from skfme.statsmodels._ledger_results import NestedRefits, UncertaintyLedger
-from skfme.statsmodels._refitting import (
+from skfme.statsmodels._refits.group_means import GroupMeans, groups_asked
+from skfme.statsmodels._refits.ledger_results import NestedRefits, UncertaintyLedger
+from skfme.statsmodels._refits.refitting import (
     Refitting,
     fme_of,
     last_step,
     prepared,
     replicated,
 )
-from skfme.statsmodels._resampling import Units, check_count, seed_sequence
+from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 
 __all__ = ["uncertainty_ledger"]
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.contrast import ContrastResults
 
-from skfme.statsmodels._confidence import BootstrapDistribution
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.results import EffectResults
+from skfme.statsmodels._refits.confidence import BootstrapDistribution
 
 __all__ = ["BootstrapResults", "warn_of_few"]
 

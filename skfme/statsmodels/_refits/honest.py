@@ -26,22 +26,22 @@ from skfme._frames.checks import checked_weights
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects, output_position
 from skfme._text.tables import Text
-from skfme.statsmodels._bootstrap import Again, OnDraw, refit_notes
-from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
-from skfme.statsmodels._confidence import BootstrapDistribution
 from skfme.statsmodels._effect_tree import EffectTree
-from skfme.statsmodels._group_means import GroupMeans
 from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
-from skfme.statsmodels._refitting import (
+from skfme.statsmodels._refits.bootstrap import Again, OnDraw, refit_notes
+from skfme.statsmodels._refits.bootstrap_results import BootstrapResults, warn_of_few
+from skfme.statsmodels._refits.confidence import BootstrapDistribution
+from skfme.statsmodels._refits.group_means import GroupMeans
+from skfme.statsmodels._refits.refitting import (
     Refitting,
     check_refittable,
     fme_of,
     prepared,
     replicated,
 )
-from skfme.statsmodels._resampling import Units, check_count, seed_sequence
+from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 
 __all__ = ["HonestRegions", "honest_regions"]
 

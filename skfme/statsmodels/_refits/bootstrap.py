@@ -15,11 +15,11 @@ import numpy as np
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.tables import as_table
-from skfme.statsmodels._bootstrap_results import BootstrapResults, warn_of_few
-from skfme.statsmodels._confidence import METHODS, BootstrapDistribution
-from skfme.statsmodels._group_means import GroupMeans, groups_asked
-from skfme.statsmodels._refitting import Refitting, fme_of, prepared, replicated
-from skfme.statsmodels._resampling import Units, check_count, seed_sequence
+from skfme.statsmodels._refits.bootstrap_results import BootstrapResults, warn_of_few
+from skfme.statsmodels._refits.confidence import METHODS, BootstrapDistribution
+from skfme.statsmodels._refits.group_means import GroupMeans, groups_asked
+from skfme.statsmodels._refits.refitting import Refitting, fme_of, prepared, replicated
+from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 
 __all__ = ["Again", "OnDraw", "bootstrap_effects", "refit_notes"]
 
