@@ -1,16 +1,9 @@
 """Statistics of effects: where they differ, and how sure one can be of them."""
 
-from skfme.statsmodels._average_effects import average_effects
-from skfme.statsmodels._conditional import ConditionalEffects
-from skfme.statsmodels._conditional_results import ConditionalEffectsResults
 from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._effect_tree import EffectTree
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._mixed import (
-    MixedConditionalEffects,
-    MixedConditionalEffectsResults,
-)
 from skfme.statsmodels._models.estimators import StatsmodelsEstimator
 from skfme.statsmodels._refits.bootstrap import bootstrap_effects
 from skfme.statsmodels._refits.bootstrap_results import BootstrapResults
@@ -22,7 +15,14 @@ from skfme.statsmodels._refits.cross_fitting import (
 from skfme.statsmodels._refits.honest import HonestRegions, honest_regions
 from skfme.statsmodels._refits.ledger import uncertainty_ledger
 from skfme.statsmodels._refits.ledger_results import UncertaintyLedger
-from skfme.statsmodels._wild_bootstrap import WildClusterTest
+from skfme.statsmodels._regression.average_effects import average_effects
+from skfme.statsmodels._regression.conditional import ConditionalEffects
+from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
+from skfme.statsmodels._regression.mixed import (
+    MixedConditionalEffects,
+    MixedConditionalEffectsResults,
+)
+from skfme.statsmodels._regression.wild_bootstrap import WildClusterTest
 
 __all__ = [
     "BootstrapResults",

@@ -139,7 +139,7 @@ def test_many_batches_of_rows_give_the_same(monkeypatch, pair):
     X, first, second, weights = pair
     effects = effects_of({"a": first, "b": second}, X, weights)
     whole = [average_effects(effects, groups=g) for g in (None, "patient")]
-    monkeypatch.setattr("skfme.statsmodels._sandwich.N_NUMBERS", 14)
+    monkeypatch.setattr("skfme.statsmodels._regression.sandwich.N_NUMBERS", 14)
     parts = [average_effects(effects, groups=g) for g in (None, "patient")]
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_allclose(one.cov_params(), other.cov_params(), rtol=1e-12)

@@ -27,8 +27,8 @@ from skfme.statsmodels._counted import (
     refuse_other,
 )
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._least_squares import Weighting, without_round_off
-from skfme.statsmodels._sandwich import (
+from skfme.statsmodels._regression.least_squares import Weighting, without_round_off
+from skfme.statsmodels._regression.sandwich import (
     Clusters,
     cluster_gram,
     gram,

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from skfme.statsmodels._effect_designs import CellDesign, Design
+from skfme.statsmodels._regression.designs import CellDesign, Design
 
 __all__ = ["WEIGHTS_TYPES", "LeastSquares", "Weighting", "least_squares"]
 

@@ -14,19 +14,22 @@ from statsmodels.regression.linear_model import OLS, WLS
 from statsmodels.stats.oneway import anova_generic
 
 from skfme._frames.tables import as_table, row_index
-from skfme.statsmodels._anova import anova_table
 from skfme.statsmodels._counted import CountedRows
-from skfme.statsmodels._effect_designs import CellDesign, Design
 from skfme.statsmodels._inference.contrasts import combined
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._least_squares import LeastSquares
-from skfme.statsmodels._sandwich import Clusters, regression_cov
-from skfme.statsmodels._wild_bootstrap import WildClusterTest, wild_cluster_test
+from skfme.statsmodels._regression.anova import anova_table
+from skfme.statsmodels._regression.designs import CellDesign, Design
+from skfme.statsmodels._regression.least_squares import LeastSquares
+from skfme.statsmodels._regression.sandwich import Clusters, regression_cov
+from skfme.statsmodels._regression.wild_bootstrap import (
+    WildClusterTest,
+    wild_cluster_test,
+)
 
 if TYPE_CHECKING:
-    from skfme.statsmodels._conditional import ConditionalEffects
+    from skfme.statsmodels._regression.conditional import ConditionalEffects
 
 __all__ = ["ConditionalEffectsResults"]
 

@@ -23,7 +23,7 @@ import numpy as np
 from scipy import optimize
 from sklearn.utils import check_random_state
 
-from skfme.statsmodels._least_squares import LeastSquares
+from skfme.statsmodels._regression.least_squares import LeastSquares
 
 __all__ = ["WildClusterTest", "wild_cluster_test"]
 

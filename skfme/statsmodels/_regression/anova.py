@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfme.statsmodels._effect_designs import CellDesign, Design
-from skfme.statsmodels._formula_design import FormulaDesign, Term
 from skfme.statsmodels._inference.contrasts import combined, roots, wald_statistic
-from skfme.statsmodels._least_squares import LeastSquares
+from skfme.statsmodels._regression.designs import CellDesign, Design
+from skfme.statsmodels._regression.formula_design import FormulaDesign, Term
+from skfme.statsmodels._regression.least_squares import LeastSquares
 
 __all__ = ["anova_table"]
 

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from skfme.statsmodels._least_squares import LeastSquares, Weighting
+from skfme.statsmodels._regression.least_squares import LeastSquares, Weighting
 
 __all__ = [
     "COV_TYPES",
