@@ -30,12 +30,12 @@ from skfme._frames.tables import (
 from skfme.statsmodels._delta.averaging import Rows, Sums, sums_of_effects
 from skfme.statsmodels._delta.identification import warn_of_unidentified
 from skfme.statsmodels._delta.plan import Plan, columns_read
-from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._models.designs import check_design
 from skfme.statsmodels._models.fitted import FittedModel, fitted_model
 from skfme.statsmodels._models.gradients import Index, mean_function
 from skfme.statsmodels._models.offsets import Offset, offset_columns, offset_of
+from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["delta_effects"]
 

@@ -32,11 +32,11 @@ from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.tables import format_number
-from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refits.group_means import GroupMeans
 from skfme.statsmodels._refits.refitting import Refitting, fme_of, prepared
 from skfme.statsmodels._refits.resampling import seed_sequence
+from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["CrossFitResults", "CrossFittedEffects", "cross_fit_effects"]
 

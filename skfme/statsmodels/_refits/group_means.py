@@ -18,8 +18,8 @@ import pandas as pd
 
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffects
-from skfme.statsmodels._groups import Groups
 from skfme.statsmodels._inference.names import names_of
+from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["GroupMeans", "Influence", "groups_asked"]
 

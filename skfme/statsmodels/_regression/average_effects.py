@@ -19,13 +19,6 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.effects import ForwardEffect
-from skfme.statsmodels._counted import (
-    checked_cov_type,
-    clusters_of,
-    counted_rows,
-    output_columns,
-    refuse_other,
-)
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.least_squares import Weighting, without_round_off
 from skfme.statsmodels._regression.sandwich import (
@@ -33,6 +26,13 @@ from skfme.statsmodels._regression.sandwich import (
     cluster_gram,
     gram,
     without_negative_variance,
+)
+from skfme.statsmodels._rows.counted import (
+    checked_cov_type,
+    clusters_of,
+    counted_rows,
+    output_columns,
+    refuse_other,
 )
 
 __all__ = ["average_effects"]

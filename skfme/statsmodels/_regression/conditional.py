@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from skfme._results.effects import ForwardEffect
-from skfme.statsmodels._counted import (
-    CountedRows,
-    checked_cov_type,
-    clusters_of,
-    counted_rows,
-)
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
 from skfme.statsmodels._regression.designs import Design, group_design, partition_design
 from skfme.statsmodels._regression.formula_design import formula_design
 from skfme.statsmodels._regression.least_squares import least_squares
 from skfme.statsmodels._regression.mixed import MixedConditionalEffects
+from skfme.statsmodels._rows.counted import (
+    CountedRows,
+    checked_cov_type,
+    clusters_of,
+    counted_rows,
+)
 
 __all__ = ["ConditionalEffects"]
 

@@ -14,7 +14,6 @@ from statsmodels.regression.linear_model import OLS, WLS
 from statsmodels.stats.oneway import anova_generic
 
 from skfme._frames.tables import as_table, row_index
-from skfme.statsmodels._counted import CountedRows
 from skfme.statsmodels._inference.contrasts import combined
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import names_of
@@ -27,6 +26,7 @@ from skfme.statsmodels._regression.wild_bootstrap import (
     WildClusterTest,
     wild_cluster_test,
 )
+from skfme.statsmodels._rows.counted import CountedRows
 
 if TYPE_CHECKING:
     from skfme.statsmodels._regression.conditional import ConditionalEffects

@@ -15,7 +15,7 @@ import pandas as pd
 
 from skfme._frames.tables import as_table, known_names
 from skfme._results.effects import ForwardEffect
-from skfme.statsmodels._row_labels import (
+from skfme.statsmodels._rows.labels import (
     columns_named,
     frame_of,
     label_frame,

@@ -17,7 +17,7 @@ from statsmodels.regression.linear_model import OLS
 from skfme._frames.tables import Table, as_table, known_names, nearest
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.designs import Design
-from skfme.statsmodels._row_labels import frame_of
+from skfme.statsmodels._rows.labels import frame_of
 
 __all__ = ["FormulaDesign", "Term", "covariates_in", "formula_design", "unreadable"]
 

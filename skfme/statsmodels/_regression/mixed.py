@@ -18,14 +18,14 @@ from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect
-from skfme.statsmodels._counted import CountedRows, counted_rows
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.formula_design import (
     FormulaDesign,
     covariates_in,
     formula_design,
 )
-from skfme.statsmodels._row_labels import refuse_missing, row_labels
+from skfme.statsmodels._rows.counted import CountedRows, counted_rows
+from skfme.statsmodels._rows.labels import refuse_missing, row_labels
 
 __all__ = ["MixedConditionalEffects", "MixedConditionalEffectsResults"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.least_squares import Weighting
 from skfme.statsmodels._regression.sandwich import COV_TYPES, Clusters
-from skfme.statsmodels._row_labels import refuse_missing, row_labels
+from skfme.statsmodels._rows.labels import refuse_missing, row_labels
 
 __all__ = [
     "CountedRows",
