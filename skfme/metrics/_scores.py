@@ -17,7 +17,7 @@ from skfme._frames.columns import as_vector
 from skfme._functional import ame
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme.metrics._scorers import make_anlm_scorer, make_monotonicity_scorer
-from skfme.statsmodels._covariates import variance_explained
+from skfme.statsmodels._tree.covariates import variance_explained
 
 __all__ = [
     "effect_stability",

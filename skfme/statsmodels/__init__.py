@@ -1,7 +1,6 @@
 """Statistics of effects: where they differ, and how sure one can be of them."""
 
 from skfme.statsmodels._delta.delta import delta_effects
-from skfme.statsmodels._effect_tree import EffectTree
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._models.estimators import StatsmodelsEstimator
@@ -23,6 +22,7 @@ from skfme.statsmodels._regression.mixed import (
     MixedConditionalEffectsResults,
 )
 from skfme.statsmodels._regression.wild_bootstrap import WildClusterTest
+from skfme.statsmodels._tree.effect_tree import EffectTree
 
 __all__ = [
     "BootstrapResults",

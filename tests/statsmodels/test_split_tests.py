@@ -6,16 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, norm
 
-from skfme.statsmodels._covariates import Covariate, Sample
-from skfme.statsmodels._growing import Layer
-from skfme.statsmodels._node_sums import Levels, Scores
-from skfme.statsmodels._split_search import (
+from skfme.statsmodels._tree.covariates import Covariate, Sample
+from skfme.statsmodels._tree.growing import Layer
+from skfme.statsmodels._tree.node_sums import Levels, Scores
+from skfme.statsmodels._tree.split_search import (
     _knapsack,
     best_bipartition,
     best_contiguous,
     best_cut,
 )
-from skfme.statsmodels._split_tests import (
+from skfme.statsmodels._tree.split_tests import (
     _probability_inside,
     adjusted,
     factor_tests,

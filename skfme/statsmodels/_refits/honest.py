@@ -26,7 +26,6 @@ from skfme._frames.checks import checked_weights
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects, output_position
 from skfme._text.tables import Text
-from skfme.statsmodels._effect_tree import EffectTree
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
 from skfme.statsmodels._refits.bootstrap import Again, OnDraw, refit_notes
@@ -42,6 +41,7 @@ from skfme.statsmodels._refits.refitting import (
 )
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 from skfme.statsmodels._rows.groups import Groups
+from skfme.statsmodels._tree.effect_tree import EffectTree
 
 __all__ = ["HonestRegions", "honest_regions"]
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfme._frames.tables import Table
 from skfme._results.effects import groups_in
-from skfme.statsmodels._effect_tree import EffectTree
+from skfme.statsmodels._tree.effect_tree import EffectTree
 
 __all__ = ["Groups"]
 

@@ -12,8 +12,8 @@ import math
 from typing import Any, NamedTuple
 
 from skfme._text.tables import Text, format_number, text_table
-from skfme.statsmodels._covariates import Covariate, Split
-from skfme.statsmodels._growing import Node
+from skfme.statsmodels._tree.covariates import Covariate, Split
+from skfme.statsmodels._tree.growing import Node
 
 __all__ = ["drop_of", "edges_of", "parents", "queries_of", "rules_of", "tree_text"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme.statsmodels._covariates import Covariate, Split
-from skfme.statsmodels._growing import Node, rows_below
-from skfme.statsmodels._rules import drop_of, parents, rules_of
+from skfme.statsmodels._tree.covariates import Covariate, Split
+from skfme.statsmodels._tree.growing import Node, rows_below
+from skfme.statsmodels._tree.rules import drop_of, parents, rules_of
 
 __all__ = [
     "leaf_of_rows",

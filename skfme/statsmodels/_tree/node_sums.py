@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme.statsmodels._covariates import Covariate
-from skfme.statsmodels._growing import Layer
+from skfme.statsmodels._tree.covariates import Covariate
+from skfme.statsmodels._tree.growing import Layer
 
 __all__ = ["LevelSums", "Levels", "Moments", "Scores"]
 

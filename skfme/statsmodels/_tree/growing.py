@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from skfme.statsmodels._covariates import Covariate, Sample, Split
+from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
 
 __all__ = [
     "Criterion",

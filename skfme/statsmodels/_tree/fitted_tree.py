@@ -17,14 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.tables import Column, Table, as_table, row_index
 from skfme._text.tables import Text
-from skfme.statsmodels._covariates import (
+from skfme.statsmodels._tree.covariates import (
     Covariate,
     covariates_in,
     effects_in,
     variance_explained,
 )
-from skfme.statsmodels._growing import Node, leaves_of
-from skfme.statsmodels._rules import parents, queries_of, tree_text
+from skfme.statsmodels._tree.growing import Node, leaves_of
+from skfme.statsmodels._tree.rules import parents, queries_of, tree_text
 
 __all__ = ["FittedTree"]
 

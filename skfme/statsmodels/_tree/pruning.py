@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 
-from skfme.statsmodels._growing import Node, collapsed
+from skfme.statsmodels._tree.growing import Node, collapsed
 
 __all__ = ["count_leaves", "merge_order", "prune_to_sd", "prune_to_size"]
 

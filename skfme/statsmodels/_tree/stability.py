@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skfme.statsmodels._covariates import Covariate, Sample, Split
-from skfme.statsmodels._growing import Node, leaves_of
+from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
+from skfme.statsmodels._tree.growing import Node, leaves_of
 
 __all__ = ["Original", "Stability", "resampled"]
 

@@ -19,7 +19,7 @@ import sys
 import numpy as np
 from scipy.special import chdtrc, ndtr, wofz
 
-from skfme.statsmodels._node_sums import LevelSums, Moments
+from skfme.statsmodels._tree.node_sums import LevelSums, Moments
 
 __all__ = [
     "TOLERANCE",

@@ -13,16 +13,16 @@ import math
 
 import numpy as np
 
-from skfme.statsmodels._covariates import Covariate, Sample, Split
-from skfme.statsmodels._growing import Layer, Limits, Node, Part, Tests, collapsed
-from skfme.statsmodels._node_sums import Levels, Scores
-from skfme.statsmodels._split_search import (
+from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
+from skfme.statsmodels._tree.growing import Layer, Limits, Node, Part, Tests, collapsed
+from skfme.statsmodels._tree.node_sums import Levels, Scores
+from skfme.statsmodels._tree.split_search import (
     TIE,
     best_bipartition,
     best_contiguous,
     best_cut,
 )
-from skfme.statsmodels._split_tests import (
+from skfme.statsmodels._tree.split_tests import (
     TOLERANCE,
     adjusted,
     factor_tests,

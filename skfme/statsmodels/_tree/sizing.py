@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
-from skfme.statsmodels._covariates import Sample
-from skfme.statsmodels._criteria import ConditionalInference, LeastSquares
-from skfme.statsmodels._growing import (
+from skfme.statsmodels._tree.covariates import Sample
+from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquares
+from skfme.statsmodels._tree.growing import (
     Limits,
     Node,
     collapsed,
@@ -27,7 +27,7 @@ from skfme.statsmodels._growing import (
     leaves_of,
     rows_below,
 )
-from skfme.statsmodels._pruning import (
+from skfme.statsmodels._tree.pruning import (
     count_leaves,
     merge_order,
     prune_to_sd,

@@ -23,24 +23,24 @@ from skfme._decorators import fit_context
 from skfme._frames.checks import checked_weights, refuse_infinite
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table, describe_columns
-from skfme.statsmodels._covariates import (
+from skfme.statsmodels._tree.covariates import (
     Sample,
     counting,
     covariates_in,
     effects_in,
     refuse_columns,
 )
-from skfme.statsmodels._fitted_tree import FittedTree
-from skfme.statsmodels._growing import Limits, Node
-from skfme.statsmodels._node_tables import (
+from skfme.statsmodels._tree.fitted_tree import FittedTree
+from skfme.statsmodels._tree.growing import Limits, Node
+from skfme.statsmodels._tree.node_tables import (
     leaf_of_rows,
     node_numbers,
     node_table,
     partition_table,
     tests_table,
 )
-from skfme.statsmodels._rules import edges_of
-from skfme.statsmodels._sizing import (
+from skfme.statsmodels._tree.rules import edges_of
+from skfme.statsmodels._tree.sizing import (
     Recipe,
     cart_recipe,
     cross_validated_size,
@@ -48,7 +48,7 @@ from skfme.statsmodels._sizing import (
     honest_halves,
     reestimated,
 )
-from skfme.statsmodels._stability import Original, Stability, resampled
+from skfme.statsmodels._tree.stability import Original, Stability, resampled
 
 if TYPE_CHECKING:
     from skfme.plotting import EffectTreeDisplay
