@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._changes import BoundChange, NamedStep
 from skfme._engine.batches import plan_rows, run_batches
 from skfme._engine.choice import EngineChoice
 from skfme._engine.stepping import Engine, Stepped, step_rows
 from skfme._frames.tables import Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
+from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = ["Differences", "forward_differences"]
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import gen_even_slices
 
-from skfme._changes import BoundChange, NamedStep
 from skfme._engine.prediction import Response
 from skfme._frames.columns import ColumnData, column_like, numbers_in
 from skfme._frames.tables import Table
 from skfme.quadrature import Rule
+from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = ["StepPath", "nonlinearity"]
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skfme._changes import BoundChange
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Rows, Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
+from skfme.steps._changes import BoundChange
 
 __all__ = [
     "STATUSES",

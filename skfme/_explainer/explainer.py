@@ -29,7 +29,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skfme._changes import NamedStep
 from skfme._decorators import fit_context
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
@@ -55,10 +54,11 @@ from skfme._frames.tables import (
 )
 from skfme._results.effects import Context, ForwardEffect, ForwardEffects
 from skfme._streaming.explain_batches import StreamedExplanation
-from skfme._training import Training
 from skfme.extrapolation import fit_support
 from skfme.quadrature import Rule, as_rule
-from skfme.steps import parse_steps
+from skfme.steps._changes import NamedStep
+from skfme.steps._steps import parse_steps
+from skfme.steps._training import Training
 
 __all__ = ["FMEExplainer"]
 

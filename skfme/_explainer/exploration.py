@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme._changes import NamedStep
 from skfme._engine.prediction import Response
 from skfme._frames.tables import (
     Column,
@@ -24,7 +23,8 @@ from skfme._results.profiles import (
     readable_sizes,
 )
 from skfme.quadrature import as_rule
-from skfme.steps import added
+from skfme.steps._changes import NamedStep
+from skfme.steps._steps import added
 
 if TYPE_CHECKING:
     from skfme._results.effects import ForwardEffects

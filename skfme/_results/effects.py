@@ -28,7 +28,7 @@ from skfme._summaries.weighted import (
 )
 from skfme._summary_frame import effects_frame
 from skfme._text.tables import Text
-from skfme.steps import Step
+from skfme.steps._steps import Step
 
 if TYPE_CHECKING:
     from skfme.plotting import AMEDisplay, FMEDisplay

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from skfme._changes import NamedStep
 from skfme._engine.nonlinearity import StepPath
 from skfme._engine.prediction import Response
 from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
 from skfme._text.tables import WIDTH, format_number, text_table
-from skfme.steps import Step
+from skfme.steps._changes import NamedStep
+from skfme.steps._steps import Step
 
 if TYPE_CHECKING:
     from skfme.plotting import PathDisplay, StepProfileDisplay

@@ -16,7 +16,6 @@ from sklearn import get_config
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skfme._changes import NamedStep
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import Response, model_title
 from skfme._frames.checks import warn_of_nothing
@@ -34,6 +33,7 @@ from skfme._streaming.reading import (
     stacked_batches,
 )
 from skfme.quadrature import as_rule
+from skfme.steps._changes import NamedStep
 
 __all__ = ["StreamedExplanation"]
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._changes import Change, NamedStep
 from skfme._frames.checks import row_weights
 from skfme._frames.columns import (
     ColumnData,
@@ -32,7 +31,8 @@ from skfme._frames.tables import (
     stacked,
 )
 from skfme._streaming.tallies import Groups
-from skfme._training import is_number
+from skfme.steps._changes import Change, NamedStep
+from skfme.steps._training import is_number
 
 __all__ = [
     "Batch",

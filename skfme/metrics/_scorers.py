@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import _MetadataRequester, _routing_enabled
 from skfme._functional import ame
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._summaries.weighted import weighted_mean
-from skfme.steps import IQR, Add, StdDev
+from skfme.steps._steps import IQR, Add, StdDev
 
 __all__ = ["make_anlm_scorer", "make_monotonicity_scorer"]
 

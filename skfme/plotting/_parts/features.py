@@ -11,8 +11,8 @@ import numpy as np
 from skfme._frames.columns import category_codes, kind_of, numbers_in
 from skfme._frames.tables import Table, describe_column
 from skfme._text.labels import Labels, number
-from skfme._training import is_number
-from skfme.steps import Add, Contrast, Scale, SetTo, Step, number_text
+from skfme.steps._steps import Add, Contrast, Scale, SetTo, Step, number_text
+from skfme.steps._training import is_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skfme._changes import BoundChange, NamedStep
 from skfme._engine.batches import plan_rows
 from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames.columns import ColumnData
@@ -24,6 +23,7 @@ from skfme.statsmodels._models.designs import compare_designs, probe_rows
 from skfme.statsmodels._models.fitted import FittedModel
 from skfme.statsmodels._models.gradients import Index, MeanFunction, Point, group_sums
 from skfme.statsmodels._models.offsets import Offset, missing_offset
+from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = ["Rows", "Sums", "sums_of_effects"]
 

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 
-from skfme._changes import NamedStep
 from skfme._engine.stepping import STATUSES
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import (
@@ -36,6 +35,7 @@ from skfme.statsmodels._models.fitted import FittedModel, fitted_model
 from skfme.statsmodels._models.gradients import Index, mean_function
 from skfme.statsmodels._models.offsets import Offset, offset_columns, offset_of
 from skfme.statsmodels._rows.groups import Groups
+from skfme.steps._changes import NamedStep
 
 __all__ = ["delta_effects"]
 

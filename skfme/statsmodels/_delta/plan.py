@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from skfme._changes import NamedStep
 from skfme._frames.checks import refuse_infinite
 from skfme._frames.tables import Column, Table, describe_columns, known_names
-from skfme._training import Training, TrainingColumn
 from skfme.extrapolation import Support, fit_support
 from skfme.statsmodels._models.fitted import FittedModel
-from skfme.steps import parse_steps
+from skfme.steps._changes import NamedStep
+from skfme.steps._steps import parse_steps
+from skfme.steps._training import Training, TrainingColumn
 
 __all__ = ["Plan", "columns_read"]
 

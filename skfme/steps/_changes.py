@@ -21,7 +21,7 @@ from skfme._frames.columns import (
 from skfme._frames.tables import Table, known_names
 
 if TYPE_CHECKING:
-    from skfme.steps import Step
+    from skfme.steps._steps import Step
 
 __all__ = ["BoundChange", "Change", "NamedStep"]
 

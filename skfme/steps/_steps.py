@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._changes import Change, NamedStep
 from skfme._frames.columns import scaled, shifted
 from skfme._frames.tables import Column
-from skfme._training import Training, TrainingColumn, check_finite, is_number
+from skfme.steps._changes import Change, NamedStep
+from skfme.steps._training import Training, TrainingColumn, check_finite, is_number
 
 __all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev", "Step"]
 
@@ -46,7 +46,7 @@ class Add(Step):
 
     Examples
     --------
-    >>> from skfme.steps import Add
+    >>> from skfme.steps._steps import Add
     >>> Add(-2)
     Add(amount=-2)
     """
