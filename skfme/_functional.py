@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skfme._explainer.explainer import FMEExplainer
-from skfme._results.effects import ForwardEffect, ForwardEffects, output_position
+from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._results.outputs import output_position
 
 if TYPE_CHECKING:
     from skfme.statsmodels import EffectTree

@@ -23,13 +23,8 @@ from sklearn.utils.validation import (
 
 from skfme._decorators import fit_context
 from skfme._frames.columns import ColumnData, category_codes, missing_in, numbers_in
-from skfme._frames.tables import (
-    Column,
-    Table,
-    as_table,
-    converted,
-    describe_columns,
-)
+from skfme._frames.schema import Column, converted, describe_columns
+from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighted import weighted_quantiles
 
 __all__ = ["Envelope"]

@@ -42,17 +42,13 @@ from skfme._frames.checks import (
     one_target,
     refuse_infinite,
     table_as_in_fit,
-    warn_of_empty,
     with_missing_values,
 )
 from skfme._frames.columns import missing_in
-from skfme._frames.tables import (
-    Table,
-    as_table,
-    describe_columns,
-    has_no_rows,
-)
+from skfme._frames.schema import describe_columns
+from skfme._frames.tables import Table, as_table, has_no_rows
 from skfme._results.effects import Context, ForwardEffect, ForwardEffects
+from skfme._results.summary_text import warn_of_empty
 from skfme._streaming.explain_batches import StreamedExplanation
 from skfme.extrapolation import fit_support
 from skfme.quadrature import Rule, as_rule

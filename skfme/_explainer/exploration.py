@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._engine.prediction import Response
-from skfme._frames.tables import (
-    Column,
-    Table,
-    as_table,
-    known_names,
-    nearest,
-    row_index,
-)
+from skfme._frames.hints import known_names, nearest
+from skfme._frames.schema import Column
+from skfme._frames.tables import Table, as_table, row_index
 from skfme._results.profiles import (
     PathPredictions,
     StepProfile,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, validate_data
 
 from skfme._frames.columns import missing_in
-from skfme._frames.tables import Column, Table, as_table, converted, infinite_columns
-
-if TYPE_CHECKING:
-    from skfme._results.effects import ForwardEffects
-    from skfme._streaming.effect_summaries import EffectSummaries
+from skfme._frames.schema import Column, converted
+from skfme._frames.tables import Table, as_table, infinite_columns
 
 __all__ = [
     "check_same_columns",
@@ -24,8 +20,6 @@ __all__ = [
     "refuse_infinite",
     "row_weights",
     "table_as_in_fit",
-    "warn_of_empty",
-    "warn_of_nothing",
     "with_missing_values",
 ]
 
@@ -124,31 +118,3 @@ def with_missing_values(error: ValueError, table: Table) -> ValueError:
         f"{shown}; {len(rows)} in all). Impute them in a pipeline in front of the model, "
         f"or leave these rows out. The model said: {text}"
     )
-
-
-def warn_of_nothing(summaries: EffectSummaries) -> None:
-    """Warn where batches leave an AME undefined."""
-    if not summaries.n_rows:
-        what = "batches held no rows; a generator can be used only once"
-    elif summaries.total_weight == 0:
-        what = "The weights of all rows are zero"
-    else:
-        warn_of_empty(summaries, stacklevel=4)
-        return
-    warnings.warn(f"{what}, so that every AME is NaN.", UserWarning, stacklevel=3)
-
-
-def warn_of_empty(
-    effects: ForwardEffects | EffectSummaries, stacklevel: int = 3
-) -> None:
-    for effect in effects.values():
-        if effect.n:
-            continue
-        counts = {s: c for s, c in effect.n_left_out.items() if c}
-        reasons = ", ".join(f"{s}: {c}" for s, c in counts.items())
-        warnings.warn(
-            f"No row counts for the effect {effect.name!r} ({reasons}), so that its AME "
-            "is NaN. Take a smaller step, or extrapolation=None.",
-            UserWarning,
-            stacklevel=stacklevel,
-        )

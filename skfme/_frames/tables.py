@@ -9,9 +9,7 @@ one-dimensional arrays or narwhals series.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -22,27 +20,20 @@ from sklearn.utils.validation import check_array
 
 from skfme._frames.columns import (
     ColumnData,
-    factorized,
     kind_of,
     numbers_in,
     plain_series,
 )
+from skfme._frames.hints import known_names, nearest
 
 __all__ = [
     "ArrayTable",
-    "Column",
     "FrameTable",
     "Table",
     "as_table",
-    "categorical_positions",
-    "converted",
-    "describe_column",
-    "describe_columns",
     "has_no_rows",
     "infinite_columns",
     "is_one_table",
-    "known_names",
-    "nearest",
     "pandas_frame",
     "row_index",
     "stacked",
@@ -55,37 +46,6 @@ _UNNAMED = (
 )
 
 Rows = Any  # slice, or an integer array of row positions
-
-
-@dataclass(frozen=True)
-class Column:
-    """What is known of one column of the training table.
-
-    Attributes
-    ----------
-    position : int
-        Position in the table.
-    name : hashable
-        The table's own label; ``x0``, ``x1``, … for arrays.
-    kind : {"numeric", "categorical", "datetime", "other"}
-        How a step may change the column.
-    integer : bool
-        Whether it holds integers.
-    ordered : bool
-        Whether its categories are ordered.
-    categories : tuple
-        The categories seen, in their own order; empty if not categorical.
-    ranks : tuple of int
-        Their positions among the declared categories, if those are ordered.
-    """
-
-    position: int
-    name: Hashable
-    kind: str
-    integer: bool = False
-    ordered: bool = False
-    categories: tuple = ()
-    ranks: tuple[int, ...] = ()
 
 
 class Table:
@@ -311,40 +271,6 @@ def _as_array(X: Any) -> np.ndarray:
     )
 
 
-def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
-    """The same rows as the kind of table seen in fit.
-
-    Raises
-    ------
-    TypeError
-        If an array of numbers stands in for a dataframe with other columns.
-    """
-    if table.kind == kind:
-        return table
-    if isinstance(table, ArrayTable):
-        other = [
-            c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)
-        ]
-        if table.array.dtype.kind not in "iuf" or other:
-            raise TypeError(
-                f"X is a numpy array, but fit saw a {kind} table with columns that are "
-                f"not plain numbers ({', '.join(map(repr, other[:5]))}). Give a {kind} "
-                "table with the same columns."
-            )
-        data: dict[Any, Any] = {c.name: table.array[:, c.position] for c in columns}
-        return FrameTable(nw.from_dict(data, backend=kind))
-    assert isinstance(table, FrameTable)
-    if kind == "numpy":
-        return ArrayTable(_as_array(table.frame.to_numpy()))
-    if kind == "pandas":
-        return FrameTable(nw.from_native(table.frame.to_pandas(), eager_only=True))
-    return FrameTable(
-        nw.from_native(table.frame.to_arrow(), eager_only=True)
-        if kind == "pyarrow"
-        else nw.from_arrow(table.frame.to_arrow(), backend=kind)
-    )
-
-
 def stacked(tables: Sequence[Table]) -> Table:
     """Tables of equal schema, one under the other."""
     if len(tables) == 1:
@@ -373,103 +299,6 @@ def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
 
 
-def describe_columns(
-    table: Table, categorical_features: str | Iterable[Hashable] = "auto"
-) -> tuple[Column, ...]:
-    """Tell each column's kind, and the categories that were seen.
-
-    Parameters
-    ----------
-    table : Table
-        The training rows of positive weight.
-    categorical_features : "auto" or list of labels or positions, default="auto"
-        "auto" takes boolean, category, string and object columns. A list adds to
-        it, for categories coded as numbers.
-    """
-    listed: set[int] = set()
-    if not (isinstance(categorical_features, str) and categorical_features == "auto"):
-        if isinstance(categorical_features, str):
-            raise ValueError(
-                "categorical_features must be 'auto' or a list of columns, got "
-                f"{categorical_features!r}."
-            )
-        listed = {
-            table.position(key, "categorical_features names")
-            for key in categorical_features
-        }
-    return tuple(
-        describe_column(table, position, categorical=position in listed)
-        for position in range(len(table.names))
-    )
-
-
-def describe_column(table: Table, position: int, *, categorical: bool) -> Column:
-    """Tell one column's kind; numbers are categories where the caller says so."""
-    name, column = table.names[position], table.column(position)
-    kind = "categorical" if categorical else kind_of(column)
-    if kind == "categorical":
-        try:
-            return _describe_categorical(position, name, column)
-        except TypeError:  # entries that cannot be compared, such as lists
-            return Column(position, name, "other")
-    integer = kind == "numeric" and (
-        column.dtype.kind in "iu"
-        if isinstance(column, np.ndarray)
-        else column.dtype.is_integer()
-    )
-    return Column(position, name, kind, integer=integer)
-
-
-def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
-    codes, distinct = factorized(column)
-    seen = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(distinct)))
-    ordered, ranks = False, {}
-    if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
-        native = column.to_native()
-        ordered = (
-            bool(native.dtype.ordered)
-            if column.implementation.is_pandas_like()
-            else column.dtype == nw.Enum
-        )
-        # .cat of a pandas column keeps the declared order, with or without ranks.
-        declared = (
-            list(native.cat.categories)
-            if column.implementation.is_pandas_like()
-            else column.cat.get_categories().to_list()
-        )
-        ranks = {value: i for i, value in enumerate(declared)}
-        levels = sorted(distinct[seen], key=ranks.__getitem__)
-    else:
-        levels = sorted(distinct[seen], key=_sort_key)
-    return Column(
-        position,
-        name,
-        "categorical",
-        ordered=ordered,
-        categories=tuple(map(_plain, levels)),
-        ranks=tuple(ranks[level] for level in levels) if ordered else (),
-    )
-
-
-def _sort_key(value: Any) -> tuple:
-    number = isinstance(value, (int, float, np.number, np.bool_))
-    return (0, value, "") if number else (1, 0, str(value))
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def categorical_positions(table: Table) -> list[int]:
-    """Positions of the columns that a dataframe itself types as categories."""
-    return [
-        position
-        for position in range(len(table.names))
-        if isinstance(column := table.column(position), nw.Series)
-        and column.dtype in (nw.Categorical, nw.Enum)
-    ]
-
-
 def infinite_columns(table: Table) -> list[str]:
     """Names of the columns that hold an infinite number."""
     if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
@@ -489,16 +318,3 @@ def row_index(table: Table) -> pd.Index:
     """The user's row labels: a pandas index, else 0 to n − 1."""
     native = table.native
     return native.index if table.pandas_like else pd.RangeIndex(len(table))
-
-
-def nearest(key: object, known: Iterable[object]) -> str:
-    """A closing question that names the nearest known name, if one is near."""
-    names = [str(name) for name in known]
-    close = difflib.get_close_matches(str(key), names, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
-def known_names(known: Sequence[object], most: int = 20) -> str:
-    """A closing sentence that lists the known names."""
-    shown = ", ".join(repr(name) for name in known[:most])
-    return f" Known: {shown}{', …' if len(known) > most else ''}."

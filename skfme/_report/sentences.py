@@ -22,7 +22,8 @@ from skfme._text.labels import (
     with_unit,
     without_unit,
 )
-from skfme.steps._steps import Add, Contrast, Scale, SetTo, Step, number_text
+from skfme.steps._changes import Step
+from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 from skfme.steps._training import is_number
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from skfme._engine.stepping import STATUSES
-from skfme._frames.columns import as_vector, objects_in
-from skfme._frames.tables import Table, as_table, row_index
-from skfme._results.summary_text import summary_html, summary_text
+from skfme._frames.groups import groups_in
+from skfme._frames.tables import as_table, row_index
+from skfme._results.summary_text import effects_frame, summary_html, summary_text
 from skfme._summaries.weighted import (
     NonLinearity,
     Summary,
@@ -26,14 +26,17 @@ from skfme._summaries.weighted import (
     weighted_mean,
     weighted_sd,
 )
-from skfme._summary_frame import effects_frame
 from skfme._text.tables import Text
-from skfme.steps._steps import Step
+from skfme.steps._changes import Step
 
 if TYPE_CHECKING:
     from skfme.plotting import AMEDisplay, FMEDisplay
 
-__all__ = ["CountedData", "ForwardEffect", "ForwardEffects", "output_position"]
+__all__ = [
+    "CountedData",
+    "ForwardEffect",
+    "ForwardEffects",
+]
 
 
 class CountedData(NamedTuple):
@@ -50,30 +53,6 @@ class CountedData(NamedTuple):
     X: Any
     fme: np.ndarray
     sample_weight: np.ndarray | None
-
-
-def groups_in(table: Table, by: Any) -> pd.DataFrame:
-    """What tells the rows' groups apart, in one column per key.
-
-    Parameters
-    ----------
-    table : Table of n rows
-    by : label of a column, list of labels, or array-like of shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If `by` names no column, or has not one entry per row.
-    """
-    keys = by if isinstance(by, list) else [by]
-    named = all(isinstance(key, Hashable) and key in table.names for key in keys)
-    if isinstance(by, (str, int)) or named:
-        positions = [table.position(key, "by names") for key in keys]
-        return pd.DataFrame(
-            {str(table.names[p]): objects_in(table.column(p)) for p in positions}
-        ).infer_objects()
-    name = getattr(by, "name", None)
-    return pd.DataFrame({name or "group": as_vector(by, len(table), "by")})
 
 
 @dataclass(frozen=True)
@@ -507,21 +486,3 @@ class ForwardEffects(Mapping[str, ForwardEffect]):
 
     def _repr_html_(self) -> str:
         return summary_html(list(self.values()))
-
-
-def output_position(effect: ForwardEffect, output: str | None) -> int:
-    """Position of the output to partition."""
-    known = list(map(str, effect.outputs))
-    if output is None and len(known) == 1:
-        return 0
-    if str(output) in known:
-        return known.index(str(output))
-    names = ", ".join(map(repr, known))
-    if output is None:
-        raise ValueError(
-            f"The effect has {len(known)} outputs ({names}), and a tree partitions one: "
-            f"choose it with output={known[0]!r}, for example."
-        )
-    raise ValueError(
-        f"output={output!r} is no output of the effect; there are {names}."
-    )

@@ -17,8 +17,7 @@ from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
 from skfme._text.tables import WIDTH, format_number, text_table
-from skfme.steps._changes import NamedStep
-from skfme.steps._steps import Step
+from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
     from skfme.plotting import PathDisplay, StepProfileDisplay

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import textwrap
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from skfme._summaries.weighted import LINEAR
-from skfme._summary_frame import Summarized
+import pandas as pd
+
+from skfme._summaries.weighted import LINEAR, NonLinearity, Summary
 from skfme._text.tables import (
     TABLE_STYLE,
     WIDTH,
@@ -18,12 +20,19 @@ from skfme._text.tables import (
     text_table,
 )
 
+if TYPE_CHECKING:
+    from skfme._results.effects import ForwardEffects
+    from skfme._streaming.effect_summaries import EffectSummaries
+
 __all__ = [
+    "Summarized",
+    "effects_frame",
     "effects_table",
     "left_out_table",
     "nonlinearity_table",
     "summary_html",
     "summary_text",
+    "warn_of_empty",
 ]
 
 _Table = tuple[str, list[str], list[list[str]]]
@@ -153,3 +162,88 @@ def _notes(effects: Sequence[Summarized]) -> list[str]:
     if sizes:
         notes.append("Step sizes: " + "; ".join(sizes))
     return notes
+
+
+def warn_of_empty(
+    effects: ForwardEffects | EffectSummaries, stacklevel: int = 3
+) -> None:
+    for effect in effects.values():
+        if effect.n:
+            continue
+        counts = {s: c for s, c in effect.n_left_out.items() if c}
+        reasons = ", ".join(f"{s}: {c}" for s, c in counts.items())
+        warnings.warn(
+            f"No row counts for the effect {effect.name!r} ({reasons}), so that its AME "
+            "is NaN. Take a smaller step, or extrapolation=None.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+
+class Summarized(Protocol):
+    """What a summary reads of an effect, or of the summary of one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def sizes(self) -> tuple[str, ...]: ...
+    @property
+    def context(self) -> Any: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def total_weight(self) -> float | None: ...
+    @property
+    def n_left_out(self) -> dict[str, int]: ...
+    @property
+    def n_outside_before(self) -> int | None: ...
+    @property
+    def n_not_converged(self) -> int: ...
+    @property
+    def has_nlm(self) -> bool: ...
+    @property
+    def nonlinearity(self) -> tuple[NonLinearity, ...]: ...
+    @property
+    def _summaries(self) -> tuple[Summary, ...]: ...
+
+
+def effects_frame(effects: Sequence[Summarized]) -> pd.DataFrame:
+    """One row per effect and output, as :meth:`ForwardEffects.to_frame` has them."""
+    records = []
+    for effect in effects:
+        nonlinear = (
+            [
+                {
+                    "anlm": m.mean,
+                    "nlm_median": m.median,
+                    "nlm_share_linear": m.share_linear,
+                    "n_nlm_undefined": m.n_undefined,
+                    "n_nlm_not_converged": effect.n_not_converged,
+                }
+                for m in effect.nonlinearity
+            ]
+            if effect.has_nlm
+            else [{} for _ in effect.outputs]
+        )
+        counts = {f"n_{name}": count for name, count in effect.n_left_out.items()}
+        for output, s, extra in zip(
+            effect.outputs, effect._summaries, nonlinear, strict=True
+        ):
+            records.append(
+                {
+                    "effect": effect.name,
+                    "output": output,
+                    "n": s.n,
+                    "ame": s.mean,
+                    "sd": s.sd,
+                    "q25": s.q25,
+                    "median": s.median,
+                    "q75": s.q75,
+                    **extra,
+                    **counts,
+                    "n_outside_before": effect.n_outside_before,
+                }
+            )
+    return pd.DataFrame(records)

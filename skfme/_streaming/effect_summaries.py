@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.effects import ForwardEffects
-from skfme._results.summary_text import summary_html, summary_text
+from skfme._results.summary_text import effects_frame, summary_html, summary_text
 from skfme._streaming.effect_summary import PRECISION, About, EffectSummary
 from skfme._streaming.tallies import Groups, Tally
-from skfme._summary_frame import effects_frame
 from skfme._text.tables import Text
 
 __all__ = ["EffectSummaries"]

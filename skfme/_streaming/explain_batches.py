@@ -7,8 +7,9 @@ merge. How batches are read, and what they must have in common, lives beside thi
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -18,9 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import Response, model_title
-from skfme._frames.checks import warn_of_nothing
-from skfme._frames.tables import Column, Table
+from skfme._frames.schema import Column
+from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
+from skfme._results.summary_text import warn_of_empty
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import About
 from skfme._streaming.reading import (
@@ -35,7 +37,14 @@ from skfme._streaming.reading import (
 from skfme.quadrature import as_rule
 from skfme.steps._changes import NamedStep
 
-__all__ = ["StreamedExplanation"]
+if TYPE_CHECKING:
+    from skfme._results.effects import ForwardEffects
+    from skfme._streaming.effect_summaries import EffectSummaries
+
+__all__ = [
+    "StreamedExplanation",
+    "warn_of_nothing",
+]
 
 # Rows explained at once are at least this many for each job, if their batch has them,
 # and no more than have results that fit in working_memory, with what summing up copies.
@@ -218,3 +227,15 @@ class _Summarizer:
         fit = int(budget // (_COPIES * 8 * columns))
         jobs: int = effective_n_jobs(self._explainer.n_jobs)
         return max(fit, _FEWEST_ROWS * jobs)
+
+
+def warn_of_nothing(summaries: EffectSummaries) -> None:
+    """Warn where batches leave an AME undefined."""
+    if not summaries.n_rows:
+        what = "batches held no rows; a generator can be used only once"
+    elif summaries.total_weight == 0:
+        what = "The weights of all rows are zero"
+    else:
+        warn_of_empty(summaries, stacklevel=4)
+        return
+    warnings.warn(f"{what}, so that every AME is NaN.", UserWarning, stacklevel=3)

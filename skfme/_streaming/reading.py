@@ -22,14 +22,8 @@ from skfme._frames.columns import (
     numbers_in,
     objects_in,
 )
-from skfme._frames.tables import (
-    Column,
-    Table,
-    as_table,
-    has_no_rows,
-    is_one_table,
-    stacked,
-)
+from skfme._frames.schema import Column
+from skfme._frames.tables import Table, as_table, has_no_rows, is_one_table, stacked
 from skfme._streaming.tallies import Groups
 from skfme.steps._changes import Change, NamedStep
 from skfme.steps._training import is_number

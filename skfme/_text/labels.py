@@ -15,7 +15,8 @@ from typing import Any
 
 from skfme._frames.tables import Table
 from skfme._text.tables import format_number
-from skfme.steps._steps import Add, Contrast, Scale, SetTo, Step, number_text
+from skfme.steps._changes import Step
+from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 
 __all__ = [
     "Labels",

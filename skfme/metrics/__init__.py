@@ -1,4 +1,18 @@
-"""Scorers over effects, for searches, and metrics of effects."""
+"""Scores of effects: scorers for searches, stability over refits, fit of a partition.
 
-from skfme.metrics._scores import *  # noqa: F403
-from skfme.metrics._scores import __all__
+Scores of predictions are scikit-learn's.
+"""
+
+from skfme.metrics._scores import (
+    effect_stability,
+    make_anlm_scorer,
+    make_monotonicity_scorer,
+    partition_r2_score,
+)
+
+__all__ = [
+    "effect_stability",
+    "make_anlm_scorer",
+    "make_monotonicity_scorer",
+    "partition_r2_score",
+]

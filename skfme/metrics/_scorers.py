@@ -194,7 +194,7 @@ def make_anlm_scorer(
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.svm import SVR
-    >>> from skfme.metrics._scores import make_anlm_scorer
+    >>> from skfme.metrics import make_anlm_scorer
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> search = GridSearchCV(
     ...     make_pipeline(StandardScaler(), SVR(C=100)),
@@ -260,7 +260,7 @@ def make_monotonicity_scorer(
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.ensemble import RandomForestRegressor
-    >>> from skfme.metrics._scores import make_monotonicity_scorer
+    >>> from skfme.metrics import make_monotonicity_scorer
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> scorer = make_monotonicity_scorer("bmi", 1)
     >>> free = RandomForestRegressor(20, random_state=0)

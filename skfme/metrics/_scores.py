@@ -56,7 +56,7 @@ def partition_r2_score(fme: Any, came: Any, *, sample_weight: Any = None) -> flo
     >>> import numpy as np
     >>> from sklearn.metrics import make_scorer
     >>> from sklearn.model_selection import GridSearchCV
-    >>> from skfme.metrics._scores import partition_r2_score
+    >>> from skfme.metrics import partition_r2_score
     >>> from skfme.statsmodels import EffectTree
     >>> x = np.linspace(0, 1, 200)[:, None]
     >>> fme = np.where(x[:, 0] < 0.5, -1.0, 2.0)
@@ -155,7 +155,7 @@ def effect_stability(
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.linear_model import LinearRegression
     >>> from sklearn.model_selection import cross_validate
-    >>> from skfme.metrics._scores import effect_stability
+    >>> from skfme.metrics import effect_stability
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> folds = cross_validate(LinearRegression(), X, y, return_estimator=True)
     >>> stability = effect_stability(folds["estimator"], X, {"bmi": -2})

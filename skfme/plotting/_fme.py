@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._frames.columns import kind_of
-from skfme._frames.tables import Table, as_table, known_names
+from skfme._frames.hints import known_names
+from skfme._frames.tables import Table, as_table
 from skfme._text.labels import predicted_phrases, read_labels, step_title
 from skfme.plotting._parts.canvas import axes_for, check_matplotlib, columns_of
 from skfme.plotting._parts.features import FeatureAxis, feature_axis, moves_numbers

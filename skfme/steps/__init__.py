@@ -1,4 +1,9 @@
-"""What a step changes."""
+"""What changes: step objects, and the one reader of the user's step syntax.
 
-from skfme.steps._steps import *  # noqa: F403
-from skfme.steps._steps import __all__
+What the training rows tell of a column is read here too. How a step is applied to a table
+and predicted lives in the engine.
+"""
+
+from skfme.steps._steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
+
+__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev"]

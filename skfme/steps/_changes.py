@@ -18,12 +18,19 @@ from skfme._frames.columns import (
     objects_in,
     replaced,
 )
-from skfme._frames.tables import Table, known_names
+from skfme._frames.hints import known_names
+from skfme._frames.tables import Table
+from skfme.steps._training import TrainingColumn
 
 if TYPE_CHECKING:
-    from skfme.steps._steps import Step
+    from skfme.steps._changes import Step
 
-__all__ = ["BoundChange", "Change", "NamedStep"]
+__all__ = [
+    "BoundChange",
+    "Change",
+    "NamedStep",
+    "Step",
+]
 
 
 @dataclass(frozen=True)
@@ -141,3 +148,10 @@ class NamedStep:
 
     name: str
     changes: tuple[Change, ...]
+
+
+class Step:
+    """How one feature is changed. The base of all step objects."""
+
+    def _resolve(self, training: TrainingColumn) -> Change:
+        raise NotImplementedError

@@ -21,18 +21,11 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.columns import scaled, shifted
-from skfme._frames.tables import Column
-from skfme.steps._changes import Change, NamedStep
+from skfme._frames.schema import Column
+from skfme.steps._changes import Change, NamedStep, Step
 from skfme.steps._training import Training, TrainingColumn, check_finite, is_number
 
-__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev", "Step"]
-
-
-class Step:
-    """How one feature is changed. The base of all step objects."""
-
-    def _resolve(self, training: TrainingColumn) -> Change:
-        raise NotImplementedError
+__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class Add(Step):
 
     Examples
     --------
-    >>> from skfme.steps._steps import Add
+    >>> from skfme.steps import Add
     >>> Add(-2)
     Add(amount=-2)
     """

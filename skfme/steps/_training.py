@@ -20,7 +20,9 @@ from skfme._frames.columns import (
     scaled,
     shifted,
 )
-from skfme._frames.tables import Column, Table, known_names, nearest
+from skfme._frames.hints import known_names, nearest
+from skfme._frames.schema import Column
+from skfme._frames.tables import Table
 from skfme._summaries.weighted import weighted_quantiles, weighted_sd
 
 __all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]

@@ -24,7 +24,8 @@ from skfme._engine.trees.ensembles import (
     packed,
 )
 from skfme._engine.trees.inputs import Inputs
-from skfme._frames.tables import Table, categorical_positions
+from skfme._frames.schema import categorical_positions
+from skfme._frames.tables import Table
 
 __all__ = ["lightgbm", "xgboost"]
 

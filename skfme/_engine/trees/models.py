@@ -80,7 +80,7 @@ def _reader(model: Any) -> Callable | None:
     if _key(model) not in _READERS:
         return None
     module, name = _READERS[_key(model)]
-    return getattr(import_module(f"skfme._engine.{module}"), name)
+    return getattr(import_module(f"skfme._engine.trees.{module}"), name)
 
 
 def read_ensemble(

@@ -1,7 +1,7 @@
 """Exact forward differences of tree ensembles, and their exact NLM.
 
 What this costs grows with the number of nodes that the steps cross, not with the
-number of effects (see :mod:`skfme._engine.trees.compiled.kernels` and :mod:`skfme._engine.trees.compiled.jumps`).
+number of effects (see the compiled `kernels` and `jumps`).
 This module plans the walks of a batch: which features change, from where, and whose
 paths can be integrated.
 """

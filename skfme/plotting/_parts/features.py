@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._frames.columns import category_codes, kind_of, numbers_in
-from skfme._frames.tables import Table, describe_column
+from skfme._frames.schema import describe_column
+from skfme._frames.tables import Table
 from skfme._text.labels import Labels, number
-from skfme.steps._steps import Add, Contrast, Scale, SetTo, Step, number_text
+from skfme.steps._changes import Step
+from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 from skfme.steps._training import is_number
 
 if TYPE_CHECKING:

@@ -20,12 +20,9 @@ from sklearn import get_config
 
 from skfme._engine.stepping import STATUSES
 from skfme._frames.checks import checked_weights
-from skfme._frames.tables import (
-    as_table,
-    converted,
-    known_names,
-    nearest,
-)
+from skfme._frames.hints import known_names, nearest
+from skfme._frames.schema import converted
+from skfme._frames.tables import as_table
 from skfme.statsmodels._delta.averaging import Rows, Sums, sums_of_effects
 from skfme.statsmodels._delta.identification import warn_of_unidentified
 from skfme.statsmodels._delta.plan import Plan, columns_read

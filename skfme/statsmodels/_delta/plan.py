@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from skfme._frames.checks import refuse_infinite
-from skfme._frames.tables import Column, Table, describe_columns, known_names
+from skfme._frames.hints import known_names
+from skfme._frames.schema import Column, describe_columns
+from skfme._frames.tables import Table
 from skfme.extrapolation import Support, fit_support
 from skfme.statsmodels._models.fitted import FittedModel
 from skfme.steps._changes import NamedStep

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from skfme._frames.tables import known_names, nearest
+from skfme._frames.hints import known_names, nearest
 
 __all__ = ["linear_hypothesis"]
 

@@ -27,10 +27,11 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skfme._engine.batches import with_progress
 from skfme._explainer.explainer import FMEExplainer
-from skfme._frames.checks import checked_weights, warn_of_empty
+from skfme._frames.checks import checked_weights
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._results.summary_text import warn_of_empty
 from skfme._text.tables import format_number
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refits.group_means import GroupMeans

@@ -20,6 +20,7 @@ from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffects
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
+from skfme.statsmodels._tree.subspaces import groups_of_tree
 
 __all__ = ["GroupMeans", "Influence", "groups_asked"]
 
@@ -241,7 +242,7 @@ def groups_asked(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
         raise ValueError(
             "by and partition both name groups to average over; give one of them."
         )
-    return Groups.of_partition(partition, effects.X)
+    return groups_of_tree(partition, effects.X)
 
 
 def _warn_of_empty(name: str, keys: pd.DataFrame, counts: np.ndarray) -> None:

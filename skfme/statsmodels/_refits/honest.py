@@ -24,7 +24,8 @@ from sklearn.utils.validation import _check_method_params
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import Table, as_table
-from skfme._results.effects import ForwardEffect, ForwardEffects, output_position
+from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._results.outputs import output_position
 from skfme._text.tables import Text
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
@@ -40,8 +41,8 @@ from skfme.statsmodels._refits.refitting import (
     replicated,
 )
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
-from skfme.statsmodels._rows.groups import Groups
 from skfme.statsmodels._tree.effect_tree import EffectTree
+from skfme.statsmodels._tree.subspaces import groups_of_tree
 
 __all__ = ["HonestRegions", "honest_regions"]
 
@@ -267,7 +268,7 @@ def honest_regions(
     regions = _reestimated(grown, apart, which)
 
     effects = ForwardEffects([apart], apart.context)
-    means = GroupMeans.of(effects, Groups.of_partition(regions, apart.X), which)
+    means = GroupMeans.of(effects, groups_of_tree(regions, apart.X), which)
     fme = fme_of(effects)
     sample = _over_rows(means, fme, units.codes[rows["estimate"]])
     refit = None

@@ -19,21 +19,22 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.effects import ForwardEffect
+from skfme._results.outputs import output_columns
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._regression.least_squares import Weighting, without_round_off
+from skfme.statsmodels._regression.least_squares import without_round_off
 from skfme.statsmodels._regression.sandwich import (
-    Clusters,
     cluster_gram,
     gram,
     without_negative_variance,
 )
+from skfme.statsmodels._rows.clusters import Clusters
 from skfme.statsmodels._rows.counted import (
     checked_cov_type,
     clusters_of,
     counted_rows,
-    output_columns,
     refuse_other,
 )
+from skfme.statsmodels._rows.weights import Weighting
 
 __all__ = ["average_effects"]
 

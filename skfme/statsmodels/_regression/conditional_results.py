@@ -21,11 +21,12 @@ from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.anova import anova_table
 from skfme.statsmodels._regression.designs import CellDesign, Design
 from skfme.statsmodels._regression.least_squares import LeastSquares
-from skfme.statsmodels._regression.sandwich import Clusters, regression_cov
+from skfme.statsmodels._regression.sandwich import regression_cov
 from skfme.statsmodels._regression.wild_bootstrap import (
     WildClusterTest,
     wild_cluster_test,
 )
+from skfme.statsmodels._rows.clusters import Clusters
 from skfme.statsmodels._rows.counted import CountedRows
 
 if TYPE_CHECKING:

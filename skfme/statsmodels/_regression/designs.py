@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.tables import as_table, known_names
+from skfme._frames.hints import known_names
+from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._rows.labels import (
     columns_named,

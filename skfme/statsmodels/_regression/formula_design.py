@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
-from skfme._frames.tables import Table, as_table, known_names, nearest
+from skfme._frames.hints import known_names, nearest
+from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.designs import Design
 from skfme.statsmodels._rows.labels import frame_of

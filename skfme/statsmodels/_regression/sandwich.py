@@ -16,17 +16,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
-from skfme.statsmodels._regression.least_squares import LeastSquares, Weighting
+from skfme.statsmodels._regression.least_squares import LeastSquares
+from skfme.statsmodels._rows.clusters import Clusters
+from skfme.statsmodels._rows.weights import Weighting
 
 __all__ = [
-    "COV_TYPES",
-    "Clusters",
     "cluster_gram",
     "contributions",
     "gram",
@@ -34,57 +31,12 @@ __all__ = [
     "without_negative_variance",
 ]
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster")
 
 N_NUMBERS = 2**22  # in memory at a time, beyond the data
 ALONE = 1e-9  # how near one a leverage determines a coefficient
 
 Block = Callable[[slice], np.ndarray]  # rows -> their (b, p) contributions
 Present = Callable[[np.ndarray], np.ndarray]  # codes -> numbers of clusters
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """Rows that belong together, in one way or in two.
-
-    Attributes
-    ----------
-    codes : ndarray of int of shape (n, n_ways)
-        0 to G − 1 in each column.
-    """
-
-    codes: np.ndarray
-
-    @classmethod
-    def of(cls, labels: pd.DataFrame) -> Clusters:
-        columns = [pd.factorize(labels.iloc[:, j])[0] for j in range(labels.shape[1])]
-        return cls(np.column_stack(columns))
-
-    @cached_property
-    def ways(self) -> tuple[np.ndarray, ...]:
-        """Codes of each way."""
-        return tuple(self.codes.T)
-
-    @cached_property
-    def crossed(self) -> tuple[tuple[float, np.ndarray], ...]:
-        """Codes to add up over, each with its sign: V₁ + V₂ − V₁₂."""
-        if len(self.ways) == 1:
-            return ((1.0, self.ways[0]),)
-        first, second = self.ways
-        both = np.unique(first * (second.max() + 1) + second, return_inverse=True)[1]
-        return ((1.0, first), (1.0, second), (-1.0, both))
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Number of clusters in each way."""
-        return tuple(int(codes.max()) + 1 for codes in self.ways)
-
-    def within(self, members: np.ndarray) -> int:
-        """Clusters that some rows belong to, in the way that has fewest."""
-        return min(len(np.unique(codes[members])) for codes in self.ways)
-
-    def take(self, rows: np.ndarray) -> Clusters:
-        return Clusters.of(pd.DataFrame(self.codes[rows]))
 
 
 def _blocks(n: int, p: int) -> Iterator[slice]:

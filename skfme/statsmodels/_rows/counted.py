@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._results.effects import ForwardEffect
-from skfme.statsmodels._regression.least_squares import Weighting
-from skfme.statsmodels._regression.sandwich import COV_TYPES, Clusters
+from skfme._results.outputs import output_columns
+from skfme.statsmodels._rows.clusters import COV_TYPES, Clusters
 from skfme.statsmodels._rows.labels import refuse_missing, row_labels
+from skfme.statsmodels._rows.weights import Weighting
 
 __all__ = [
     "CountedRows",
     "checked_cov_type",
     "clusters_of",
     "counted_rows",
-    "output_columns",
     "refuse_other",
 ]
 
@@ -101,19 +101,6 @@ def refuse_other(effect: ForwardEffect) -> None:
         raise TypeError(
             f"effect must be a ForwardEffect, as fme() returns; got {type(effect).__name__}."
         )
-
-
-def output_columns(effect: ForwardEffect, output: str | None) -> list[int]:
-    """Positions of the outputs asked for; None asks for all."""
-    known = list(map(str, effect.outputs))
-    if output is None:
-        return list(range(len(known)))
-    if str(output) not in known:
-        raise ValueError(
-            f"output={output!r} is no output of the effect; there are "
-            f"{', '.join(map(repr, known))}."
-        )
-    return [known.index(str(output))]
 
 
 def checked_cov_type(

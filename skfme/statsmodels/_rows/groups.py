@@ -1,4 +1,4 @@
-"""Which group each row is in: by columns, labels that came with them, or a partition."""
+"""Which group each row is in: by columns of the table, or by labels beside it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
+from skfme._frames.groups import groups_in
 from skfme._frames.tables import Table
-from skfme._results.effects import groups_in
-from skfme.statsmodels._tree.effect_tree import EffectTree
 
 __all__ = ["Groups"]
 
@@ -57,22 +55,3 @@ class Groups:
         codes = grouped.ngroup().to_numpy()
         _, first = np.unique(codes, return_index=True)
         return cls(codes, labels.iloc[first].reset_index(drop=True))
-
-    @classmethod
-    def of_partition(cls, tree: Any, X: Any) -> Groups:
-        """By subspace of a fitted tree.
-
-        Raises
-        ------
-        TypeError
-            If `tree` is no EffectTree.
-        """
-        if not isinstance(tree, EffectTree):
-            raise TypeError(
-                "partition must be a fitted EffectTree, such as came(effect, 3); got "
-                f"{type(tree).__name__}."
-            )
-        check_is_fitted(tree, "partitions_")
-        subspace = tree.apply(X)
-        rules = tree.partitions_["rule"].loc[subspace].to_numpy()
-        return cls.of_labels(pd.DataFrame({"subspace": subspace, "rule": rules}))

@@ -18,7 +18,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from skfme._frames.columns import category_codes, kind_of, missing_in, numbers_in
-from skfme._frames.tables import Column, Table
+from skfme._frames.schema import Column
+from skfme._frames.tables import Table
 
 __all__ = [
     "Covariate",

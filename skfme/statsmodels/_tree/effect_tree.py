@@ -22,7 +22,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skfme._decorators import fit_context
 from skfme._frames.checks import checked_weights, refuse_infinite
 from skfme._frames.columns import as_vector
-from skfme._frames.tables import as_table, describe_columns
+from skfme._frames.schema import describe_columns
+from skfme._frames.tables import as_table
 from skfme.statsmodels._tree.covariates import (
     Sample,
     counting,

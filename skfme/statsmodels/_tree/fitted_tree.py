@@ -15,7 +15,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from skfme._frames.checks import checked_weights, table_as_in_fit
-from skfme._frames.tables import Column, Table, as_table, row_index
+from skfme._frames.schema import Column
+from skfme._frames.tables import Table, as_table, row_index
 from skfme._text.tables import Text
 from skfme.statsmodels._tree.covariates import (
     Covariate,

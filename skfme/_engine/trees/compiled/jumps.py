@@ -275,8 +275,7 @@ def log_jumps(
     forest, sets
         As in :func:`skfme._engine.trees.compiled.kernels.walk`.
     coding, entries
-        As :func:`skfme._engine.trees.compiled.coding.code_block` takes them; every effect moves numeric
-        columns only.
+        As `code_block` takes them; every effect moves numeric columns only.
     scratch : Scratch
         With the lines and codes of the block.
     margin : ndarray of shape (n_rows, n_outputs)

@@ -1,0 +1,187 @@
+"""What is known of a table's columns: kinds, categories, and the table's own library."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from skfme._frames.columns import (
+    ColumnData,
+    factorized,
+    kind_of,
+)
+from skfme._frames.tables import ArrayTable, FrameTable, Table, _as_array
+
+__all__ = [
+    "Column",
+    "categorical_positions",
+    "converted",
+    "describe_column",
+    "describe_columns",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is known of one column of the training table.
+
+    Attributes
+    ----------
+    position : int
+        Position in the table.
+    name : hashable
+        The table's own label; ``x0``, ``x1``, … for arrays.
+    kind : {"numeric", "categorical", "datetime", "other"}
+        How a step may change the column.
+    integer : bool
+        Whether it holds integers.
+    ordered : bool
+        Whether its categories are ordered.
+    categories : tuple
+        The categories seen, in their own order; empty if not categorical.
+    ranks : tuple of int
+        Their positions among the declared categories, if those are ordered.
+    """
+
+    position: int
+    name: Hashable
+    kind: str
+    integer: bool = False
+    ordered: bool = False
+    categories: tuple = ()
+    ranks: tuple[int, ...] = ()
+
+
+def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
+    """The same rows as the kind of table seen in fit.
+
+    Raises
+    ------
+    TypeError
+        If an array of numbers stands in for a dataframe with other columns.
+    """
+    if table.kind == kind:
+        return table
+    if isinstance(table, ArrayTable):
+        other = [
+            c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)
+        ]
+        if table.array.dtype.kind not in "iuf" or other:
+            raise TypeError(
+                f"X is a numpy array, but fit saw a {kind} table with columns that are "
+                f"not plain numbers ({', '.join(map(repr, other[:5]))}). Give a {kind} "
+                "table with the same columns."
+            )
+        data: dict[Any, Any] = {c.name: table.array[:, c.position] for c in columns}
+        return FrameTable(nw.from_dict(data, backend=kind))
+    assert isinstance(table, FrameTable)
+    if kind == "numpy":
+        return ArrayTable(_as_array(table.frame.to_numpy()))
+    if kind == "pandas":
+        return FrameTable(nw.from_native(table.frame.to_pandas(), eager_only=True))
+    return FrameTable(
+        nw.from_native(table.frame.to_arrow(), eager_only=True)
+        if kind == "pyarrow"
+        else nw.from_arrow(table.frame.to_arrow(), backend=kind)
+    )
+
+
+def describe_columns(
+    table: Table, categorical_features: str | Iterable[Hashable] = "auto"
+) -> tuple[Column, ...]:
+    """Tell each column's kind, and the categories that were seen.
+
+    Parameters
+    ----------
+    table : Table
+        The training rows of positive weight.
+    categorical_features : "auto" or list of labels or positions, default="auto"
+        "auto" takes boolean, category, string and object columns. A list adds to
+        it, for categories coded as numbers.
+    """
+    listed: set[int] = set()
+    if not (isinstance(categorical_features, str) and categorical_features == "auto"):
+        if isinstance(categorical_features, str):
+            raise ValueError(
+                "categorical_features must be 'auto' or a list of columns, got "
+                f"{categorical_features!r}."
+            )
+        listed = {
+            table.position(key, "categorical_features names")
+            for key in categorical_features
+        }
+    return tuple(
+        describe_column(table, position, categorical=position in listed)
+        for position in range(len(table.names))
+    )
+
+
+def describe_column(table: Table, position: int, *, categorical: bool) -> Column:
+    """Tell one column's kind; numbers are categories where the caller says so."""
+    name, column = table.names[position], table.column(position)
+    kind = "categorical" if categorical else kind_of(column)
+    if kind == "categorical":
+        try:
+            return _describe_categorical(position, name, column)
+        except TypeError:  # entries that cannot be compared, such as lists
+            return Column(position, name, "other")
+    integer = kind == "numeric" and (
+        column.dtype.kind in "iu"
+        if isinstance(column, np.ndarray)
+        else column.dtype.is_integer()
+    )
+    return Column(position, name, kind, integer=integer)
+
+
+def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> Column:
+    codes, distinct = factorized(column)
+    seen = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(distinct)))
+    ordered, ranks = False, {}
+    if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
+        native = column.to_native()
+        ordered = (
+            bool(native.dtype.ordered)
+            if column.implementation.is_pandas_like()
+            else column.dtype == nw.Enum
+        )
+        # .cat of a pandas column keeps the declared order, with or without ranks.
+        declared = (
+            list(native.cat.categories)
+            if column.implementation.is_pandas_like()
+            else column.cat.get_categories().to_list()
+        )
+        ranks = {value: i for i, value in enumerate(declared)}
+        levels = sorted(distinct[seen], key=ranks.__getitem__)
+    else:
+        levels = sorted(distinct[seen], key=_sort_key)
+    return Column(
+        position,
+        name,
+        "categorical",
+        ordered=ordered,
+        categories=tuple(map(_plain, levels)),
+        ranks=tuple(ranks[level] for level in levels) if ordered else (),
+    )
+
+
+def _sort_key(value: Any) -> tuple:
+    number = isinstance(value, (int, float, np.number, np.bool_))
+    return (0, value, "") if number else (1, 0, str(value))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def categorical_positions(table: Table) -> list[int]:
+    """Positions of the columns that a dataframe itself types as categories."""
+    return [
+        position
+        for position in range(len(table.names))
+        if isinstance(column := table.column(position), nw.Series)
+        and column.dtype in (nw.Categorical, nw.Enum)
+    ]
