@@ -14,14 +14,18 @@ import argparse
 import numpy as np
 import pandas as pd
 
+from skfme._frames.tables import as_table
 from skfme._results.effects import Context, ForwardEffect
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels import ConditionalEffects
 
 ROWS = 10  # per cluster
 
 
 def effect_of(fme: np.ndarray, X: pd.DataFrame) -> ForwardEffect:
-    context = Context(X, None, ("y",), "model", "predict", None)
+    context = Context(
+        as_table(X), Weighting(None, len(X)), ("y",), "model", "predict", None
+    )
     status = np.zeros(len(fme), dtype=int)
     return ForwardEffect("x +1", {}, (), context, fme[:, None], status)
 

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._results.outputs import output_position
+from skfme._text.outputs import one_output
 
 if TYPE_CHECKING:
     from skfme.statsmodels import EffectTree
@@ -278,12 +278,12 @@ def came(
             f"came takes one ForwardEffect, got {type(effect).__name__}. Pick one, such as "
             "effects['bmi -2']."
         )
-    which = output_position(effect, output)
+    which = one_output(effect.outputs, output, "a tree")
     nlm = getattr(effect, "nlm", None)
     if nlm is not None and np.ndim(nlm) == 2:
         nlm = nlm[:, which]
     options.setdefault("categorical_features", list(effect.categorical_features))
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     return tree.fit(
-        effect.X, effect._fme[:, which], effect.sample_weight, nlm=nlm, groups=groups
+        effect.X, effect.fme_2d[:, which], effect.sample_weight, nlm=nlm, groups=groups
     )

@@ -26,6 +26,7 @@ from skfme._frames.columns import ColumnData, category_codes, missing_in, number
 from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighted import weighted_quantiles
+from skfme._summaries.weighting import Weighting
 
 __all__ = ["Envelope"]
 
@@ -108,18 +109,19 @@ class Envelope(OutlierMixin, BaseEstimator):
         """
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
-        weights = None
+        weights = Weighting(None, len(table))
         if sample_weight is not None:
-            weights = _check_sample_weight(
+            array = _check_sample_weight(
                 sample_weight, np.empty((len(table), 1)), ensure_non_negative=True
             )
-            table = table.take(np.flatnonzero(weights > 0))
-            weights = weights[weights > 0]
+            positive = np.flatnonzero(array > 0)
+            table, weights = table.take(positive), Weighting(array, len(array))
+            weights = weights.take(positive)
         columns = describe_columns(table, self.categorical_features)
         return self._learn(table, columns, weights)
 
     def _learn(
-        self, table: Table, columns: Sequence[Column], weights: np.ndarray | None
+        self, table: Table, columns: Sequence[Column], weights: Weighting
     ) -> Envelope:
         low_q, high_q = self._checked_quantiles()
         self.bounds_ = {}
@@ -132,9 +134,10 @@ class Envelope(OutlierMixin, BaseEstimator):
             if not len(observed):
                 continue
             if (low_q, high_q) != (0, 1) and column.kind == "numeric":
-                kept = None if weights is None else weights[seen]
                 bounds = weighted_quantiles(
-                    observed.astype(float), np.array([low_q, high_q]), kept
+                    observed.astype(float),
+                    np.array([low_q, high_q]),
+                    weights.take(seen),
                 )
                 self.bounds_[column.position] = (bounds[0], bounds[1])
             else:
@@ -303,7 +306,7 @@ def fit_support(
     extrapolation: Any,
     table: Table,
     columns: Sequence[Column],
-    sample_weight: np.ndarray | None,
+    weights: Weighting,
 ) -> Support | None:
     """Fit what `extrapolation` names on the training rows.
 
@@ -313,7 +316,7 @@ def fit_support(
     table : Table
         Training rows of positive weight.
     columns : sequence of Column
-    sample_weight : ndarray of shape (n,) or None
+    weights : Weighting
 
     Raises
     ------
@@ -336,20 +339,20 @@ def fit_support(
         if extrapolation.categorical_features != "auto":
             columns = describe_columns(table, extrapolation.categorical_features)
         envelope._validate_params()
-        return EnvelopeSupport(envelope._learn(table, columns, sample_weight))
+        return EnvelopeSupport(envelope._learn(table, columns, weights))
     if not hasattr(extrapolation, "fit"):
         raise TypeError(
             "extrapolation must be None, 'envelope', an Envelope or an outlier detector "
             f"with fit and predict; got {extrapolation!r}."
         )
-    return DetectorSupport(_fit_detector(extrapolation, table, columns, sample_weight))
+    return DetectorSupport(_fit_detector(extrapolation, table, columns, weights))
 
 
 def _fit_detector(
     extrapolation: Any,
     table: Table,
     columns: Sequence[Column],
-    sample_weight: np.ndarray | None,
+    weights: Weighting,
 ) -> Any:
     detector = clone(extrapolation)
     if not hasattr(detector, "predict"):
@@ -358,13 +361,13 @@ def _fit_detector(
         raise TypeError(
             f"extrapolation={extrapolation!r} has no predict to judge new rows{hint}."
         )
-    weights = {}
-    if sample_weight is not None and has_fit_parameter(detector, "sample_weight"):
-        weights["sample_weight"] = sample_weight
+    params = {}
+    if weights.given and has_fit_parameter(detector, "sample_weight"):
+        params["sample_weight"] = weights.array
     try:
         if isinstance(detector, FrozenEstimator):
             return detector.fit(table.native, None)
-        return detector.fit(table.native, **weights)
+        return detector.fit(table.native, **params)
     except (ValueError, TypeError) as error:
         other = [str(c.name) for c in columns if c.kind != "numeric"]
         hint = (

@@ -83,6 +83,19 @@ def test_groups_by_two_columns_and_a_weighted_mean(people):
     assert by_site["ame"][0] == pytest.approx((500 + 2 * 700) / 3)
 
 
+def test_the_share_of_positive_effects_goes_by_weight(people):
+    effect = fme(
+        lambda X: np.abs(X["age"] - 35.0),
+        people.assign(age=[20.0, 30, 40, 50, 60], sex=["f", "f", "m", "m", "m"]),
+        {"age": 10},
+        sample_weight=[1.0, 3, 1, 1, 2],
+        extrapolation=None,
+    )  # -10, 0, 10, 10, 10
+    assert list(effect.average(by="sex")["share_positive"]) == [0, 1]
+    whole = effect.average(by=[0] * 5)
+    assert whole["share_positive"][0] == 0.5
+
+
 def test_unknown_groups_are_named_with_the_nearest(people):
     with pytest.raises(ValueError, match="'sx'.*mean 'sex'"):
         fme(square, people, {"age": 10}).average(by="sx")

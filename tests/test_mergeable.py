@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
+from skfme._summaries.weighting import Weighting
 
 Q = [0.25, 0.5, 0.75]
 numbers = st.integers(-1000, 1000).map(lambda k: k / 8)
@@ -23,7 +24,7 @@ def sketched(values, weights=None, parts=1):
     values = np.asarray(values, dtype=float)
     weights = None if weights is None else np.asarray(weights, dtype=float)
     sketch = QuantileSketch.merged(
-        QuantileSketch.of(values[rows], None if weights is None else weights[rows])
+        QuantileSketch.of(values[rows], Weighting(weights, len(values)).take(rows))
         for rows in (slice(i, None, parts) for i in range(parts))
     )
     seen = values if weights is None else values[weights > 0]
@@ -74,7 +75,10 @@ def test_sketched_quartiles_of_many_values_of_any_magnitude(scale):
 def test_a_sketch_stays_small_and_forgets_the_order_of_its_parts():
     rng = np.random.default_rng(1)
     values = rng.standard_t(2, 1_000_000)
-    parts = [QuantileSketch.of(part, None) for part in np.array_split(values, 100)]
+    parts = [
+        QuantileSketch.of(part, Weighting(None, len(part)))
+        for part in np.array_split(values, 100)
+    ]
     forth, back = QuantileSketch.merged(parts), QuantileSketch.merged(parts[::-1])
     np.testing.assert_array_equal(forth.buckets, back.buckets)
     np.testing.assert_array_equal(forth.weights, back.weights)
@@ -86,7 +90,7 @@ def moments_of(values, weights=None, codes=None, n_groups=1):
     values = np.asarray(values, dtype=float).reshape(-1, 1)
     codes = np.zeros(len(values), dtype=int) if codes is None else np.asarray(codes)
     weights = None if weights is None else np.asarray(weights, dtype=float)
-    return Moments.of(values, weights, codes, n_groups)
+    return Moments.of(values, Weighting(weights, len(values)), codes, n_groups)
 
 
 def one_by_one(values, weights=None):

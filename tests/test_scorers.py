@@ -101,9 +101,9 @@ def test_monotonicity_asks_which_output_is_meant():
     feature = "petal length (cm)"
     assert make_monotonicity_scorer(feature, 1, output="virginica")(model, X) == 1
     assert make_monotonicity_scorer(feature, -1, output="setosa")(model, X) == 1
-    with pytest.raises(ValueError, match="choose one with .*output='virginica'"):
+    with pytest.raises(ValueError, match="takes one.*output='virginica'"):
         make_monotonicity_scorer(feature, 1)(model, X)
-    with pytest.raises(ValueError, match="not 'virgin'"):
+    with pytest.raises(ValueError, match="'virgin' is no output.*mean 'virginica'"):
         make_monotonicity_scorer(feature, 1, output="virgin")(model, X)
 
 

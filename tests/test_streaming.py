@@ -280,7 +280,8 @@ def test_groups_are_averaged_as_an_effect_averages_them(people, by):
         assert sorted(mine.index) == sorted(expected.index)
         expected = expected.loc[mine.index]
         assert list(mine["n"]) == list(expected["n"])
-        for column, rtol in {"ame": 1e-11, "sd": 1e-10, "anlm": 1e-9}.items():
+        tolerances = {"ame": 1e-11, "sd": 1e-10, "share_positive": 1e-12, "anlm": 1e-9}
+        for column, rtol in tolerances.items():
             np.testing.assert_allclose(
                 mine[column], expected[column], rtol=rtol, atol=1e-12
             )

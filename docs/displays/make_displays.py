@@ -32,8 +32,10 @@ import matplotlib.pyplot as plt
 from PIL import Image
 
 from skfme import Add, SetTo, StepProfile
+from skfme._frames.tables import as_table
 from skfme._results.effects import Context, ForwardEffect, ForwardEffects
 from skfme._results.profiles import PathPredictions
+from skfme._summaries.weighting import Weighting
 from skfme.plotting import (
     AMEDisplay,
     EffectTreeDisplay,
@@ -86,7 +88,13 @@ def make(n: int) -> Data:
     status = np.where((temp > 36) | (rng.random(n) < 0.002), 3, 0).astype(np.int8)
     fme[status > 0] = np.nan
     context = Context(
-        X, None, ("rentals",), "RandomForestRegressor", "predict", 0, ("season",)
+        as_table(X),
+        Weighting(None, n),
+        ("rentals",),
+        "RandomForestRegressor",
+        "predict",
+        0,
+        ("season",),
     )
 
     def effect(name: str, step: dict, values: np.ndarray, nlm: Any = None) -> Any:

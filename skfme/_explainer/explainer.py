@@ -234,12 +234,12 @@ class FMEExplainer(
         as_rule(self.nlm)
         fit_params = self._fit_params(sample_weight, params)
         weights = checked_weights(sample_weight, table)
-        training, kept = table, weights
-        if weights is not None and not weights.all():
-            training = table.take(np.flatnonzero(weights))
-            kept = weights[weights > 0]
+        training = table
+        if weights.array is not None and not weights.array.all():
+            positive = np.flatnonzero(weights.array)
+            training, weights = table.take(positive), weights.take(positive)
         columns = describe_columns(training, self.categorical_features)
-        rows = Training(training, columns, kept)
+        rows = Training(training, columns, weights)
         steps = parse_steps(self.steps, rows)
 
         if self._wants_one_target() and y is not None:
@@ -253,7 +253,7 @@ class FMEExplainer(
         self.steps_ = steps
         self._spreads = rows.spreads()
         self._kind = table.kind
-        self._support = fit_support(self.extrapolation, training, columns, kept)
+        self._support = fit_support(self.extrapolation, training, columns, weights)
         probe = _probe(training)
         self._response = choose_response(
             self.estimator_, self.response_method, probe, y
@@ -329,17 +329,15 @@ class FMEExplainer(
 
     def _explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
         table = self._table(X)
-        return self._effects(X, table, self.steps_, as_rule(self.nlm), sample_weight)
+        return self._effects(table, self.steps_, as_rule(self.nlm), sample_weight)
 
     def _effects(
         self,
-        X: Any,
         table: Table,
         steps: tuple[NamedStep, ...],
         rule: Rule | None,
         sample_weight: Any,
     ) -> ForwardEffects:
-        given = as_table(X)
         weights = checked_weights(sample_weight, table)
         try:
             differences, n_outside = forward_differences(
@@ -355,7 +353,7 @@ class FMEExplainer(
         except ValueError as error:
             raise with_missing_values(error, table) from error
         context = Context(
-            given.native,
+            table.given,
             weights,
             self._response.outputs,
             model_title(self.estimator_),
@@ -397,7 +395,7 @@ class FMEExplainer(
             names = self.get_feature_names_out()
             validate_data(self, X, skip_check_array=True, reset=False)
             return np.empty((0, len(names)))
-        return np.hstack([effect._fme for effect in self._explain(X).values()])
+        return np.hstack([effect.fme_2d for effect in self._explain(X).values()])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the effects, with the output in brackets where there are several.

@@ -10,7 +10,7 @@ import numpy as np
 from skfme._engine.prediction import Response
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.schema import Column
-from skfme._frames.tables import Table, as_table, row_index
+from skfme._frames.tables import Table
 from skfme._results.profiles import (
     PathPredictions,
     StepProfile,
@@ -65,7 +65,7 @@ class StepExploration:
             raise ValueError(f"n_points must be at least 2, got {n_points!r}.")
         table = self._table(X)
         step = self._step(effect)
-        index = row_index(as_table(X))
+        index = table.index
         return path_predictions(self._response, table, step, int(n_points), index)
 
     def _step(self, name: str) -> NamedStep:
@@ -122,5 +122,5 @@ class StepExploration:
         changes = [added(column, size) for size in sizes]
         steps = tuple(NamedStep(f"{name} {c.label}", (c,)) for c in changes)
         rule = as_rule(self.nlm) or as_rule(True)
-        effects = self._effects(X, table, steps, rule, sample_weight)
+        effects = self._effects(table, steps, rule, sample_weight)
         return StepProfile(name, tuple(float(size) for size in sizes), effects)

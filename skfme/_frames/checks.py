@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 from skfme._frames.columns import missing_in
 from skfme._frames.schema import Column, converted
 from skfme._frames.tables import Table, as_table, infinite_columns
+from skfme._summaries.weighting import Weighting
 
 __all__ = [
     "check_same_columns",
@@ -72,13 +73,13 @@ def refuse_infinite(table: Table) -> None:
         )
 
 
-def checked_weights(sample_weight: Any, table: Table) -> np.ndarray | None:
+def checked_weights(sample_weight: Any, table: Table) -> Weighting:
     if sample_weight is None:
-        return None
+        return Weighting(None, len(table))
     weights = row_weights(sample_weight, table)
     if not weights.any():
         raise ValueError("sample_weight is zero in every row, so that no row counts.")
-    return weights
+    return Weighting(weights, len(weights))
 
 
 def row_weights(sample_weight: Any, table: Table) -> np.ndarray:

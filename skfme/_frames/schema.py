@@ -57,7 +57,7 @@ class Column:
 
 
 def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
-    """The same rows as the kind of table seen in fit.
+    """The same rows as the kind of table seen in fit, which remembers what was given.
 
     Raises
     ------
@@ -67,27 +67,35 @@ def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
     if table.kind == kind:
         return table
     if isinstance(table, ArrayTable):
-        other = [
-            c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)
-        ]
-        if table.array.dtype.kind not in "iuf" or other:
-            raise TypeError(
-                f"X is a numpy array, but fit saw a {kind} table with columns that are "
-                f"not plain numbers ({', '.join(map(repr, other[:5]))}). Give a {kind} "
-                "table with the same columns."
-            )
-        data: dict[Any, Any] = {c.name: table.array[:, c.position] for c in columns}
-        return FrameTable(nw.from_dict(data, backend=kind))
-    assert isinstance(table, FrameTable)
+        result: Table = FrameTable(_named_frame(table, kind, columns))
+    else:
+        assert isinstance(table, FrameTable)
+        result = _in_library(table.frame, kind)
+    result._given = table
+    return result
+
+
+def _named_frame(table: ArrayTable, kind: Any, columns: Sequence[Column]) -> Any:
+    other = [c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)]
+    if table.array.dtype.kind not in "iuf" or other:
+        raise TypeError(
+            f"X is a numpy array, but fit saw a {kind} table with columns that are "
+            f"not plain numbers ({', '.join(map(repr, other[:5]))}). Give a {kind} "
+            "table with the same columns."
+        )
+    data: dict[Any, Any] = {c.name: table.array[:, c.position] for c in columns}
+    return nw.from_dict(data, backend=kind)
+
+
+def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
     if kind == "numpy":
-        return ArrayTable(_as_array(table.frame.to_numpy()))
+        return ArrayTable(_as_array(frame.to_numpy()))
     if kind == "pandas":
-        return FrameTable(nw.from_native(table.frame.to_pandas(), eager_only=True))
-    return FrameTable(
-        nw.from_native(table.frame.to_arrow(), eager_only=True)
-        if kind == "pyarrow"
-        else nw.from_arrow(table.frame.to_arrow(), backend=kind)
-    )
+        return FrameTable(nw.from_native(frame.to_pandas(), eager_only=True))
+    arrow = frame.to_arrow()
+    if kind == "pyarrow":
+        return FrameTable(nw.from_native(arrow, eager_only=True))
+    return FrameTable(nw.from_arrow(arrow, backend=kind))
 
 
 def describe_columns(

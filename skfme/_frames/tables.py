@@ -35,7 +35,6 @@ __all__ = [
     "infinite_columns",
     "is_one_table",
     "pandas_frame",
-    "row_index",
     "stacked",
 ]
 
@@ -54,6 +53,21 @@ class Table:
     names: tuple[Hashable, ...]
     kind: str
     pandas_like: bool = False  # rows have labels, columns have pandas' types
+    _given: Table | None = None
+
+    def __reduce__(self) -> Any:
+        return as_table, (self.native,)
+
+    @property
+    def given(self) -> Table:
+        """What the user gave, where this is the same in another library's type."""
+        return self if self._given is None else self._given
+
+    @property
+    def index(self) -> pd.Index:
+        """The user's row labels: a pandas index, else 0 to n − 1."""
+        given = self.given
+        return given.native.index if given.pandas_like else pd.RangeIndex(len(self))
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -198,7 +212,7 @@ class FrameTable(Table):
 
 
 def as_table(X: Any) -> Table:
-    """Wrap what the user gave, without copying it.
+    """Wrap what the user gave, without copying it; a wrapped table stays as it is.
 
     Parameters
     ----------
@@ -211,6 +225,8 @@ def as_table(X: Any) -> Table:
     ValueError
         If X is not two-dimensional, has no rows or columns, or repeats a name.
     """
+    if isinstance(X, Table):
+        return X
     if sparse.issparse(X):
         raise TypeError(
             "Sparse data was passed for X, but skfme changes single columns of dense "
@@ -312,9 +328,3 @@ def infinite_columns(table: Table) -> list[str]:
             if values.dtype.kind == "f" and np.isinf(values).any():
                 infinite.append(str(name))
     return infinite
-
-
-def row_index(table: Table) -> pd.Index:
-    """The user's row labels: a pandas index, else 0 to n − 1."""
-    native = table.native
-    return native.index if table.pandas_like else pd.RangeIndex(len(table))

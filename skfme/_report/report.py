@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from skfme._frames.tables import as_table
 from skfme._report.page import (
     Markup,
     definitions,
@@ -139,7 +138,7 @@ def write_report(
             "inference must be results with to_frame(), such as those of "
             f"skfme.statsmodels; got {type(inference).__name__}."
         )
-    known = read_labels(labels, as_table(effects.X))
+    known = read_labels(labels, effects.context.table)
     writer = _Writer(effects, Wording(known, response_label), labels)
     context = next(iter(effects.values())).context
     sections = [
@@ -153,7 +152,7 @@ def write_report(
     ]
     lead = (
         f"{len(effects)} effect{'s' * (len(effects) > 1)} of {context.model} on "
-        f"{len(as_table(effects.X)):,} rows. A forward marginal effect (FME) is the "
+        f"{len(context.table):,} rows. A forward marginal effect (FME) is the "
         "prediction after a step minus the prediction before it; the average marginal "
         "effect (AME) is its mean over the rows that count."
     )
@@ -334,7 +333,7 @@ class _Writer:
             for effect in self.effects.values()
             if hasattr(effect, "engine")
         )
-        weights = context.sample_weight
+        weights = context.weights
         sizes = dict.fromkeys(s for e in self.effects.values() for s in e.sizes)
         entries = [
             ("Model", context.model),
@@ -342,7 +341,7 @@ class _Writer:
             ("Rows", f"{len(first.counted):,}"),
             (
                 "Weights",
-                "none" if weights is None else f"summing to {weights.sum():.6g}",
+                f"summing to {weights.sum:.6g}" if weights.given else "none",
             ),
             (
                 "Extrapolation",

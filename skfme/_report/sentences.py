@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skfme._summaries.weighted import LINEAR, weighted_mean, weighted_quantiles
+from skfme._summaries.weighting import Weighting
 from skfme._text.labels import (
     Labels,
     number,
@@ -81,7 +82,7 @@ def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
     doing = doing[:1].upper() + doing[1:]
     if len(effect.step) > 1:
         doing += " at once"
-    _, fme, weights = effect._counted_arrays()
+    fme, weights = effect.counted_columns()
     return [
         f"{doing} {_average(effect, k, phrase, wording)}"
         f"{_middle(effect, fme[:, k], weights, k, wording)}"
@@ -91,7 +92,7 @@ def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
 
 
 def _average(effect: ForwardEffect, k: int, phrase: str, wording: Wording) -> str:
-    ame = effect._summaries[k].mean
+    ame = effect.figures[k].mean
     if _negligible(effect, k, ame):
         return f"leaves the {phrase} unchanged on average"
     verb = "raises" if ame > 0 else "lowers"
@@ -100,14 +101,14 @@ def _average(effect: ForwardEffect, k: int, phrase: str, wording: Wording) -> st
 
 def _negligible(effect: ForwardEffect, k: int, value: float) -> bool:
     """Whether a number is what is left of the effects' own rounding."""
-    largest = np.nanmax(np.abs(effect._fme[:, k]))
+    largest = np.nanmax(np.abs(effect.fme_2d[:, k]))
     return abs(value) <= 1e-12 * largest
 
 
 def _middle(
     effect: ForwardEffect,
     fme: np.ndarray,
-    weights: np.ndarray | None,
+    weights: Weighting,
     k: int,
     wording: Wording,
 ) -> str:
@@ -119,8 +120,8 @@ def _middle(
         return "."
     if _negligible(effect, k, float(np.ptp(fme))):
         return ", in every row by the same."
-    rows = "3 in 4 rows" if weights is None else "3 in 4 rows (by weight)"
-    ame = effect._summaries[k].mean
+    rows = "3 in 4 rows (by weight)" if weights.given else "3 in 4 rows"
+    ame = effect.figures[k].mean
     ends = sorted((low, high), key=abs)
     small, large = (number(abs(end)) for end in ends)
     if small == large and low * high > 0:
@@ -130,12 +131,10 @@ def _middle(
     return f"; for {rows} the change lies between {number(low)} and {number(high)}."
 
 
-def _signs(fme: np.ndarray, weights: np.ndarray | None) -> str:
+def _signs(fme: np.ndarray, weights: Weighting) -> str:
     """How many rows fall, rise and stay, where signs are mixed."""
     shares = [
-        np.count_nonzero(rows) / len(fme)
-        if weights is None
-        else weighted_mean(rows.astype(float), weights)
+        weighted_mean(rows.astype(float), weights)
         for rows in (fme < 0, fme > 0, fme == 0)
     ]
     verbs = ("falls", "rises", "stays the same")

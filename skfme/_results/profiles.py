@@ -16,6 +16,7 @@ from skfme._engine.prediction import Response
 from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
+from skfme._summaries.weighting import Weighting
 from skfme._text.tables import WIDTH, format_number, text_table
 from skfme.steps._changes import NamedStep, Step
 
@@ -151,12 +152,12 @@ class StepProfile:
         """
         records = []
         for size, effect in zip(self.sizes, self.effects.values(), strict=True):
-            weights = effect.sample_weight
+            weights = effect.weights
             outside, counted = effect.extrapolated, effect.counted
             share = _share(outside, outside | counted, weights)
             for k, output in enumerate(effect.outputs):
                 several = {"output": output} if len(effect.outputs) > 1 else {}
-                summary = effect._summaries[k]
+                summary = effect.figures[k]
                 records.append(
                     {
                         "size": size,
@@ -165,7 +166,9 @@ class StepProfile:
                         "ame": summary.mean,
                         "sd": summary.sd,
                         "anlm": effect.nonlinearity[k].mean,
-                        "share_zero": _share(effect._fme[:, k] == 0, counted, weights),
+                        "share_zero": _share(
+                            effect.fme_2d[:, k] == 0, counted, weights
+                        ),
                         "share_extrapolation": share,
                     }
                 )
@@ -251,12 +254,9 @@ class StepProfile:
         return f"{text_table(header, rows)}\n\n{sentence}"
 
 
-def _share(rows: np.ndarray, of: np.ndarray, weights: np.ndarray | None) -> float:
+def _share(rows: np.ndarray, of: np.ndarray, weights: Weighting) -> float:
     """Share of the rows under one mask among those under another, by weight."""
-    if weights is None:
-        total = np.count_nonzero(of)
-        return np.count_nonzero(rows) / total if total else math.nan
-    return weighted_mean(rows[of].astype(float), weights[of])
+    return weighted_mean(rows[of].astype(float), weights.take(of))
 
 
 def path_predictions(

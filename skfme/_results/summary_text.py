@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import textwrap
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from skfme._summaries.weighted import LINEAR, NonLinearity, Summary
+from skfme._results.figures import EffectFigures
+from skfme._summaries.weighted import LINEAR
+from skfme._text.reasons import no_row_counts
 from skfme._text.tables import (
     TABLE_STYLE,
     WIDTH,
@@ -20,12 +22,7 @@ from skfme._text.tables import (
     text_table,
 )
 
-if TYPE_CHECKING:
-    from skfme._results.effects import ForwardEffects
-    from skfme._streaming.effect_summaries import EffectSummaries
-
 __all__ = [
-    "Summarized",
     "effects_frame",
     "effects_table",
     "left_out_table",
@@ -38,7 +35,7 @@ __all__ = [
 _Table = tuple[str, list[str], list[list[str]]]
 
 
-def summary_text(effects: Sequence[Summarized], *notes: str) -> Text:
+def summary_text(effects: Sequence[EffectFigures], *notes: str) -> Text:
     """The tables under their titles, then notes; at most 80 columns."""
     (title, header, rows), *others = _tables(effects)
     blocks = [title, text_table(header, rows)]
@@ -48,7 +45,7 @@ def summary_text(effects: Sequence[Summarized], *notes: str) -> Text:
     return Text("\n\n".join([*blocks, "\n".join(lines)] if lines else blocks))
 
 
-def summary_html(effects: Sequence[Summarized], *notes: str) -> str:
+def summary_html(effects: Sequence[EffectFigures], *notes: str) -> str:
     """The same for a notebook."""
     tables = [
         html_table(header, rows, title) for title, header, rows in _tables(effects)
@@ -59,7 +56,7 @@ def summary_html(effects: Sequence[Summarized], *notes: str) -> str:
     )
 
 
-def _tables(effects: Sequence[Summarized]) -> list[_Table]:
+def _tables(effects: Sequence[EffectFigures]) -> list[_Table]:
     tables = [
         effects_table(effects),
         nonlinearity_table(effects),
@@ -68,14 +65,14 @@ def _tables(effects: Sequence[Summarized]) -> list[_Table]:
     return [table for table in tables if table is not None]
 
 
-def effects_table(effects: Sequence[Summarized]) -> _Table:
+def effects_table(effects: Sequence[EffectFigures]) -> _Table:
     """Title, header and rows: n, AME, SD, quartiles."""
     header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
     return _title(effects[0]), header, rows
 
 
-def left_out_table(effects: Sequence[Summarized]) -> _Table | None:
+def left_out_table(effects: Sequence[EffectFigures]) -> _Table | None:
     """Title, header and rows: why rows do not count; None if all do."""
     left_out = [
         [effect.name, *map(str, effect.n_left_out.values())]
@@ -86,16 +83,16 @@ def left_out_table(effects: Sequence[Summarized]) -> _Table | None:
     return ("Rows left out of the averages", header, left_out) if left_out else None
 
 
-def _names(effect: Summarized) -> list[str]:
+def _names(effect: EffectFigures) -> list[str]:
     if len(effect.outputs) == 1:
         return [effect.name]
     return [f"{effect.name}[{output}]" for output in effect.outputs]
 
 
-def _effect_rows(effect: Summarized) -> list[list[str]]:
+def _effect_rows(effect: EffectFigures) -> list[list[str]]:
     left_out = str(sum(effect.n_left_out.values()))
     rows = []
-    for name, s in zip(_names(effect), effect._summaries, strict=True):
+    for name, s in zip(_names(effect), effect.figures, strict=True):
         # What is left of the effects' own rounding is no heterogeneity.
         sd = 0.0 if s.sd < 1e-12 * max(abs(s.q25), abs(s.q75)) else s.sd
         numbers = (s.mean, sd, s.q25, s.median, s.q75)
@@ -103,7 +100,7 @@ def _effect_rows(effect: Summarized) -> list[list[str]]:
     return rows
 
 
-def nonlinearity_table(effects: Sequence[Summarized]) -> _Table | None:
+def nonlinearity_table(effects: Sequence[EffectFigures]) -> _Table | None:
     """Title, header and rows of NLMs; None if they were not asked for."""
     if not effects[0].has_nlm:
         return None
@@ -127,7 +124,7 @@ def nonlinearity_table(effects: Sequence[Summarized]) -> _Table | None:
     return title, header, rows
 
 
-def _title(effect: Summarized) -> str:
+def _title(effect: EffectFigures) -> str:
     context = effect.context
     lines = [
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
@@ -153,7 +150,7 @@ def _response_text(context: Any, outputs: Sequence[str]) -> str:
     return f"{response} of {outputs[0]!r}" if single else response
 
 
-def _notes(effects: Sequence[Summarized]) -> list[str]:
+def _notes(effects: Sequence[EffectFigures]) -> list[str]:
     notes = []
     outside = effects[0].n_outside_before
     if outside:
@@ -164,52 +161,19 @@ def _notes(effects: Sequence[Summarized]) -> list[str]:
     return notes
 
 
-def warn_of_empty(
-    effects: ForwardEffects | EffectSummaries, stacklevel: int = 3
-) -> None:
-    for effect in effects.values():
-        if effect.n:
-            continue
-        counts = {s: c for s, c in effect.n_left_out.items() if c}
-        reasons = ", ".join(f"{s}: {c}" for s, c in counts.items())
-        warnings.warn(
-            f"No row counts for the effect {effect.name!r} ({reasons}), so that its AME "
-            "is NaN. Take a smaller step, or extrapolation=None.",
-            UserWarning,
-            stacklevel=stacklevel,
-        )
+def warn_of_empty(effects: Mapping[str, EffectFigures], stacklevel: int = 3) -> None:
+    """Warn where an AME is NaN since no row counts."""
+    for name, effect in effects.items():
+        if not effect.n:
+            warnings.warn(
+                f"{no_row_counts(name, effect.n_left_out)}, so that its AME is NaN. Take "
+                "a smaller step, or extrapolation=None.",
+                UserWarning,
+                stacklevel=stacklevel,
+            )
 
 
-class Summarized(Protocol):
-    """What a summary reads of an effect, or of the summary of one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def outputs(self) -> tuple[str, ...]: ...
-    @property
-    def sizes(self) -> tuple[str, ...]: ...
-    @property
-    def context(self) -> Any: ...
-    @property
-    def n_rows(self) -> int: ...
-    @property
-    def total_weight(self) -> float | None: ...
-    @property
-    def n_left_out(self) -> dict[str, int]: ...
-    @property
-    def n_outside_before(self) -> int | None: ...
-    @property
-    def n_not_converged(self) -> int: ...
-    @property
-    def has_nlm(self) -> bool: ...
-    @property
-    def nonlinearity(self) -> tuple[NonLinearity, ...]: ...
-    @property
-    def _summaries(self) -> tuple[Summary, ...]: ...
-
-
-def effects_frame(effects: Sequence[Summarized]) -> pd.DataFrame:
+def effects_frame(effects: Sequence[EffectFigures]) -> pd.DataFrame:
     """One row per effect and output, as :meth:`ForwardEffects.to_frame` has them."""
     records = []
     for effect in effects:
@@ -229,7 +193,7 @@ def effects_frame(effects: Sequence[Summarized]) -> pd.DataFrame:
         )
         counts = {f"n_{name}": count for name, count in effect.n_left_out.items()}
         for output, s, extra in zip(
-            effect.outputs, effect._summaries, nonlinear, strict=True
+            effect.outputs, effect.figures, nonlinear, strict=True
         ):
             records.append(
                 {

@@ -6,24 +6,23 @@ one effect lives beside this, what is kept of it in its tally.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from skfme._results.averaged import AveragedEffects
 from skfme._results.effects import ForwardEffects
-from skfme._results.summary_text import effects_frame, summary_html, summary_text
 from skfme._streaming.effect_summary import PRECISION, About, EffectSummary
 from skfme._streaming.tallies import Groups, Tally
-from skfme._text.tables import Text
+from skfme._summaries.weighting import Weighting
 
 __all__ = ["EffectSummaries"]
 
 
-class EffectSummaries(Mapping[str, EffectSummary]):
+class EffectSummaries(AveragedEffects[EffectSummary]):
     """The summaries of several effects: a mapping of name -> EffectSummary.
 
     Made by :meth:`FMEExplainer.explain_batches`. Summaries of other rows merge, with
@@ -59,6 +58,8 @@ class EffectSummaries(Mapping[str, EffectSummary]):
     >>> whole.n_rows, whole.n_batches
     (442, 3)
     """
+
+    notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class EffectSummaries(Mapping[str, EffectSummary]):
         cls,
         about: About,
         effects: ForwardEffects,
-        weights: np.ndarray | None,
+        weights: Weighting,
         groups: Groups,
         n_batches: int,
     ) -> EffectSummaries:
@@ -115,8 +116,8 @@ class EffectSummaries(Mapping[str, EffectSummary]):
             tuple(Tally.of(effect, weights, groups) for effect in effects.values()),
             n_rows=len(groups.codes),
             n_batches=n_batches,
-            n_outside_before=effects._context.n_outside_before,
-            total_weight=None if weights is None else float(weights.sum()),
+            n_outside_before=effects.context.n_outside_before,
+            total_weight=weights.sum if weights.given else None,
         )
 
     @cached_property
@@ -127,7 +128,6 @@ class EffectSummaries(Mapping[str, EffectSummary]):
                 name,
                 sizes,
                 about,
-                self.n_rows,
                 self.n_outside_before,
                 self.total_weight,
                 self._groups,
@@ -137,18 +137,6 @@ class EffectSummaries(Mapping[str, EffectSummary]):
                 about.effects, about.sizes, self._tallies, strict=True
             )
         }
-
-    def __getitem__(self, name: str) -> EffectSummary:
-        if name not in self._effects:
-            known = ", ".join(map(repr, self._effects))
-            raise KeyError(f"no effect is named {name!r}; there are {known}")
-        return self._effects[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.about.effects)
-
-    def __len__(self) -> int:
-        return len(self._tallies)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -230,26 +218,7 @@ class EffectSummaries(Mapping[str, EffectSummary]):
             name: np.concatenate([np.atleast_1d(getattr(e, name)) for e in effects])
             for name in ("min", "max", "std_error")
         }
-        return effects_frame(effects).assign(**more)
-
-    def summary(self) -> Text:
-        """A table that reads well in a terminal, at most 80 columns wide.
-
-        Returns
-        -------
-        text : str
-            As :meth:`ForwardEffects.summary` shows it.
-        """
-        return summary_text(list(self.values()), PRECISION)
-
-    def __str__(self) -> str:
-        return str(self.summary())
-
-    def __repr__(self) -> str:
-        return f"EffectSummaries({list(self.values())!r})"
-
-    def _repr_html_(self) -> str:
-        return summary_html(list(self.values()), PRECISION)
+        return super().to_frame().assign(**more)
 
 
 def _added(one: Any, other: Any) -> Any:

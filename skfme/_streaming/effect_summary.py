@@ -15,12 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from skfme._engine.stepping import STATUSES
-from skfme._results.summary_text import summary_html, summary_text
+from skfme._results.averaged import AveragedEffect
 from skfme._streaming.tallies import Tally
 from skfme._summaries.mergeable import Moments
 from skfme._summaries.weighted import NonLinearity, Summary, warn_of_no_sd
-from skfme._text.tables import Text
 
 __all__ = ["PRECISION", "About", "EffectSummary"]
 
@@ -63,7 +61,7 @@ class About:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EffectSummary:
+class EffectSummary(AveragedEffect):
     """The effects of one step in numbers that do not grow with the rows.
 
     Attributes
@@ -72,38 +70,33 @@ class EffectSummary:
         Such as ``bmi -2``.
     sizes : tuple of str
         What relative sizes came to, such as ``1 SD of bmi = 4.418``.
-    n_rows : int
-        Rows seen, those left out included.
-    n_outside_before : int or None
-        Rows outside the training data before any step; None if not judged.
-    total_weight : float or None
-        Sum of the row weights; None where there are none.
     """
 
     name: str
     sizes: tuple[str, ...]
     context: About
-    n_rows: int
-    n_outside_before: int | None
-    total_weight: float | None
+    _n_outside_before: int | None
+    _total_weight: float | None
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the response's outputs: classes, or targets."""
-        return self.context.outputs
+    notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
     @property
-    def n(self) -> int:
-        """Number of rows that count."""
-        return int(self._tally.statuses[:, STATUSES.index("counted")].sum())
+    def status_counts(self) -> np.ndarray:
+        """Rows by status, in the order of the statuses."""
+        counts: np.ndarray = self._tally.statuses.sum(axis=0)
+        return counts
 
     @property
-    def n_left_out(self) -> dict[str, int]:
-        """Rows left out, by status."""
-        counts = self._tally.statuses.sum(axis=0)
-        return {s: int(c) for s, c in zip(STATUSES[1:], counts[1:], strict=True)}
+    def n_outside_before(self) -> int | None:
+        """Rows outside the training data before any step; None if not judged."""
+        return self._n_outside_before
+
+    @property
+    def total_weight(self) -> float | None:
+        """Sum of the row weights; None where there are none."""
+        return self._total_weight
 
     @property
     def n_not_converged(self) -> int:
@@ -118,22 +111,6 @@ class EffectSummary:
     @cached_property
     def _total(self) -> Moments:
         return self._tally.fme.moments.total()
-
-    def _per_output(self, values: np.ndarray) -> Any:
-        return float(values[0]) if len(self.outputs) == 1 else values
-
-    @property
-    def ame(self) -> Any:
-        """Average marginal effect: the weighted mean FME over the rows that count."""
-        return self._per_output(self._total.defined_mean)
-
-    @property
-    def sd(self) -> Any:
-        """SD of the FMEs (divisor W − 1): heterogeneity, not a standard error."""
-        total = float(self._total.weight[0])
-        if self.n and total <= 1:
-            warn_of_no_sd(total)
-        return self._per_output(self._total.sd)
 
     @property
     def std_error(self) -> Any:
@@ -156,9 +133,10 @@ class EffectSummary:
         high = self._total.maximum
         return self._per_output(np.where(np.isfinite(high), high, np.nan))
 
-    @cached_property
-    def _quartiles(self) -> np.ndarray:
-        return self._tally.fme.quantiles(_QUARTILES)
+    @property
+    def ame(self) -> Any:
+        """Average marginal effect: the weighted mean FME over the rows that count."""
+        return self._per_output(self._total.defined_mean)
 
     @property
     def quartiles(self) -> np.ndarray:
@@ -167,17 +145,19 @@ class EffectSummary:
         Where a quartile lies between two effects of opposite sign, within 0.1 % of
         the larger.
         """
-        whole = self._quartiles.T
-        return whole[:, 0] if len(self.outputs) == 1 else whole
+        return super().quartiles
 
-    @property
-    def _summaries(self) -> tuple[Summary, ...]:
-        moments, sd = self._total, np.atleast_1d(self.sd)
+    @cached_property
+    def figures(self) -> tuple[Summary, ...]:
+        """For each output: n, mean, SD and quartiles."""
+        total = self._total
+        weight = float(total.weight[0])
+        if self.n and weight <= 1:
+            warn_of_no_sd(weight)
+        means, sds = total.defined_mean, total.sd
         return tuple(
-            Summary(
-                self.n, float(moments.defined_mean[k]), float(sd[k]), *map(float, q)
-            )
-            for k, q in enumerate(self._quartiles)
+            Summary(self.n, float(means[k]), float(sds[k]), *map(float, quartiles))
+            for k, quartiles in enumerate(self._tally.fme.quantiles(_QUARTILES))
         )
 
     @property
@@ -185,19 +165,12 @@ class EffectSummary:
         """Whether the NLM was asked for."""
         return self._tally.nlm is not None
 
-    @property
-    def anlm(self) -> Any:
-        """Weighted mean of the defined NLMs of rows that count."""
-        return self._per_output(np.array([m.mean for m in self.nonlinearity]))
-
     @cached_property
     def nonlinearity(self) -> tuple[NonLinearity, ...]:
         """For each output: mean, median, share at or above 0.9, undefined rows."""
+        self._refuse_without_nlm()
         nlm = self._tally.nlm
-        if nlm is None:
-            raise AttributeError(
-                f"The effect {self.name!r} has no NLM; ask for it with nlm=True."
-            )
+        assert nlm is not None
         total = nlm.moments.total()
         medians = nlm.quantiles(np.array([0.5]))[:, 0]
         with np.errstate(invalid="ignore"):
@@ -220,8 +193,8 @@ class EffectSummary:
         frame : DataFrame
             One row per group with rows that count and output, as
             :meth:`ForwardEffect.average` has it: the group, ``output`` (for several),
-            ``n``, ``ame``, ``sd`` (NaN where the weights sum to 1 or less), ``anlm``
-            where NLMs were asked for, and ``std_error``.
+            ``n``, ``ame``, ``sd`` (NaN where the weights sum to 1 or less),
+            ``share_positive``, ``anlm`` where NLMs were asked for, and ``std_error``.
 
         Raises
         ------
@@ -244,31 +217,12 @@ class EffectSummary:
         frame["n"] = fme.n.ravel()
         frame["ame"] = fme.defined_mean.ravel()
         frame["sd"] = fme.sd.ravel()
+        with np.errstate(invalid="ignore"):
+            frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
         if nlm is not None:
             frame["anlm"] = nlm.moments.defined_mean.ravel()
         frame["std_error"] = self._tally.std_errors.ravel()
         return _sorted(frame[frame["n"] > 0], list(self.context.by))
-
-    def summary(self) -> Text:
-        """A table that reads well in a terminal.
-
-        Returns
-        -------
-        text : str
-            One line for each output, and why rows were left out.
-        """
-        return summary_text([self], PRECISION)
-
-    def __str__(self) -> str:
-        return str(self.summary())
-
-    def __repr__(self) -> str:
-        ame = ", ".join(f"{a:.6g}" for a in self._total.defined_mean)
-        shown = ame if len(self.outputs) == 1 else f"[{ame}]"
-        return f"EffectSummary({self.name!r}, n={self.n}, ame={shown})"
-
-    def _repr_html_(self) -> str:
-        return summary_html([self], PRECISION)
 
 
 def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:

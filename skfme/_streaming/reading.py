@@ -25,6 +25,7 @@ from skfme._frames.columns import (
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table, has_no_rows, is_one_table, stacked
 from skfme._streaming.tallies import Groups
+from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Change, NamedStep
 from skfme.steps._training import is_number
 
@@ -106,14 +107,14 @@ class Batch:
     where : str
         What errors call it.
     features : Table of n rows
-    weights : ndarray of shape (n,) or None
+    weights : Weighting
     groups : DataFrame of n rows
         Without columns where no groups were asked for.
     """
 
     where: str
     features: Table
-    weights: np.ndarray | None
+    weights: Weighting
     groups: pd.DataFrame
 
     def __len__(self) -> int:
@@ -127,20 +128,26 @@ class Batch:
         return Batch(
             f"{self.where}, rows {rows.start} to {rows.stop - 1}",
             self.features.take(rows),
-            None if self.weights is None else self.weights[rows],
+            self.weights.take(rows),
             self.groups.iloc[rows],
         )
 
 
 def stacked_batches(batches: Sequence[Batch]) -> Batch:
     """Batches of equal schema as one."""
-    weights = [batch.weights for batch in batches if batch.weights is not None]
     return Batch(
         f"{batches[0].where} to {batches[-1].where}",
         stacked([batch.features for batch in batches]),
-        np.concatenate(weights) if weights else None,
+        _stacked_weights(batches),
         pd.concat([batch.groups for batch in batches], ignore_index=True),
     )
+
+
+def _stacked_weights(batches: Sequence[Batch]) -> Weighting:
+    arrays = [batch.weights.array for batch in batches]
+    n_rows = sum(map(len, batches))
+    whole = [array for array in arrays if array is not None]
+    return Weighting(np.concatenate(whole) if whole else None, n_rows)
 
 
 class BatchReader:
@@ -194,18 +201,18 @@ class BatchReader:
             self._check(features)
         return Batch(where, features, weights, groups)
 
-    def _weights(self, batch: Any, table: Table) -> np.ndarray | None:
+    def _weights(self, batch: Any, table: Table) -> Weighting:
         given = self._sample_weight
         if given is None:
-            return None
+            return Weighting(None, len(table))
         if callable(given):
-            return row_weights(given(batch), table)
+            return Weighting(row_weights(given(batch), table), len(table))
         column = table.column(table.position(given, "sample_weight names"))
         if kind_of(column) != "numeric":
             raise ValueError(
                 f"sample_weight names {given!r}, which does not hold numbers."
             )
-        return row_weights(numbers_in(column), table)
+        return Weighting(row_weights(numbers_in(column), table), len(table))
 
     def _groups(self, table: Table) -> pd.DataFrame:
         positions = [table.position(label, "by names") for label in self._by]

@@ -14,6 +14,7 @@ from skfme._engine.stepping import STATUSES
 from skfme._results.effects import ForwardEffect
 from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
 from skfme._summaries.weighted import LINEAR
+from skfme._summaries.weighting import Weighting
 
 __all__ = ["Groups", "Tally", "Values"]
 
@@ -40,9 +41,7 @@ class Values:
     sketches: tuple[QuantileSketch, ...]
 
     @classmethod
-    def of(
-        cls, values: np.ndarray, weights: np.ndarray | None, groups: Groups
-    ) -> Values:
+    def of(cls, values: np.ndarray, weights: Weighting, groups: Groups) -> Values:
         moments = Moments.of(values, weights, groups.codes, len(groups.keys))
         return cls(moments, tuple(_sketch(column, weights) for column in values.T))
 
@@ -60,11 +59,11 @@ class Values:
         return np.array([sketch.quantiles(q, low, high) for sketch, low, high in ends])
 
 
-def _sketch(values: np.ndarray, weights: np.ndarray | None) -> QuantileSketch:
+def _sketch(values: np.ndarray, weights: Weighting) -> QuantileSketch:
     seen = ~np.isnan(values)
     if seen.all():
         return QuantileSketch.of(values, weights)
-    return QuantileSketch.of(values[seen], None if weights is None else weights[seen])
+    return QuantileSketch.of(values[seen], weights.take(seen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +79,8 @@ class Tally:
         Of the FMEs of positive weight, with the squares of the weights; None where
         there are no weights.
     nlm : Values or None
+    positive : ndarray of shape (n_groups, n_outputs)
+        Weight of the rows whose FME is above zero.
     linear : ndarray of shape (n_outputs,)
         Weight of the rows whose NLM reads as a straight line.
     n_not_converged : int
@@ -91,6 +92,7 @@ class Tally:
     fme: Values
     squared: Moments | None
     nlm: Values | None
+    positive: np.ndarray
     linear: np.ndarray
     n_not_converged: int
     engine: str
@@ -101,42 +103,42 @@ class Tally:
     ) -> Tally:
         """The tally of no rows."""
         groups = Groups(((),) * n_groups, np.zeros(0, np.intp))
-        values = Values.of(np.empty((0, n_outputs)), None, groups)
+        values = Values.of(np.empty((0, n_outputs)), Weighting(None, 0), groups)
         return cls(
             np.zeros((n_groups, len(STATUSES)), dtype=np.int64),
             values,
             values.moments if weighted else None,
             values if has_nlm else None,
+            np.zeros((n_groups, n_outputs)),
             np.zeros(n_outputs),
             0,
             "",
         )
 
     @classmethod
-    def of(
-        cls, effect: ForwardEffect, weights: np.ndarray | None, groups: Groups
-    ) -> Tally:
+    def of(cls, effect: ForwardEffect, weights: Weighting, groups: Groups) -> Tally:
         """The tally of one batch's effect."""
         n_groups, n_statuses = len(groups.keys), len(STATUSES)
         statuses = np.bincount(
-            groups.codes * n_statuses + effect._status, minlength=n_groups * n_statuses
+            groups.codes * n_statuses + effect.status_codes,
+            minlength=n_groups * n_statuses,
         ).reshape(n_groups, n_statuses)
         counted = effect.counted
         whole = bool(counted.all())
         here = groups if whole else Groups(groups.keys, groups.codes[counted])
-        kept = weights if weights is None or whole else weights[counted]
-        fme = effect._fme if whole else effect._fme[counted]
+        weights = weights if whole else weights.take(counted)
+        fme = effect.fme_2d if whole else effect.fme_2d[counted]
         nlm, linear = None, np.zeros(len(effect.outputs))
-        if effect._nlm is not None:
-            nlms = effect._nlm if whole else effect._nlm[counted]
-            nlm = Values.of(nlms, kept, here)
-            straight = (nlms >= LINEAR).astype(float)
-            linear = straight.sum(axis=0) if kept is None else kept @ straight
+        if effect.nlm_2d is not None:
+            nlms = effect.nlm_2d if whole else effect.nlm_2d[counted]
+            nlm = Values.of(nlms, weights, here)
+            linear = weights.dot((nlms >= LINEAR).astype(float))
         return cls(
             statuses,
-            Values.of(fme, kept, here),
-            None if kept is None else _squared(fme, kept, here),
+            Values.of(fme, weights, here),
+            _squared(fme, weights, here),
             nlm,
+            _summed(weights.times((fme > 0).astype(float)), here.codes, n_groups),
             linear,
             effect.n_not_converged,
             effect.engine,
@@ -154,28 +156,37 @@ class Tally:
         return standard_error(self.fme.moments.total(), squared)
 
     def merged(self, other: Tally, codes: np.ndarray, n_groups: int) -> Tally:
-        statuses = np.zeros((n_groups, len(STATUSES)), dtype=np.int64)
-        np.add.at(statuses, codes, np.concatenate([self.statuses, other.statuses]))
         squared, nlm = None, None
         if self.squared is not None and other.squared is not None:
             squared = self.squared.merged(other.squared, codes, n_groups)
         if self.nlm is not None and other.nlm is not None:
             nlm = self.nlm.merged(other.nlm, codes, n_groups)
         return Tally(
-            statuses,
+            _summed(np.concatenate([self.statuses, other.statuses]), codes, n_groups),
             self.fme.merged(other.fme, codes, n_groups),
             squared,
             nlm,
+            _summed(np.concatenate([self.positive, other.positive]), codes, n_groups),
             self.linear + other.linear,
             self.n_not_converged + other.n_not_converged,
             _engine(self.engine, other.engine),
         )
 
 
-def _squared(fme: np.ndarray, weights: np.ndarray, groups: Groups) -> Moments:
+def _summed(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sums of the rows of each group, of the values' own type."""
+    sums = np.zeros((n_groups, values.shape[1]), dtype=values.dtype)
+    for k, column in enumerate(values.T):
+        sums[:, k] = np.bincount(codes, column, n_groups)
+    return sums
+
+
+def _squared(fme: np.ndarray, weights: Weighting, groups: Groups) -> Moments | None:
     """Moments with the squares of the weights, of rows of positive weight."""
-    seen = weights > 0
-    squares = weights[seen] ** 2
+    if weights.array is None:
+        return None
+    seen = np.flatnonzero(weights.array)
+    squares = Weighting(weights.array[seen] ** 2, len(seen))
     return Moments.of(fme[seen], squares, groups.codes[seen], len(groups.keys))
 
 

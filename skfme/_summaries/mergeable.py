@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from skfme._summaries.weighted import weighted_quantiles
+from skfme._summaries.weighting import Weighting
 
 __all__ = ["Moments", "QuantileSketch", "standard_error"]
 
@@ -48,7 +49,7 @@ class Moments:
     def of(
         cls,
         values: np.ndarray,
-        weights: np.ndarray | None,
+        weights: Weighting,
         codes: np.ndarray,
         n_groups: int,
     ) -> Moments:
@@ -58,7 +59,7 @@ class Moments:
         ----------
         values : ndarray of shape (n, n_outputs)
             NaN is no value.
-        weights : ndarray of shape (n,) or None
+        weights : Weighting
         codes : ndarray of shape (n,)
             Each row's group, from 0 to n_groups − 1.
         n_groups : int
@@ -68,7 +69,7 @@ class Moments:
         moments : Moments of shape (n_groups, n_outputs)
         """
         seen = ~np.isnan(values)
-        weight = seen.astype(float) if weights is None else seen * weights[:, None]
+        weight = weights.times(seen.astype(float))
         filled = np.where(seen, values, 0.0)
         rows = cls(
             seen.astype(np.int64),
@@ -229,17 +230,18 @@ class QuantileSketch:
     error = 2.0 ** -(_BITS + 1)
 
     @classmethod
-    def of(cls, values: np.ndarray, weights: np.ndarray | None) -> QuantileSketch:
+    def of(cls, values: np.ndarray, weights: Weighting) -> QuantileSketch:
         """Sketch of finite values; those of weight 0 leave no trace."""
-        if weights is not None and not weights.all():
-            values, weights = values[weights > 0], weights[weights > 0]
+        array = weights.array
+        if array is not None and not array.all():
+            values, array = values[array > 0], array[array > 0]
         bits = np.abs(np.ascontiguousarray(values, dtype=np.float64)).view(np.int64)
         magnitude = (bits >> _SHIFT).astype(np.int32)
         buckets = np.where(values < 0, -magnitude, magnitude)
-        if weights is None:
+        if array is None:
             distinct, counts = np.unique(buckets, return_counts=True)
             return cls(distinct, counts.astype(float))
-        return cls._summed(buckets, weights)
+        return cls._summed(buckets, array)
 
     @classmethod
     def _summed(cls, buckets: np.ndarray, weights: np.ndarray) -> QuantileSketch:
@@ -264,7 +266,9 @@ class QuantileSketch:
         low, high : float
             Smallest and largest value, which no quantile passes.
         """
-        values = weighted_quantiles(self._middles(), q, self.weights)
+        values = weighted_quantiles(
+            self._middles(), q, Weighting(self.weights, len(self.weights))
+        )
         return np.clip(values, low, high) if len(self.buckets) else values
 
     def _middles(self) -> np.ndarray:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skfme._summaries.weighting import Weighting
+
 __all__ = [
     "NonLinearity",
     "Summary",
@@ -57,39 +59,36 @@ class NonLinearity:
 LINEAR = 0.9
 
 
-def summarize_nlm(nlm: np.ndarray, weights: np.ndarray | None) -> NonLinearity:
+def summarize_nlm(nlm: np.ndarray, weights: Weighting) -> NonLinearity:
     """Summary of the NLMs of rows that count; undefined ones are left out."""
     defined = ~np.isnan(nlm)
-    values = nlm[defined]
-    kept = None if weights is None else weights[defined]
+    values, weights = nlm[defined], weights.take(defined)
     return NonLinearity(
-        weighted_mean(values, kept),
-        float(weighted_quantiles(values, np.array([0.5]), kept)[0]),
-        weighted_mean((values >= LINEAR).astype(float), kept),
+        weighted_mean(values, weights),
+        float(weighted_quantiles(values, np.array([0.5]), weights)[0]),
+        weighted_mean((values >= LINEAR).astype(float), weights),
         int(np.count_nonzero(~defined)),
     )
 
 
-def weighted_mean(values: np.ndarray, weights: np.ndarray | None = None) -> float:
+def weighted_mean(values: np.ndarray, weights: Weighting) -> float:
     """Mean; NaN of no rows, or of weights that sum to zero."""
-    if len(values) == 0:
-        return float("nan")
-    if weights is None:
+    if not weights.given and len(values):
         return float(np.mean(values))
-    total = weights.sum()
-    return float(weights @ values / total) if total > 0 else float("nan")
+    total = weights.sum
+    return float(weights.dot(values) / total) if total > 0 else float("nan")
 
 
-def weighted_sd(values: np.ndarray, weights: np.ndarray | None = None) -> float:
+def weighted_sd(values: np.ndarray, weights: Weighting) -> float:
     """Standard deviation with divisor W − 1; NaN with a warning where W ≤ 1."""
-    total = len(values) if weights is None else float(weights.sum())
     if len(values) == 0:
         return float("nan")
+    total = weights.sum
     if total <= 1:
         warn_of_no_sd(total)
         return float("nan")
     deviations = values - weighted_mean(values, weights)
-    squares = deviations**2 if weights is None else weights * deviations**2
+    squares = weights.times(deviations**2)
     return float(np.sqrt(squares.sum() / (total - 1)))
 
 
@@ -103,17 +102,16 @@ def warn_of_no_sd(total: float) -> None:
 
 
 def weighted_quantiles(
-    values: np.ndarray, q: np.ndarray, weights: np.ndarray | None = None
+    values: np.ndarray, q: np.ndarray, weights: Weighting
 ) -> np.ndarray:
     """Quantiles of type 7; NaN where the total weight is below 1."""
     q = np.asarray(q, dtype=float)
-    if weights is None:
-        return _quantiles(values, q) if len(values) else np.full(q.shape, np.nan)
-    total = float(weights.sum()) if len(values) else 0.0
-    if total < 1:
+    if weights.sum < 1:
         return np.full(q.shape, np.nan)
+    if weights.array is None:
+        return _quantiles(values, q)
     order = np.argsort(values, kind="stable")
-    ends = np.concatenate([[0.0], np.cumsum(weights[order])])
+    ends = np.concatenate([[0.0], np.cumsum(weights.array[order])])
     ordered = values[order]
     return np.array([_window_mean(ordered, ends, at) for at in q * (ends[-1] - 1)])
 
@@ -144,16 +142,8 @@ def _window_mean(ordered: np.ndarray, ends: np.ndarray, low: float) -> float:
     return float(lengths @ ordered[first:last] / lengths.sum())
 
 
-def summarize(values: np.ndarray, weights: np.ndarray | None = None) -> Summary:
-    """Summary of the effects that count.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Effects, all finite.
-    weights : ndarray of shape (n,) or None
-        Row weights; None is 1 for each.
-    """
+def summarize(values: np.ndarray, weights: Weighting) -> Summary:
+    """Summary of the effects that count, all finite."""
     quartiles = weighted_quantiles(values, np.array([0.25, 0.5, 0.75]), weights)
     return Summary(
         len(values),

@@ -15,8 +15,10 @@ import numpy as np
 from sklearn.utils.metadata_routing import _MetadataRequester, _routing_enabled
 
 from skfme._functional import ame
-from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
+from skfme._text.outputs import one_output
+from skfme._text.reasons import no_row_counts
 from skfme.steps._steps import IQR, Add, StdDev
 
 __all__ = ["make_anlm_scorer", "make_monotonicity_scorer"]
@@ -119,27 +121,15 @@ class _MonotonicityScorer(_EffectScorer):
 
     def _score(self, effects: ForwardEffects) -> float:
         (effect,) = effects.values()
-        fme = self._of_output(effect)[effect.counted]
+        which = one_output(effect.outputs, self._output, "make_monotonicity_scorer")
+        fme = effect.fme_2d[effect.counted, which]
         if not len(fme):
             raise ValueError(
-                f"No row counts for the effect {effect.name!r}; choose a smaller step."
+                f"{no_row_counts(effect.name, effect.n_left_out)}; choose a smaller step."
             )
         against = -self._sign * fme > _ROUNDING * np.abs(fme).max()
-        weights = effect.sample_weight
-        kept = None if weights is None else weights[effect.counted]
-        return 1 - weighted_mean(against.astype(float), kept)
-
-    def _of_output(self, effect: ForwardEffect) -> np.ndarray:
-        names = list(effect.outputs)
-        if len(names) == 1 and self._output in (None, names[0]):
-            return effect.fme
-        if self._output not in names:
-            raise ValueError(
-                f"The response has the outputs {', '.join(map(repr, names))}; choose "
-                f"one with make_monotonicity_scorer(…, output={names[-1]!r})"
-                + (f", not {self._output!r}." if self._output is not None else ".")
-            )
-        return effect.fme[:, names.index(self._output)]
+        weights = effect.weights.take(effect.counted)
+        return 1 - weighted_mean(against.astype(float), weights)
 
     def __repr__(self) -> str:
         ((feature, step),) = self._steps[0].items()

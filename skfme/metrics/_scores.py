@@ -15,7 +15,7 @@ import pandas as pd
 
 from skfme._frames.columns import as_vector
 from skfme._functional import ame
-from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._results.effects import ForwardEffects
 from skfme.metrics._scorers import make_anlm_scorer, make_monotonicity_scorer
 from skfme.statsmodels._tree.covariates import variance_explained
 
@@ -177,12 +177,11 @@ def effect_stability(
                 f"No row counts for the effect {name!r} in every refit, so that there is "
                 "nothing to compare. Choose a smaller step, or other rows."
             )
-        weights = refits[0].sample_weight
-        kept = np.ones(counted.sum()) if weights is None else weights[counted]
+        weights = refits[0].context.weights.take(counted).whole()
         for k, output in enumerate(effects[0].outputs):
-            columns = np.column_stack([_output(e, k)[counted] for e in effects])
+            columns = np.column_stack([e.fme_2d[counted, k] for e in effects])
             record = {"effect": name, "output": output, "n": len(columns)}
-            records.append(record | _agreement(columns, kept / kept.sum()))
+            records.append(record | _agreement(columns, weights / weights.sum()))
     return pd.DataFrame(records)
 
 
@@ -198,10 +197,6 @@ def _check_comparable(refits: list[ForwardEffects]) -> None:
                 f"{', '.join(refits[0].outputs)} and {', '.join(refit.outputs)}. A class "
                 "may be missing from a training set; stratify the folds."
             )
-
-
-def _output(effect: ForwardEffect, k: int) -> np.ndarray:
-    return effect.fme.reshape(len(effect.counted), -1)[:, k]
 
 
 def _agreement(fme: np.ndarray, weights: np.ndarray) -> dict[str, float]:

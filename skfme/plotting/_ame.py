@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.tables import as_table
 from skfme._text.labels import coverage_note, joint_phrase, read_labels, step_title
 from skfme.plotting._parts.canvas import (
     COLOURS,
@@ -25,12 +24,12 @@ from skfme.plotting._parts.canvas import (
     plain,
 )
 from skfme.plotting._parts.marks import frame, wrapped
+from skfme.plotting._sources import Effect, Effects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._results.effects import ForwardEffect, ForwardEffects
 
 __all__ = ["AMEDisplay"]
 
@@ -100,7 +99,7 @@ class AMEDisplay:
     @classmethod
     def from_effects(
         cls,
-        effects: ForwardEffects,
+        effects: Effects,
         *,
         by: Any = None,
         inference: Any = None,
@@ -142,7 +141,7 @@ class AMEDisplay:
         check_matplotlib(f"{cls.__name__}.from_effects")
         first = next(iter(effects.values()))
         context = first.context
-        known = read_labels(labels, as_table(effects.X))
+        known = read_labels(labels, effects.context.table)
         label = response_label or context.response_label
         if inference is not None:
             table, line = _inferred(effects, inference), _coverage(inference)
@@ -239,7 +238,7 @@ class AMEDisplay:
             plain(legend)
 
 
-def _overall(effects: ForwardEffects) -> pd.DataFrame:
+def _overall(effects: Effects) -> pd.DataFrame:
     """One dot per effect and output, with the quartiles of its rows."""
     frame = effects.to_frame()
     several = len(effects.outputs) > 1
@@ -258,7 +257,7 @@ def _overall(effects: ForwardEffects) -> pd.DataFrame:
     )
 
 
-def _by_group(effects: ForwardEffects, by: Any) -> pd.DataFrame:
+def _by_group(effects: Effects, by: Any) -> pd.DataFrame:
     """One dot per effect, group and output, with the SD of its rows."""
     parts = []
     for name, effect in effects.items():
@@ -289,7 +288,7 @@ def _joined(frame: pd.DataFrame, keys: list) -> list[str]:
     return [", ".join(map(str, row)) for row in rows]
 
 
-def _inferred(effects: ForwardEffects, inference: Any) -> pd.DataFrame:
+def _inferred(effects: Effects, inference: Any) -> pd.DataFrame:
     """One dot per estimate, with its interval."""
     frame = inference.to_frame().reset_index(drop=True)
     unknown = [name for name in frame["effect"].unique() if name not in effects]
@@ -315,7 +314,7 @@ def _inferred(effects: ForwardEffects, inference: Any) -> pd.DataFrame:
     )
 
 
-def _left_out(effect: ForwardEffect) -> int:
+def _left_out(effect: Effect) -> int:
     return sum(effect.n_left_out.values())
 
 

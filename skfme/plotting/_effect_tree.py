@@ -32,12 +32,12 @@ from skfme.plotting._parts.tree_layout import (
     write_numbers,
     write_rules,
 )
+from skfme.plotting._sources import Tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme.statsmodels import EffectTree
 
 __all__ = ["EffectTreeDisplay"]
 
@@ -119,7 +119,7 @@ class EffectTreeDisplay:
     @classmethod
     def from_tree(
         cls,
-        tree: EffectTree,
+        tree: Tree,
         X: Any = None,
         y: Any = None,
         *,
@@ -311,7 +311,7 @@ def _split_labels(variables: pd.Series, labels: Labels) -> np.ndarray:
     return np.array(texts, dtype=object)
 
 
-def tree_columns(tree: EffectTree) -> Any:
+def tree_columns(tree: Tree) -> Any:
     """Something to look columns up in: the training table, or an empty one like it."""
     if hasattr(tree, "_training"):
         return as_table(tree._training[0])
@@ -321,7 +321,7 @@ def tree_columns(tree: EffectTree) -> Any:
     return as_table(pd.DataFrame([[0] * len(names)], columns=names))
 
 
-def _rows(tree: EffectTree, X: Any, y: Any) -> tuple:
+def _rows(tree: Tree, X: Any, y: Any) -> tuple:
     """Effects, their leaves and weights: the rows of fit, or the user's."""
     if (X is None) != (y is None):
         raise ValueError("Give both X and y, the rows and their effects, or neither.")
@@ -404,7 +404,7 @@ def _draw_branches(axes: Axes, nodes: pd.DataFrame, where: Places) -> None:
             )
 
 
-def _intervals(tree: EffectTree, inference: Any) -> np.ndarray:
+def _intervals(tree: Tree, inference: Any) -> np.ndarray:
     """Interval of each leaf, found by its subspace or rule."""
     frame = inference.to_frame().reset_index(drop=True)
     regions = tree.partitions_

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme._frames.tables import as_table
 from skfme._text.labels import read_labels, step_title
 from skfme.plotting._parts.canvas import (
     BLUE,
@@ -30,12 +29,12 @@ from skfme.plotting._parts.marks import (
     frame,
     label_counts,
 )
+from skfme.plotting._sources import Effect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._results.effects import ForwardEffect
 
 __all__ = ["ExtrapolationDisplay"]
 
@@ -82,7 +81,7 @@ class ExtrapolationDisplay:
     @classmethod
     def from_effect(
         cls,
-        effect: ForwardEffect,
+        effect: Effect,
         *,
         features: Any = None,
         labels: Mapping[Hashable, str] | None = None,
@@ -108,7 +107,7 @@ class ExtrapolationDisplay:
         display : ExtrapolationDisplay
         """
         check_matplotlib(f"{cls.__name__}.from_effect")
-        table = as_table(effect.X)
+        table = effect.table
         known = read_labels(labels, table)
         if features is None:
             features = [name for name in table.names if str(name) in effect.step]

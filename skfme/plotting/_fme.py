@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._frames.columns import kind_of
-from skfme._frames.hints import known_names
-from skfme._frames.tables import Table, as_table
+from skfme._frames.tables import Table
+from skfme._summaries.weighting import Weighting
 from skfme._text.labels import predicted_phrases, read_labels, step_title
+from skfme._text.outputs import output_columns
+from skfme._text.reasons import no_row_counts
 from skfme.plotting._parts.canvas import axes_for, check_matplotlib, columns_of
 from skfme.plotting._parts.features import FeatureAxis, feature_axis, moves_numbers
 from skfme.plotting._parts.fme_panels import (
@@ -27,12 +29,12 @@ from skfme.plotting._parts.fme_panels import (
 )
 from skfme.plotting._parts.fme_plane import draw_plane
 from skfme.plotting._parts.marks import draw_title
+from skfme.plotting._sources import Effect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._results.effects import ForwardEffect
 
 __all__ = ["FMEDisplay"]
 
@@ -113,7 +115,7 @@ class FMEDisplay:
     @classmethod
     def from_effect(
         cls,
-        effect: ForwardEffect,
+        effect: Effect,
         *,
         features: Any = None,
         output: str | None = None,
@@ -160,11 +162,11 @@ class FMEDisplay:
             raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}.")
         if not effect.n:
             raise ValueError(
-                f"No row counts in the effect {effect.name!r}, so there is nothing to "
-                "draw; effect.n_left_out says why."
+                f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is "
+                "nothing to draw."
             )
-        table = as_table(effect.X)
-        which = _outputs(effect, output)
+        table = effect.table
+        which = output_columns(effect.outputs, output)
         known = read_labels(labels, table)
         context, counted = effect.context, effect.counted
         phrases = predicted_phrases(
@@ -172,7 +174,7 @@ class FMEDisplay:
         )
         drawn = _features_drawn(effect, features, kind)
         display = cls(
-            _kept(effect._fme, counted, which),
+            _kept(effect.fme_2d, counted, which),
             features=[
                 feature_axis(
                     table,
@@ -186,9 +188,7 @@ class FMEDisplay:
                 for column in drawn
             ],
             nlm=_measured(effect, counted, which),
-            sample_weight=None
-            if effect.sample_weight is None
-            else effect.sample_weight[counted],
+            sample_weight=effect.weights.take(counted).array,
             n_left_out=len(counted) - effect.n,
             title=step_title(effect.name, effect.step, known),
             response=[phrases[k] for k in which],
@@ -240,11 +240,12 @@ class FMEDisplay:
         """One for each output."""
         fme = self.fme.reshape(len(self.fme), -1)
         nlm = None if self.nlm is None else self.nlm.reshape(fme.shape)
+        weights = Weighting(self.sample_weight, len(fme))
         return [
             Panel(
                 fme[:, k],
                 None if nlm is None else nlm[:, k],
-                self.sample_weight,
+                weights,
                 self.features,
                 response,
                 self.n_left_out,
@@ -263,12 +264,12 @@ class FMEDisplay:
         return draw_plane, draw_nlm_histogram
 
 
-def _features_drawn(effect: ForwardEffect, features: Any, kind: str) -> list[Hashable]:
+def _features_drawn(effect: Effect, features: Any, kind: str) -> list[Hashable]:
     """The user's choice, or the one or two numeric features that the step moves."""
     if kind != "auto":
         return []
     if features is None:
-        table = as_table(effect.X)
+        table = effect.table
         moved = list(effect.step)
         drawable = len(moved) <= 2 and all(
             moves_numbers(effect.step[name]) for name in moved
@@ -292,25 +293,13 @@ def _named(table: Table, name: str) -> Hashable:
     return next(label for label in table.names if str(label) == name)
 
 
-def _outputs(effect: ForwardEffect, output: str | None) -> list[int]:
-    """Positions of the outputs to draw."""
-    if output is None:
-        return list(range(len(effect.outputs)))
-    if output not in effect.outputs:
-        raise ValueError(
-            f"output={output!r} is no output of the effect."
-            + known_names(effect.outputs)
-        )
-    return [effect.outputs.index(output)]
-
-
 def _measured(
-    effect: ForwardEffect, counted: np.ndarray, outputs: list[int]
+    effect: Effect, counted: np.ndarray, outputs: list[int]
 ) -> np.ndarray | None:
     """NLMs of rows that count; None where none is defined."""
-    if effect._nlm is None:
+    if effect.nlm_2d is None:
         return None
-    nlm = _kept(effect._nlm, counted, outputs)
+    nlm = _kept(effect.nlm_2d, counted, outputs)
     return None if np.isnan(nlm).all() else nlm
 
 

@@ -29,12 +29,12 @@ from skfme.plotting._parts.marks import (
     limits_of,
     wrapped,
 )
+from skfme.plotting._sources import Path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._results.profiles import PathPredictions
 
 __all__ = ["PathDisplay"]
 
@@ -108,7 +108,7 @@ class PathDisplay:
     @classmethod
     def from_path(
         cls,
-        path: PathPredictions,
+        path: Path,
         *,
         rows: Sequence[int] | None = None,
         labels: Mapping[Hashable, str] | None = None,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.tables import as_table
 from skfme._summaries.weighted import LINEAR
 from skfme._text.labels import joint_phrase, read_labels
 from skfme.plotting._parts.canvas import (
@@ -20,12 +19,12 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import draw_legend, frame, wrapped
+from skfme.plotting._sources import Profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from skfme._results.profiles import StepProfile
 
 __all__ = ["StepProfileDisplay"]
 
@@ -81,7 +80,7 @@ class StepProfileDisplay:
     @classmethod
     def from_profile(
         cls,
-        profile: StepProfile,
+        profile: Profile,
         *,
         labels: Mapping[Hashable, str] | None = None,
         response_label: str | None = None,
@@ -108,7 +107,7 @@ class StepProfileDisplay:
         check_matplotlib(f"{cls.__name__}.from_profile")
         effects = profile.effects
         context = next(iter(effects.values())).context
-        known = read_labels(labels, as_table(effects.X))
+        known = read_labels(labels, context.table)
         overview = effects.to_frame()
         frame = profile.to_frame()
         table = frame.assign(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from skfme._frames.columns import (
 from skfme._frames.hints import known_names
 from skfme._frames.tables import Table
 from skfme.steps._training import TrainingColumn
-
-if TYPE_CHECKING:
-    from skfme.steps._changes import Step
 
 __all__ = [
     "BoundChange",

@@ -24,6 +24,7 @@ from skfme._frames.hints import known_names, nearest
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._summaries.weighted import weighted_quantiles, weighted_sd
+from skfme._summaries.weighting import Weighting
 
 __all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
 
@@ -31,25 +32,22 @@ __all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
 class TrainingColumn:
     """One column of the training rows, with what sizes are measured in."""
 
-    def __init__(
-        self, table: Table, column: Column, sample_weight: np.ndarray | None
-    ) -> None:
+    def __init__(self, table: Table, column: Column, weights: Weighting) -> None:
         self.table = table
         self.column = column
-        self.sample_weight = sample_weight
+        self.weights = weights
 
     @property
     def name(self) -> str:
         return str(self.column.name)
 
     @cached_property
-    def _observed(self) -> tuple[np.ndarray, np.ndarray | None]:
+    def _observed(self) -> tuple[np.ndarray, Weighting]:
         values = numbers_in(self.table.column(self.column.position))
-        weights = self.sample_weight
         seen = np.isfinite(values)
         if seen.all():
-            return values, weights
-        return values[seen], None if weights is None else weights[seen]
+            return values, self.weights
+        return values[seen], self.weights.take(seen)
 
     @cached_property
     def sd(self) -> float:
@@ -172,10 +170,10 @@ class Training:
         self,
         table: Table,
         columns: Sequence[Column],
-        sample_weight: np.ndarray | None = None,
+        weights: Weighting,
     ) -> None:
         self.table = table
-        self.columns = [TrainingColumn(table, c, sample_weight) for c in columns]
+        self.columns = [TrainingColumn(table, c, weights) for c in columns]
 
     def spreads(self) -> dict[int, tuple[float, float]]:
         """SD and range of each numeric column, by position."""

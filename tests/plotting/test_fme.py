@@ -432,7 +432,7 @@ def test_bad_requests_say_what_to_do():
 
 def test_an_effect_without_rows_says_so():
     effect = fme(risk, people(), {"bmi": 100})
-    with pytest.raises(ValueError, match="No row counts in the effect 'bmi \\+100'"):
+    with pytest.raises(ValueError, match="No row counts for the effect 'bmi \\+100'"):
         effect.plot()
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 
 from skfme._engine.stepping import STATUSES
+from skfme._frames.tables import as_table
 from skfme._results.effects import Context, ForwardEffect, ForwardEffects
+from skfme._summaries.weighting import Weighting
 
 
 def effect_of(fme, X=None, weights=None, name="x +1", outputs=None):
@@ -15,7 +17,14 @@ def effect_of(fme, X=None, weights=None, name="x +1", outputs=None):
         X = pd.DataFrame({"x": np.arange(len(values), dtype=float)})
     weights = None if weights is None else np.asarray(weights, dtype=float)
     outputs = outputs or tuple(f"y{k}" for k in range(values.shape[1]))
-    context = Context(X, weights, tuple(outputs), "model", "predict", None)
+    context = Context(
+        as_table(X),
+        Weighting(weights, len(X)),
+        tuple(outputs),
+        "model",
+        "predict",
+        None,
+    )
     missing = np.isnan(values).any(axis=1)
     status = np.where(missing, STATUSES.index("missing"), STATUSES.index("counted"))
     return ForwardEffect(name, {}, (), context, values, status)
@@ -26,7 +35,10 @@ def effects_of(columns, X=None, weights=None, outputs=None):
     found = [effect_of(fme, X, weights, name, outputs) for name, fme in columns.items()]
     context = found[0].context
     return ForwardEffects(
-        [ForwardEffect(e.name, {}, (), context, e._fme, e._status) for e in found],
+        [
+            ForwardEffect(e.name, {}, (), context, e.fme_2d, e.status_codes)
+            for e in found
+        ],
         context,
     )
 

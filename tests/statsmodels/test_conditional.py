@@ -702,7 +702,7 @@ def test_what_is_refused(data):
         ),
         (
             lambda: groups(effect_of(np.full(120, np.nan), X), by="sex"),
-            "No row counts for the effect 'x .1' .left out: missing: 120",
+            "No row counts for the effect 'x .1' .missing: 120",
         ),
         (
             lambda: groups(effect_of(np.zeros(1200)), by=np.arange(1200)),

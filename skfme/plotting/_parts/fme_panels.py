@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._summaries.weighted import LINEAR, NonLinearity, summarize_nlm, weighted_mean
+from skfme._summaries.weighting import Weighting
 from skfme._text.labels import number
 from skfme.plotting._parts.canvas import (
     BLUE,
@@ -56,7 +57,7 @@ class Panel:
 
     fme: np.ndarray
     nlm: np.ndarray | None
-    weights: np.ndarray | None
+    weights: Weighting
     features: Sequence[FeatureAxis]
     response: str
     n_left_out: int
@@ -78,9 +79,9 @@ def draw_against(axes: Axes, panel: Panel, **options: Any) -> Any:
     """Effects against one feature, with the step, the AME, the local mean and a rug."""
     (axis,) = panel.features
     frame(axes)
-    artist = draw_points(axes, axis, panel.fme, panel.weights, **options)
+    artist = draw_points(axes, axis, panel.fme, panel.weights.array, **options)
     handles, labels = [draw_ame(axes, panel.ame)], [panel.ame_text]
-    smooth = draw_smooth(axes, axis, panel.fme, panel.weights)
+    smooth = draw_smooth(axes, axis, panel.fme, panel.weights.array)
     if smooth is not None:
         handles.append(smooth)
         labels.append(smooth.get_label())
@@ -92,7 +93,7 @@ def draw_against(axes: Axes, panel: Panel, **options: Any) -> Any:
     axis.format(axes)
     axes.set_ylabel(panel.axis_text, parse_math=False)
     if artist.get_array() is not None:  # single points need no key
-        shades = count_shades(artist, panel.weights)
+        shades = count_shades(artist, panel.weights.array)
         handles.append(shades)
         labels.append(shades.label)
     draw_arrow(axes, axis)
@@ -114,7 +115,7 @@ def draw_nlm_against(axes: Axes, panel: Panel, beside: Any) -> Any:
     part = FeatureAxis(
         axis.values[defined], axis.label, ticks=axis.ticks, dates=axis.dates
     )
-    weights = None if panel.weights is None else panel.weights[defined]
+    weights = panel.weights.take(defined).array
     artist = None
     if defined.any():
         norm = beside.norm if beside.get_array() is not None else None
@@ -131,11 +132,11 @@ def draw_nlm_histogram(axes: Axes, panel: Panel, beside: Any) -> Any:
     """The distribution of NLMs, those below 0 in the bin at 0."""
     assert panel.nlm is not None
     defined = ~np.isnan(panel.nlm)
-    weights = None if panel.weights is None else panel.weights[defined]
+    weights = panel.weights.take(defined).array
     edges = np.linspace(0, 1, 41)
     counts = counts_between(np.clip(panel.nlm[defined], 0, 1), edges, weights)
     artist = axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75, zorder=2)
-    label_counts(axes, panel.weights)
+    label_counts(axes, panel.weights.array)
     _finish_nlm(axes, panel, "x")
     return artist
 
@@ -180,10 +181,10 @@ def draw_histogram(axes: Axes, panel: Panel, **options: Any) -> Any:
     low, high = limits_of(panel.fme)
     n_bins = 50 if len(panel.fme) > MANY else max(10, int(2 * len(panel.fme) ** 0.4))
     edges = np.linspace(low, high, n_bins + 1)
-    counts = counts_between(panel.fme, edges, panel.weights)
+    counts = counts_between(panel.fme, edges, panel.weights.array)
     defaults = {"fill": True, "color": BLUE, "alpha": 0.75, "zorder": 2}
     artist = axes.stairs(counts, edges, **{**defaults, **options})
-    label_counts(axes, panel.weights)
+    label_counts(axes, panel.weights.array)
     _finish_distribution(axes, panel, (low, high))
     return artist
 
@@ -192,7 +193,7 @@ def draw_ecdf(axes: Axes, panel: Panel, **options: Any) -> Any:
     """The share of rows whose effect is at most so much, with the AME."""
     low, high = limits_of(panel.fme)
     edges = np.linspace(low, high, 2001)  # finer than any screen
-    counts = counts_between(panel.fme, edges, panel.weights)
+    counts = counts_between(panel.fme, edges, panel.weights.array)
     defaults = {"color": BLUE, "linewidth": 1.8, "zorder": 3}
     share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     (artist,) = axes.plot(edges, share, **{**defaults, **options})
@@ -217,6 +218,4 @@ def _finish_distribution(axes: Axes, panel: Panel, ends: tuple[float, float]) ->
 
 def _share(rows: np.ndarray, panel: Panel) -> float:
     """Share of the rows that count, by weight, under a mask."""
-    if panel.weights is None:
-        return np.count_nonzero(rows) / len(rows)
     return weighted_mean(rows.astype(float), panel.weights)

@@ -37,7 +37,7 @@ def draw_plane(axes: Axes, panel: Panel, **options: Any) -> Any:
     first, second = panel.features
     shown = np.isfinite(first.values) & np.isfinite(second.values)
     x, y, fme = first.values, second.values, panel.fme
-    weights = panel.weights
+    weights = panel.weights.array
     if not shown.all():
         x, y, fme = x[shown], y[shown], fme[shown]
         weights = None if weights is None else weights[shown]

@@ -23,6 +23,7 @@ from skfme._frames.checks import checked_weights
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.schema import converted
 from skfme._frames.tables import as_table
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._delta.averaging import Rows, Sums, sums_of_effects
 from skfme.statsmodels._delta.identification import warn_of_unidentified
 from skfme.statsmodels._delta.plan import Plan, columns_read
@@ -178,7 +179,7 @@ def delta_effects(
     plan = Plan.of(
         fitted,
         table if background is None else as_table(background),
-        weights if background is None else None,
+        weights if background is None else Weighting(None, len(as_table(background))),
         named,
         steps,
         extrapolation,
@@ -186,7 +187,7 @@ def delta_effects(
     )
     rows = Rows(
         converted(inner, plan.kind, plan.columns),
-        np.ones(len(table)) if weights is None else weights,
+        weights.whole(),
         groups.codes,
         len(groups.keys),
         added,
@@ -351,14 +352,14 @@ def _notes_on_model(
     cov: Any,
     cov_type: str | None,
     added: Offset | None,
-    weights: np.ndarray | None,
+    weights: Weighting,
 ) -> list[str]:
     own = getattr(fitted.results, "cov_type", "nonrobust")
     kind = "as given" if cov is not None else (cov_type or own)
     notes = [f"Covariance of the parameters: {kind}."]
     if added is not None:
         notes.append("Rows keep their offset, unless its column is stepped.")
-    if weights is None and fitted.is_weighted:
+    if not weights.given and fitted.is_weighted:
         notes.append("The fit was weighted; these averages are not (sample_weight).")
     return notes
 

@@ -16,6 +16,7 @@ from skfme._frames.checks import refuse_infinite
 from skfme._frames.hints import known_names
 from skfme._frames.schema import Column, describe_columns
 from skfme._frames.tables import Table
+from skfme._summaries.weighting import Weighting
 from skfme.extrapolation import Support, fit_support
 from skfme.statsmodels._models.fitted import FittedModel
 from skfme.steps._changes import NamedStep
@@ -48,7 +49,7 @@ class Plan:
         cls,
         fitted: FittedModel,
         given: Table,
-        weights: np.ndarray | None,
+        weights: Weighting,
         named: list[Any],
         steps: Any,
         extrapolation: Any,
@@ -56,8 +57,9 @@ class Plan:
     ) -> Plan:
         table = columns_read(fitted, given, named)
         refuse_infinite(table)
-        if weights is not None and not weights.all():
-            table, weights = table.take(np.flatnonzero(weights)), weights[weights > 0]
+        if weights.array is not None and not weights.array.all():
+            positive = np.flatnonzero(weights.array)
+            table, weights = table.take(positive), weights.take(positive)
         design = fitted.design
         if isinstance(categorical_features, str):
             listed = design.categorical() or categorical_features
@@ -84,7 +86,7 @@ class ModelTraining(Training):
         self,
         table: Table,
         columns: Sequence[Column],
-        weights: np.ndarray | None,
+        weights: Weighting,
         fitted: FittedModel,
         given: Sequence[Hashable],
         allowed: set[int],

@@ -183,7 +183,7 @@ def bootstrap_effects(
         covers=POPULATIONS[population],
         failures=failures,
         nobs=means.nobs,
-        title=f"Effects over refits of {effects._context.model}",
+        title=f"Effects over refits of {effects.context.model}",
         notes=[
             *refit_notes(_drawn_from(units, groups, stratify), failures, partition),
             *means.rules,

@@ -29,9 +29,10 @@ from skfme._engine.batches import with_progress
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
 from skfme._frames.columns import as_vector
-from skfme._frames.tables import as_table
+from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._results.summary_text import warn_of_empty
+from skfme._summaries.weighting import Weighting
 from skfme._text.tables import format_number
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refits.group_means import GroupMeans
@@ -269,7 +270,7 @@ def cross_fit_effects(
     fold = np.empty(len(table), dtype=int)
     for k, (_, test) in enumerate(splits):
         fold[test] = k
-    effects = _assembled(list(parts), fold, table.native, weights)
+    effects = _assembled(list(parts), fold, table, weights)
     crossed = CrossFittedEffects(effects, effects[0].context, fold, kept)
     warn_of_empty(crossed)
     return crossed
@@ -324,23 +325,23 @@ def _explained(
     seed: np.random.SeedSequence,
 ) -> ForwardEffects:
     """Effects of the test rows by a model of the others."""
-    return refitting.model(train, seed)._explain(refitting.table.take(test).native)
+    return refitting.model(train, seed)._explain(refitting.table.take(test))
 
 
 def _assembled(
     parts: Sequence[ForwardEffects],
     fold: np.ndarray,
-    X: Any,
-    weights: np.ndarray | None,
+    table: Table,
+    weights: Weighting,
 ) -> list[ForwardEffect]:
     """The folds' effects in X's order."""
     order = np.argsort(np.argsort(fold, kind="stable"), kind="stable")
-    judged = [part._context.n_outside_before for part in parts]
+    judged = [part.context.n_outside_before for part in parts]
     outside = [count for count in judged if count is not None]
     context = replace(
-        parts[0]._context,
-        X=X,
-        sample_weight=weights,
+        parts[0].context,
+        table=table,
+        weights=weights,
         n_outside_before=sum(outside) if outside else None,
     )
 
@@ -349,14 +350,14 @@ def _assembled(
 
     together = []
     for several in zip(*(part.values() for part in parts), strict=True):
-        nlm = [e._nlm for e in several]
+        nlm = [e.nlm_2d for e in several]
         together.append(
             replace(
                 several[0],
                 context=context,
-                _fme=whole([e._fme for e in several]),
-                _status=whole([e._status for e in several]),
-                _nlm=None if nlm[0] is None else whole(nlm),
+                fme_2d=whole([e.fme_2d for e in several]),
+                status_codes=whole([e.status_codes for e in several]),
+                nlm_2d=None if nlm[0] is None else whole(nlm),
                 n_not_converged=sum(e.n_not_converged for e in several),
             )
         )

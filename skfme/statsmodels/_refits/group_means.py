@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffects
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
@@ -237,7 +236,7 @@ def groups_asked(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
         If `partition` is no EffectTree.
     """
     if partition is None:
-        return Groups.of(as_table(effects.X), by)
+        return Groups.of(effects.context.table, by)
     if by is not None:
         raise ValueError(
             "by and partition both name groups to average over; give one of them."

@@ -25,7 +25,8 @@ from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._results.outputs import output_position
+from skfme._summaries.weighting import Weighting
+from skfme._text.outputs import one_output
 from skfme._text.tables import Text
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
@@ -263,7 +264,7 @@ def honest_regions(
         _explained(fitted, whole, weights, rows[part])[name]
         for part in ("partition", "estimate")
     )
-    which = output_position(apart, output)
+    which = one_output(apart.outputs, output, "a tree")
     grown = _grown(tree, searched, which, units.codes[rows["partition"]])
     regions = _reestimated(grown, apart, which)
 
@@ -339,10 +340,9 @@ def _one_effect(explainer: FMEExplainer, effect: str | None) -> str:
 
 
 def _explained(
-    explainer: FMEExplainer, whole: Table, weights: np.ndarray | None, rows: np.ndarray
+    explainer: FMEExplainer, whole: Table, weights: Weighting, rows: np.ndarray
 ) -> ForwardEffects:
-    kept = None if weights is None else weights[rows]
-    return explainer._explain(whole.take(rows).native, kept)
+    return explainer._explain(whole.take(rows), weights.take(rows).array)
 
 
 def _asked_for(refitting: Refitting, name: str, explained: Table) -> Refitting:
@@ -358,12 +358,14 @@ def _grown(
     """The tree over the effects of the partition part."""
     if tree.categorical_features == "auto":
         tree.categorical_features = list(effect.categorical_features)
-    return tree.fit(effect.X, effect._fme[:, which], effect.sample_weight, groups=units)
+    return tree.fit(
+        effect.X, effect.fme_2d[:, which], effect.sample_weight, groups=units
+    )
 
 
 def _reestimated(tree: EffectTree, effect: ForwardEffect, which: int) -> EffectTree:
-    nlm = effect._nlm[:, which] if effect._nlm is not None else None
-    fme = effect._fme[:, which]
+    nlm = None if effect.nlm_2d is None else effect.nlm_2d[:, which]
+    fme = effect.fme_2d[:, which]
     return tree._estimated_from(effect.X, fme, effect.sample_weight, nlm)
 
 

@@ -151,7 +151,7 @@ def uncertainty_ledger(
         names=means.names,
         notes=means.rules,
         nobs=means.nobs,
-        title=f"Where the standard errors of {effects._context.model} come from",
+        title=f"Where the standard errors of {effects.context.model} come from",
         **more,
     )
 

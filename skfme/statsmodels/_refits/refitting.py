@@ -82,9 +82,7 @@ class Refitting:
         """FMEs by that model, of shape (n_explained, n_outputs) for each effect."""
         explainer, table = self.model(rows, seed), self.explained
         # Checked once, and without NLMs.
-        return fme_of(
-            explainer._effects(table.native, table, explainer.steps_, None, None)
-        )
+        return fme_of(explainer._effects(table, explainer.steps_, None, None))
 
     def _refuse_lost_classes(self, estimator: Any) -> None:
         for known, found in zip(self.classes, _classes(estimator), strict=True):
@@ -185,7 +183,7 @@ def last_step(estimator: Any) -> Any:
 
 def fme_of(effects: ForwardEffects) -> list[np.ndarray]:
     """FMEs of shape (n_samples, n_outputs), one array per effect."""
-    return [effect._fme for effect in effects.values()]
+    return [effect.fme_2d for effect in effects.values()]
 
 
 def replicated(

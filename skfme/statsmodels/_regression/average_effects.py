@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.effects import ForwardEffect
-from skfme._results.outputs import output_columns
+from skfme._summaries.weighting import Weighting
+from skfme._text.outputs import output_columns
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.least_squares import without_round_off
 from skfme.statsmodels._regression.sandwich import (
@@ -34,7 +35,6 @@ from skfme.statsmodels._rows.counted import (
     counted_rows,
     refuse_other,
 )
-from skfme.statsmodels._rows.weights import Weighting
 
 __all__ = ["average_effects"]
 
@@ -157,7 +157,7 @@ class _Sample:
         mask = self.mask[rows]
         counting = rows[mask]
         moved = np.zeros((len(rows), len(self.columns)))
-        deviations = self.effect._fme[counting][:, self.columns] - self.means
+        deviations = self.effect.fme_2d[counting][:, self.columns] - self.means
         weights = self.effect.sample_weight
         w = np.ones(len(counting)) if weights is None else weights[counting]
         factors = self._factors(w, kind)[:, None]
@@ -200,14 +200,14 @@ def _samples(
 
 def _sample(effect: ForwardEffect, weights_type: str, output: str | None) -> _Sample:
     refuse_other(effect)
-    columns = output_columns(effect, output)
+    columns = output_columns(effect.outputs, output)
     outputs = tuple(str(effect.outputs[k]) for k in columns)
     unknown = np.full(len(columns), np.nan)
     weights, mask = effect.sample_weight, effect.counted
     if weights is not None:
         mask = mask & (weights > 0)
     if not mask.any():
-        none = Weighting(None, weights_type, 0)
+        none = Weighting(None, 0, weights_type)
         still = np.zeros(len(columns), dtype=bool)
         return _Sample(effect, outputs, columns, mask, none, unknown, still)
     counted = counted_rows(effect, weights_type, output)

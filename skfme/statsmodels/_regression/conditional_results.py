@@ -5,7 +5,7 @@ Analysis of variance, Welch's test, predictions, the wild cluster bootstrap.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS, WLS
 from statsmodels.stats.oneway import anova_generic
 
-from skfme._frames.tables import as_table, row_index
+from skfme._frames.tables import as_table
 from skfme.statsmodels._inference.contrasts import combined
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import names_of
@@ -29,13 +29,21 @@ from skfme.statsmodels._regression.wild_bootstrap import (
 from skfme.statsmodels._rows.clusters import Clusters
 from skfme.statsmodels._rows.counted import CountedRows
 
-if TYPE_CHECKING:
-    from skfme.statsmodels._regression.conditional import ConditionalEffects
-
 __all__ = ["ConditionalEffectsResults"]
 
 # Below this number of clusters, robust standard errors are too small.
 FEW_CLUSTERS = 40
+
+
+class Regression(Protocol):
+    """What results need of the model that they are of."""
+
+    @property
+    def counted(self) -> CountedRows: ...
+    @property
+    def design(self) -> Design: ...
+    @property
+    def nobs(self) -> Any: ...
 
 
 class ConditionalEffectsResults(EffectResults):
@@ -50,7 +58,7 @@ class ConditionalEffectsResults(EffectResults):
 
     def __init__(
         self,
-        model: ConditionalEffects,
+        model: Regression,
         fit: LeastSquares,
         cov_type: str,
         clusters: Clusters | None,
@@ -284,7 +292,7 @@ class ConditionalEffectsResults(EffectResults):
             ``conf_low``, ``conf_high``; with X's index.
         """
         matrix, which = self.model.design.matrix_of(X)
-        index = row_index(as_table(X)) if np.ndim(X) == 2 else None
+        index = as_table(X).index if np.ndim(X) == 2 else None
         frames = []
         for j, output in enumerate(self.model.counted.outputs):
             numbers = self._prediction_numbers(matrix, j, alpha)[which]

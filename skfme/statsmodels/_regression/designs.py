@@ -158,7 +158,7 @@ def group_design(effect: ForwardEffect, by: Any, rows: np.ndarray) -> CellDesign
     """One cell per group, or combination of groups, among some rows."""
     labels = row_labels(effect, by, "by")
     refuse_missing(labels, rows, "by")
-    columns = columns_named(by, as_table(effect.X))
+    columns = columns_named(by, effect.table)
     return _cells(
         labels.iloc[rows].reset_index(drop=True),
         rows,

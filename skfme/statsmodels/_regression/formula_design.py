@@ -131,7 +131,7 @@ def formula_design(
 def _evaluated(
     formula: str, effect: ForwardEffect, rows: np.ndarray, depth: int
 ) -> tuple[OLS, int]:
-    table = as_table(effect.X).take(rows)
+    table = effect.table.take(rows)
     frame = covariates_in(formula, table)
     response = "fme"
     while response in frame:

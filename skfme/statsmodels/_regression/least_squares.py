@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._regression.designs import CellDesign, Design
-from skfme.statsmodels._rows.weights import Weighting
 
 __all__ = [
     "LeastSquares",

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
-from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.formula_design import (
@@ -211,7 +210,7 @@ def _checked(counted: CountedRows) -> CountedRows:
 
 def _complete(effect: ForwardEffect, formulas: str, rows: np.ndarray) -> np.ndarray:
     """Rows without a missing covariate."""
-    frame = covariates_in(formulas, as_table(effect.X).take(rows))
+    frame = covariates_in(formulas, effect.table.take(rows))
     kept = rows[frame.notna().all(axis=1).to_numpy()]
     if not len(kept):
         raise ValueError(

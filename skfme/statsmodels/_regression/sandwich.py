@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._regression.least_squares import LeastSquares
 from skfme.statsmodels._rows.clusters import Clusters
-from skfme.statsmodels._rows.weights import Weighting
 
 __all__ = [
     "cluster_gram",

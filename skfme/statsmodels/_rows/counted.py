@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._results.effects import ForwardEffect
-from skfme._results.outputs import output_columns
+from skfme._summaries.weighting import Weighting
+from skfme._text.outputs import output_columns
+from skfme._text.reasons import no_row_counts
 from skfme.statsmodels._rows.clusters import COV_TYPES, Clusters
 from skfme.statsmodels._rows.labels import refuse_missing, row_labels
-from skfme.statsmodels._rows.weights import Weighting
 
 __all__ = [
     "CountedRows",
@@ -51,9 +52,7 @@ class CountedRows:
         if len(rows) == len(self.rows):
             return self
         kept = np.searchsorted(self.rows, rows)
-        values = self.weights.array
-        part = None if values is None else values[kept]
-        weights = Weighting(part, self.weights.kind, len(rows))
+        weights = self.weights.take(kept)
         return CountedRows(self.effect, self.outputs, rows, self.fme[kept], weights)
 
 
@@ -70,24 +69,18 @@ def counted_rows(
         If no row counts, `output` is unknown, or weights are not of their type.
     """
     refuse_other(effect)
-    mask, weights = effect.counted, effect.sample_weight
-    if weights is not None:
-        mask = mask & (weights > 0)
-    rows = np.flatnonzero(mask)
+    rows = np.flatnonzero(effect.counted & (effect.weights.whole() > 0))
     if not len(rows):
-        left_out = ", ".join(f"{s}: {c}" for s, c in effect.n_left_out.items() if c)
         raise ValueError(
-            f"No row counts for the effect {effect.name!r}"
-            + (f" (left out: {left_out})" if left_out else "")
-            + ", so that there is nothing to estimate. Take a smaller step, or "
-            "extrapolation=None."
+            f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is nothing "
+            "to estimate. Take a smaller step, or extrapolation=None."
         )
-    columns = output_columns(effect, output)
-    weighting = Weighting.of(
-        None if weights is None else weights[rows], weights_type, len(rows)
-    )
+    columns = output_columns(effect.outputs, output)
+    weighting = Weighting.of(effect.weights.take(rows).array, weights_type, len(rows))
     outputs = tuple(str(effect.outputs[k]) for k in columns)
-    return CountedRows(effect, outputs, rows, effect._fme[rows][:, columns], weighting)
+    return CountedRows(
+        effect, outputs, rows, effect.fme_2d[rows][:, columns], weighting
+    )
 
 
 def refuse_other(effect: ForwardEffect) -> None:

@@ -25,7 +25,7 @@ def row_labels(effect: ForwardEffect, by: Any, what: str) -> pd.DataFrame:
     what : str
         The parameter, for errors.
     """
-    table = as_table(effect.X)
+    table = effect.table
     columns = columns_named(by, table)
     if columns is None:
         return label_frame(by, len(table), what)

@@ -270,7 +270,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
         effects = effects_in(y, table)
-        weights = checked_weights(sample_weight, table)
+        weights = checked_weights(sample_weight, table).array
         rows = counting(effects, weights)
         self.n_dropped_ = len(effects) - len(rows)
         if self.n_dropped_:
@@ -356,7 +356,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         """The same partition with the numbers of other rows; small leaves merge."""
         table = self._table(X)
         effects = effects_in(y, table)
-        weights = checked_weights(sample_weight, table)
+        weights = checked_weights(sample_weight, table).array
         rows = counting(effects, weights)
         kept = None if weights is None else weights[rows]
         covariates = covariates_in(table.take(rows), self._columns)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.schema import Column
-from skfme._frames.tables import Table, as_table, row_index
+from skfme._frames.tables import Table, as_table
 from skfme._text.tables import Text
 from skfme.statsmodels._tree.covariates import (
     Covariate,
@@ -92,7 +92,10 @@ class FittedTree:
         score : float
         """
         came, table = self.predict(X), as_table(X)
-        effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
+        effects, weights = (
+            effects_in(y, table),
+            checked_weights(sample_weight, table).array,
+        )
         return variance_explained(effects, came, weights)
 
     def decision_path(self, X: Any) -> sparse.csr_matrix:
@@ -130,7 +133,7 @@ class FittedTree:
         """
         leaves, ids = self.apply(X), self.partitions_.index
         member = leaves[:, None] == ids.to_numpy()
-        return pd.DataFrame(member, index=row_index(as_table(X)), columns=ids)
+        return pd.DataFrame(member, index=as_table(X).index, columns=ids)
 
     @property
     def queries_(self) -> pd.Series:

@@ -1,0 +1,116 @@
+"""The numbers of an effect, with its rows at hand or given up for a summary."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skfme._engine.stepping import STATUSES
+from skfme._summaries.weighted import NonLinearity, Summary
+
+__all__ = ["EffectFigures"]
+
+
+class EffectFigures:
+    """An effect's averages and counts.
+
+    Attributes
+    ----------
+    name : str
+    sizes : tuple of str
+    """
+
+    name: str
+    sizes: tuple[str, ...]
+    context: Any
+    n_not_converged: Any
+
+    @property
+    @abstractmethod
+    def total_weight(self) -> float | None:
+        """Sum of the row weights, or None."""
+
+    @property
+    @abstractmethod
+    def n_outside_before(self) -> int | None:
+        """Rows outside the training data before any step; None if not judged."""
+
+    @property
+    @abstractmethod
+    def status_counts(self) -> np.ndarray:
+        """Rows by status, in the order of the statuses."""
+
+    @property
+    @abstractmethod
+    def figures(self) -> tuple[Summary, ...]:
+        """For each output: n, mean, SD and quartiles."""
+
+    @property
+    @abstractmethod
+    def has_nlm(self) -> bool:
+        """Whether the NLM was asked for."""
+
+    @property
+    @abstractmethod
+    def nonlinearity(self) -> tuple[NonLinearity, ...]:
+        """For each output: mean, median, share at or above 0.9, undefined rows."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the response's outputs: classes, or targets."""
+        outputs: tuple[str, ...] = self.context.outputs
+        return outputs
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, those left out included."""
+        return int(self.status_counts.sum())
+
+    @property
+    def n(self) -> int:
+        """Number of rows that count."""
+        return int(self.status_counts[STATUSES.index("counted")])
+
+    @property
+    def n_left_out(self) -> dict[str, int]:
+        """Rows left out, by status."""
+        return dict(zip(STATUSES[1:], self.status_counts[1:].tolist(), strict=True))
+
+    @property
+    def ame(self) -> Any:
+        """Average marginal effect: the weighted mean FME over the rows that count.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
+        return self._per_output([figure.mean for figure in self.figures])
+
+    @property
+    def sd(self) -> Any:
+        """SD of the FMEs (divisor W − 1): heterogeneity, not a standard error.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
+        return self._per_output([figure.sd for figure in self.figures])
+
+    @property
+    def quartiles(self) -> np.ndarray:
+        """Quartiles of shape (3,) or (3, n_outputs)."""
+        rows = [(figure.q25, figure.median, figure.q75) for figure in self.figures]
+        return np.array(rows[0]) if len(rows) == 1 else np.array(rows).T
+
+    @property
+    def anlm(self) -> Any:
+        """Weighted mean of the defined NLMs of rows that count."""
+        return self._per_output([figure.mean for figure in self.nonlinearity])
+
+    def _per_output(self, values: Sequence[float] | np.ndarray) -> Any:
+        return float(values[0]) if len(self.outputs) == 1 else np.asarray(values)
+
+    def _refuse_without_nlm(self) -> None:
+        if not self.has_nlm:
+            raise AttributeError(
+                f"The effect {self.name!r} has no NLM; ask for it with nlm=True."
+            )

@@ -1,0 +1,112 @@
+"""Weights of rows: none, or one for each row, and what a weight stands for.
+
+Rows without weights are rows of weight 1, so that nothing else has to look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["WEIGHTS_TYPES", "Weighting"]
+
+WEIGHTS_TYPES = ("sampling", "frequency", "importance")
+
+
+@dataclass(frozen=True, eq=False)
+class Weighting:
+    """Row weights and what they stand for.
+
+    Attributes
+    ----------
+    array : ndarray of shape (n,) or None
+        None is 1 for each row.
+    n : int
+        Number of rows.
+    kind : {"frequency", "sampling", "importance"}
+    """
+
+    array: np.ndarray | None
+    n: int
+    kind: str = "frequency"
+
+    @classmethod
+    def of(cls, values: np.ndarray | None, kind: str, n: int) -> Weighting:
+        """Check the weights against what they are said to be."""
+        if kind not in WEIGHTS_TYPES:
+            raise ValueError(
+                f"weights_type={kind!r} is not known; expected one of "
+                f"{', '.join(map(repr, WEIGHTS_TYPES))}."
+            )
+        if values is not None and kind == "frequency":
+            fractional = np.flatnonzero(values != np.round(values))
+            if len(fractional):
+                raise ValueError(
+                    "weights_type='frequency' counts rows, so that weights must be "
+                    f"whole; {len(fractional)} of {n} are not, such as "
+                    f"{values[fractional[0]]:.6g}. Take 'sampling' for inverse "
+                    "probabilities, 'importance' for precisions."
+                )
+        return cls(values, n, kind)
+
+    @property
+    def given(self) -> bool:
+        """Whether there are weights."""
+        return self.array is not None
+
+    @property
+    def counting(self) -> bool:
+        """Whether a weight counts copies of its row."""
+        return self.array is not None and self.kind == "frequency"
+
+    @property
+    def sampling(self) -> bool:
+        """Whether a weight is an inverse probability of selection."""
+        return self.array is not None and self.kind == "sampling"
+
+    @property
+    def total(self) -> float:
+        """Number of observations: the sum of frequency weights, else the rows."""
+        if self.array is None or not self.counting:
+            return self.n
+        return float(self.array.sum())
+
+    @property
+    def sum(self) -> float:
+        """Sum of the weights."""
+        return float(self.n if self.array is None else self.array.sum())
+
+    @property
+    def power(self) -> float:
+        """Of the weight in a row's share of a sum of squares, before it is squared.
+
+        w copies of a row add w squares, a row of weight w the square of w times it.
+        """
+        return 0.5 if self.counting else 1.0
+
+    def take(self, rows: Any) -> Weighting:
+        """Weights of some rows: a mask, positions or a slice."""
+        if self.array is not None:
+            array = self.array[rows]
+            return Weighting(array, len(array), self.kind)
+        if isinstance(rows, slice):
+            return Weighting(None, len(range(*rows.indices(self.n))), self.kind)
+        count = np.count_nonzero(rows) if rows.dtype == bool else len(rows)
+        return Weighting(None, int(count), self.kind)
+
+    def times(self, values: np.ndarray, power: float = 1.0) -> np.ndarray:
+        """Rows of an array multiplied by their weights to some power."""
+        if self.array is None:
+            return values
+        factor = self.array if power == 1.0 else self.array**power
+        return values * (factor if values.ndim == 1 else factor[:, None])
+
+    def dot(self, values: np.ndarray) -> Any:
+        """Weighted sum over the rows: a number, or one for each column."""
+        return values.sum(axis=0) if self.array is None else self.array @ values
+
+    def whole(self) -> np.ndarray:
+        """The weights as an array, of ones where there are none."""
+        return np.ones(self.n) if self.array is None else self.array
