@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import OneClassSVM
 
 from skfme import Contrast, Envelope, FMEExplainer, Quantile, SetTo, fme
-from tests import Recorder, recorded
+from tests.recorder import Recorder, recorded
 
 IN, OUT = "counted", "extrapolation"
 

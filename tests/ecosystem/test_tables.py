@@ -1,6 +1,6 @@
 """Whole answers from every kind of table: the same numbers, the model's own table back.
 
-tests/test_frames.py says what a step does to each type of column.
+tests/frames/test_tables.py says what a step does to each type of column.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ from sklearn.tree import DecisionTreeRegressor
 from skfme import FMEExplainer, ame, came, fme
 from skfme.metrics import effect_stability, make_monotonicity_scorer
 from skfme.statsmodels import EffectTree
-from tests import values_of
 from tests.ecosystem.zoo import diabetes
+from tests.recorder import values_of
 
 STEPS = [{"bmi": -2}, {"sex": "s2"}, {"bmi": -2, "sex": "s2"}]
 ROWS = 150

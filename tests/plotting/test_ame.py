@@ -8,8 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skfme import AMEDisplay, ame
 from skfme.statsmodels import average_effects
-
-from . import LABELS, outside, overlaps, people, risk
+from tests.plotting.pictures import LABELS, outside, overlaps, people, risk
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ import pytest
 from skfme import came, fme
 from skfme.plotting import EffectTreeDisplay, ExtrapolationDisplay
 from skfme.statsmodels import ConditionalEffects, EffectTree
-
-from . import (
+from tests.plotting.pictures import (
     LABELS,
     effect_of,
     heights_of,

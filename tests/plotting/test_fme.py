@@ -16,8 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skfme import Contrast, FMEDisplay, Scale, SetTo, fme
 from skfme.plotting import FeatureAxis
-
-from . import (
+from tests.plotting.pictures import (
     LABELS,
     effect_of,
     heights_of,

@@ -22,8 +22,7 @@ from skfme.plotting import (
     StepProfileDisplay,
 )
 from skfme.statsmodels import EffectTree
-
-from . import LABELS, people
+from tests.plotting.pictures import LABELS, people
 
 # A lane is as high as the legend in it, so that all else moves by a pixel between FreeType
 # 2.6 and 2.14: a root mean square of up to 6.3 (of 255), which is no change to a reader.

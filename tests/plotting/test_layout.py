@@ -4,8 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from skfme.plotting._parts.layout import LabelRoom
-
-from . import outside, overlaps
+from tests.plotting.pictures import outside, overlaps
 
 PAD = 3 / 72  # inches
 

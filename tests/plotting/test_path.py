@@ -8,8 +8,14 @@ from sklearn.frozen import FrozenEstimator
 
 from skfme import FMEExplainer, PathDisplay
 from skfme._functional import GivenModel
-
-from . import LABELS, legend_texts, outside, overlaps, people, risk
+from tests.plotting.pictures import (
+    LABELS,
+    legend_texts,
+    outside,
+    overlaps,
+    people,
+    risk,
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from skfme import Add, Contrast, Scale, SetTo, fme
-from tests import recorded, stepped_table, values_of
+from tests.recorder import recorded, stepped_table, values_of
 
 PANDAS_INTEGERS = [
     "int8",

@@ -13,7 +13,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme import Contrast
 from skfme.statsmodels import StatsmodelsEstimator, delta_effects
-from tests.statsmodels.fits import data, fit
+from tests.statsmodels.models.fits import data, fit
 
 STEP = {"x": 1}
 

@@ -23,7 +23,7 @@ from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from skfme import FMEExplainer, ame, fme
 from skfme.statsmodels import StatsmodelsEstimator, delta_effects
-from tests.statsmodels.fits import data
+from tests.statsmodels.models.fits import data
 
 F = sm.families
 BFGS = {"method": "bfgs"}

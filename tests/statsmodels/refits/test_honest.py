@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skfme import FMEExplainer
 from skfme.statsmodels import EffectTree, honest_regions
-from tests.statsmodels.learners import Remembers
+from tests.statsmodels.refits.learners import Remembers
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
-from tests import recorded
+from tests.recorder import recorded
 
 ANYWHERE = {"extrapolation": None}
 

@@ -14,7 +14,7 @@ from skfme import Contrast
 from skfme.statsmodels import delta_effects
 from skfme.statsmodels._models.fitted import fitted_model
 from skfme.statsmodels._models.gradients import Index, Numeric, mean_function
-from tests.statsmodels.fits import FITS, data, fit
+from tests.statsmodels.models.fits import FITS, data, fit
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::statsmodels.tools.sm_exceptions.DomainWarning",

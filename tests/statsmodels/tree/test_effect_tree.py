@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skfme import came, fme
 from skfme.statsmodels import EffectTree
-from tests.statsmodels.cases import table, worked_example
+from tests.statsmodels.tree.cases import table, worked_example
 
 
 def _expected_failures(estimator):

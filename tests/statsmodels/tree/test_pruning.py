@@ -7,7 +7,7 @@ import pytest
 
 from skfme import came, fme
 from skfme.statsmodels import EffectTree
-from tests.statsmodels.cases import REFERENCE, worked_example
+from tests.statsmodels.tree.cases import REFERENCE, worked_example
 from tests.test_reference import LOADED
 
 SIZES = {

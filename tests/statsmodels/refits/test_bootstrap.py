@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skfme import FMEExplainer, StdDev, came
 from skfme.statsmodels import BootstrapResults, EffectTree, bootstrap_effects
-from tests.statsmodels.learners import FailsAbove, MeanSlope, Parabola, Remembers
+from tests.statsmodels.refits.learners import FailsAbove, MeanSlope, Parabola, Remembers
 
 N = 60
 

@@ -17,7 +17,7 @@ from scipy import stats
 
 from skfme import Contrast, Quantile, Scale, SetTo, StdDev, ame, fme
 from skfme.statsmodels import StatsmodelsEstimator, delta_effects
-from tests.statsmodels.fits import data, fit
+from tests.statsmodels.models.fits import data, fit
 
 # Closed forms
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-REFERENCE = Path(__file__).parents[1] / "reference"
+REFERENCE = Path(__file__).parents[2] / "reference"
 TABLES = ("tree_noise_500", "tree_signal_300", "tree_signal_2000", "tree_missing_800")
 
 

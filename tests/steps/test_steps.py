@@ -25,7 +25,7 @@ from skfme import (
     ame,
     fme,
 )
-from tests import recorded, values_of
+from tests.recorder import recorded, values_of
 
 BMI = [18.0, 21.5, 24.0, 27.5, 36.0]
 

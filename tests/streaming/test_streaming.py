@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from skfme import Contrast, FMEExplainer, GaussLegendre, StdDev
 from skfme._streaming import explain_batches as streaming
 from skfme.statsmodels import average_effects
-from tests import Recorder
+from tests.recorder import Recorder
 
 N = 700
 

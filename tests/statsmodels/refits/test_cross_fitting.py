@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skfme import FMEExplainer, ForwardEffects
 from skfme.statsmodels import cross_fit_effects
-from tests.statsmodels.learners import MeanSlope, Parabola, Remembers, SeedSlope
+from tests.statsmodels.refits.learners import MeanSlope, Parabola, Remembers, SeedSlope
 
 N = 60
 

@@ -14,7 +14,7 @@ import statsmodels.formula.api as smf
 
 from skfme import Contrast, fme
 from skfme.statsmodels import delta_effects
-from tests.statsmodels.fits import RIGHT, data
+from tests.statsmodels.models.fits import RIGHT, data
 
 FORMULAS = [
     "y ~ bs(x, df=5)",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skfme.statsmodels import EffectTree
-from tests.statsmodels.cases import TABLES, reference, table, worked_example
+from tests.statsmodels.tree.cases import TABLES, reference, table, worked_example
 
 CTREES = ("default", "a35", "univ", "maximum", "depth2", "weighted")
 

@@ -17,7 +17,7 @@ from skfme.statsmodels._refits.ledger_results import (
     NestedRefits,
     UncertaintyLedger,
 )
-from tests.statsmodels.learners import FailsAbove, Parabola, SeedSlope
+from tests.statsmodels.refits.learners import FailsAbove, Parabola, SeedSlope
 
 N = 80
 

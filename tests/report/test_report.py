@@ -10,8 +10,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 import skfme
 from skfme import FMEExplainer, StdDev, came, fme, write_report
 from skfme.statsmodels import average_effects
-
-from .chromium import EXECUTABLE, visit
+from tests.report.chromium import EXECUTABLE, visit
 
 EVIL = "<script>alert(1)</script>"
 QUOTED = "\"'><img src=x onerror=alert(2)>"
