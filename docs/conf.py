@@ -7,7 +7,10 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import house
 
 import skfme
 
@@ -46,7 +49,14 @@ html_show_sourcelink = False
 html_sidebars = {
     page: []
     for page in (
-        *("changelog", "displays", "getting_started", "recipes", "scaling"),
+        *(
+            "changelog",
+            "contributing",
+            "displays",
+            "getting_started",
+            "recipes",
+            "scaling",
+        ),
         "supported",
     )
 }
@@ -60,6 +70,12 @@ def quote_fitted_attributes(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<=[( ])(\w+_)(?=[,)])", r"``\1``", line)
 
 
+def draw_house(app):
+    """Draw the rooms of the package, so that the picture follows the code."""
+    house.draw(HERE / "generated" / "house.svg")
+
+
 def setup(app):
+    app.connect("builder-inited", draw_house)
     # Before numpydoc, whose priority is 500.
     app.connect("autodoc-process-docstring", quote_fitted_attributes, priority=400)

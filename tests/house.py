@@ -11,7 +11,7 @@ import io
 import sys
 import tokenize
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,9 +104,9 @@ def upward(graph: Arrows) -> list[str]:
     for order in layers():
         place = {room: (i, room) for i, layer in enumerate(order) for room in layer}
         for name, targets in graph.items():
-            here = _room(name, place)
+            here = room_of(name, place)
             for target in targets:
-                there = _room(target, place)
+                there = room_of(target, place)
                 if here is None or there is None or here == there:
                     continue
                 if place[here][0] >= place[there][0]:
@@ -114,7 +114,8 @@ def upward(graph: Arrows) -> list[str]:
     return sorted(set(wrong))
 
 
-def _room(name: str, place: dict[str, tuple[int, str]]) -> str | None:
+def room_of(name: str, place: Container[str]) -> str | None:
+    """The room that a module lies in, among those placed; None where there is none."""
     while name and name not in place:
         name = name.rpartition(".")[0]
     return name or None
