@@ -8,7 +8,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE)]
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent))
 
 import house
 

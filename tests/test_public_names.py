@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pickle
 import pkgutil
 import re
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_every_public_name_is_in_the_api_reference():
         and name.split(".")[-1] not in listed | BASES
     ]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    "thing", [pytest.param(thing, id=name) for name, thing in public_objects()]
+)
+def test_every_public_name_survives_a_pickle(thing):
+    if inspect.isclass(thing) or inspect.isfunction(thing):
+        assert pickle.loads(pickle.dumps(thing)) is thing
 
 
 def test_the_package_says_that_it_is_typed():
