@@ -7,9 +7,8 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import house
 
@@ -73,7 +72,7 @@ def quote_fitted_attributes(app, what, name, obj, options, lines):
 
 def draw_house(app):
     """Draw the rooms of the package, so that the picture follows the code."""
-    house.draw(HERE / "generated" / "house.svg")
+    house.draw(Path(__file__).resolve().parent / "generated" / "house.svg")
 
 
 def setup(app):

@@ -4,6 +4,7 @@ What the training rows tell of a column is read here too. How a step is applied 
 and predicted lives in the engine.
 """
 
+from skfme.steps._changes import Step
 from skfme.steps._steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
 
-__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev"]
+__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev", "Step"]
