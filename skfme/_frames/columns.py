@@ -14,6 +14,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from skfme._frames.dates import holds_dates, instants, moved_in_time
+
 __all__ = [
     "ColumnData",
     "as_vector",
@@ -44,9 +46,8 @@ def kind_of(column: ColumnData) -> str:
             return "numeric" if inferred in numeric else "categorical"
         kinds = {"i": "numeric", "u": "numeric", "f": "numeric"}
         kinds |= {"b": "categorical", "U": "categorical", "S": "categorical"}
-        return (kinds | {"M": "datetime", "m": "datetime"}).get(
-            column.dtype.kind, "other"
-        )
+        kinds |= {"M": "datetime", "m": "datetime"}
+        return kinds.get(column.dtype.kind, "other")
     dtype = column.dtype
     if dtype.is_numeric():
         return "numeric"
@@ -54,9 +55,7 @@ def kind_of(column: ColumnData) -> str:
         dtype, (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object)
     ) or dtype in (nw.Categorical, nw.Enum):
         return "categorical"
-    if isinstance(dtype, (nw.Datetime, nw.Date, nw.Duration)):
-        return "datetime"
-    return "other"
+    return "datetime" if holds_dates(column) else "other"
 
 
 def missing_in(column: ColumnData) -> np.ndarray:
@@ -70,13 +69,12 @@ def missing_in(column: ColumnData) -> np.ndarray:
 
 
 def numbers_in(column: ColumnData) -> np.ndarray:
-    """Numeric or datetime entries as an array that compares; missing is NaN or NaT."""
+    """Numeric entries, or instants, as an array that compares; missing is NaN or NaT."""
     if isinstance(column, np.ndarray):
         return _object_numbers(column) if column.dtype.kind == "O" else column
-    dtype = column.dtype
-    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
-        column = column.dt.replace_time_zone(None)
-    elif isinstance(dtype, nw.Decimal):
+    if holds_dates(column):
+        return instants(column)
+    if isinstance(column.dtype, nw.Decimal):
         column = column.cast(nw.Float64)
     values = column.to_numpy()
     if values.dtype.kind == "O":
@@ -186,7 +184,7 @@ def shifted(
     batch of one column gets the same type.
     """
     if isinstance(amount, datetime.timedelta):
-        return _moved_in_time(column, amount)
+        return moved_in_time(column, amount)
     ends = [] if bounds is None else [*bounds, *(b + int(amount) for b in bounds)]
     whole = _whole(amount, ends)
     if isinstance(column, np.ndarray):
@@ -242,14 +240,6 @@ def scaled(
     if whole:
         return column.cast(nw.Int64) * int(factor)
     return _as_float(column) * float(factor)
-
-
-def _moved_in_time(column: ColumnData, amount: datetime.timedelta) -> ColumnData:
-    if isinstance(column, np.ndarray):
-        return column + np.timedelta64(amount)
-    if column.dtype == nw.Date and amount % datetime.timedelta(days=1):
-        column = column.cast(nw.Datetime("us"))
-    return column + amount
 
 
 def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
