@@ -7,6 +7,7 @@ nothing wraps round.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "column_like",
     "equal_to",
     "factorized",
+    "in_order_of",
     "integer_bounds",
     "kind_of",
     "missing_in",
@@ -33,6 +35,7 @@ __all__ = [
     "replaced",
     "scaled",
     "shifted",
+    "widened",
 ]
 
 ColumnData = Any  # ndarray of shape (n,) or a narwhals series
@@ -242,39 +245,53 @@ def scaled(
     return _as_float(column) * float(factor)
 
 
+def widened(column: ColumnData) -> ColumnData:
+    """Integers in 64 bits, in which a user's arithmetic does not wrap round."""
+    if isinstance(column, np.ndarray):
+        narrow = column.dtype.kind in "iu" and column.dtype != np.int64
+        return column.astype(np.int64) if narrow and _fit_int64(column) else column
+    if not column.dtype.is_integer() or column.dtype == nw.Int64:
+        return column
+    return column.cast(nw.Int64) if _fit_int64(column) else column
+
+
+def _fit_int64(column: ColumnData) -> bool:
+    bounds = integer_bounds(column)
+    return bounds is None or _fits(np.dtype(np.int64), bounds)
+
+
 def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
     """A column holding what a user's function returned for `column`.
 
-    The column's type is kept where the values allow it.
+    Values with the labels of the column's rows are put in the rows' order. The column's
+    type is kept where the values allow it.
 
     Raises
     ------
     ValueError
-        If the values are not one per row.
+        If the values are not one per row, or their labels do not say which row is which.
     """
-    n = len(column)
+    if isinstance(column, nw.Series) and column.implementation.is_pandas_like():
+        values = in_order_of(column.to_native().index, values, what)
+    shape = (
+        (len(values),) if nw.dependencies.is_into_series(values) else np.shape(values)
+    )
+    if shape != (len(column),):
+        raise ValueError(
+            f"{what} returned values of shape {shape}, expected ({len(column)},): one "
+            "per row."
+        )
     if isinstance(column, np.ndarray):
-        array = np.asarray(values)
-        if array.shape != (n,):
-            raise ValueError(
-                f"{what} returned values of shape {array.shape}, expected ({n},): one "
-                "per row."
-            )
-        return array
+        return _as_small(np.asarray(values), column.dtype)
     if nw.dependencies.is_into_series(values):
         series = nw.from_native(values, series_only=True)
     else:
-        array = np.asarray(values)
-        if array.shape != (n,):
-            raise ValueError(
-                f"{what} returned values of shape {array.shape}, expected ({n},): one "
-                "per row."
-            )
-        series = nw.new_series("values", array.tolist(), backend=column.implementation)
-    if len(series) != n:
-        raise ValueError(
-            f"{what} returned {len(series)} values, expected {n}: one per row."
-        )
+        entries = np.asarray(values).tolist()
+        series = nw.new_series("values", entries, backend=column.implementation)
+    if column.dtype.is_integer() and series.dtype.is_integer():
+        bounds = integer_bounds(series)
+        if bounds is not None and _fits(np.dtype(str(column.dtype).lower()), bounds):
+            series = series.cast(column.dtype)
     if column.implementation.is_pandas():
         native = column.to_native()
         fresh = series.to_native().set_axis(native.index)
@@ -285,6 +302,50 @@ def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
     return (
         series if numeric or series.dtype == column.dtype else series.cast(column.dtype)
     )
+
+
+def _as_small(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Integers in a column's own type, where they fit."""
+    integers = dtype.kind in "iu" and values.dtype.kind in "iu" and len(values) > 0
+    if integers and _fits(dtype, (int(values.min()), int(values.max()))):
+        return values.astype(dtype)
+    return values
+
+
+def in_order_of(index: pd.Index, values: Any, what: str) -> Any:
+    """Values that carry the rows' labels in another order, in the rows' own order.
+
+    Parameters
+    ----------
+    index : Index of n labels
+        Of the rows.
+    values : object
+        Only a Series or a DataFrame of pandas has labels. All else is left as it is; so
+        are other labels, which say nothing of the rows, and the RangeIndex that pandas
+        gives to a Series made without labels.
+
+    Raises
+    ------
+    ValueError
+        If the labels are the rows', in another order, and repeat themselves.
+    """
+    labels = getattr(values, "index", None)
+    if not isinstance(labels, pd.Index) or len(labels) != len(index):
+        return values
+    unlabelled = isinstance(labels, pd.RangeIndex) and labels.equals(
+        pd.RangeIndex(len(labels))
+    )
+    if unlabelled or labels.equals(index) or not labels.isin(index).all():
+        return values
+    if index.is_unique and labels.is_unique:
+        return values.loc[index]
+    if index.is_unique or Counter(labels) == Counter(index):
+        raise ValueError(
+            f"{what} returned values under the rows' labels in another order, and labels "
+            "repeat themselves, so that they do not say which row is which. Return an "
+            "array in the order of the rows, or give X unique labels."
+        )
+    return values
 
 
 def column_like(column: ColumnData, values: np.ndarray) -> ColumnData:

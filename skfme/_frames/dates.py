@@ -69,7 +69,9 @@ def _zone(column: Any) -> Any:
     if isinstance(column, np.ndarray):
         return None
     native = _zoned_by_pandas(column)
-    return getattr(column.dtype, "time_zone", None) if native is None else native.dtype.tz
+    return (
+        getattr(column.dtype, "time_zone", None) if native is None else native.dtype.tz
+    )
 
 
 def distance(value: Any, entry: Any) -> pd.Timedelta:

@@ -9,6 +9,7 @@ one-dimensional arrays or narwhals series.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,14 @@ _UNNAMED = (
     "set_output(transform='pandas') keeps the names."
 )
 
+_CHANGED = (
+    "The table that these effects were computed on was changed since, so that its rows no "
+    "longer belong to them. Explain the changed table, or hand over a copy: "
+    "explain(X.copy())."
+)
+
+_BLOCK = 4096  # rows of a checksum at once, where memory is not contiguous
+
 Rows = Any  # slice, or an integer array of row positions
 
 
@@ -74,7 +83,26 @@ class Table:
 
     @property
     def native(self) -> Any:
-        """The table as a model receives it."""
+        """The table in its own library's type; not to be handed to a model."""
+        raise NotImplementedError
+
+    def private(self) -> Any:
+        """The native table for a model, which may write into it: never the user's memory.
+
+        A table that was made by a step is handed over as it is, and is then of no use.
+        """
+        raise NotImplementedError
+
+    def copied(self) -> Table:
+        """The same rows in memory of their own, for a reader that fills one buffer."""
+        raise NotImplementedError
+
+    def guarded(self) -> Table:
+        """The same rows for a result, which outlives this call.
+
+        Where a library shares memory safely it is shared. Elsewhere a checksum notices
+        that the user changed the table, and every later use of it raises.
+        """
         raise NotImplementedError
 
     @property
@@ -127,20 +155,52 @@ class ArrayTable(Table):
 
     kind = "numpy"
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
+    def __init__(
+        self, array: np.ndarray, *, own: bool = False, checksum: int | None = None
+    ) -> None:
+        self._array = array
+        self._own, self._spent = own, False
+        self._checksum = checksum
         self.names = tuple(f"x{i}" for i in range(array.shape[1]))
 
     def __len__(self) -> int:
-        return len(self.array)
+        return len(self._array)
+
+    @property
+    def array(self) -> np.ndarray:
+        """The array.
+
+        Raises
+        ------
+        ValueError
+            If a result keeps it, and it was changed since.
+        """
+        assert not self._spent, (
+            "a model was handed this memory, and may have changed it"
+        )
+        if self._checksum is not None and _checksum(self._array) != self._checksum:
+            raise ValueError(_CHANGED)
+        return self._array
 
     @property
     def native(self) -> np.ndarray:
         return self.array
 
+    def private(self) -> np.ndarray:
+        if not self._own:
+            return self.array.copy(order="K")
+        array, self._spent = self.array, True
+        return array
+
+    def copied(self) -> ArrayTable:
+        return ArrayTable(self.array.copy())
+
+    def guarded(self) -> ArrayTable:
+        return ArrayTable(self._array, checksum=_checksum(self._array))
+
     @property
     def row_bytes(self) -> int:
-        return max(self.array.itemsize, 8) * self.array.shape[1]
+        return max(self._array.itemsize, 8) * self._array.shape[1]
 
     def column(self, position: int) -> ColumnData:
         return self.array[:, position]
@@ -156,7 +216,7 @@ class ArrayTable(Table):
         array = self.array.astype(dtype, copy=True)
         for position, values in columns.items():
             array[:, position] = values
-        return ArrayTable(array)
+        return ArrayTable(array, own=True)
 
     def select(self, positions: Sequence[int]) -> ArrayTable:
         return ArrayTable(self.array[:, list(positions)])
@@ -165,22 +225,67 @@ class ArrayTable(Table):
         return self.array.dtype
 
 
+def _checksum(array: np.ndarray) -> int:
+    """CRC-32 of the entries in their order; of objects, of which ones they are."""
+    if array.flags.c_contiguous or array.flags.f_contiguous:
+        # Its transpose lies in memory as it is read.
+        return zlib.crc32(array if array.flags.c_contiguous else array.T)
+    value = 0
+    for start in range(0, len(array), _BLOCK):
+        block = np.ascontiguousarray(array[start : start + _BLOCK])
+        value = zlib.crc32(block, value)
+    return value
+
+
 class FrameTable(Table):
     """A dataframe of any library that narwhals reads eagerly."""
 
-    def __init__(self, frame: nw.DataFrame) -> None:
-        self.frame = frame
+    def __init__(self, frame: nw.DataFrame, *, checksum: int | None = None) -> None:
+        self._frame = frame
+        self._checksum = checksum
         self.names = tuple(frame.columns)
         self.kind = str(frame.implementation)
         self.pandas_like = frame.implementation.is_pandas_like()
         self._columns: dict[int, ColumnData] = {}
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return len(self._frame)
+
+    @property
+    def frame(self) -> nw.DataFrame:
+        """The dataframe behind narwhals' interface.
+
+        Raises
+        ------
+        ValueError
+            If a result keeps it, and it was changed since.
+        """
+        if self._checksum is not None and self._checksum_now() != self._checksum:
+            raise ValueError(_CHANGED)
+        return self._frame
 
     @property
     def native(self) -> Any:
         return self.frame.to_native()
+
+    def private(self) -> Any:
+        if not self.pandas_like:
+            return self.frame.clone().to_native()
+        return self.native.copy(deep=not _copies_on_write(self.frame.implementation))
+
+    def copied(self) -> FrameTable:
+        return FrameTable(self.frame.clone())
+
+    def guarded(self) -> FrameTable:
+        if self.pandas_like and not _copies_on_write(self.frame.implementation):
+            return FrameTable(self._frame, checksum=self._checksum_now())
+        # A frame of its own over the same memory, which the library guards.
+        return FrameTable(nw.from_native(self.private(), eager_only=True))
+
+    def _checksum_now(self) -> int:
+        native = self._frame.to_pandas()
+        # The index too: it says which labels the rows have.
+        return zlib.crc32(pd.util.hash_pandas_object(native).to_numpy())
 
     def column(self, position: int) -> ColumnData:
         # Small tables are read several times over, and a look-up costs more than a sum.
@@ -209,6 +314,15 @@ class FrameTable(Table):
         native = self.native
         # The libraries' own types know categories, and string from large_string.
         return tuple(native.dtypes) if self.pandas_like else native.schema
+
+
+def _copies_on_write(implementation: nw.Implementation) -> bool:
+    """Whether the library shares memory between tables until one of them is changed."""
+    if not implementation.is_pandas():
+        return False  # modin
+    return int(pd.__version__.split(".")[0]) >= 3 or (
+        pd.get_option("mode.copy_on_write") is True
+    )
 
 
 def as_table(X: Any) -> Table:
@@ -293,7 +407,7 @@ def stacked(tables: Sequence[Table]) -> Table:
         return tables[0]
     first = tables[0]
     if isinstance(first, ArrayTable):
-        return ArrayTable(np.concatenate([t.native for t in tables]))
+        return ArrayTable(np.concatenate([t.native for t in tables]), own=True)
     frames = [t.frame for t in tables if isinstance(t, FrameTable)]
     return FrameTable(nw.concat(frames, how="vertical"))
 

@@ -397,13 +397,74 @@ def test_a_timedelta_moves_a_datetime_column_with_a_time_zone():
     assert table["t"].iloc[0] == pd.Timestamp("2024-02-27", tz="Europe/Berlin")
 
 
-def test_half_a_day_is_not_lost_on_a_polars_date_column():
-    X = pl.DataFrame({"t": [DAY.date(), dt.date(2023, 12, 31)]})
-    table = stepped_table(X, {"t": dt.timedelta(hours=12)})
-    assert table["t"].to_list() == [
-        dt.datetime(2024, 2, 28, 12),
-        dt.datetime(2023, 12, 31, 12),
-    ]
+DATES = {
+    "numpy": lambda: np.array([["2024-02-28"], ["2024-02-29"]], dtype="datetime64[D]"),
+    "polars": lambda: pl.DataFrame({"t": [DAY.date(), dt.date(2023, 12, 31)]}),
+    "pyarrow": lambda: pa.table({"t": pa.array([DAY.date()], pa.date32())}),
+    "seconds": lambda: pd.DataFrame({"t": pd.to_datetime([DAY]).as_unit("s")}),
+}
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_a_step_that_the_columns_unit_cannot_hold_is_refused_by_name(kind):
+    X = DATES[kind]()
+    step = dt.timedelta(hours=12) if kind != "seconds" else dt.timedelta(milliseconds=1)
+    key = 0 if kind == "numpy" else "t"
+    with pytest.raises(ValueError, match=r"t'|x0'.*unit \((D|s)\)"):
+        stepped_table(X, {key: step})
+
+
+UNITS = {
+    "numpy seconds": lambda: np.array([["2024-02-28T01"]], dtype="datetime64[s]"),
+    "numpy days": lambda: np.array([["2024-02-28"]], dtype="datetime64[D]"),
+    "numpy durations": lambda: np.array([[90]], dtype="timedelta64[m]"),
+    "pandas": lambda: pd.DataFrame({"t": pd.to_datetime([DAY]).as_unit("ms")}),
+    "pandas durations": lambda: pd.DataFrame(
+        {"t": pd.to_timedelta([3], unit="h").as_unit("s")}
+    ),
+    "New York": lambda: pd.DataFrame(
+        {"t": pd.to_datetime([DAY]).tz_localize("America/New_York").as_unit("s")}
+    ),
+    "west of GMT": lambda: pd.DataFrame(
+        {"t": pd.to_datetime([DAY]).tz_localize("Etc/GMT+5").as_unit("ms")}
+    ),
+    "Arrow in pandas": lambda: pd.DataFrame(
+        {
+            "t": pd.Series(
+                [DAY], dtype=pd.ArrowDtype(pa.timestamp("s", "America/New_York"))
+            )
+        }
+    ),
+    "polars": lambda: pl.DataFrame({"t": pl.Series([DAY]).dt.cast_time_unit("ms")}),
+    "polars with a zone": lambda: pl.DataFrame(
+        {"t": pl.Series([DAY]).dt.replace_time_zone("America/New_York")}
+    ),
+    "pyarrow": lambda: pa.table({"t": pa.array([DAY], pa.timestamp("s"))}),
+    "pyarrow with a zone": lambda: pa.table(
+        {"t": pa.array([DAY], pa.timestamp("ns", "Etc/GMT+5"))}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNITS)
+def test_a_step_in_time_keeps_the_unit_and_the_zone_of_its_column(kind):
+    X = UNITS[kind]()
+    key = 0 if isinstance(X, np.ndarray) else "t"
+    table = stepped_table(X, {key: dt.timedelta(days=3)})
+    if isinstance(X, np.ndarray):
+        assert table.dtype == X.dtype
+    else:
+        own = (lambda t: t.dtypes["t"]) if isinstance(X, pd.DataFrame) else None
+        own = own or (
+            lambda t: t.schema["t"] if isinstance(t, pl.DataFrame) else t["t"].type
+        )
+        assert own(table) == own(X)
+    [before], [after] = values_of(X, key), values_of(table, key)
+    assert pd.Timedelta(3, "D") == (
+        pd.Timedelta(after - before)
+        if not isinstance(after, int)
+        else pd.Timedelta(after - before, np.datetime_data(X.dtype)[0])
+    )
 
 
 def test_whole_days_leave_a_polars_date_column_a_date_column():
@@ -411,12 +472,6 @@ def test_whole_days_leave_a_polars_date_column_a_date_column():
     table = stepped_table(X, {"t": dt.timedelta(days=2)})
     assert table.schema == X.schema
     assert table["t"].to_list() == [dt.date(2024, 3, 1), dt.date(2024, 1, 2)]
-
-
-def test_half_a_day_is_not_lost_on_a_numpy_array_of_dates():
-    X = np.array([["2024-02-28"], ["2024-02-29"]], dtype="datetime64[D]")
-    table = stepped_table(X, {0: np.timedelta64(12, "h")})
-    assert table[0, 0] == np.datetime64("2024-02-28T12:00")
 
 
 def test_the_envelope_judges_dates():
