@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -19,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfme._engine.sharing import Shared, call_shared
 from skfme._frames.tables import Table
 
-__all__ = ["plan_rows", "run_batches", "with_progress"]
+__all__ = ["Schedule", "plan_rows", "run_batches", "with_progress"]
 
 # Copies of a batch that are alive at once: the batch, its stepped version, the
 # array that a model's own validation makes of a dataframe, and the predictions.
@@ -33,6 +34,15 @@ _MOST_ROWS_OF_FORESTS = 8 * _MOST_ROWS
 
 # Batches per worker in one list, so that few workers wait for the last one.
 _LISTED = 4
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How batches are run, as the user set it on :class:`skfme.FMEExplainer`."""
+
+    batch_size: int | str
+    n_jobs: int | None
+    verbose: int
 
 
 def plan_rows(
@@ -75,15 +85,14 @@ def run_batches(
     function: Callable[[Table, slice], Any],
     table: Table,
     rows_per_batch: int,
-    n_jobs: int | None,
-    verbose: int = 0,
+    schedule: Schedule,
 ) -> Iterator[tuple[slice, Any]]:
     """Yield each batch's slice with the function's result for it, in order."""
     slices = list(gen_batches(len(table), rows_per_batch))
     shared = Shared(function)
     calls = (delayed(call_shared)(shared, table.take(rows), rows) for rows in slices)
-    results = _in_order(calls, n_jobs)
-    if verbose:
+    results = _in_order(calls, schedule.n_jobs)
+    if schedule.verbose:
         results = with_progress(results, len(slices), "effects", "batch")
     yield from zip(slices, results, strict=True)
 

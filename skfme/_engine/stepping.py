@@ -19,6 +19,7 @@ from skfme.quadrature import Rule
 from skfme.steps._changes import BoundChange
 
 __all__ = [
+    "COUNTED",
     "STATUSES",
     "Engine",
     "Measured",
@@ -26,11 +27,12 @@ __all__ = [
     "asked_for",
     "joined",
     "selected",
+    "spread",
     "step_rows",
 ]
 
 STATUSES = ("counted", "missing", "at_target", "extrapolation")
-_COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
+COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Stepped:
     @property
     def counted(self) -> np.ndarray:
         """Mask of the rows that count."""
-        return self.status == _COUNTED
+        return self.status == COUNTED
 
     def at(self, rows: Rows) -> Stepped:
         """The same effect on some of the rows."""
@@ -118,7 +120,7 @@ def step_rows(
     """
     start: dict[int, ColumnData] = {}
     end: dict[int, ColumnData] = {}
-    status = np.full(len(batch), _COUNTED, dtype=np.int8)
+    status = np.full(len(batch), COUNTED, dtype=np.int8)
     missing = np.zeros(len(batch), dtype=bool)
     for bound in changes:
         position = bound.change.position
@@ -135,7 +137,7 @@ def step_rows(
     status[missing] = _MISSING
     if support is not None:
         for columns in (start, end):
-            asked = status == _COUNTED
+            asked = status == COUNTED
             if columns:
                 outside = support.outside(batch, before, columns, asked)
                 status[outside & asked] = _EXTRAPOLATION
@@ -177,3 +179,12 @@ def joined(parts: Sequence[Measured]) -> Measured:
         sum(part.n_not_converged for part in parts),
         parts[0].engine,
     )
+
+
+def spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Values of the rows in the mask among all rows; NaN elsewhere."""
+    if mask.all():
+        return values
+    among_all = np.full((len(mask), values.shape[1]), np.nan)
+    among_all[mask] = values
+    return among_all

@@ -6,7 +6,7 @@ model. What needs the model is asked of the explainer.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from skfme._engine.forward import Differences
+from skfme._engine.prediction import Response, model_title
 from skfme._engine.stepping import STATUSES
 from skfme._frames.groups import groups_in
+from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._results.averaged import AveragedEffect, AveragedEffects
 from skfme._summaries.weighted import (
@@ -27,7 +30,8 @@ from skfme._summaries.weighted import (
     weighted_sd,
 )
 from skfme._summaries.weighting import Weighting
-from skfme.steps._changes import Step
+from skfme._text.outputs import names_by_output
+from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
     from skfme.plotting import AMEDisplay, FMEDisplay
@@ -63,6 +67,26 @@ class Context:
     n_outside_before: int | None
     categorical_features: tuple[Hashable, ...] = ()
     response_label: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        table: Table,
+        weights: Weighting,
+        response: Response,
+        columns: Sequence[Column],
+        n_outside_before: int | None,
+    ) -> Context:
+        """What the effects of a response have in common; `columns` are those of fit."""
+        return cls(
+            table.given,
+            weights,
+            response.outputs,
+            model_title(response.estimator),
+            response.name,
+            n_outside_before,
+            tuple(c.name for c in columns if c.kind == "categorical"),
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -235,12 +259,10 @@ class ForwardEffect(AveragedEffect):
             where it was asked for, ``status``, and ``sample_weight`` where weights
             were given; with X's index.
         """
-        single = len(self.outputs) == 1
-        names = ["fme"] if single else [f"fme[{name}]" for name in self.outputs]
+        names = names_by_output("fme", self.outputs)
         frame = pd.DataFrame(self.fme_2d.copy(), columns=names)
         if self.nlm_2d is not None:
-            for k, name in enumerate(names):
-                frame[name.replace("fme", "nlm", 1)] = self.nlm_2d[:, k]
+            frame[names_by_output("nlm", self.outputs)] = self.nlm_2d
         frame["status"] = pd.Categorical(self.status, STATUSES)
         if self.sample_weight is not None:
             frame["sample_weight"] = self.sample_weight
@@ -323,6 +345,30 @@ class ForwardEffects(AveragedEffects[ForwardEffect]):
     def __init__(self, effects: list[ForwardEffect], context: Context) -> None:
         self._by_name = {effect.name: effect for effect in effects}
         self.context = context
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        steps: Sequence[NamedStep],
+        differences: Sequence[Differences],
+    ) -> ForwardEffects:
+        """The effects of some steps, as the engine computed them."""
+        effects = [
+            ForwardEffect(
+                step.name,
+                {change.feature: change.step for change in step.changes},
+                tuple(change.size for change in step.changes if change.size),
+                context,
+                difference.fme,
+                difference.status,
+                difference.nlm,
+                difference.n_not_converged,
+                difference.engine,
+            )
+            for step, difference in zip(steps, differences, strict=True)
+        ]
+        return cls(effects, context)
 
     @property
     def _effects(self) -> dict[str, ForwardEffect]:

@@ -260,9 +260,12 @@ def _share(rows: np.ndarray, of: np.ndarray, weights: Weighting) -> float:
 
 
 def path_predictions(
-    response: Response, table: Table, step: NamedStep, n_points: int, index: pd.Index
+    response: Response, table: Table, step: NamedStep, n_points: int
 ) -> PathPredictions:
     """Predict `n_points` of the path of every row whose stepped value is known."""
+    if n_points < 2:
+        raise ValueError(f"n_points must be at least 2, got {n_points!r}.")
+    n_points = int(n_points)
     path = StepPath.of_step(response, table, step, n_points * len(table))
     t = np.linspace(0, 1, n_points)
     complete = np.ones(len(table), dtype=bool)
@@ -281,7 +284,7 @@ def path_predictions(
         predictions = predictions[:, :, 0]
     changes = {change.feature: change.step for change in step.changes}
     return PathPredictions(
-        step.name, t, values, predictions, outputs, index, response.name, changes
+        step.name, t, values, predictions, outputs, table.index, response.name, changes
     )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from skfme._results.figures import EffectFigures
 from skfme._summaries.weighted import LINEAR
+from skfme._text.outputs import names_by_output
 from skfme._text.reasons import no_row_counts
 from skfme._text.tables import (
     TABLE_STYLE,
@@ -83,16 +84,12 @@ def left_out_table(effects: Sequence[EffectFigures]) -> _Table | None:
     return ("Rows left out of the averages", header, left_out) if left_out else None
 
 
-def _names(effect: EffectFigures) -> list[str]:
-    if len(effect.outputs) == 1:
-        return [effect.name]
-    return [f"{effect.name}[{output}]" for output in effect.outputs]
-
-
 def _effect_rows(effect: EffectFigures) -> list[list[str]]:
     left_out = str(sum(effect.n_left_out.values()))
     rows = []
-    for name, s in zip(_names(effect), effect.figures, strict=True):
+    for name, s in zip(
+        names_by_output(effect.name, effect.outputs), effect.figures, strict=True
+    ):
         # What is left of the effects' own rounding is no heterogeneity.
         sd = 0.0 if s.sd < 1e-12 * max(abs(s.q25), abs(s.q75)) else s.sd
         numbers = (s.mean, sd, s.q25, s.median, s.q75)
@@ -119,7 +116,11 @@ def nonlinearity_table(effects: Sequence[EffectFigures]) -> _Table | None:
             str(effect.n_not_converged),
         ]
         for effect in effects
-        for name, m in zip(_names(effect), effect.nonlinearity, strict=True)
+        for name, m in zip(
+            names_by_output(effect.name, effect.outputs),
+            effect.nonlinearity,
+            strict=True,
+        )
     ]
     return title, header, rows
 

@@ -173,6 +173,8 @@ class Training:
         weights: Weighting,
     ) -> None:
         self.table = table
+        self.schema = tuple(columns)
+        self.weights = weights
         self.columns = [TrainingColumn(table, c, weights) for c in columns]
 
     def spreads(self) -> dict[int, tuple[float, float]]:
