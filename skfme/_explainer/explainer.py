@@ -40,7 +40,7 @@ from skfme._text.outputs import names_by_output
 from skfme.extrapolation import fit_support
 from skfme.quadrature import Rule, as_rule
 from skfme.steps._changes import NamedStep
-from skfme.steps._steps import parse_steps
+from skfme.steps._parsing import parse_steps
 
 __all__ = ["FMEExplainer"]
 

@@ -63,6 +63,5 @@ def steps_of_sizes(
             f"sizes must be finite and not 0, got {distinct.tolist()}; "
             f"{column.name!r} may be constant in training."
         )
-    changes = [added(column, size) for size in distinct]
-    steps = tuple(NamedStep(f"{column.name} {c.label}", (c,)) for c in changes)
+    steps = tuple(NamedStep.of(added(column, size)) for size in distinct)
     return steps, tuple(distinct.tolist())
