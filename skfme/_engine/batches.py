@@ -1,7 +1,8 @@
 """Memory-bounded batches of rows, run in order or through joblib.
 
 A batch is as many rows as scikit-learn's ``working_memory`` lets its temporary
-copies take; joblib's backends decide where batches run.
+copies take; joblib's backends decide where batches run. What is computed of a batch is
+passed in.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = ["Schedule", "plan_rows", "run_batches", "with_progress"]
 _COPIES = 4
 
 # More rows win nothing on most models (benchmarks/overhead.py), and a network's
-# activations leave the processor's cache. A forest asks its trees one by one: a call
+# activations leave the processor's cache. A forest visits its trees one by one: a call
 # costs it as much as some 3,000 rows, whatever their number.
 _MOST_ROWS = 32768
 _MOST_ROWS_OF_FORESTS = 8 * _MOST_ROWS
@@ -66,7 +67,7 @@ def plan_rows(
     n_jobs : int or None
         Each job gets a batch.
     forest : bool
-        Whether the model asks many trees, one by one; up to 262,144 rows then.
+        Whether the model visits many trees one by one; up to 262,144 rows then.
     """
     if batch_size != "auto":
         return max(1, int(batch_size))

@@ -38,7 +38,7 @@ class Differences:
     nlm : ndarray of shape (n_samples, n_outputs) or None
         NaN where a row does not count or has no NLM; None if not asked for.
     n_not_converged : int
-        Rows whose NLM an adaptive rule gave up on.
+        Rows whose NLM did not converge under an adaptive rule.
     engine : str
         What computed it; "predict" where some rows were left to predictions.
     """
