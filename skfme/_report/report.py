@@ -41,7 +41,7 @@ from skfme._results.summary_text import (
     nonlinearity_table,
 )
 from skfme._text.labels import coverage_note, read_labels, step_title
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 from skfme.plotting import (
     AMEDisplay,
     EffectTreeDisplay,

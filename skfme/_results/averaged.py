@@ -11,7 +11,7 @@ import pandas as pd
 
 from skfme._results.figures import EffectFigures
 from skfme._results.summary_text import effects_frame, summary_html, summary_text
-from skfme._text.tables import Text
+from skfme._text.printing import Text
 
 __all__ = ["AveragedEffect", "AveragedEffects"]
 

@@ -17,7 +17,7 @@ from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
 from skfme._summaries.weighting import Weighting
-from skfme._text.tables import WIDTH, format_number, text_table
+from skfme._text.printing import WIDTH, format_number, text_table
 from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ import pandas as pd
 from skfme._results.figures import EffectFigures
 from skfme._summaries.weighted import LINEAR
 from skfme._text.outputs import names_by_output
-from skfme._text.reasons import no_row_counts
-from skfme._text.tables import (
+from skfme._text.printing import (
     TABLE_STYLE,
     WIDTH,
     Text,
@@ -22,6 +21,7 @@ from skfme._text.tables import (
     html_table,
     text_table,
 )
+from skfme._text.reasons import no_row_counts
 
 __all__ = [
     "effects_frame",

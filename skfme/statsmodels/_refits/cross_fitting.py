@@ -33,7 +33,7 @@ from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._results.summary_text import warn_of_empty
 from skfme._summaries.weighting import Weighting
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refits.group_means import GroupMeans
 from skfme.statsmodels._refits.refitting import Refitting, fme_of, prepared

@@ -28,7 +28,7 @@ from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import one_output
-from skfme._text.tables import Text
+from skfme._text.printing import Text
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
 from skfme.statsmodels._refits.bootstrap import Again, OnDraw, refit_notes
