@@ -31,9 +31,9 @@ from skfme._frames.checks import (
     table_as_in_fit,
 )
 from skfme._frames.tables import Table, has_no_rows
+from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import Context, ForwardEffects
 from skfme._results.profiles import PathPredictions, StepProfile, path_predictions
-from skfme._results.summary_text import warn_of_empty
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.explain_batches import summarize_batches
 from skfme._text.outputs import names_by_output

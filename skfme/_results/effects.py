@@ -1,7 +1,7 @@
 """Results: the effects of one step on every row, and of several steps.
 
-A result keeps the table it was given by reference and the effects; never the
-model. What needs the model is asked of the explainer.
+A result keeps the table it was given by reference and the effects; never the model.
+What needs the model is computed by the explainer.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from skfme._engine.stepping import STATUSES
 from skfme._frames.groups import groups_in
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
-from skfme._results.averaged import AveragedEffect, AveragedEffects
+from skfme._results.printed import PrintedEffect, PrintedEffects
 from skfme._summaries.weighted import (
+    Figures,
     NonLinearity,
-    Summary,
-    summarize,
-    summarize_nlm,
+    figures_of,
+    nonlinearity_of,
     weighted_mean,
     weighted_sd,
 )
@@ -90,7 +90,7 @@ class Context:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ForwardEffect(AveragedEffect):
+class ForwardEffect(PrintedEffect):
     """The forward marginal effects of one step, FME(x) = f(x + h) − f(x).
 
     Attributes
@@ -109,7 +109,7 @@ class ForwardEffect(AveragedEffect):
     sizes : tuple of str
         What relative sizes came to, such as ``1 SD of bmi = 4.418``.
     n_not_converged : int
-        Rows whose NLM an adaptive rule gave up on.
+        Rows whose NLM did not converge under an adaptive rule.
     engine : str
         What computed it: differences of predictions ("predict"), or an exact path
         for tree ensembles ("trees") or linear models ("linear").
@@ -151,7 +151,7 @@ class ForwardEffect(AveragedEffect):
 
     @property
     def has_nlm(self) -> bool:
-        """Whether the NLM was asked for."""
+        """Whether NLMs were measured."""
         return self.nlm_2d is not None
 
     @cached_property
@@ -161,13 +161,13 @@ class ForwardEffect(AveragedEffect):
         assert self.nlm_2d is not None
         rows = np.flatnonzero(self.counted)
         weights = self.weights.take(rows)
-        return tuple(summarize_nlm(nlm, weights) for nlm in self.nlm_2d[rows].T)
+        return tuple(nonlinearity_of(nlm, weights) for nlm in self.nlm_2d[rows].T)
 
     @cached_property
-    def figures(self) -> tuple[Summary, ...]:
+    def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         fme, weights = self.counted_columns()
-        return tuple(summarize(column, weights) for column in fme.T)
+        return tuple(figures_of(column, weights) for column in fme.T)
 
     @cached_property
     def status(self) -> np.ndarray:
@@ -274,7 +274,7 @@ class ForwardEffect(AveragedEffect):
         Parameters
         ----------
         by : column of X, list of columns, or array-like of shape (n_samples,)
-            What tells the groups apart. Missing entries are a group of their own.
+            What the groups are. Missing entries are a group of their own.
 
         Returns
         -------
@@ -312,7 +312,7 @@ class ForwardEffect(AveragedEffect):
             "share_positive": weighted_mean((fme > 0).astype(float), weights),
         }
         if self.nlm_2d is not None:
-            figures["anlm"] = summarize_nlm(self.nlm_2d[rows, k], weights).mean
+            figures["anlm"] = nonlinearity_of(self.nlm_2d[rows, k], weights).mean
         return figures
 
     def plot(self, **options: Any) -> FMEDisplay:
@@ -333,7 +333,7 @@ class ForwardEffect(AveragedEffect):
         return FMEDisplay.from_effect(self, **options)
 
 
-class ForwardEffects(AveragedEffects[ForwardEffect]):
+class ForwardEffects(PrintedEffects[ForwardEffect]):
     """The effects of several steps: a mapping of name -> ForwardEffect.
 
     Parameters

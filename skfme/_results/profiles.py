@@ -1,4 +1,7 @@
-"""What lies on the way of a step: predictions along it, and a profile over sizes."""
+"""Predictions along a step, and the effects of one feature over several step sizes.
+
+Along a step, f(x + t·h) for t from 0 to 1. Single effects live elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -157,14 +160,14 @@ class StepProfile:
             share = _share(outside, outside | counted, weights)
             for k, output in enumerate(effect.outputs):
                 several = {"output": output} if len(effect.outputs) > 1 else {}
-                summary = effect.figures[k]
+                figures = effect.figures[k]
                 records.append(
                     {
                         "size": size,
                         **several,
-                        "n": summary.n,
-                        "ame": summary.mean,
-                        "sd": summary.sd,
+                        "n": figures.n,
+                        "ame": figures.mean,
+                        "sd": figures.sd,
                         "anlm": effect.nonlinearity[k].mean,
                         "share_zero": _share(
                             effect.fme_2d[:, k] == 0, counted, weights
@@ -262,7 +265,7 @@ def _share(rows: np.ndarray, of: np.ndarray, weights: Weighting) -> float:
 def path_predictions(
     response: Response, table: Table, step: NamedStep, n_points: int
 ) -> PathPredictions:
-    """Predict `n_points` of the path of every row whose stepped value is known."""
+    """Predict `n_points` of the path of every row whose stepped value is not missing."""
     if n_points < 2:
         raise ValueError(f"n_points must be at least 2, got {n_points!r}.")
     n_points = int(n_points)
@@ -293,9 +296,9 @@ def readable_sizes(sd: float, spread: float, integer: bool) -> list[float]:
 
     Each is rounded to 1, 2 or 5 times a power of ten; whole for integers.
     """
-    wanted = [f * sd for f in (0.1, 0.25, 0.5, 1, 2)]
-    wanted += [f * spread for f in (0.01, 0.05, 0.1, 0.25, 0.5)]
-    sizes = {_readable(w) for w in wanted if math.isfinite(w) and w > 0}
+    fractions = [share * sd for share in (0.1, 0.25, 0.5, 1, 2)]
+    fractions += [share * spread for share in (0.01, 0.05, 0.1, 0.25, 0.5)]
+    sizes = {_readable(f) for f in fractions if math.isfinite(f) and f > 0}
     if integer:
         sizes = {float(max(round(size), 1)) for size in sizes}
     return sorted(s for size in sizes for s in (-size, size))

@@ -20,15 +20,15 @@ from skfme._engine.batches import with_progress
 from skfme._engine.prediction import Response, model_title
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
+from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffects
-from skfme._results.summary_text import warn_of_empty
 from skfme._streaming.effect_summaries import EffectSummaries
-from skfme._streaming.effect_summary import About
+from skfme._streaming.effect_summary import MergeContext
 from skfme._streaming.reading import (
     Batch,
     BatchReader,
     labels_of,
-    named,
+    naming,
     numbered,
     refuse_tables,
     stacked_batches,
@@ -36,7 +36,7 @@ from skfme._streaming.reading import (
 from skfme.quadrature import as_rule
 from skfme.steps._changes import NamedStep
 
-__all__ = ["summarize_batches", "warn_of_nothing"]
+__all__ = ["summarize_batches"]
 
 # Rows explained at once are at least this many for each job, if their batch has them,
 # and no more than have results that fit in working_memory, with what summing up copies.
@@ -68,27 +68,30 @@ def summarize_batches(
     Parameters and errors are those of :meth:`skfme.FMEExplainer.explain_batches`.
     """
     refuse_tables(batches)
-    about = _about(explainer, sample_weight, by)
+    about = _merge_context(explainer, sample_weight, by)
     reader = BatchReader(
         explainer.columns_, explainer.steps_, explainer._table, sample_weight, by
     )
-    summarized = _Summarizer(explainer, about)
     tables = numbered(batches)
     if explainer.verbose:
-        total = len(batches) if isinstance(batches, Sized) else None
-        tables = with_progress(tables, total, "effects", "batch")
-    whole = EffectSummaries.empty(about)
+        n_batches = len(batches) if isinstance(batches, Sized) else None
+        tables = with_progress(tables, n_batches, "effects", "batch")
+    quiet = copy.copy(explainer)
+    quiet.verbose = 0  # progress is that of batches
+    total = EffectSummaries.empty(about)
     for neighbours in _together(map(reader, tables)):
-        for part in summarized(neighbours):
-            whole = whole.merge(part)
+        for summaries in _summarized(quiet, about, neighbours):
+            total = total.merge(summaries)
         neighbours.clear()  # before the next batch is read
-    warn_of_nothing(whole)
-    return whole
+    _warn_of_nothing(total)
+    return total
 
 
-def _about(explainer: BatchExplainer, sample_weight: Any, by: Any) -> About:
+def _merge_context(
+    explainer: BatchExplainer, sample_weight: Any, by: Any
+) -> MergeContext:
     rule = as_rule(explainer.nlm)
-    return About(
+    return MergeContext(
         model_title(explainer._response.estimator),
         explainer._response.name,
         explainer._response.outputs,
@@ -97,7 +100,7 @@ def _about(explainer: BatchExplainer, sample_weight: Any, by: Any) -> About:
             tuple(change.size for change in step.changes if change.size)
             for step in explainer.steps_
         ),
-        _given(explainer.extrapolation),
+        _detector_name(explainer.extrapolation),
         "" if rule is None else repr(rule),
         tuple(
             f"x{key}" if isinstance(key, (int, np.integer)) else str(key)
@@ -107,11 +110,12 @@ def _about(explainer: BatchExplainer, sample_weight: Any, by: Any) -> About:
     )
 
 
-def _given(judge: Any) -> str:
+def _detector_name(extrapolation: Any) -> str:
     """What judges extrapolation, in a word; empty where nothing does."""
-    if judge is None:
+    if extrapolation is None:
         return ""
-    return judge if isinstance(judge, str) else type(judge).__name__
+    named = isinstance(extrapolation, str)
+    return extrapolation if named else type(extrapolation).__name__
 
 
 def _together(batches: Iterator[Batch | None]) -> Iterator[list[Batch]]:
@@ -134,49 +138,42 @@ def _together(batches: Iterator[Batch | None]) -> Iterator[list[Batch]]:
         yield waiting
 
 
-class _Summarizer:
-    """Explains batches, and gives up their rows."""
+def _summarized(
+    explainer: BatchExplainer, about: MergeContext, neighbours: list[Batch]
+) -> Iterator[EffectSummaries]:
+    """Summaries of all neighbours at once, else of each, in slices that fit memory."""
 
-    def __init__(self, explainer: BatchExplainer, about: About) -> None:
-        self._explainer = copy.copy(explainer)
-        self._explainer.verbose = 0  # progress is that of batches
-        self._about = about
-
-    def __call__(self, neighbours: list[Batch]) -> Iterator[EffectSummaries]:
-        if len(neighbours) > 1:
-            try:
-                whole = self._summaries(stacked_batches(neighbours), len(neighbours))
-            except Exception:
-                pass  # one by one, the batch at fault is found
-            else:
-                yield whole
-                return
-        for batch in neighbours:
-            slices = list(gen_batches(len(batch), self._rows_at_once()))
-            for rows in slices:
-                part = batch if len(slices) == 1 else batch.rows(rows)
-                with named(part.where):
-                    summaries = self._summaries(part, int(rows.start == 0))
-                yield summaries
-
-    def _summaries(self, batch: Batch, n_batches: int) -> EffectSummaries:
-        effects = self._explainer._explain(batch.features.native)
+    def summaries(batch: Batch, n_batches: int) -> EffectSummaries:
+        effects = explainer._explain(batch.features.native)
         groups = batch.coded_groups()
-        return EffectSummaries.of(
-            self._about, effects, batch.weights, groups, n_batches
-        )
+        return EffectSummaries.of(about, effects, batch.weights, groups, n_batches)
 
-    def _rows_at_once(self) -> int:
-        """Rows whose results fit in working_memory, and that give each job a batch."""
-        about = self._about
-        columns = len(about.effects) * len(about.outputs) * (2 if about.nlm else 1)
-        budget = get_config()["working_memory"] * 2**20
-        fit = int(budget // (_COPIES * 8 * columns))
-        jobs: int = effective_n_jobs(self._explainer.n_jobs)
-        return max(fit, _FEWEST_ROWS * jobs)
+    if len(neighbours) > 1:
+        try:
+            together = summaries(stacked_batches(neighbours), len(neighbours))
+        except Exception:
+            pass  # one by one, the batch at fault is found
+        else:
+            yield together
+            return
+    most = _rows_at_once(about, explainer.n_jobs)
+    for batch in neighbours:
+        for rows in gen_batches(len(batch), most):
+            part = batch if len(batch) <= most else batch.rows(rows)
+            with naming(part.where):
+                alone = summaries(part, int(rows.start == 0))
+            yield alone
 
 
-def warn_of_nothing(summaries: EffectSummaries) -> None:
+def _rows_at_once(about: MergeContext, n_jobs: int | None) -> int:
+    """Rows whose results fit in working_memory, and that give each job a batch."""
+    columns = len(about.effects) * len(about.outputs) * (2 if about.nlm else 1)
+    budget = get_config()["working_memory"] * 2**20
+    jobs: int = effective_n_jobs(n_jobs)
+    return max(int(budget // (_COPIES * 8 * columns)), _FEWEST_ROWS * jobs)
+
+
+def _warn_of_nothing(summaries: EffectSummaries) -> None:
     """Warn where batches leave an AME undefined."""
     if not summaries.n_rows:
         what = "batches held no rows; a generator can be used only once"
