@@ -1,7 +1,8 @@
 """Transformers that are affine in the columns they get: x ↦ A x + b.
 
 Straight paths stay straight behind them, and a linear model behind them is linear
-in their columns. Only transformers known by name are taken for affine.
+in their columns. Only transformers of listed types are taken for affine. Which models
+are linear is read elsewhere.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def keeps_lines(
     """
     if not transformers or not moving:
         return True
-    first, *others = transformers
-    return _keeps_lines(first, names, moving) and all(map(is_affine, others))
+    first, *later = transformers
+    return _keeps_lines(first, names, moving) and all(map(is_affine, later))
 
 
 def _keeps_lines(
@@ -96,7 +97,7 @@ def input_positions(columns: Any, names: Sequence[Hashable]) -> list[int]:
         return every[columns]
     if isinstance(columns, str) or np.isscalar(columns):
         columns = [columns]
-    wanted = list(columns)
-    if wanted and all(isinstance(c, (bool, np.bool_)) for c in wanted):
-        return np.flatnonzero(wanted).tolist()
-    return [place[c] if c in place else every[c] for c in wanted]
+    keys = list(columns)
+    if keys and all(isinstance(key, (bool, np.bool_)) for key in keys):
+        return np.flatnonzero(keys).tolist()
+    return [place[key] if key in place else every[key] for key in keys]

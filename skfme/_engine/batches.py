@@ -1,13 +1,15 @@
 """Memory-bounded batches of rows, run in order or through joblib.
 
 A batch is as many rows as scikit-learn's ``working_memory`` lets its temporary
-copies take; joblib's backends decide where batches run.
+copies take; joblib's backends decide where batches run. What is computed of a batch is
+passed in.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -19,20 +21,29 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfme._engine.sharing import Shared, call_shared
 from skfme._frames.tables import Table
 
-__all__ = ["plan_rows", "run_batches", "with_progress"]
+__all__ = ["Schedule", "plan_rows", "run_batches", "with_progress"]
 
 # Copies of a batch that are alive at once: the batch, its stepped version, the
 # array that a model's own validation makes of a dataframe, and the predictions.
 _COPIES = 4
 
 # More rows win nothing on most models (benchmarks/overhead.py), and a network's
-# activations leave the processor's cache. A forest asks its trees one by one: a call
+# activations leave the processor's cache. A forest visits its trees one by one: a call
 # costs it as much as some 3,000 rows, whatever their number.
 _MOST_ROWS = 32768
 _MOST_ROWS_OF_FORESTS = 8 * _MOST_ROWS
 
 # Batches per worker in one list, so that few workers wait for the last one.
 _LISTED = 4
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How batches are run, as the user set it on :class:`skfme.FMEExplainer`."""
+
+    batch_size: int | str
+    n_jobs: int | None
+    verbose: int
 
 
 def plan_rows(
@@ -56,7 +67,7 @@ def plan_rows(
     n_jobs : int or None
         Each job gets a batch.
     forest : bool
-        Whether the model asks many trees, one by one; up to 262,144 rows then.
+        Whether the model visits many trees one by one; up to 262,144 rows then.
     """
     if batch_size != "auto":
         return max(1, int(batch_size))
@@ -75,15 +86,14 @@ def run_batches(
     function: Callable[[Table, slice], Any],
     table: Table,
     rows_per_batch: int,
-    n_jobs: int | None,
-    verbose: int = 0,
+    schedule: Schedule,
 ) -> Iterator[tuple[slice, Any]]:
     """Yield each batch's slice with the function's result for it, in order."""
     slices = list(gen_batches(len(table), rows_per_batch))
     shared = Shared(function)
     calls = (delayed(call_shared)(shared, table.take(rows), rows) for rows in slices)
-    results = _in_order(calls, n_jobs)
-    if verbose:
+    results = _in_order(calls, schedule.n_jobs)
+    if schedule.verbose:
         results = with_progress(results, len(slices), "effects", "batch")
     yield from zip(slices, results, strict=True)
 

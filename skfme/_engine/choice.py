@@ -1,8 +1,8 @@
 """Which engine computes the effects: the user's choice, or the fastest exact one.
 
-An exact engine is used where it can promise the model's own results: the model is
-one that it reads, and on a sample of the rows its predictions before and after every
-step are the model's. Otherwise the model is asked.
+An exact engine is used where it reads the model and, on a sample of the rows, its
+predictions before and after every step equal the model's. Otherwise predictions are
+differenced. How each engine works is a matter of its own file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -51,14 +52,14 @@ class EngineChoice:
     Parameters
     ----------
     response : Response
-    wanted : {"auto", "predict", "trees", "linear"}
+    requested : {"auto", "predict", "trees", "linear"}
     probe : Table
         A row or two, as the model gets them.
     """
 
-    def __init__(self, response: Response, wanted: str, probe: Table) -> None:
+    def __init__(self, response: Response, requested: str, probe: Table) -> None:
         self.response = response
-        self.wanted = wanted
+        self.requested = requested
         self._probe = probe
         self._models: dict[str, TreeModel | LinearModel | str] = {}
 
@@ -68,27 +69,27 @@ class EngineChoice:
 
     def over(self, response: Response) -> EngineChoice:
         """The same choice for another model of the same kind."""
-        return EngineChoice(response, self.wanted, self._probe)
+        return EngineChoice(response, self.requested, self._probe)
 
     @property
     def asks_trees(self) -> bool:
-        """Whether the model's predictions ask its trees, one by one."""
+        """Whether a prediction visits the model's trees one by one, in Python."""
         from skfme._engine.trees.models import asks_trees
 
         return asks_trees(self.response.estimator)
 
     def check(self) -> None:
-        """Refuse a model that the engine wanted does not read.
+        """Refuse a model that the requested engine does not read.
 
         Raises
         ------
         ValueError
-            If "trees" or "linear" is wanted, and the model is none that it reads.
+            If "trees" or "linear" is requested, and it cannot read the model.
         """
-        if self.wanted in ("trees", "linear"):
-            model = self._model(self.wanted)
+        if self.requested in ("trees", "linear"):
+            model = self._model(self.requested)
             if isinstance(model, str):
-                raise refusal(self.wanted, model)
+                raise refusal(self.requested, model)
 
     def _model(self, engine: str) -> TreeModel | LinearModel | str:
         """The model as an engine reads it, read once; or why it does not."""
@@ -101,8 +102,10 @@ class EngineChoice:
 
     def _read(self, engine: str) -> TreeModel | LinearModel:
         if engine == "linear":
-            return _linear_model(self.response, self._probe)
-        return _tree_model(self.response, self._probe, self.wanted == "trees")
+            from skfme._engine.linear.linear import read_linear
+
+            return read_linear(self.response, self._probe)
+        return _tree_model(self.response, self._probe, self.requested == "trees")
 
     def engine(
         self,
@@ -127,65 +130,50 @@ class EngineChoice:
         Raises
         ------
         ValueError
-            If the engine wanted cannot compute the effects; the message says why.
+            If the requested engine cannot compute the effects; the message says why.
         """
         predict = PredictEngine(self.response, rows_per_call)
+        sample = _Sample(table, effects_of, n_effects)
         exact_nlm = rule is not None and is_best(rule)
         for name in self._tried(len(table) * n_effects, exact_nlm):
-            found = self._promised(name, table, effects_of, n_effects, predict, rule)
-            if not isinstance(found, str):
-                return found
-            if self.wanted != "auto":
-                raise refusal(name, found)
-            if exact_nlm and found == MISSING_EXTRA:
+            engine = self._checked_engine(name, sample, predict, rule)
+            if not isinstance(engine, str):
+                return engine
+            reason = engine
+            if self.requested != "auto":
+                raise refusal(name, reason)
+            if exact_nlm and reason == MISSING_EXTRA:
                 _warn_of_quadrature()
-            _LOG.debug("engine %r is not used: %s", name, found)
+            _LOG.debug("engine %r is not used: %s", name, reason)
         return predict
 
     def _tried(self, n_predictions: int, exact_nlm: bool) -> list[str]:
         """The exact engines to try, the first one first."""
-        if self.wanted != "auto":
-            return [name for name in ("linear", "trees") if name == self.wanted]
+        if self.requested != "auto":
+            return [name for name in ("linear", "trees") if name == self.requested]
         # The rest of a table that came in batches needs no loading any more.
         loaded = "trees" in self._models
         worth_loading = exact_nlm or loaded or n_predictions >= _WORTH_LOADING
         return ["linear", "trees"] if worth_loading else ["linear"]
 
-    def _promised(
-        self,
-        name: str,
-        table: Table,
-        effects_of: StepRows,
-        n_effects: int,
-        predict: PredictEngine,
-        rule: Rule | None,
+    def _checked_engine(
+        self, name: str, sample: _Sample, predict: PredictEngine, rule: Rule | None
     ) -> TreeEngine | LinearEngine | str:
         """An exact engine that equals the model on a sample; or why there is none."""
-        known = name in self._models
+        read_before = name in self._models
         model = self._model(name)
         if isinstance(model, str):
             return model
-        rows = _sample(table, effects_of, n_effects)
-        batch = table.take(rows)
-        effects, every = effects_of(batch, rows), self.wanted != "auto"
         engine = model.engine(predict)
-        reason = _difference(engine, batch, effects, every, rule)
-        if reason is not None and known:
+        reason = _mismatch(engine, sample, rule, every=self.requested != "auto")
+        if reason is not None and read_before:
             # The model may have been fitted again since it was read.
             del self._models[name]
-            return self._promised(name, table, effects_of, n_effects, predict, rule)
+            return self._checked_engine(name, sample, predict, rule)
         return reason or engine
 
 
-# The engines load what `import skfme` has no need of.
-
-
-def _linear_model(response: Response, probe: Table) -> LinearModel:
-    from skfme._engine.linear.linear import read_linear
-
-    return read_linear(response, probe)
-
-
+# Both exact engines load what `import skfme` has no need of.
 def _tree_model(response: Response, probe: Table, insisted: bool) -> TreeModel:
     from skfme._engine.trees.models import is_ensemble, read_ensemble
 
@@ -210,13 +198,22 @@ def _warn_of_quadrature() -> None:
     )
 
 
-def _sample(table: Table, effects_of: StepRows, n_effects: int) -> np.ndarray:
-    """Rows that count, spread over the table; few, so that the check costs little."""
-    rows = _spread(np.arange(len(table)), _ROWS_TO_SAMPLE)
-    effects = effects_of(table.take(rows), rows)
-    asked = np.flatnonzero(np.logical_or.reduce([e.counted for e in effects]))
-    most = max(_CHECKED_PREDICTIONS // (n_effects + 1), 16)
-    return rows[_spread(asked, most)]
+class _Sample:
+    """Few rows that count, spread over a table, and the effects on them."""
+
+    def __init__(self, table: Table, effects_of: StepRows, n_effects: int) -> None:
+        self._table, self._effects_of, self._n_effects = table, effects_of, n_effects
+
+    @cached_property
+    def stepped(self) -> tuple[Table, Sequence[Stepped]]:
+        """The rows, and each effect on them."""
+        rows = _spread(np.arange(len(self._table)), _ROWS_TO_SAMPLE)
+        effects = self._effects_of(self._table.take(rows), rows)
+        counted = np.logical_or.reduce([effect.counted for effect in effects])
+        most = max(_CHECKED_PREDICTIONS // (self._n_effects + 1), 16)
+        rows = rows[_spread(np.flatnonzero(counted), most)]
+        batch = self._table.take(rows)
+        return batch, self._effects_of(batch, rows)
 
 
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:
@@ -226,37 +223,39 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.intp)]
 
 
-def _difference(
+def _mismatch(
     engine: TreeEngine | LinearEngine,
-    batch: Table,
-    effects: Sequence[Stepped],
-    every: bool,
+    sample: _Sample,
     rule: Rule | None,
+    *,
+    every: bool,
 ) -> str | None:
-    """What an engine gets wrong on some rows; None where it equals the model.
+    """What an engine gets wrong on a sample; None where it equals the model.
 
     With `every`, an effect that the engine leaves to predictions is wrong as well. The
-    rule tells what will be asked of the engine, which is tried in the same way.
+    rule is that of the effects, as the engine is tried for all that it has to measure.
     """
+    batch, effects = sample.stepped
     if not len(batch):
         return None
     try:
-        own = engine.responses(batch, effects, rule)
+        responses = engine.responses(batch, effects, rule)
     except RowsNotReadError as reason:
         return str(reason)
-    known = [pair is not None for pair in own]
-    if not any(known) or (every and not all(known)):
+    pairs = {i: pair for i, pair in enumerate(responses) if pair is not None}
+    if not pairs or (every and len(pairs) < len(effects)):
         return "it has no closed form for what is changed"
-    kept = [effect for effect, has in zip(effects, known, strict=True) if has]
-    given = list(engine.predict.predictions(batch, kept))
+    predictions = engine.predict.predictions(batch, [effects[i] for i in pairs])
     ends = [
-        (values, expected)
-        for pair, wanted in zip(filter(None, own), given, strict=True)
-        for values, expected in zip(pair, wanted, strict=True)
+        (values, predicted)
+        for pair, predicted_pair in zip(pairs.values(), predictions, strict=True)
+        for values, predicted in zip(pair, predicted_pair, strict=True)
         if values.size
     ]
-    scale = max((np.abs(expected).max() for _, expected in ends), default=0.0)
-    off = max((np.abs(values - expected).max() for values, expected in ends), default=0)
+    scale = max((np.abs(predicted).max() for _, predicted in ends), default=0.0)
+    off = max(
+        (np.abs(values - predicted).max() for values, predicted in ends), default=0
+    )
     if off <= engine.model.tolerance * scale:
         return None
     return (

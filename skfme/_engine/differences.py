@@ -13,7 +13,7 @@ import numpy as np
 
 from skfme._engine.nonlinearity import StepPath, nonlinearity
 from skfme._engine.prediction import Response
-from skfme._engine.stepping import Measured, Stepped, selected
+from skfme._engine.stepping import Measured, Stepped, selected, spread
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Table, stacked
 from skfme.quadrature import Rule
@@ -59,13 +59,13 @@ class PredictEngine:
         for effect in effects:
             if not effect.start:
                 base_rows |= effect.counted
-        wanted: list[tuple[np.ndarray, dict[int, ColumnData]]] = [(base_rows, {})]
+        requests: list[tuple[np.ndarray, dict[int, ColumnData]]] = [(base_rows, {})]
         for effect in effects:
             ends = (effect.start, effect.end)
-            wanted += [(effect.counted, columns) for columns in ends if columns]
-        jobs = (selected(batch, mask, columns) for mask, columns in wanted)
-        predictions = self._predict(jobs)
-        base = _spread(next(predictions), base_rows)
+            requests += [(effect.counted, columns) for columns in ends if columns]
+        tables = (selected(batch, mask, columns) for mask, columns in requests)
+        predictions = self._predict(tables)
+        base = spread(next(predictions), base_rows)
         for effect in effects:
             low = next(predictions) if effect.start else base[effect.counted]
             yield low, next(predictions)
@@ -79,14 +79,9 @@ class PredictEngine:
         rule: Rule,
     ) -> tuple[np.ndarray, int]:
         """NLM of the rows that count, by quadrature, and how many did not converge."""
-        chosen = np.flatnonzero(effect.counted)
-        path = StepPath.between(
-            self.response,
-            batch.take(chosen),
-            effect.changes,
-            {position: column[chosen] for position, column in effect.start.items()},
-            {position: column[chosen] for position, column in effect.end.items()},
-            self.rows_per_call,
+        rows = np.flatnonzero(effect.counted)
+        path = StepPath.of_effect(
+            self.response, batch.take(rows), effect.at(rows), self.rows_per_call
         )
         return nonlinearity(path, low, high, rule)
 
@@ -96,35 +91,22 @@ class PredictEngine:
         n_waiting, schema = 0, None
         for table in tables:
             size = 0 if table is None else len(table)
-            fits = n_waiting + size <= min(self.rows_per_call, _SHARED_ROWS)
-            if (
-                table is not None
-                and n_waiting
-                and not (fits and table.schema() == schema)
-            ):
-                yield from self._flush(waiting)
-                waiting, n_waiting = [], 0
             if table is not None:
+                fits = n_waiting + size <= min(self.rows_per_call, _SHARED_ROWS)
+                if n_waiting and not (fits and table.schema() == schema):
+                    yield from self._flush(waiting)
+                    waiting, n_waiting = [], 0
                 schema = table.schema()
             waiting.append(table)
             n_waiting += size
         yield from self._flush(waiting)
 
     def _flush(self, tables: list[Table | None]) -> Iterator[np.ndarray]:
-        given = [table for table in tables if table is not None]
+        with_rows = [table for table in tables if table is not None]
         empty = np.empty((0, len(self.response.outputs)))
-        values = self.response(stacked(given)) if given else empty
+        values = self.response(stacked(with_rows)) if with_rows else empty
         position = 0
         for table in tables:
             size = 0 if table is None else len(table)
             yield values[position : position + size]
             position += size
-
-
-def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Values of the rows in the mask among all rows; NaN elsewhere."""
-    if mask.all():
-        return values
-    spread = np.full((len(mask), values.shape[1]), np.nan)
-    spread[mask] = values
-    return spread

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._engine.batches import plan_rows, run_batches
+from skfme._engine.batches import Schedule, plan_rows, run_batches
 from skfme._engine.choice import EngineChoice
-from skfme._engine.stepping import Engine, Stepped, step_rows
+from skfme._engine.stepping import (
+    COUNTED,
+    Engine,
+    Measured,
+    Stepped,
+    spread,
+    step_rows,
+)
 from skfme._frames.tables import Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
@@ -31,7 +38,7 @@ class Differences:
     nlm : ndarray of shape (n_samples, n_outputs) or None
         NaN where a row does not count or has no NLM; None if not asked for.
     n_not_converged : int
-        Rows whose NLM an adaptive rule gave up on.
+        Rows whose NLM did not converge under an adaptive rule.
     engine : str
         What computed it; "predict" where some rows were left to predictions.
     """
@@ -42,18 +49,32 @@ class Differences:
     n_not_converged: int = 0
     engine: str = ""
 
+    @classmethod
+    def unfilled(cls, n: int, n_outputs: int, *, has_nlm: bool) -> Differences:
+        """Room for n rows, of which `fill` has filled none."""
+        nlm = np.full((n, n_outputs), np.nan) if has_nlm else None
+        return cls(np.full((n, n_outputs), np.nan), np.empty(n, dtype=np.int8), nlm)
+
+    def fill(self, rows: slice, status: np.ndarray, measured: Measured) -> None:
+        """Take over what an engine measured of some of the rows."""
+        counted = status == COUNTED
+        self.fme[rows] = spread(measured.fme, counted)
+        self.status[rows] = status
+        if self.nlm is not None and measured.nlm is not None:
+            self.nlm[rows] = spread(measured.nlm, counted)
+        self.n_not_converged += measured.n_not_converged
+        same = self.engine in ("", measured.engine)
+        self.engine = measured.engine if same else "predict"
+
 
 def forward_differences(
     choice: EngineChoice,
     table: Table,
     steps: Sequence[NamedStep],
     support: Support | None,
-    rule: Rule | None = None,
-    *,
-    batch_size: int | str = "auto",
-    n_jobs: int | None = None,
-    verbose: int = 0,
-) -> tuple[list[Differences], int]:
+    rule: Rule | None,
+    schedule: Schedule,
+) -> tuple[list[Differences], int | None]:
     """FMEs of every effect, and how many rows were outside before any step.
 
     Parameters
@@ -65,50 +86,40 @@ def forward_differences(
         Judges which rows are extrapolation points; None judges none.
     rule : Rule or None
         Measures the NLM of rows that count; None does not.
-    batch_size, n_jobs, verbose
-        As in :class:`skfme.FMEExplainer`.
+    schedule : Schedule
 
     Returns
     -------
     differences : list of Differences
         One per effect.
-    n_outside_before : int
+    n_outside_before : int or None
+        None if not judged.
     """
     n, n_outputs = len(table), len(choice.response.outputs)
+    rows_per_batch = plan_rows(
+        n,
+        table.row_bytes + 8 * n_outputs,
+        schedule.batch_size,
+        schedule.n_jobs,
+        forest=choice.asks_trees,
+    )
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
-    results = [
-        Differences(
-            np.full((n, n_outputs), np.nan),
-            np.empty(n, dtype=np.int8),
-            None if rule is None else np.full((n, n_outputs), np.nan),
-        )
-        for _ in steps
-    ]
-    row_bytes = table.row_bytes + 8 * n_outputs
-    forest = choice.asks_trees
-    rows_per_batch = plan_rows(n, row_bytes, batch_size, n_jobs, forest=forest)
-    step = _Stepping(bound, support)
-    engine = choice.engine(table, step.effects, len(steps), rule, rows_per_batch)
-    work = _Batch(step, engine, rule)
+    stepping = _Stepping(bound, support)
+    engine = choice.engine(table, stepping.effects, len(steps), rule, rows_per_batch)
+    work = _Work(stepping, engine, rule)
+    has_nlm = rule is not None
+    results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     n_outside_before = 0
-    for rows, (parts, outside) in run_batches(
-        work, table, rows_per_batch, n_jobs, verbose
-    ):
-        n_outside_before += outside
-        for result, part in zip(results, parts, strict=True):
-            result.fme[rows] = part.fme
-            result.status[rows] = part.status
-            if result.nlm is not None:
-                result.nlm[rows] = part.nlm
-            result.n_not_converged += part.n_not_converged
-            same = result.engine in ("", part.engine)
-            result.engine = part.engine if same else "predict"
-    return results, n_outside_before
+    for rows, (parts, n_outside) in run_batches(work, table, rows_per_batch, schedule):
+        n_outside_before += n_outside
+        for result, (status, measured) in zip(results, parts, strict=True):
+            result.fill(rows, status, measured)
+    return results, None if support is None else n_outside_before
 
 
 @dataclass(frozen=True)
 class _Stepping:
-    """The steps of one slice of rows, and who counts."""
+    """The steps of one slice of rows, and which rows count."""
 
     bound: list[tuple[BoundChange, ...]]
     support: Support | None
@@ -129,36 +140,18 @@ class _Stepping:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class _Work:
     """The work on one slice of rows; a callable that joblib can ship."""
 
-    step: _Stepping
+    stepping: _Stepping
     engine: Engine
     rule: Rule | None
 
-    def __call__(self, batch: Table, rows: slice) -> tuple[list[Differences], int]:
-        effects, n_outside = self.step(batch, rows)
-        parts = []
-        for effect, measured in zip(
-            effects, self.engine(batch, effects, self.rule), strict=True
-        ):
-            counted = effect.counted
-            parts.append(
-                Differences(
-                    _spread(measured.fme, counted),
-                    effect.status,
-                    None if measured.nlm is None else _spread(measured.nlm, counted),
-                    measured.n_not_converged,
-                    measured.engine,
-                )
-            )
-        return parts, n_outside
-
-
-def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Values of the rows in the mask among all rows; NaN elsewhere."""
-    if mask.all():
-        return values
-    spread = np.full((len(mask), values.shape[1]), np.nan)
-    spread[mask] = values
-    return spread
+    def __call__(
+        self, batch: Table, rows: slice
+    ) -> tuple[list[tuple[np.ndarray, Measured]], int]:
+        effects, n_outside = self.stepping(batch, rows)
+        measured = self.engine(batch, effects, self.rule)
+        # What was stepped is not kept, nor sent back by other processes.
+        statuses = [effect.status for effect in effects]
+        return list(zip(statuses, measured, strict=True)), n_outside

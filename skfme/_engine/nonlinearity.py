@@ -15,10 +15,11 @@ import numpy as np
 from sklearn.utils import gen_even_slices
 
 from skfme._engine.prediction import Response
+from skfme._engine.stepping import Stepped, step_rows
 from skfme._frames.columns import ColumnData, column_like, numbers_in
 from skfme._frames.tables import Table
 from skfme.quadrature import Rule
-from skfme.steps._changes import BoundChange, NamedStep
+from skfme.steps._changes import NamedStep
 
 __all__ = ["StepPath", "nonlinearity"]
 
@@ -46,53 +47,42 @@ class StepPath:
     rows_per_call: int
 
     @classmethod
-    def between(
-        cls,
-        response: Response,
-        table: Table,
-        changes: tuple[BoundChange, ...],
-        start: Mapping[int, ColumnData],
-        end: Mapping[int, ColumnData],
-        rows_per_call: int,
+    def of_effect(
+        cls, response: Response, table: Table, effect: Stepped, rows_per_call: int
     ) -> StepPath:
-        """The path of rows whose columns before and after the step are given."""
+        """The path of rows, each of which has a step."""
         ends: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         fixed: dict[int, ColumnData] = {}
-        for bound in changes:
+        for bound in effect.changes:
             position = bound.change.position
+            after = effect.end[position]
             if not bound.change.numeric:
-                fixed[position] = end[position]
+                fixed[position] = after
                 continue
-            before = start.get(position)
+            before = effect.start.get(position)
             before = table.column(position) if before is None else before
-            low, high = numbers_in(before), numbers_in(end[position])
+            low, high = numbers_in(before), numbers_in(after)
             ends[position] = (low.astype(float), high.astype(float))
-        held = table.with_columns(fixed) if fixed else table
-        return cls(response, held, ends, bool(fixed), rows_per_call)
+        table = table.with_columns(fixed) if fixed else table
+        return cls(response, table, ends, bool(fixed), rows_per_call)
 
     @classmethod
     def of_step(
         cls, response: Response, table: Table, step: NamedStep, rows_per_call: int
     ) -> StepPath:
         """The path of a whole table's rows."""
-        bound = tuple(change.bind(table) for change in step.changes)
-        rows = slice(0, len(table))
-        start = {
-            b.change.position: column
-            for b in bound
-            if (column := b.start(table)) is not None
-        }
-        end = {b.change.position: b.end(table, rows) for b in bound}
-        return cls.between(response, table, bound, start, end, rows_per_call)
+        changes = tuple(change.bind(table) for change in step.changes)
+        effect = step_rows(table, slice(0, len(table)), changes, None, None)
+        return cls.of_effect(response, table, effect, rows_per_call)
 
     def __call__(self, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Predictions of shape (r, m, n_outputs) at t of shape (r, m)."""
         r, m = t.shape
-        which, t = np.repeat(rows, m), t.ravel()
+        repeated, t = np.repeat(rows, m), t.ravel()
         values = np.empty((r * m, len(self.response.outputs)))
-        n_calls = max(1, -(-len(which) // self.rows_per_call))
-        for part in gen_even_slices(len(which), n_calls):
-            values[part] = self.response(self.at(which[part], t[part]))
+        n_calls = max(1, -(-len(repeated) // self.rows_per_call))
+        for points in gen_even_slices(len(repeated), n_calls):
+            values[points] = self.response(self.at(repeated[points], t[points]))
         return values.reshape(r, m, -1)
 
     def at(self, rows: np.ndarray, t: np.ndarray) -> Table:

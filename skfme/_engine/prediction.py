@@ -17,7 +17,7 @@ from sklearn.utils import get_tags
 
 from skfme._frames.tables import Table
 
-__all__ = ["Response", "choose_response", "model_name"]
+__all__ = ["Response", "choose_response", "model_name", "model_title"]
 
 _PROBABILITY_METHODS = ("predict_proba", "predict_log_proba")
 
@@ -31,7 +31,7 @@ class Response:
     estimator : object
         The fitted model.
     method : str or callable
-        The method asked, or a callable ``(estimator, X) -> array``.
+        The name of the model's method, or a callable ``(estimator, X) -> array``.
     positive_only : bool
         Whether two probability columns stand for the positive class alone.
     outputs : tuple of str
@@ -101,15 +101,11 @@ def model_title(estimator: Any) -> str:
 
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, two-dimensional and in its own precision."""
-    X = table.native
-    raw = (
-        getattr(estimator, method)(X)
-        if isinstance(method, str)
-        else method(estimator, X)
-    )
-    name = (
-        method if isinstance(method, str) else getattr(method, "__name__", "response")
-    )
+    if isinstance(method, str):
+        name, raw = method, getattr(estimator, method)(table.native)
+    else:
+        name = getattr(method, "__name__", "response")
+        raw = method(estimator, table.native)
     if isinstance(raw, list) and raw and np.ndim(raw[0]) == 2:
         raise ValueError(
             f"{name} returned one array for each of {len(raw)} outputs. Choose one with "
@@ -128,13 +124,13 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
 
 
 def _numbers(raw: Any, name: str) -> np.ndarray:
-    given = np.asarray(raw)
-    text = given.dtype.kind in "USV" or (
-        given.dtype.kind == "O" and any(isinstance(v, str) for v in given.flat)
+    values = np.asarray(raw)
+    text = values.dtype.kind in "USV" or (
+        values.dtype.kind == "O" and any(isinstance(v, str) for v in values.flat)
     )
     try:
         if not text:
-            return given if given.dtype.kind == "f" else given.astype(np.float64)
+            return values if values.dtype.kind == "f" else values.astype(np.float64)
     except (TypeError, ValueError):
         pass
     raise ValueError(
@@ -165,7 +161,6 @@ def choose_response(
         If the model lacks the method, or a classifier has several outputs.
     """
     method = _method_of(estimator, response_method)
-    classes = getattr(estimator, "classes_", None)
     if method in _PROBABILITY_METHODS and _has_several_targets(estimator):
         raise ValueError(
             f"{model_name(estimator)} has several outputs with classes of their own. "
@@ -174,21 +169,22 @@ def choose_response(
         )
     trial = _call(estimator, method, probe)
     n_outputs, resolution = trial.shape[1], float(np.finfo(trial.dtype).eps)
-    labels = [] if classes is None or isinstance(classes, list) else list(classes)
-    positive_only = method in _PROBABILITY_METHODS and n_outputs == len(labels) == 2
-    if positive_only:
-        return Response(estimator, method, True, (str(labels[1]),), resolution)
+    classes: Any = getattr(estimator, "classes_", None)
+    listed = classes is None or isinstance(classes, list)
+    labels = () if listed else tuple(str(label) for label in classes)
+    if method in _PROBABILITY_METHODS and n_outputs == len(labels) == 2:
+        return Response(estimator, method, True, labels[1:], resolution)
     if method != "predict" and len(labels) == n_outputs > 1:
-        outputs = tuple(str(label) for label in labels)
+        outputs = labels
     elif method == "decision_function" and len(labels) == 2 and n_outputs == 1:
-        outputs = (str(labels[1]),)
+        outputs = labels[1:]
     else:
         outputs = _target_names(y, n_outputs)
     return Response(estimator, method, False, outputs, resolution)
 
 
 def _has_several_targets(estimator: Any) -> bool:
-    """Whether a classifier predicts several targets, however it says so."""
+    """Whether a classifier predicts several targets."""
     # Not by `steps`, which an explainer at the end of a pipeline has as well.
     while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "named_steps"):
         frozen = isinstance(estimator, FrozenEstimator)
@@ -212,28 +208,33 @@ def _method_of(estimator: Any, response_method: str | Callable) -> str | Callabl
             "response_method must be 'auto', a method's name or a callable "
             f"(estimator, X) -> array; got {response_method!r}."
         )
-    name = model_name(estimator)
-    if response_method != "auto":
-        if not hasattr(estimator, response_method):
-            raise ValueError(
-                f"{name} has no method {response_method!r}. Set response_method to one "
-                "that it has, or to a callable (estimator, X) -> array."
-            )
-        return response_method
-    if not _is_classifier(estimator):
-        if not hasattr(estimator, "predict"):
-            raise ValueError(
-                f"{name} has no predict. Set response_method to a method's name or to "
-                "a callable (estimator, X) -> array."
-            )
-        return "predict"
-    if not hasattr(estimator, "predict_proba"):
+    if response_method == "auto":
+        return _default_method(estimator)
+    if not hasattr(estimator, response_method):
         raise ValueError(
-            f"{name} is a classifier without predict_proba. Set "
-            "response_method='decision_function', or a callable (estimator, X) -> "
-            "array, to say what effects are differences of."
+            f"{model_name(estimator)} has no method {response_method!r}. Set "
+            "response_method to one that it has, or to a callable (estimator, X) -> "
+            "array."
         )
-    return "predict_proba"
+    return response_method
+
+
+def _default_method(estimator: Any) -> str:
+    """Probabilities of a classifier, predictions of any other model."""
+    if _is_classifier(estimator):
+        if not hasattr(estimator, "predict_proba"):
+            raise ValueError(
+                f"{model_name(estimator)} is a classifier without predict_proba. Set "
+                "response_method='decision_function', or a callable (estimator, X) -> "
+                "array, to say what effects are differences of."
+            )
+        return "predict_proba"
+    if not hasattr(estimator, "predict"):
+        raise ValueError(
+            f"{model_name(estimator)} has no predict. Set response_method to a method's "
+            "name or to a callable (estimator, X) -> array."
+        )
+    return "predict"
 
 
 def _is_classifier(estimator: Any) -> bool:

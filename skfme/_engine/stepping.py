@@ -1,7 +1,7 @@
 """One effect within a batch: which rows count, and its columns before and after.
 
-Engines get effects in this form, whatever they do with them, and return what they
-measured of the rows that count.
+Engines get effects in this form, and return what they measured of the rows that count.
+How predictions are obtained lives elsewhere.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from skfme.quadrature import Rule
 from skfme.steps._changes import BoundChange
 
 __all__ = [
+    "COUNTED",
     "STATUSES",
     "Engine",
     "Measured",
@@ -26,16 +27,17 @@ __all__ = [
     "asked_for",
     "joined",
     "selected",
+    "spread",
     "step_rows",
 ]
 
 STATUSES = ("counted", "missing", "at_target", "extrapolation")
-_COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
+COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """One effect within a batch: who counts, and the columns before and after.
+    """One effect within a batch: which rows count, and the columns before and after.
 
     Attributes
     ----------
@@ -54,7 +56,7 @@ class Stepped:
     @property
     def counted(self) -> np.ndarray:
         """Mask of the rows that count."""
-        return self.status == _COUNTED
+        return self.status == COUNTED
 
     def at(self, rows: Rows) -> Stepped:
         """The same effect on some of the rows."""
@@ -76,7 +78,7 @@ class Measured:
     nlm : ndarray of shape (n_counted, n_outputs) or None
         None if not asked for.
     n_not_converged : int
-        Rows whose NLM an adaptive rule gave up on.
+        Rows whose NLM did not converge under an adaptive rule.
     engine : str
         What measured it.
     """
@@ -103,7 +105,7 @@ def step_rows(
     support: Support | None,
     before: Any,
 ) -> Stepped:
-    """Make one effect's changes on a batch, and tell which rows count.
+    """Make one effect's changes on a batch, and find the rows that count.
 
     Parameters
     ----------
@@ -114,31 +116,31 @@ def step_rows(
     support : Support or None
         Judges which rows are extrapolation points; None judges none.
     before : object
-        What the support knows of the batch before any step.
+        What the support has counted of the batch before any step.
     """
     start: dict[int, ColumnData] = {}
     end: dict[int, ColumnData] = {}
-    status = np.full(len(batch), _COUNTED, dtype=np.int8)
+    status = np.full(len(batch), COUNTED, dtype=np.int8)
     missing = np.zeros(len(batch), dtype=bool)
     for bound in changes:
         position = bound.change.position
         end[position] = bound.end(batch, rows)
-        low = bound.start(batch)
-        if low is not None:
-            start[position] = low
-        there = bound.at_target(batch)
-        if there is not None:
-            status[there] = _AT_TARGET
-        gone = bound.missing(end[position])
-        if gone is not None:
-            missing |= gone
+        before_step = bound.start(batch)
+        if before_step is not None:
+            start[position] = before_step
+        at_target = bound.at_target(batch)
+        if at_target is not None:
+            status[at_target] = _AT_TARGET
+        missing_after = bound.missing(end[position])
+        if missing_after is not None:
+            missing |= missing_after
     status[missing] = _MISSING
     if support is not None:
         for columns in (start, end):
-            asked = status == _COUNTED
+            judged = status == COUNTED
             if columns:
-                outside = support.outside(batch, before, columns, asked)
-                status[outside & asked] = _EXTRAPOLATION
+                outside = support.outside(batch, before, columns, judged)
+                status[outside & judged] = _EXTRAPOLATION
     return Stepped(changes, status, start, end)
 
 
@@ -151,20 +153,20 @@ def selected(
     if mask.all():
         return batch.with_columns(columns) if columns else batch
     rows = np.flatnonzero(mask)
-    chosen = batch.take(rows)
+    selection = batch.take(rows)
     if not columns:
-        return chosen
-    return chosen.with_columns({p: column[rows] for p, column in columns.items()})
+        return selection
+    return selection.with_columns({p: column[rows] for p, column in columns.items()})
 
 
 def asked_for(
     batch: Table, effects: Sequence[Stepped]
 ) -> tuple[Table, Sequence[Stepped]]:
     """The rows of a batch that count for some effect, and the effects on them."""
-    asked = np.logical_or.reduce([effect.counted for effect in effects])
-    if asked.all():
+    counted = np.logical_or.reduce([effect.counted for effect in effects])
+    if counted.all():
         return batch, effects
-    rows = np.flatnonzero(asked)
+    rows = np.flatnonzero(counted)
     return batch.take(rows), [effect.at(rows) for effect in effects]
 
 
@@ -177,3 +179,12 @@ def joined(parts: Sequence[Measured]) -> Measured:
         sum(part.n_not_converged for part in parts),
         parts[0].engine,
     )
+
+
+def spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Values of the rows in the mask among all rows; NaN elsewhere."""
+    if mask.all():
+        return values
+    among_all = np.full((len(mask), values.shape[1]), np.nan)
+    among_all[mask] = values
+    return among_all

@@ -9,52 +9,38 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    MetaEstimatorMixin,
-    TransformerMixin,
-    clone,
-)
-from sklearn.exceptions import NotFittedError
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metadata_routing import (
-    _routing_enabled,
-    process_routing,
-)
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    check_is_fitted,
-    has_fit_parameter,
-    validate_data,
-)
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skfme._decorators import fit_context
+from skfme._engine.batches import Schedule
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
-from skfme._engine.prediction import choose_response, model_name, model_title
+from skfme._engine.prediction import choose_response
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
-from skfme._explainer.exploration import StepExploration
+from skfme._explainer.exploration import step_named, steps_of_sizes
+from skfme._explainer.fitting import complete_row, read_input
 from skfme._frames.checks import (
+    check_columns_as_in_fit,
     check_same_columns,
     checked_weights,
-    one_target,
-    refuse_infinite,
+    naming_missing_values,
     table_as_in_fit,
-    with_missing_values,
 )
-from skfme._frames.columns import missing_in
-from skfme._frames.schema import describe_columns
-from skfme._frames.tables import Table, as_table, has_no_rows
-from skfme._results.effects import Context, ForwardEffect, ForwardEffects
-from skfme._results.summary_text import warn_of_empty
-from skfme._streaming.explain_batches import StreamedExplanation
+from skfme._frames.tables import Table, has_no_rows
+from skfme._results.effect_tables import warn_of_empty
+from skfme._results.effects import Context, ForwardEffects
+from skfme._results.profiles import PathPredictions, StepProfile, path_predictions
+from skfme._streaming.effect_summaries import EffectSummaries
+from skfme._streaming.explain_batches import summarize_batches
+from skfme._text.outputs import names_by_output
 from skfme.extrapolation import fit_support
 from skfme.quadrature import Rule, as_rule
 from skfme.steps._changes import NamedStep
-from skfme.steps._steps import parse_steps
-from skfme.steps._training import Training
+from skfme.steps._parsing import parse_steps
 
 __all__ = ["FMEExplainer"]
 
@@ -62,8 +48,6 @@ __all__ = ["FMEExplainer"]
 class FMEExplainer(
     CallbackSupport,
     DelegatedPredictions,
-    StepExploration,
-    StreamedExplanation,
     MetaEstimatorMixin,
     TransformerMixin,
     BaseEstimator,
@@ -227,68 +211,27 @@ class FMEExplainer(
         TypeError
             If X is sparse or lazy, or a step does not fit its column.
         """
-        table = as_table(X)
-        self._refuse_fitted_without_y(y)
-        validate_data(self, table.native, skip_check_array=True)
-        refuse_infinite(table)
-        as_rule(self.nlm)
-        fit_params = self._fit_params(sample_weight, params)
-        weights = checked_weights(sample_weight, table)
-        training = table
-        if weights.array is not None and not weights.array.all():
-            positive = np.flatnonzero(weights.array)
-            training, weights = table.take(positive), weights.take(positive)
-        columns = describe_columns(training, self.categorical_features)
-        rows = Training(training, columns, weights)
-        steps = parse_steps(self.steps, rows)
-
-        if self._wants_one_target() and y is not None:
-            y = one_target(y, model_name(self.estimator))
+        table, y, training, params = read_input(self, X, y, sample_weight, params)
+        steps = parse_steps(self.steps, training)
         estimator = clone(self.estimator)
         with self._task_of_model(estimator, table.native, y):
-            self.estimator_ = estimator.fit(table.native, y, **fit_params)
+            self.estimator_ = estimator.fit(table.native, y, **params)
         if isinstance(estimator, FrozenEstimator):
             check_same_columns(estimator, self)
-        self.columns_ = columns
+        self.columns_ = training.schema
         self.steps_ = steps
-        self._spreads = rows.spreads()
+        self._spreads = training.spreads()
         self._kind = table.kind
-        self._support = fit_support(self.extrapolation, training, columns, weights)
-        probe = _probe(training)
+        self._support = fit_support(
+            self.extrapolation, training.table, training.schema, training.weights
+        )
+        probe = complete_row(training.table)
         self._response = choose_response(
             self.estimator_, self.response_method, probe, y
         )
         self._choice = EngineChoice(self._response, self.engine, probe)
         self._choice.check()
         return self
-
-    def _refuse_fitted_without_y(self, y: Any) -> None:
-        if y is not None or isinstance(self.estimator, FrozenEstimator):
-            return
-        try:
-            check_is_fitted(self.estimator)
-        except (NotFittedError, TypeError):
-            return
-        raise ValueError(
-            f"{type(self.estimator).__name__} is fitted already, and y is missing. To "
-            "explain it as it is, use skfme.fme(model, X, steps) or "
-            "FMEExplainer(FrozenEstimator(model)); to fit a clone of it, pass y."
-        )
-
-    def _fit_params(self, sample_weight: Any, params: dict[str, Any]) -> dict[str, Any]:
-        if _routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
-            return dict(routed.estimator.fit)
-        frozen = isinstance(self.estimator, FrozenEstimator)
-        if sample_weight is None or frozen:
-            return params
-        if not has_fit_parameter(self.estimator, "sample_weight"):
-            raise ValueError(
-                f"{type(self.estimator).__name__}.fit takes no sample_weight. Weights "
-                "of averages belong to explain(X, sample_weight=…); a pipeline passes "
-                "weights on with sklearn.set_config(enable_metadata_routing=True)."
-            )
-        return {**params, "sample_weight": sample_weight}
 
     def _over(self, estimator: Any) -> FMEExplainer:
         """The same explainer over another fitted model; steps and ranges stay."""
@@ -339,43 +282,134 @@ class FMEExplainer(
         sample_weight: Any,
     ) -> ForwardEffects:
         weights = checked_weights(sample_weight, table)
-        try:
-            differences, n_outside = forward_differences(
-                self._choice,
-                table,
-                steps,
-                self._support,
-                rule,
-                batch_size=self.batch_size,
-                n_jobs=self.n_jobs,
-                verbose=self.verbose,
+        schedule = Schedule(self.batch_size, self.n_jobs, self.verbose)
+        with naming_missing_values(table):
+            differences, n_outside_before = forward_differences(
+                self._choice, table, steps, self._support, rule, schedule
             )
-        except ValueError as error:
-            raise with_missing_values(error, table) from error
-        context = Context(
-            table.given,
-            weights,
-            self._response.outputs,
-            model_title(self.estimator_),
-            self._response.name,
-            None if self._support is None else n_outside,
-            tuple(c.name for c in self.columns_ if c.kind == "categorical"),
+        context = Context.of(
+            table, weights, self._response, self.columns_, n_outside_before
         )
-        effects = [
-            ForwardEffect(
-                step.name,
-                {change.feature: change.step for change in step.changes},
-                tuple(change.size for change in step.changes if change.size),
-                context,
-                difference.fme,
-                difference.status,
-                difference.nlm,
-                difference.n_not_converged,
-                difference.engine,
-            )
-            for step, difference in zip(steps, differences, strict=True)
-        ]
-        return ForwardEffects(effects, context)
+        return ForwardEffects.of(context, steps, differences)
+
+    def path(self, X: Any, effect: str, n_points: int = 21) -> PathPredictions:
+        """Predictions along the step, for plots and for checking.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            A few rows.
+        effect : str
+            An effect's name, such as ``"bmi -2"``.
+        n_points : int, default=21
+            Points from start to end, both included.
+
+        Returns
+        -------
+        path : PathPredictions
+            Numeric features move in a straight line; categories and dates stand at
+            their new values all along.
+
+        Raises
+        ------
+        ValueError
+            If no effect has this name, or n_points is below 2.
+        """
+        table = self._table(X)
+        step = step_named(self.steps_, effect)
+        return path_predictions(self._response, table, step, n_points)
+
+    def step_profile(
+        self, X: Any, feature: Hashable, sizes: Any = None, sample_weight: Any = None
+    ) -> StepProfile:
+        """Effects of one numeric feature over a range of step sizes.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+        feature : column name, or position for an array
+        sizes : sequence of float or None, default=None
+            Amounts to add, in the feature's units. None takes fractions of the
+            training SD and range, rounded to readable numbers, of both signs.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        profile : StepProfile
+            AME, SD, ANLM, share of zero effects and of extrapolation for each size;
+            print it for the table. NLMs are by this explainer's rule, or by
+            ``GaussLegendre(8)`` where it has none.
+
+        Raises
+        ------
+        ValueError
+            If the feature is not a numeric column, or a size is 0 or not finite.
+        """
+        table = self._table(X)
+        column = self.columns_[table.position(feature, "step_profile names")]
+        spread = self._spreads.get(column.position)
+        steps, sizes = steps_of_sizes(column, spread, sizes)
+        rule = as_rule(self.nlm) or as_rule(True)
+        effects = self._effects(table, steps, rule, sample_weight)
+        return StepProfile(str(column.name), sizes, effects)
+
+    def explain_batches(
+        self, batches: Iterable[Any], sample_weight: Any = None, *, by: Any = None
+    ) -> EffectSummaries:
+        """Summarize the effects of tables that come one after another, in one pass.
+
+        No row is kept, so that a file larger than memory can be explained, or parts
+        of the data on several machines: the results' ``+`` merges them.
+
+        Parameters
+        ----------
+        batches : iterable of tables
+            Arrays or dataframes as `explain` takes them, and record batches of
+            pyarrow; a generator is used up. Such as
+            ``pyarrow.parquet.ParquetFile(path, pre_buffer=False).iter_batches()``,
+            which holds one row group; pyarrow's default reads the whole file ahead.
+            Batches without rows are passed over.
+        sample_weight : label of a column, callable or None, default=None
+            Weights of the averages: a column of the batches, or a function
+            batch -> array of shape (n_rows,).
+        by : label of a column, list of labels or None, default=None
+            Columns whose values tell groups apart, for `EffectSummary.average`.
+            Memory grows with the number of groups.
+
+        Returns
+        -------
+        summaries : EffectSummaries
+            AME, SD, counts and ANLM as `explain` has them for the batches stacked;
+            quartiles within 0.1 % of their values.
+
+        Raises
+        ------
+        TypeError
+            If `batches` is a table or a path and no iterable of tables.
+        ValueError
+            If a batch differs from fit's columns or their kinds, if predictions are not
+            finite numbers, or if a step's function looks at other rows; the message
+            names the batch, counted from 0.
+
+        Notes
+        -----
+        Columns that `sample_weight` and `by` name are taken out of each batch where
+        fit did not see them; of an array, those are its last ones.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.linear_model import LinearRegression
+        >>> from skfme import FMEExplainer
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+        >>> explainer = FMEExplainer(LinearRegression(), {"bmi": -2}).fit(X, y)
+        >>> batches = (X[start : start + 100] for start in range(0, len(X), 100))
+        >>> summaries = explainer.explain_batches(batches)
+        >>> summaries["bmi -2"]
+        EffectSummary('bmi -2', n=422, ame=-11.2059)
+        """
+        check_is_fitted(self, "estimator_")
+        return summarize_batches(self, batches, sample_weight, by)
 
     def transform(self, X: Any) -> np.ndarray:
         """FMEs as columns.
@@ -392,9 +426,8 @@ class FMEExplainer(
             rows, such as an empty partition, gives an array without rows.
         """
         if has_no_rows(X):
-            names = self.get_feature_names_out()
-            validate_data(self, X, skip_check_array=True, reset=False)
-            return np.empty((0, len(names)))
+            check_columns_as_in_fit(self, X)
+            return np.empty((0, len(self.get_feature_names_out())))
         return np.hstack([effect.fme_2d for effect in self._explain(X).values()])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -412,20 +445,5 @@ class FMEExplainer(
         check_is_fitted(self, "estimator_")
         _check_feature_names_in(self, input_features)
         outputs = self._response.outputs
-        return np.array(
-            [
-                step.name if len(outputs) == 1 else f"{step.name}[{output}]"
-                for step in self.steps_
-                for output in outputs
-            ],
-            dtype=object,
-        )
-
-
-def _probe(training: Table) -> Table:
-    """One training row, without missing values if there is one."""
-    complete = np.ones(len(training), dtype=bool)
-    for position in range(len(training.names)):
-        complete &= ~missing_in(training.column(position))
-    row = int(np.argmax(complete))
-    return training.take(slice(row, row + 1))
+        names = [n for step in self.steps_ for n in names_by_output(step.name, outputs)]
+        return np.array(names, dtype=object)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from skfme._frames.tables import Table, as_table, infinite_columns
 from skfme._summaries.weighting import Weighting
 
 __all__ = [
+    "check_columns_as_in_fit",
     "check_same_columns",
     "checked_weights",
+    "naming_missing_values",
     "one_target",
     "refuse_infinite",
     "row_weights",
+    "rows_of_positive_weight",
     "table_as_in_fit",
-    "with_missing_values",
 ]
 
 
@@ -54,12 +57,17 @@ def one_target(y: Any, model: str) -> np.ndarray:
     return column_or_1d(y, warn=True) if len(shape) == 2 else y
 
 
+def check_columns_as_in_fit(estimator: Any, X: Any) -> None:
+    """The names, or the number, of X's columns must be those of fit."""
+    validate_data(estimator, X, skip_check_array=True, reset=False)
+
+
 def table_as_in_fit(
     estimator: Any, X: Any, kind: str, columns: Sequence[Column]
 ) -> Table:
     """X checked against the columns seen in fit, as the kind of table seen there."""
     table = as_table(X)
-    validate_data(estimator, table.native, skip_check_array=True, reset=False)
+    check_columns_as_in_fit(estimator, table.native)
     refuse_infinite(table)
     return converted(table, kind, columns)
 
@@ -100,22 +108,36 @@ def row_weights(sample_weight: Any, table: Table) -> np.ndarray:
     return weights
 
 
-def with_missing_values(error: ValueError, table: Table) -> ValueError:
-    """The model's complaint about missing values, with the columns and rows."""
-    text = str(error)
-    if not any(word in text.lower() for word in ("nan", "missing", "null")):
-        return error
-    masks = {
-        str(name): missing_in(table.column(position))
-        for position, name in enumerate(table.names)
-    }
-    columns = [name for name, mask in masks.items() if mask.any()]
-    if not columns:
-        return error
-    rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in columns]))
-    shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-    return ValueError(
-        f"The model cannot take the missing values of {', '.join(columns)} (rows "
-        f"{shown}; {len(rows)} in all). Impute them in a pipeline in front of the model, "
-        f"or leave these rows out. The model said: {text}"
-    )
+def rows_of_positive_weight(
+    table: Table, weights: Weighting
+) -> tuple[Table, Weighting]:
+    """The rows whose weight is not 0, and their weights."""
+    if weights.array is None or weights.array.all():
+        return table, weights
+    positive = np.flatnonzero(weights.array)
+    return table.take(positive), weights.take(positive)
+
+
+@contextmanager
+def naming_missing_values(table: Table) -> Iterator[None]:
+    """A model's error about missing values names the columns and rows that have them."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        if not any(word in text.lower() for word in ("nan", "missing", "null")):
+            raise
+        masks = {
+            str(name): missing_in(table.column(position))
+            for position, name in enumerate(table.names)
+        }
+        columns = [name for name, mask in masks.items() if mask.any()]
+        if not columns:
+            raise
+        rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in columns]))
+        shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+        raise ValueError(
+            f"The model cannot take the missing values of {', '.join(columns)} (rows "
+            f"{shown}; {len(rows)} in all). Impute them in a pipeline in front of the "
+            f"model, or leave these rows out. The model said: {text}"
+        ) from error

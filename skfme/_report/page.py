@@ -11,7 +11,7 @@ import html
 from collections.abc import Sequence
 from typing import NewType
 
-from skfme._text.tables import TABLE_STYLE, html_table
+from skfme._text.printing import TABLE_STYLE, html_table
 
 __all__ = [
     "Markup",

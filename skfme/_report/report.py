@@ -34,14 +34,14 @@ from skfme._report.sentences import (
     linearity_sentence,
     question,
 )
-from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._results.summary_text import (
+from skfme._results.effect_tables import (
     effects_table,
     left_out_table,
     nonlinearity_table,
 )
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.labels import coverage_note, read_labels, step_title
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 from skfme.plotting import (
     AMEDisplay,
     EffectTreeDisplay,

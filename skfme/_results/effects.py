@@ -1,12 +1,12 @@
 """Results: the effects of one step on every row, and of several steps.
 
-A result keeps the table it was given by reference and the effects; never the
-model. What needs the model is asked of the explainer.
+A result keeps the table it was given by reference and the effects; never the model.
+What needs the model is computed by the explainer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from skfme._engine.forward import Differences
+from skfme._engine.prediction import Response, model_title
 from skfme._engine.stepping import STATUSES
 from skfme._frames.groups import groups_in
+from skfme._frames.schema import Column
 from skfme._frames.tables import Table
-from skfme._results.averaged import AveragedEffect, AveragedEffects
+from skfme._results.printed import PrintedEffect, PrintedEffects
 from skfme._summaries.weighted import (
+    Figures,
     NonLinearity,
-    Summary,
-    summarize,
-    summarize_nlm,
+    figures_of,
+    nonlinearity_of,
     weighted_mean,
     weighted_sd,
 )
 from skfme._summaries.weighting import Weighting
-from skfme.steps._changes import Step
+from skfme._text.outputs import names_by_output
+from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
     from skfme.plotting import AMEDisplay, FMEDisplay
@@ -64,9 +68,29 @@ class Context:
     categorical_features: tuple[Hashable, ...] = ()
     response_label: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        table: Table,
+        weights: Weighting,
+        response: Response,
+        columns: Sequence[Column],
+        n_outside_before: int | None,
+    ) -> Context:
+        """What the effects of a response have in common; `columns` are those of fit."""
+        return cls(
+            table.given,
+            weights,
+            response.outputs,
+            model_title(response.estimator),
+            response.name,
+            n_outside_before,
+            tuple(c.name for c in columns if c.kind == "categorical"),
+        )
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ForwardEffect(AveragedEffect):
+class ForwardEffect(PrintedEffect):
     """The forward marginal effects of one step, FME(x) = f(x + h) − f(x).
 
     Attributes
@@ -85,7 +109,7 @@ class ForwardEffect(AveragedEffect):
     sizes : tuple of str
         What relative sizes came to, such as ``1 SD of bmi = 4.418``.
     n_not_converged : int
-        Rows whose NLM an adaptive rule gave up on.
+        Rows whose NLM did not converge under an adaptive rule.
     engine : str
         What computed it: differences of predictions ("predict"), or an exact path
         for tree ensembles ("trees") or linear models ("linear").
@@ -127,7 +151,7 @@ class ForwardEffect(AveragedEffect):
 
     @property
     def has_nlm(self) -> bool:
-        """Whether the NLM was asked for."""
+        """Whether NLMs were measured."""
         return self.nlm_2d is not None
 
     @cached_property
@@ -137,13 +161,13 @@ class ForwardEffect(AveragedEffect):
         assert self.nlm_2d is not None
         rows = np.flatnonzero(self.counted)
         weights = self.weights.take(rows)
-        return tuple(summarize_nlm(nlm, weights) for nlm in self.nlm_2d[rows].T)
+        return tuple(nonlinearity_of(nlm, weights) for nlm in self.nlm_2d[rows].T)
 
     @cached_property
-    def figures(self) -> tuple[Summary, ...]:
+    def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         fme, weights = self.counted_columns()
-        return tuple(summarize(column, weights) for column in fme.T)
+        return tuple(figures_of(column, weights) for column in fme.T)
 
     @cached_property
     def status(self) -> np.ndarray:
@@ -235,12 +259,10 @@ class ForwardEffect(AveragedEffect):
             where it was asked for, ``status``, and ``sample_weight`` where weights
             were given; with X's index.
         """
-        single = len(self.outputs) == 1
-        names = ["fme"] if single else [f"fme[{name}]" for name in self.outputs]
+        names = names_by_output("fme", self.outputs)
         frame = pd.DataFrame(self.fme_2d.copy(), columns=names)
         if self.nlm_2d is not None:
-            for k, name in enumerate(names):
-                frame[name.replace("fme", "nlm", 1)] = self.nlm_2d[:, k]
+            frame[names_by_output("nlm", self.outputs)] = self.nlm_2d
         frame["status"] = pd.Categorical(self.status, STATUSES)
         if self.sample_weight is not None:
             frame["sample_weight"] = self.sample_weight
@@ -252,7 +274,7 @@ class ForwardEffect(AveragedEffect):
         Parameters
         ----------
         by : column of X, list of columns, or array-like of shape (n_samples,)
-            What tells the groups apart. Missing entries are a group of their own.
+            What the groups are. Missing entries are a group of their own.
 
         Returns
         -------
@@ -290,7 +312,7 @@ class ForwardEffect(AveragedEffect):
             "share_positive": weighted_mean((fme > 0).astype(float), weights),
         }
         if self.nlm_2d is not None:
-            figures["anlm"] = summarize_nlm(self.nlm_2d[rows, k], weights).mean
+            figures["anlm"] = nonlinearity_of(self.nlm_2d[rows, k], weights).mean
         return figures
 
     def plot(self, **options: Any) -> FMEDisplay:
@@ -311,7 +333,7 @@ class ForwardEffect(AveragedEffect):
         return FMEDisplay.from_effect(self, **options)
 
 
-class ForwardEffects(AveragedEffects[ForwardEffect]):
+class ForwardEffects(PrintedEffects[ForwardEffect]):
     """The effects of several steps: a mapping of name -> ForwardEffect.
 
     Parameters
@@ -323,6 +345,30 @@ class ForwardEffects(AveragedEffects[ForwardEffect]):
     def __init__(self, effects: list[ForwardEffect], context: Context) -> None:
         self._by_name = {effect.name: effect for effect in effects}
         self.context = context
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        steps: Sequence[NamedStep],
+        differences: Sequence[Differences],
+    ) -> ForwardEffects:
+        """The effects of some steps, as the engine computed them."""
+        effects = [
+            ForwardEffect(
+                step.name,
+                {change.feature: change.step for change in step.changes},
+                tuple(change.size for change in step.changes if change.size),
+                context,
+                difference.fme,
+                difference.status,
+                difference.nlm,
+                difference.n_not_converged,
+                difference.engine,
+            )
+            for step, difference in zip(steps, differences, strict=True)
+        ]
+        return cls(effects, context)
 
     @property
     def _effects(self) -> dict[str, ForwardEffect]:

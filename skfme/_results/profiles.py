@@ -1,4 +1,7 @@
-"""What lies on the way of a step: predictions along it, and a profile over sizes."""
+"""Predictions along a step, and the effects of one feature over several step sizes.
+
+Along a step, f(x + t·h) for t from 0 to 1. Single effects live elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
 from skfme._summaries.weighting import Weighting
-from skfme._text.tables import WIDTH, format_number, text_table
+from skfme._text.printing import WIDTH, format_number, text_table
 from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
@@ -157,14 +160,14 @@ class StepProfile:
             share = _share(outside, outside | counted, weights)
             for k, output in enumerate(effect.outputs):
                 several = {"output": output} if len(effect.outputs) > 1 else {}
-                summary = effect.figures[k]
+                figures = effect.figures[k]
                 records.append(
                     {
                         "size": size,
                         **several,
-                        "n": summary.n,
-                        "ame": summary.mean,
-                        "sd": summary.sd,
+                        "n": figures.n,
+                        "ame": figures.mean,
+                        "sd": figures.sd,
                         "anlm": effect.nonlinearity[k].mean,
                         "share_zero": _share(
                             effect.fme_2d[:, k] == 0, counted, weights
@@ -260,9 +263,12 @@ def _share(rows: np.ndarray, of: np.ndarray, weights: Weighting) -> float:
 
 
 def path_predictions(
-    response: Response, table: Table, step: NamedStep, n_points: int, index: pd.Index
+    response: Response, table: Table, step: NamedStep, n_points: int
 ) -> PathPredictions:
-    """Predict `n_points` of the path of every row whose stepped value is known."""
+    """Predict `n_points` of the path of every row whose stepped value is not missing."""
+    if n_points < 2:
+        raise ValueError(f"n_points must be at least 2, got {n_points!r}.")
+    n_points = int(n_points)
     path = StepPath.of_step(response, table, step, n_points * len(table))
     t = np.linspace(0, 1, n_points)
     complete = np.ones(len(table), dtype=bool)
@@ -281,7 +287,7 @@ def path_predictions(
         predictions = predictions[:, :, 0]
     changes = {change.feature: change.step for change in step.changes}
     return PathPredictions(
-        step.name, t, values, predictions, outputs, index, response.name, changes
+        step.name, t, values, predictions, outputs, table.index, response.name, changes
     )
 
 
@@ -290,9 +296,9 @@ def readable_sizes(sd: float, spread: float, integer: bool) -> list[float]:
 
     Each is rounded to 1, 2 or 5 times a power of ten; whole for integers.
     """
-    wanted = [f * sd for f in (0.1, 0.25, 0.5, 1, 2)]
-    wanted += [f * spread for f in (0.01, 0.05, 0.1, 0.25, 0.5)]
-    sizes = {_readable(w) for w in wanted if math.isfinite(w) and w > 0}
+    fractions = [share * sd for share in (0.1, 0.25, 0.5, 1, 2)]
+    fractions += [share * spread for share in (0.01, 0.05, 0.1, 0.25, 0.5)]
+    sizes = {_readable(f) for f in fractions if math.isfinite(f) and f > 0}
     if integer:
         sizes = {float(max(round(size), 1)) for size in sizes}
     return sorted(s for size in sizes for s in (-size, size))

@@ -1,28 +1,29 @@
 """Several effects without their rows, and how their parts merge.
 
-Summaries of batches, files or machines merge to those of all rows. What is read of
+Summaries of batches, files or machines merge to those of all rows. What users read of
 one effect lives beside this, what is kept of it in its tally.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from skfme._results.averaged import AveragedEffects
 from skfme._results.effects import ForwardEffects
-from skfme._streaming.effect_summary import PRECISION, About, EffectSummary
+from skfme._results.printed import PrintedEffects
+from skfme._streaming.effect_summary import PRECISION, EffectSummary, MergeContext
 from skfme._streaming.tallies import Groups, Tally
 from skfme._summaries.weighting import Weighting
 
 __all__ = ["EffectSummaries"]
 
 
-class EffectSummaries(AveragedEffects[EffectSummary]):
+@dataclass(eq=False, repr=False)
+class EffectSummaries(PrintedEffects[EffectSummary]):
     """The summaries of several effects: a mapping of name -> EffectSummary.
 
     Made by :meth:`FMEExplainer.explain_batches`. Summaries of other rows merge, with
@@ -39,7 +40,7 @@ class EffectSummaries(AveragedEffects[EffectSummary]):
         Rows outside the training data before any step; None if not judged.
     total_weight : float or None
         Sum of the row weights; None where there are none.
-    about : About
+    about : MergeContext
         Model, response, outputs, steps: what merged summaries have in common.
 
     Examples
@@ -61,30 +62,19 @@ class EffectSummaries(AveragedEffects[EffectSummary]):
 
     notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
-    def __init__(
-        self,
-        about: About,
-        groups: tuple[tuple[Any, ...], ...],
-        tallies: tuple[Tally, ...],
-        *,
-        n_rows: int,
-        n_batches: int,
-        n_outside_before: int | None,
-        total_weight: float | None,
-    ) -> None:
-        self.about = about
-        self._groups = groups
-        self._tallies = tallies
-        self.n_rows = n_rows
-        self.n_batches = n_batches
-        self.n_outside_before = n_outside_before
-        self.total_weight = total_weight
+    about: MergeContext
+    _groups: tuple[tuple[Any, ...], ...]
+    _tallies: tuple[Tally, ...]
+    n_rows: int
+    n_batches: int
+    n_outside_before: int | None
+    total_weight: float | None
 
     @classmethod
-    def empty(cls, about: About) -> EffectSummaries:
+    def empty(cls, about: MergeContext) -> EffectSummaries:
         """Summaries of no rows."""
         groups: tuple[tuple[Any, ...], ...] = () if about.by else ((),)
-        nothing = Tally.empty(
+        tally = Tally.empty(
             len(groups),
             len(about.outputs),
             weighted=about.weighted,
@@ -93,7 +83,7 @@ class EffectSummaries(AveragedEffects[EffectSummary]):
         return cls(
             about,
             groups,
-            (nothing,) * len(about.effects),
+            (tally,) * len(about.effects),
             n_rows=0,
             n_batches=0,
             n_outside_before=0 if about.extrapolation else None,
@@ -103,7 +93,7 @@ class EffectSummaries(AveragedEffects[EffectSummary]):
     @classmethod
     def of(
         cls,
-        about: About,
+        about: MergeContext,
         effects: ForwardEffects,
         weights: Weighting,
         groups: Groups,
@@ -166,30 +156,27 @@ class EffectSummaries(AveragedEffects[EffectSummary]):
             raise TypeError(
                 f"EffectSummaries merge with EffectSummaries, not {type(other).__name__}."
             )
-        self._refuse_others(other)
-        groups = tuple(dict.fromkeys((*self._groups, *other._groups)))
-        place = {key: i for i, key in enumerate(groups)}
-        codes = np.array(
-            [place[key] for key in (*self._groups, *other._groups)], dtype=np.intp
-        )
+        self._refuse_another_context(other)
+        keys = (*self._groups, *other._groups)
+        position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        codes = np.array([position[key] for key in keys], dtype=np.intp)
         pairs = zip(self._tallies, other._tallies, strict=True)
         return EffectSummaries(
             self.about,
-            groups,
-            tuple(mine.merged(its, codes, len(groups)) for mine, its in pairs),
+            tuple(position),
+            tuple(one.merged(two, codes, len(position)) for one, two in pairs),
             n_rows=self.n_rows + other.n_rows,
             n_batches=self.n_batches + other.n_batches,
             n_outside_before=_added(self.n_outside_before, other.n_outside_before),
             total_weight=_added(self.total_weight, other.total_weight),
         )
 
-    def _refuse_others(self, other: EffectSummaries) -> None:
-        for field in fields(About):
-            mine = getattr(self.about, field.name)
-            its = getattr(other.about, field.name)
-            if mine != its:
+    def _refuse_another_context(self, other: EffectSummaries) -> None:
+        for name, value in vars(self.about).items():
+            other_value = getattr(other.about, name)
+            if value != other_value:
                 raise ValueError(
-                    f"Summaries differ in {field.name}: {mine!r} and {its!r}. Merge "
+                    f"Summaries differ in {name}: {value!r} and {other_value!r}. Merge "
                     "those of one fitted explainer, with equal weights and groups asked "
                     "for."
                 )
@@ -214,11 +201,11 @@ class EffectSummaries(AveragedEffects[EffectSummary]):
             values.
         """
         effects = list(self.values())
-        more = {
+        columns = {
             name: np.concatenate([np.atleast_1d(getattr(e, name)) for e in effects])
             for name in ("min", "max", "std_error")
         }
-        return super().to_frame().assign(**more)
+        return super().to_frame().assign(**columns)
 
 
 def _added(one: Any, other: Any) -> Any:

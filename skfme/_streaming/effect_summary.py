@@ -1,8 +1,7 @@
 """One effect without its rows: what a user reads of it.
 
-Every figure is read off a tally, which merges; how summaries of batches, files or
-machines become one is the mapping's business. What needs single rows is asked of
-ForwardEffect.
+Every figure is read from a tally, which merges. How summaries of batches, files or
+machines become one lives beside this; what needs single rows is ForwardEffect's.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from skfme._results.averaged import AveragedEffect
+from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._summaries.mergeable import Moments
-from skfme._summaries.weighted import NonLinearity, Summary, warn_of_no_sd
+from skfme._summaries.weighted import Figures, NonLinearity, warn_of_no_sd
 
-__all__ = ["PRECISION", "About", "EffectSummary"]
+__all__ = ["PRECISION", "EffectSummary", "MergeContext"]
 
 _QUARTILES = np.array([0.25, 0.5, 0.75])
 
-# What a summary says of figures that are read off a sketch.
+# The note of a summary whose quartiles are read from a sketch.
 PRECISION = "Quartiles are within 0.1 % of their values."
 
 
 @dataclass(frozen=True)
-class About:
+class MergeContext:
     """What summaries must have in common to be merged.
 
     Attributes
@@ -41,9 +40,9 @@ class About:
     sizes : tuple of tuple of str
         What each effect's relative sizes came to.
     extrapolation, nlm : str
-        What the explainer was given for them.
+        Those of the explainer.
     by : tuple of str
-        Names of the columns that tell groups apart.
+        Names of the columns whose values are the groups.
     weighted : bool
     """
 
@@ -57,11 +56,11 @@ class About:
     by: tuple[str, ...]
     weighted: bool
 
-    response_label: ClassVar[None] = None  # explainers know none
+    response_label: ClassVar[None] = None  # explainers have none
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EffectSummary(AveragedEffect):
+class EffectSummary(PrintedEffect):
     """The effects of one step in numbers that do not grow with the rows.
 
     Attributes
@@ -70,13 +69,17 @@ class EffectSummary(AveragedEffect):
         Such as ``bmi -2``.
     sizes : tuple of str
         What relative sizes came to, such as ``1 SD of bmi = 4.418``.
+    n_outside_before : int or None
+        Rows outside the training data before any step; None if not judged.
+    total_weight : float or None
+        Sum of the row weights; None where there are none.
     """
 
     name: str
     sizes: tuple[str, ...]
-    context: About
-    _n_outside_before: int | None
-    _total_weight: float | None
+    context: MergeContext
+    n_outside_before: int | None
+    total_weight: float | None
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
 
@@ -89,18 +92,8 @@ class EffectSummary(AveragedEffect):
         return counts
 
     @property
-    def n_outside_before(self) -> int | None:
-        """Rows outside the training data before any step; None if not judged."""
-        return self._n_outside_before
-
-    @property
-    def total_weight(self) -> float | None:
-        """Sum of the row weights; None where there are none."""
-        return self._total_weight
-
-    @property
     def n_not_converged(self) -> int:
-        """Rows whose NLM an adaptive rule gave up on."""
+        """Rows whose NLM did not converge under an adaptive rule."""
         return self._tally.n_not_converged
 
     @property
@@ -124,14 +117,15 @@ class EffectSummary(AveragedEffect):
     @property
     def min(self) -> Any:
         """Smallest FME of positive weight; NaN where there is none."""
-        low = self._total.minimum
-        return self._per_output(np.where(np.isfinite(low), low, np.nan))
+        return self._finite_per_output(self._total.minimum)
 
     @property
     def max(self) -> Any:
         """Largest FME of positive weight; NaN where there is none."""
-        high = self._total.maximum
-        return self._per_output(np.where(np.isfinite(high), high, np.nan))
+        return self._finite_per_output(self._total.maximum)
+
+    def _finite_per_output(self, values: np.ndarray) -> Any:
+        return self._per_output(np.where(np.isfinite(values), values, np.nan))
 
     @property
     def ame(self) -> Any:
@@ -148,7 +142,7 @@ class EffectSummary(AveragedEffect):
         return super().quartiles
 
     @cached_property
-    def figures(self) -> tuple[Summary, ...]:
+    def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         total = self._total
         weight = float(total.weight[0])
@@ -156,13 +150,13 @@ class EffectSummary(AveragedEffect):
             warn_of_no_sd(weight)
         means, sds = total.defined_mean, total.sd
         return tuple(
-            Summary(self.n, float(means[k]), float(sds[k]), *map(float, quartiles))
+            Figures(self.n, *map(float, (means[k], sds[k], *quartiles)))
             for k, quartiles in enumerate(self._tally.fme.quantiles(_QUARTILES))
         )
 
     @property
     def has_nlm(self) -> bool:
-        """Whether the NLM was asked for."""
+        """Whether NLMs were measured."""
         return self._tally.nlm is not None
 
     @cached_property
@@ -194,12 +188,12 @@ class EffectSummary(AveragedEffect):
             One row per group with rows that count and output, as
             :meth:`ForwardEffect.average` has it: the group, ``output`` (for several),
             ``n``, ``ame``, ``sd`` (NaN where the weights sum to 1 or less),
-            ``share_positive``, ``anlm`` where NLMs were asked for, and ``std_error``.
+            ``share_positive``, ``anlm`` where NLMs were measured, and ``std_error``.
 
         Raises
         ------
         ValueError
-            If no groups were asked for.
+            If there are no groups.
         """
         if not self.context.by:
             raise ValueError(

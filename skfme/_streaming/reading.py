@@ -1,7 +1,7 @@
 """Batches as they come in: which of their columns are features, weights and groups.
 
-What must be equal in all batches is checked here, and errors name the batch. What
-becomes of a batch is decided elsewhere.
+What must be equal in all batches is checked here, and errors name the batch. What is
+computed of a batch is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "Batch",
     "BatchReader",
     "labels_of",
-    "named",
+    "naming",
     "numbered",
     "refuse_tables",
     "stacked_batches",
@@ -87,8 +87,8 @@ def numbered(batches: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def named(where: str) -> Iterator[None]:
-    """Errors say where they arose."""
+def naming(where: str) -> Iterator[None]:
+    """Errors name the batch, or the rows, that they arose in."""
     try:
         yield
     except Exception as error:
@@ -100,16 +100,16 @@ def named(where: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch, its columns told apart.
+    """One batch: features, weights and groups.
 
     Attributes
     ----------
     where : str
-        What errors call it.
+        How errors name it.
     features : Table of n rows
     weights : Weighting
     groups : DataFrame of n rows
-        Without columns where no groups were asked for.
+        Without columns where there are no groups.
     """
 
     where: str
@@ -135,19 +135,16 @@ class Batch:
 
 def stacked_batches(batches: Sequence[Batch]) -> Batch:
     """Batches of equal schema as one."""
+    weights = Weighting(None, sum(map(len, batches)))
+    if batches[0].weights.given:
+        arrays = [batch.weights.whole() for batch in batches]
+        weights = Weighting(np.concatenate(arrays), weights.n)
     return Batch(
         f"{batches[0].where} to {batches[-1].where}",
         stacked([batch.features for batch in batches]),
-        _stacked_weights(batches),
+        weights,
         pd.concat([batch.groups for batch in batches], ignore_index=True),
     )
-
-
-def _stacked_weights(batches: Sequence[Batch]) -> Weighting:
-    arrays = [batch.weights.array for batch in batches]
-    n_rows = sum(map(len, batches))
-    whole = [array for array in arrays if array is not None]
-    return Weighting(np.concatenate(whole) if whole else None, n_rows)
 
 
 class BatchReader:
@@ -181,7 +178,7 @@ class BatchReader:
         self._as_in_fit = as_in_fit
         self._sample_weight = sample_weight
         self._by = labels_of(by)
-        # Checked, and forgotten, on the first batch that can tell.
+        # Checked on the first batch of several rows, and no more then.
         self._functions = [
             change
             for step in steps
@@ -190,11 +187,11 @@ class BatchReader:
         ]
 
     def __call__(self, numbered: tuple[str, Any]) -> Batch | None:
-        """The batch, its columns told apart and checked; None where it has no rows."""
+        """The batch, its columns assigned and checked; None where it has no rows."""
         where, batch = numbered
         if has_no_rows(batch):
             return None
-        with named(where):
+        with naming(where):
             table = as_table(batch)
             weights, groups = self._weights(batch, table), self._groups(table)
             features = self._features(table)
@@ -202,17 +199,19 @@ class BatchReader:
         return Batch(where, features, weights, groups)
 
     def _weights(self, batch: Any, table: Table) -> Weighting:
-        given = self._sample_weight
-        if given is None:
+        label = self._sample_weight
+        if label is None:
             return Weighting(None, len(table))
-        if callable(given):
-            return Weighting(row_weights(given(batch), table), len(table))
-        column = table.column(table.position(given, "sample_weight names"))
-        if kind_of(column) != "numeric":
-            raise ValueError(
-                f"sample_weight names {given!r}, which does not hold numbers."
-            )
-        return Weighting(row_weights(numbers_in(column), table), len(table))
+        if callable(label):
+            values = label(batch)
+        else:
+            column = table.column(table.position(label, "sample_weight names"))
+            if kind_of(column) != "numeric":
+                raise ValueError(
+                    f"sample_weight names {label!r}, which does not hold numbers."
+                )
+            values = numbers_in(column)
+        return Weighting(row_weights(values, table), len(table))
 
     def _groups(self, table: Table) -> pd.DataFrame:
         positions = [table.position(label, "by names") for label in self._by]
@@ -221,24 +220,24 @@ class BatchReader:
 
     def _features(self, table: Table) -> Table:
         """The columns of fit: those of weights and groups alone are taken out."""
-        known = [column.name for column in self._columns]
-        named = list(self._by)
+        in_fit = {column.name for column in self._columns}
+        labels = list(self._by)
         if self._sample_weight is not None and not callable(self._sample_weight):
-            named.append(self._sample_weight)
-        taken = {table.position(label) for label in named}
-        kept = [
+            labels.append(self._sample_weight)
+        set_aside = {table.position(label) for label in labels}
+        positions = [
             position
             for position, name in enumerate(table.names)
-            if name in known or position not in taken
+            if name in in_fit or position not in set_aside
         ]
-        others = [table.names[p] for p in kept if table.names[p] not in known]
-        if others and set(known) <= set(table.names):
+        new = [table.names[p] for p in positions if table.names[p] not in in_fit]
+        if new and in_fit <= set(table.names):
             raise ValueError(
-                f"The columns {', '.join(map(repr, others))} were not seen in fit. Read "
+                f"The columns {', '.join(map(repr, new))} were not seen in fit. Read "
                 "its columns only, such as iter_batches(columns=[…]), and those that "
                 "sample_weight and by name."
             )
-        return table if len(kept) == len(table.names) else table.select(kept)
+        return table if len(positions) == len(table.names) else table.select(positions)
 
     def _check(self, features: Table) -> None:
         """Refuse what could not be equal to the effects of the stacked table."""
@@ -260,12 +259,12 @@ def _coded(frame: pd.DataFrame) -> Groups:
     grouped = frame.groupby(list(frame), dropna=False, observed=True, sort=False)
     codes = grouped.ngroup().to_numpy()
     _, first = np.unique(codes, return_index=True)
-    found = [
+    keys = [
         tuple(map(_plain, row))
         for row in frame.iloc[first].itertuples(index=False, name=None)
     ]
-    place = {key: i for i, key in enumerate(dict.fromkeys(found))}
-    return Groups(tuple(place), np.array([place[key] for key in found])[codes])
+    position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return Groups(tuple(position), np.array([position[key] for key in keys])[codes])
 
 
 def _plain(value: Any) -> Any:
@@ -304,6 +303,6 @@ def _check_rowwise(change: Change, table: Table) -> None:
 
 def _equal(one: ColumnData, other: ColumnData, numeric: bool) -> bool:
     if numeric:
-        mine, its = numbers_in(one), numbers_in(other)
-        return np.allclose(mine, its, rtol=1e-9, atol=0, equal_nan=True)
+        numbers = numbers_in(one), numbers_in(other)
+        return np.allclose(*numbers, rtol=1e-9, atol=0, equal_nan=True)
     return pd.Series(objects_in(one)).equals(pd.Series(objects_in(other)))

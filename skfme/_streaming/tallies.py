@@ -1,7 +1,8 @@
-"""What is kept of an effect when its rows are given up.
+"""What is kept of an effect when its rows are not.
 
 How many rows count and why others do not, moments by group, and sketches for
-quantiles: arrays that do not grow with the rows, and that merge.
+quantiles: arrays that do not grow with the rows, and that merge. What users read of
+them lives beside this.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
 from skfme._summaries.weighted import LINEAR
 from skfme._summaries.weighting import Weighting
 
-__all__ = ["Groups", "Tally", "Values"]
+__all__ = ["Distribution", "Groups", "Tally"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Groups:
 
 
 @dataclass(frozen=True, eq=False)
-class Values:
-    """Effects, or NLMs: moments by group, and a sketch of each output.
+class Distribution:
+    """FMEs, or NLMs: moments by group, and a sketch of each output.
 
     Attributes
     ----------
@@ -41,13 +42,15 @@ class Values:
     sketches: tuple[QuantileSketch, ...]
 
     @classmethod
-    def of(cls, values: np.ndarray, weights: Weighting, groups: Groups) -> Values:
+    def of(cls, values: np.ndarray, weights: Weighting, groups: Groups) -> Distribution:
         moments = Moments.of(values, weights, groups.codes, len(groups.keys))
         return cls(moments, tuple(_sketch(column, weights) for column in values.T))
 
-    def merged(self, other: Values, codes: np.ndarray, n_groups: int) -> Values:
+    def merged(
+        self, other: Distribution, codes: np.ndarray, n_groups: int
+    ) -> Distribution:
         pairs = zip(self.sketches, other.sketches, strict=True)
-        return Values(
+        return Distribution(
             self.moments.merged(other.moments, codes, n_groups),
             tuple(map(QuantileSketch.merged, pairs)),
         )
@@ -60,10 +63,9 @@ class Values:
 
 
 def _sketch(values: np.ndarray, weights: Weighting) -> QuantileSketch:
-    seen = ~np.isnan(values)
-    if seen.all():
-        return QuantileSketch.of(values, weights)
-    return QuantileSketch.of(values[seen], weights.take(seen))
+    defined = ~np.isnan(values)
+    rows = slice(None) if defined.all() else defined
+    return QuantileSketch.of(values[rows], weights.take(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +76,11 @@ class Tally:
     ----------
     statuses : ndarray of shape (n_groups, 4), int
         Rows by status.
-    fme : Values
+    fme : Distribution
     squared : Moments of shape (n_groups, n_outputs) or None
         Of the FMEs of positive weight, with the squares of the weights; None where
         there are no weights.
-    nlm : Values or None
+    nlm : Distribution or None
     positive : ndarray of shape (n_groups, n_outputs)
         Weight of the rows whose FME is above zero.
     linear : ndarray of shape (n_outputs,)
@@ -89,9 +91,9 @@ class Tally:
     """
 
     statuses: np.ndarray
-    fme: Values
+    fme: Distribution
     squared: Moments | None
-    nlm: Values | None
+    nlm: Distribution | None
     positive: np.ndarray
     linear: np.ndarray
     n_not_converged: int
@@ -103,7 +105,7 @@ class Tally:
     ) -> Tally:
         """The tally of no rows."""
         groups = Groups(((),) * n_groups, np.zeros(0, np.intp))
-        values = Values.of(np.empty((0, n_outputs)), Weighting(None, 0), groups)
+        values = Distribution.of(np.empty((0, n_outputs)), Weighting(None, 0), groups)
         return cls(
             np.zeros((n_groups, len(STATUSES)), dtype=np.int64),
             values,
@@ -123,22 +125,20 @@ class Tally:
             groups.codes * n_statuses + effect.status_codes,
             minlength=n_groups * n_statuses,
         ).reshape(n_groups, n_statuses)
-        counted = effect.counted
-        whole = bool(counted.all())
-        here = groups if whole else Groups(groups.keys, groups.codes[counted])
-        weights = weights if whole else weights.take(counted)
-        fme = effect.fme_2d if whole else effect.fme_2d[counted]
+        counted = slice(None) if effect.counted.all() else effect.counted
+        groups = Groups(groups.keys, groups.codes[counted])
+        weights, fme = weights.take(counted), effect.fme_2d[counted]
         nlm, linear = None, np.zeros(len(effect.outputs))
         if effect.nlm_2d is not None:
-            nlms = effect.nlm_2d if whole else effect.nlm_2d[counted]
-            nlm = Values.of(nlms, weights, here)
-            linear = weights.dot((nlms >= LINEAR).astype(float))
+            values = effect.nlm_2d[counted]
+            nlm = Distribution.of(values, weights, groups)
+            linear = weights.dot((values >= LINEAR).astype(float))
         return cls(
             statuses,
-            Values.of(fme, weights, here),
-            _squared(fme, weights, here),
+            Distribution.of(fme, weights, groups),
+            _squared(fme, weights, groups),
             nlm,
-            _summed(weights.times((fme > 0).astype(float)), here.codes, n_groups),
+            _summed(weights.times((fme > 0).astype(float)), groups.codes, n_groups),
             linear,
             effect.n_not_converged,
             effect.engine,
@@ -156,11 +156,11 @@ class Tally:
         return standard_error(self.fme.moments.total(), squared)
 
     def merged(self, other: Tally, codes: np.ndarray, n_groups: int) -> Tally:
-        squared, nlm = None, None
-        if self.squared is not None and other.squared is not None:
-            squared = self.squared.merged(other.squared, codes, n_groups)
-        if self.nlm is not None and other.nlm is not None:
-            nlm = self.nlm.merged(other.nlm, codes, n_groups)
+        nlm, squared = self.nlm, self.squared
+        if squared is not None and other.squared is not None:
+            squared = squared.merged(other.squared, codes, n_groups)
+        if nlm is not None and other.nlm is not None:
+            nlm = nlm.merged(other.nlm, codes, n_groups)
         return Tally(
             _summed(np.concatenate([self.statuses, other.statuses]), codes, n_groups),
             self.fme.merged(other.fme, codes, n_groups),
@@ -185,12 +185,11 @@ def _squared(fme: np.ndarray, weights: Weighting, groups: Groups) -> Moments | N
     """Moments with the squares of the weights, of rows of positive weight."""
     if weights.array is None:
         return None
-    seen = np.flatnonzero(weights.array)
-    squares = Weighting(weights.array[seen] ** 2, len(seen))
-    return Moments.of(fme[seen], squares, groups.codes[seen], len(groups.keys))
+    positive = np.flatnonzero(weights.array)
+    squares = Weighting(weights.array[positive] ** 2, len(positive))
+    return Moments.of(fme[positive], squares, groups.codes[positive], len(groups.keys))
 
 
-def _engine(mine: str, its: str) -> str:
-    if not (mine and its) or mine == its:
-        return mine or its
-    return "predict"
+def _engine(one: str, other: str) -> str:
+    """The engine of both; "predict" of two that differ, empty of none."""
+    return one or other if not (one and other) or one == other else "predict"

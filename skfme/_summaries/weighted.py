@@ -19,10 +19,10 @@ import numpy as np
 from skfme._summaries.weighting import Weighting
 
 __all__ = [
+    "Figures",
     "NonLinearity",
-    "Summary",
-    "summarize",
-    "summarize_nlm",
+    "figures_of",
+    "nonlinearity_of",
     "warn_of_no_sd",
     "weighted_mean",
     "weighted_quantiles",
@@ -31,7 +31,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Summary:
+class Figures:
     """One column of effects in a few numbers; NaN where they are not defined."""
 
     n: int
@@ -59,8 +59,8 @@ class NonLinearity:
 LINEAR = 0.9
 
 
-def summarize_nlm(nlm: np.ndarray, weights: Weighting) -> NonLinearity:
-    """Summary of the NLMs of rows that count; undefined ones are left out."""
+def nonlinearity_of(nlm: np.ndarray, weights: Weighting) -> NonLinearity:
+    """Figures of the NLMs of rows that count; undefined ones are left out."""
     defined = ~np.isnan(nlm)
     values, weights = nlm[defined], weights.take(defined)
     return NonLinearity(
@@ -142,10 +142,10 @@ def _window_mean(ordered: np.ndarray, ends: np.ndarray, low: float) -> float:
     return float(lengths @ ordered[first:last] / lengths.sum())
 
 
-def summarize(values: np.ndarray, weights: Weighting) -> Summary:
-    """Summary of the effects that count, all finite."""
+def figures_of(values: np.ndarray, weights: Weighting) -> Figures:
+    """Figures of the effects that count, all finite."""
     quartiles = weighted_quantiles(values, np.array([0.25, 0.5, 0.75]), weights)
-    return Summary(
+    return Figures(
         len(values),
         weighted_mean(values, weights),
         weighted_sd(values, weights),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skfme._frames.tables import Table
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 from skfme.steps._changes import Step
 from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 

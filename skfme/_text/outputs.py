@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from skfme._frames.hints import known_names, nearest
 
-__all__ = ["one_output", "output_columns"]
+__all__ = ["names_by_output", "one_output", "output_columns"]
 
 
 def output_columns(outputs: Sequence[str], output: str | None) -> list[int]:
@@ -44,3 +44,8 @@ def one_output(outputs: Sequence[str], output: str | None, purpose: str) -> int:
             f"choose it with output={str(outputs[-1])!r}, for example."
         )
     return columns[0]
+
+
+def names_by_output(name: str, outputs: Sequence[str]) -> list[str]:
+    """Such as ``bmi -2``; for several outputs ``bmi -2[setosa]`` for each."""
+    return [name] if len(outputs) == 1 else [f"{name}[{output}]" for output in outputs]

@@ -1,4 +1,8 @@
-"""One feature's change, ready to be made on any rows; and effects as named changes."""
+"""One feature's change, ready to be made on any rows; and effects as named changes.
+
+A change is the h of one feature in f(x + h) − f(x). What the user may write for it, and
+how a model's predictions are differenced, live elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,7 @@ from skfme._frames.hints import known_names
 from skfme._frames.tables import Table
 from skfme.steps._training import TrainingColumn
 
-__all__ = [
-    "BoundChange",
-    "Change",
-    "NamedStep",
-    "Step",
-]
+__all__ = ["BoundChange", "Change", "NamedStep", "Step"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Change:
     label : str
         What a name shows after the feature.
     step : Step
-        What was asked, in the feature's own units.
+        What the user wrote, in the feature's own units.
     size : str
         What a relative size came to in the feature's units, else empty.
     start, end : one-entry columns or None
@@ -49,7 +48,7 @@ class Change:
     skip_at_target : bool
         Whether rows that already have the value do not count.
     categories : tuple
-        The known categories of a categorical feature.
+        Those of a categorical feature that training rows have.
     move : callable or None
         (column, bounds) -> column, for a change that starts from the row's value.
     function : callable or None
@@ -69,7 +68,6 @@ class Change:
     end: ColumnData = None
     skip_at_target: bool = False
     categories: tuple = ()
-
     move: Callable[..., ColumnData] | None = None
     function: Callable | None = None
     target: Any = None
@@ -78,40 +76,50 @@ class Change:
     def bind(self, table: Table) -> BoundChange:
         """Ready the change for the rows of one table, whole column first."""
         if self.function is not None:
-            return BoundChange(self, None, self._applied(table))
-        if self.move is None:
-            return BoundChange(self, None, None)
-        return BoundChange(self, integer_bounds(table.column(self.position)), None)
+            return BoundChange(self, values=self._function_values(table))
+        if self.move is not None:
+            bounds = integer_bounds(table.column(self.position))
+            return BoundChange(self, bounds=bounds)
+        return BoundChange(self)
 
-    def _applied(self, table: Table) -> ColumnData:
+    def _function_values(self, table: Table) -> ColumnData:
         """What the user's function makes of the whole column, checked."""
         assert self.function is not None
-        what = f"The step {self.label} of {self.feature!r}"
+        subject = f"The step {self.label} of {self.feature!r}"
         values = self.function(table.native_column(self.position))
         if self.categories:
-            self._refuse_unknown(objects_in(values), what)
+            self._refuse_unseen(objects_in(values), subject)
         elif self.numeric and any(isinstance(v, str) for v in objects_in(values).flat):
-            raise TypeError(f"{what} returned text; expected numbers.")
-        return replaced(table.column(self.position), values, what)
+            raise TypeError(f"{subject} returned text; expected numbers.")
+        return replaced(table.column(self.position), values, subject)
 
-    def _refuse_unknown(self, values: np.ndarray, what: str) -> None:
-        unknown = category_codes(values, self.categories) < 0
-        unknown &= ~missing_in(values)
-        if unknown.any():
-            row = int(np.flatnonzero(unknown)[0])
+    def _refuse_unseen(self, values: np.ndarray, subject: str) -> None:
+        unseen = category_codes(values, self.categories) < 0
+        unseen &= ~missing_in(values)
+        if unseen.any():
+            row = int(np.flatnonzero(unseen)[0])
             raise ValueError(
-                f"{what} returned {values[row]!r} in row {row}, which was never seen in "
+                f"{subject} returned {values[row]!r} in row {row}, which was never seen in "
                 f"training.{known_names(self.categories)}"
             )
 
 
 @dataclass(frozen=True)
 class BoundChange:
-    """A change bound to a table; `rows` below are a slice of that table."""
+    """A change bound to a table; `rows` below are a slice of that table.
+
+    Attributes
+    ----------
+    change : Change
+    bounds : (int, int) or None
+        Smallest and largest integer of the whole column.
+    values : column or None
+        What the user's function made of the whole column.
+    """
 
     change: Change
-    bounds: tuple[int, int] | None
-    values: ColumnData
+    bounds: tuple[int, int] | None = None
+    values: ColumnData = None
 
     def start(self, batch: Table) -> ColumnData | None:
         """The column before the step, or None where it is the row's own."""
@@ -145,6 +153,11 @@ class NamedStep:
 
     name: str
     changes: tuple[Change, ...]
+
+    @classmethod
+    def of(cls, *changes: Change) -> NamedStep:
+        """The changes, under a name that shows each feature and its change."""
+        return cls(", ".join(f"{c.feature} {c.label}" for c in changes), changes)
 
 
 class Step:

@@ -1,4 +1,8 @@
-"""The training rows that steps are measured against: SDs, quantiles, categories."""
+"""The training rows that steps are measured on: SDs, quantiles, categories.
+
+Constants are built from training entries, so that they have the column's exact type.
+What a step does with them is the step's own matter.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ __all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
 
 
 class TrainingColumn:
-    """One column of the training rows, with what sizes are measured in."""
+    """One column of the training rows: its spread, quantiles and constants."""
 
     def __init__(self, table: Table, column: Column, weights: Weighting) -> None:
         self.table = table
@@ -41,13 +45,18 @@ class TrainingColumn:
     def name(self) -> str:
         return str(self.column.name)
 
+    @property
+    def _entries(self) -> ColumnData:
+        return self.table.column(self.column.position)
+
     @cached_property
     def _observed(self) -> tuple[np.ndarray, Weighting]:
-        values = numbers_in(self.table.column(self.column.position))
-        seen = np.isfinite(values)
-        if seen.all():
+        """The finite numbers, and the weights of their rows."""
+        values = numbers_in(self._entries)
+        finite = np.isfinite(values)
+        if finite.all():
             return values, self.weights
-        return values[seen], self.weights.take(seen)
+        return values[finite], self.weights.take(finite)
 
     @cached_property
     def sd(self) -> float:
@@ -82,20 +91,18 @@ class TrainingColumn:
     @cached_property
     def _first_rows(self) -> np.ndarray:
         """Per category the first row that holds it; else the first observed row."""
-        entries = self.table.column(self.column.position)
         if self.column.kind == "categorical":
-            codes = category_codes(entries, self.column.categories)
-            seen, first = np.unique(codes, return_index=True)
-            return first[seen >= 0]
-        values = numbers_in(entries)
+            codes = category_codes(self._entries, self.column.categories)
+            distinct, first = np.unique(codes, return_index=True)
+            return first[distinct >= 0]
+        values = numbers_in(self._entries)
         floats = values.dtype.kind == "f"
-        observed = np.isfinite(values) if floats else ~missing_in(entries)
+        observed = np.isfinite(values) if floats else ~missing_in(self._entries)
         return np.flatnonzero(observed)[:1]
 
-    def _example(self, which: int = 0) -> ColumnData:
+    def _example(self, position: int = 0) -> ColumnData:
         """One entry, from which a constant gets the column's exact type."""
-        rows = self._first_rows[which : which + 1]
-        return self.table.column(self.column.position)[rows]
+        return self._entries[self._first_rows[position : position + 1]]
 
     def require(self, kind: str, step: object) -> None:
         if self.column.kind == "other":
@@ -119,12 +126,12 @@ class TrainingColumn:
 
     def constant(self, value: Any) -> ColumnData:
         """A one-entry column that holds `value`, typed as the feature is."""
-        column = self.column
-        if column.kind == "categorical":
+        kind = self.column.kind
+        if kind == "categorical":
             return self._example(self._category(value))
-        if column.kind == "numeric":
+        if kind == "numeric":
             check_finite(value, self, "value")
-        elif column.kind == "datetime":
+        elif kind == "datetime":
             value = self._moment(value)
         else:
             raise TypeError(
@@ -135,13 +142,14 @@ class TrainingColumn:
                 f"{self.name!r} has no observed value in the training rows."
             )
         example = self._example()
-        here = numbers_in(example)[0]
-        if column.kind == "datetime":
-            return shifted(example, (value - pd.Timestamp(here)).to_pytimedelta(), None)
+        if kind == "datetime":
+            distance = value - pd.Timestamp(numbers_in(example)[0])
+            return shifted(example, distance.to_pytimedelta(), None)
         # From the entry to zero and on to the value: the column's type is kept.
         zero = scaled(example, 0, integer_bounds(example))
         constant = shifted(zero, value, integer_bounds(zero))
-        return constant.astype(object) if _is_object(example) else constant
+        is_object = isinstance(example, np.ndarray) and example.dtype.kind == "O"
+        return constant.astype(object) if is_object else constant
 
     def _moment(self, value: Any) -> pd.Timestamp:
         try:
@@ -153,27 +161,35 @@ class TrainingColumn:
         return moment
 
     def _category(self, value: Any) -> int:
-        known = self.column.categories
-        matches = [i for i, c in enumerate(known) if _same(c, value)]
+        categories = self.column.categories
+        matches = [i for i, c in enumerate(categories) if _same(c, value)]
         if not matches:
             raise ValueError(
                 f"{value!r} is not a category of {self.name!r} that was seen in "
-                f"training." + known_names(known) + nearest(value, known)
+                f"training." + known_names(categories) + nearest(value, categories)
             )
         return matches[0]
 
 
 class Training:
-    """The training rows that steps are resolved against."""
+    """The training rows that steps are resolved against.
+
+    Attributes
+    ----------
+    table : Table
+    schema : tuple of Column
+        What each of its columns holds.
+    weights : Weighting
+    columns : list of TrainingColumn
+    """
 
     def __init__(
-        self,
-        table: Table,
-        columns: Sequence[Column],
-        weights: Weighting,
+        self, table: Table, schema: Sequence[Column], weights: Weighting
     ) -> None:
         self.table = table
-        self.columns = [TrainingColumn(table, c, weights) for c in columns]
+        self.schema = tuple(schema)
+        self.weights = weights
+        self.columns = [TrainingColumn(table, column, weights) for column in schema]
 
     def spreads(self) -> dict[int, tuple[float, float]]:
         """SD and range of each numeric column, by position."""
@@ -187,10 +203,6 @@ class Training:
 
     def __getitem__(self, key: Hashable) -> TrainingColumn:
         return self.columns[self.table.position(key)]
-
-
-def _is_object(column: ColumnData) -> bool:
-    return isinstance(column, np.ndarray) and column.dtype.kind == "O"
 
 
 def _same(category: Any, value: Any) -> bool:

@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skfme import FMEExplainer, StdDev, ame, fme
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 
 
 @pytest.fixture

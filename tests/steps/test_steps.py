@@ -190,7 +190,7 @@ def test_missing_values_are_left_out_of_sds_and_quantiles():
         (Quantile(0.25), "quantile 0.25 of bmi = 21.5"),
     ],
 )
-def test_the_summary_tells_what_a_relative_size_came_to(step, size):
+def test_the_summary_shows_what_a_relative_size_came_to(step, size):
     effect = fme(bmi_of, people(), {"bmi": step}, extrapolation=None)
     assert effect.sizes == (size,)
     assert size in str(effect.summary())
@@ -368,7 +368,7 @@ def test_a_list_may_hold_effects_with_names_of_their_own():
     assert list(effects) == ["bmi -2", "diet"]
 
 
-def test_effects_know_their_steps():
+def test_effects_keep_their_steps():
     effects = fme(bmi_of, people(), [{"bmi": -2, "sex": "s1"}], extrapolation=None)
     assert effects["bmi -2, sex = s1"].step == {"bmi": Add(-2), "sex": SetTo("s1")}
 

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skfme._summaries.weighted import LINEAR, NonLinearity, summarize_nlm, weighted_mean
+from skfme._summaries.weighted import (
+    LINEAR,
+    NonLinearity,
+    nonlinearity_of,
+    weighted_mean,
+)
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import number
 from skfme.plotting._parts.canvas import (
@@ -145,7 +150,7 @@ def _finish_nlm(axes: Axes, panel: Panel, which: str) -> None:
     """The median, the mark of a straight line, and what is not shown."""
     assert panel.nlm is not None
     frame(axes, zero=False)
-    found: NonLinearity = summarize_nlm(panel.nlm, panel.weights)
+    found: NonLinearity = nonlinearity_of(panel.nlm, panel.weights)
     line = axes.axhline if which == "y" else axes.axvline
     straight = line(LINEAR, color=INK, linestyle=":", linewidth=1.3, zorder=4)
     handles, labels = [straight], [f"{LINEAR}: reads as a straight line"]

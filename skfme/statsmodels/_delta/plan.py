@@ -20,7 +20,7 @@ from skfme._summaries.weighting import Weighting
 from skfme.extrapolation import Support, fit_support
 from skfme.statsmodels._models.fitted import FittedModel
 from skfme.steps._changes import NamedStep
-from skfme.steps._steps import parse_steps
+from skfme.steps._parsing import parse_steps
 from skfme.steps._training import Training, TrainingColumn
 
 __all__ = ["Plan", "columns_read"]

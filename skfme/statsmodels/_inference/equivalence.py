@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfme._text.tables import Text, format_number, html_table, text_table
+from skfme._text.printing import Text, format_number, html_table, text_table
 
 __all__ = ["EquivalenceResults", "two_one_sided_tests"]
 

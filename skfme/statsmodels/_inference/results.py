@@ -20,7 +20,7 @@ from scipy import stats
 from statsmodels.stats.contrast import ContrastResults
 from statsmodels.stats.multitest import multipletests
 
-from skfme._text.tables import Text, html_table, text_table
+from skfme._text.printing import Text, html_table, text_table
 from skfme.statsmodels._inference.contrasts import (
     combined,
     covariance_of,

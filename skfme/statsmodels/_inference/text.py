@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 
 __all__ = ["WIDTH", "covers_sentence", "estimate_table", "size_notes"]
 

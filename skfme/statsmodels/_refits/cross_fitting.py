@@ -30,10 +30,10 @@ from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import Table, as_table
+from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._results.summary_text import warn_of_empty
 from skfme._summaries.weighting import Weighting
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refits.group_means import GroupMeans
 from skfme.statsmodels._refits.refitting import Refitting, fme_of, prepared

@@ -22,12 +22,13 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
 from skfme._explainer.explainer import FMEExplainer
+from skfme._explainer.exploration import step_named
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import one_output
-from skfme._text.tables import Text
+from skfme._text.printing import Text
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
 from skfme.statsmodels._refits.bootstrap import Again, OnDraw, refit_notes
@@ -329,7 +330,7 @@ def _three_parts(
 
 def _one_effect(explainer: FMEExplainer, effect: str | None) -> str:
     if effect is not None:
-        return explainer._step(effect).name
+        return step_named(explainer.steps_, effect).name
     names = [step.name for step in explainer.steps_]
     if len(names) > 1:
         raise ValueError(
@@ -348,7 +349,7 @@ def _explained(
 def _asked_for(refitting: Refitting, name: str, explained: Table) -> Refitting:
     """Refits that are asked for one effect, of some rows."""
     one = copy.copy(refitting.explainer)
-    one.steps_ = (one._step(name),)
+    one.steps_ = (step_named(one.steps_, name),)
     return replace(refitting, explainer=one, explained=explained)
 
 

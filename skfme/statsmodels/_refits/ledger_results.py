@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._text.tables import format_number
+from skfme._text.printing import format_number
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.results import EffectResults
 

@@ -23,6 +23,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
+from skfme._explainer.fitting import params_of_fit
 from skfme._frames.checks import one_target
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffects
@@ -166,7 +167,7 @@ def prepared(
         fitted._over(None),
         known,
         y,
-        fitted._fit_params(given.pop("sample_weight", None), given),
+        params_of_fit(fitted, given.pop("sample_weight", None), given),
         _classes(fitted.estimator_),
         seeded,
         known,

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table
-from skfme._text.tables import Text
+from skfme._text.printing import Text
 from skfme.statsmodels._tree.covariates import (
     Covariate,
     covariates_in,

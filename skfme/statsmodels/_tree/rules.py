@@ -11,7 +11,7 @@ import keyword
 import math
 from typing import Any, NamedTuple
 
-from skfme._text.tables import Text, format_number, text_table
+from skfme._text.printing import Text, format_number, text_table
 from skfme.statsmodels._tree.covariates import Covariate, Split
 from skfme.statsmodels._tree.growing import Node
 

@@ -1,4 +1,7 @@
-"""One effect and several, as they show themselves: tables, texts, notebooks."""
+"""One effect and several, as they print: tables, texts, notebooks.
+
+What the tables hold is decided in effect_tables; what the numbers are, in averages.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from typing import ClassVar, TypeVar
 import numpy as np
 import pandas as pd
 
-from skfme._results.figures import EffectFigures
-from skfme._results.summary_text import effects_frame, summary_html, summary_text
-from skfme._text.tables import Text
+from skfme._results.averages import EffectAverages
+from skfme._results.effect_tables import effects_frame, summary_html, summary_text
+from skfme._text.printing import Text
 
-__all__ = ["AveragedEffect", "AveragedEffects"]
+__all__ = ["PrintedEffect", "PrintedEffects"]
 
 
-class AveragedEffect(EffectFigures):
+class PrintedEffect(EffectAverages):
     """An effect that shows its averages; `notes` is what a summary adds."""
 
     notes: ClassVar[tuple[str, ...]] = ()
@@ -43,10 +46,10 @@ class AveragedEffect(EffectFigures):
         return summary_html([self], *self.notes)
 
 
-E_co = TypeVar("E_co", bound=AveragedEffect, covariant=True)
+E_co = TypeVar("E_co", bound=PrintedEffect, covariant=True)
 
 
-class AveragedEffects(Mapping[str, E_co]):
+class PrintedEffects(Mapping[str, E_co]):
     """Several effects by name, and their summary."""
 
     notes: ClassVar[tuple[str, ...]] = ()
@@ -57,8 +60,8 @@ class AveragedEffects(Mapping[str, E_co]):
 
     def __getitem__(self, name: str) -> E_co:
         if name not in self._effects:
-            known = ", ".join(map(repr, self._effects))
-            raise KeyError(f"no effect is named {name!r}; there are {known}")
+            names = ", ".join(map(repr, self._effects))
+            raise KeyError(f"no effect is named {name!r}; there are {names}")
         return self._effects[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -74,7 +77,7 @@ class AveragedEffects(Mapping[str, E_co]):
         -------
         frame : DataFrame
             Columns ``effect``, ``output``, ``n``, ``ame``, ``sd``, ``q25``,
-            ``median``, ``q75``; where NLMs were asked for ``anlm``, ``nlm_median``,
+            ``median``, ``q75``; where NLMs were measured ``anlm``, ``nlm_median``,
             ``nlm_share_linear`` (rows at or above 0.9), ``n_nlm_undefined``,
             ``n_nlm_not_converged``; and rows left out: ``n_missing``, ``n_at_target``,
             ``n_extrapolation``; ``n_outside_before`` counts rows outside the

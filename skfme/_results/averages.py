@@ -1,62 +1,57 @@
-"""The numbers of an effect, with its rows at hand or given up for a summary."""
+"""An effect's averages and counts, with its rows at hand or no longer kept.
+
+Results derive from this: they supply figures for each output, and it reads from them
+what users read. Tables and texts are made elsewhere.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from skfme._engine.stepping import STATUSES
-from skfme._summaries.weighted import NonLinearity, Summary
 
-__all__ = ["EffectFigures"]
+__all__ = ["EffectAverages"]
 
 
-class EffectFigures:
+class EffectAverages:
     """An effect's averages and counts.
 
     Attributes
     ----------
     name : str
     sizes : tuple of str
+        What relative sizes came to.
+    context : object
+        What effects of one call have in common.
+    total_weight : float or None
+        Sum of the row weights.
+    n_outside_before : int or None
+        Rows outside the training data before any step.
+    n_not_converged : int
+        Rows whose NLM did not converge.
+    status_counts : ndarray of shape (4,)
+        Rows by status, in the order of the statuses.
+    has_nlm : bool
+        Whether there are NLMs.
+    figures : tuple of Figures
+        For each output.
+    nonlinearity : tuple of NonLinearity
+        For each output.
     """
 
     name: str
     sizes: tuple[str, ...]
     context: Any
+    total_weight: Any
+    n_outside_before: Any
     n_not_converged: Any
-
-    @property
-    @abstractmethod
-    def total_weight(self) -> float | None:
-        """Sum of the row weights, or None."""
-
-    @property
-    @abstractmethod
-    def n_outside_before(self) -> int | None:
-        """Rows outside the training data before any step; None if not judged."""
-
-    @property
-    @abstractmethod
-    def status_counts(self) -> np.ndarray:
-        """Rows by status, in the order of the statuses."""
-
-    @property
-    @abstractmethod
-    def figures(self) -> tuple[Summary, ...]:
-        """For each output: n, mean, SD and quartiles."""
-
-    @property
-    @abstractmethod
-    def has_nlm(self) -> bool:
-        """Whether the NLM was asked for."""
-
-    @property
-    @abstractmethod
-    def nonlinearity(self) -> tuple[NonLinearity, ...]:
-        """For each output: mean, median, share at or above 0.9, undefined rows."""
+    status_counts: Any
+    has_nlm: Any
+    figures: Any
+    nonlinearity: Any
 
     @property
     def outputs(self) -> tuple[str, ...]:

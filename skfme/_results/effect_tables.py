@@ -1,8 +1,13 @@
-"""Effects in words and small tables, for a terminal or a notebook."""
+"""Effects in words and small tables, for a terminal or a notebook.
+
+Which tables, columns and notes an effect's summary has is decided here. How a table
+becomes text or HTML lives elsewhere.
+"""
 
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,10 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from skfme._results.figures import EffectFigures
+from skfme._results.averages import EffectAverages
 from skfme._summaries.weighted import LINEAR
-from skfme._text.reasons import no_row_counts
-from skfme._text.tables import (
+from skfme._text.outputs import names_by_output
+from skfme._text.printing import (
     TABLE_STYLE,
     WIDTH,
     Text,
@@ -21,6 +26,7 @@ from skfme._text.tables import (
     html_table,
     text_table,
 )
+from skfme._text.reasons import no_row_counts
 
 __all__ = [
     "effects_frame",
@@ -32,20 +38,20 @@ __all__ = [
     "warn_of_empty",
 ]
 
-_Table = tuple[str, list[str], list[list[str]]]
+TitledTable = tuple[str, list[str], list[list[str]]]  # title, header, rows
 
 
-def summary_text(effects: Sequence[EffectFigures], *notes: str) -> Text:
+def summary_text(effects: Sequence[EffectAverages], *notes: str) -> Text:
     """The tables under their titles, then notes; at most 80 columns."""
-    (title, header, rows), *others = _tables(effects)
+    (title, header, rows), *further = _tables(effects)
     blocks = [title, text_table(header, rows)]
-    for title, header, rows in others:
+    for title, header, rows in further:
         blocks.append(f"{textwrap.fill(title, WIDTH)}:\n{text_table(header, rows)}")
     lines = [textwrap.fill(note, WIDTH) for note in (*_notes(effects), *notes)]
     return Text("\n\n".join([*blocks, "\n".join(lines)] if lines else blocks))
 
 
-def summary_html(effects: Sequence[EffectFigures], *notes: str) -> str:
+def summary_html(effects: Sequence[EffectAverages], *notes: str) -> str:
     """The same for a notebook."""
     tables = [
         html_table(header, rows, title) for title, header, rows in _tables(effects)
@@ -56,23 +62,19 @@ def summary_html(effects: Sequence[EffectFigures], *notes: str) -> str:
     )
 
 
-def _tables(effects: Sequence[EffectFigures]) -> list[_Table]:
-    tables = [
-        effects_table(effects),
-        nonlinearity_table(effects),
-        left_out_table(effects),
-    ]
-    return [table for table in tables if table is not None]
+def _tables(effects: Sequence[EffectAverages]) -> list[TitledTable]:
+    further = (nonlinearity_table(effects), left_out_table(effects))
+    return [effects_table(effects), *(table for table in further if table is not None)]
 
 
-def effects_table(effects: Sequence[EffectFigures]) -> _Table:
+def effects_table(effects: Sequence[EffectAverages]) -> TitledTable:
     """Title, header and rows: n, AME, SD, quartiles."""
     header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
     return _title(effects[0]), header, rows
 
 
-def left_out_table(effects: Sequence[EffectFigures]) -> _Table | None:
+def left_out_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
     """Title, header and rows: why rows do not count; None if all do."""
     left_out = [
         [effect.name, *map(str, effect.n_left_out.values())]
@@ -83,25 +85,21 @@ def left_out_table(effects: Sequence[EffectFigures]) -> _Table | None:
     return ("Rows left out of the averages", header, left_out) if left_out else None
 
 
-def _names(effect: EffectFigures) -> list[str]:
-    if len(effect.outputs) == 1:
-        return [effect.name]
-    return [f"{effect.name}[{output}]" for output in effect.outputs]
-
-
-def _effect_rows(effect: EffectFigures) -> list[list[str]]:
+def _effect_rows(effect: EffectAverages) -> list[list[str]]:
     left_out = str(sum(effect.n_left_out.values()))
+    names = names_by_output(effect.name, effect.outputs)
     rows = []
-    for name, s in zip(_names(effect), effect.figures, strict=True):
+    for name, figures in zip(names, effect.figures, strict=True):
+        q25, q75 = figures.q25, figures.q75
         # What is left of the effects' own rounding is no heterogeneity.
-        sd = 0.0 if s.sd < 1e-12 * max(abs(s.q25), abs(s.q75)) else s.sd
-        numbers = (s.mean, sd, s.q25, s.median, s.q75)
-        rows.append([name, str(s.n), *map(format_number, numbers), left_out])
+        sd = 0.0 if figures.sd < 1e-12 * max(abs(q25), abs(q75)) else figures.sd
+        numbers = (figures.mean, sd, q25, figures.median, q75)
+        rows.append([name, str(figures.n), *map(format_number, numbers), left_out])
     return rows
 
 
-def nonlinearity_table(effects: Sequence[EffectFigures]) -> _Table | None:
-    """Title, header and rows of NLMs; None if they were not asked for."""
+def nonlinearity_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
+    """Title, header and rows of NLMs; None if they were not measured."""
     if not effects[0].has_nlm:
         return None
     title = (
@@ -109,22 +107,25 @@ def nonlinearity_table(effects: Sequence[EffectFigures]) -> _Table | None:
         "constant; no lower bound)"
     )
     header = ["effect", "ANLM", "median", f">= {LINEAR}", "undefined", "not converged"]
-    rows = [
-        [
-            name,
-            format_number(m.mean),
-            format_number(m.median),
-            "-" if m.share_linear != m.share_linear else f"{m.share_linear:.0%}",
-            str(m.n_undefined),
-            str(effect.n_not_converged),
-        ]
-        for effect in effects
-        for name, m in zip(_names(effect), effect.nonlinearity, strict=True)
-    ]
+    rows = []
+    for effect in effects:
+        names = names_by_output(effect.name, effect.outputs)
+        for name, nlm in zip(names, effect.nonlinearity, strict=True):
+            share = nlm.share_linear
+            rows.append(
+                [
+                    name,
+                    format_number(nlm.mean),
+                    format_number(nlm.median),
+                    "-" if math.isnan(share) else f"{share:.0%}",
+                    str(nlm.n_undefined),
+                    str(effect.n_not_converged),
+                ]
+            )
     return title, header, rows
 
 
-def _title(effect: EffectFigures) -> str:
+def _title(effect: EffectAverages) -> str:
     context = effect.context
     lines = [
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
@@ -150,7 +151,7 @@ def _response_text(context: Any, outputs: Sequence[str]) -> str:
     return f"{response} of {outputs[0]!r}" if single else response
 
 
-def _notes(effects: Sequence[EffectFigures]) -> list[str]:
+def _notes(effects: Sequence[EffectAverages]) -> list[str]:
     notes = []
     outside = effects[0].n_outside_before
     if outside:
@@ -161,7 +162,7 @@ def _notes(effects: Sequence[EffectFigures]) -> list[str]:
     return notes
 
 
-def warn_of_empty(effects: Mapping[str, EffectFigures], stacklevel: int = 3) -> None:
+def warn_of_empty(effects: Mapping[str, EffectAverages], stacklevel: int = 3) -> None:
     """Warn where an AME is NaN since no row counts."""
     for name, effect in effects.items():
         if not effect.n:
@@ -173,41 +174,22 @@ def warn_of_empty(effects: Mapping[str, EffectFigures], stacklevel: int = 3) -> 
             )
 
 
-def effects_frame(effects: Sequence[EffectFigures]) -> pd.DataFrame:
+def effects_frame(effects: Sequence[EffectAverages]) -> pd.DataFrame:
     """One row per effect and output, as :meth:`ForwardEffects.to_frame` has them."""
     records = []
     for effect in effects:
-        nonlinear = (
-            [
-                {
-                    "anlm": m.mean,
-                    "nlm_median": m.median,
-                    "nlm_share_linear": m.share_linear,
-                    "n_nlm_undefined": m.n_undefined,
-                    "n_nlm_not_converged": effect.n_not_converged,
-                }
-                for m in effect.nonlinearity
-            ]
-            if effect.has_nlm
-            else [{} for _ in effect.outputs]
-        )
-        counts = {f"n_{name}": count for name, count in effect.n_left_out.items()}
-        for output, s, extra in zip(
-            effect.outputs, effect.figures, nonlinear, strict=True
+        counts = {f"n_{status}": n for status, n in effect.n_left_out.items()}
+        counts["n_outside_before"] = effect.n_outside_before
+        for k, (output, figures) in enumerate(
+            zip(effect.outputs, effect.figures, strict=True)
         ):
-            records.append(
-                {
-                    "effect": effect.name,
-                    "output": output,
-                    "n": s.n,
-                    "ame": s.mean,
-                    "sd": s.sd,
-                    "q25": s.q25,
-                    "median": s.median,
-                    "q75": s.q75,
-                    **extra,
-                    **counts,
-                    "n_outside_before": effect.n_outside_before,
-                }
-            )
-    return pd.DataFrame(records)
+            record = {"effect": effect.name, "output": output, **vars(figures)}
+            if effect.has_nlm:
+                nlm = effect.nonlinearity[k]
+                record["anlm"] = nlm.mean
+                record["nlm_median"] = nlm.median
+                record["nlm_share_linear"] = nlm.share_linear
+                record["n_nlm_undefined"] = nlm.n_undefined
+                record["n_nlm_not_converged"] = effect.n_not_converged
+            records.append({**record, **counts})
+    return pd.DataFrame(records).rename(columns={"mean": "ame"})
