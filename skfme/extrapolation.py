@@ -290,7 +290,7 @@ class DetectorSupport:
             return outliers
         chosen = table if asked.all() else table.take(np.flatnonzero(asked))
         try:
-            labels = np.asarray(self._detector.predict(chosen.native))
+            labels = np.asarray(self._detector.predict(chosen.private()))
         except (ValueError, TypeError) as error:
             raise type(error)(
                 f"extrapolation={self._detector!r} could not judge the rows: {error}"
@@ -367,7 +367,7 @@ def _fit_detector(
     try:
         if isinstance(detector, FrozenEstimator):
             return detector.fit(table.native, None)
-        return detector.fit(table.native, **params)
+        return detector.fit(table.private(), **params)
     except (ValueError, TypeError) as error:
         other = [str(c.name) for c in columns if c.kind != "numeric"]
         hint = (

@@ -92,7 +92,7 @@ class PredictEngine:
         for table in tables:
             size = 0 if table is None else len(table)
             if table is not None:
-                fits = n_waiting + size <= min(self.rows_per_call, _SHARED_ROWS)
+                fits = n_waiting + size <= self._rows_to_share(table)
                 if n_waiting and not (fits and table.schema() == schema):
                     yield from self._flush(waiting)
                     waiting, n_waiting = [], 0
@@ -100,6 +100,12 @@ class PredictEngine:
             waiting.append(table)
             n_waiting += size
         yield from self._flush(waiting)
+
+    def _rows_to_share(self, table: Table) -> int:
+        """Rows that tables may share a call with; a row's label stands once in a table."""
+        if self.response.needs_labels(table):
+            return 0
+        return min(self.rows_per_call, _SHARED_ROWS)
 
     def _flush(self, tables: list[Table | None]) -> Iterator[np.ndarray]:
         with_rows = [table for table in tables if table is not None]

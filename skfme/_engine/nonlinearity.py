@@ -78,16 +78,23 @@ class StepPath:
     def __call__(self, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Predictions of shape (r, m, n_outputs) at t of shape (r, m)."""
         r, m = t.shape
-        repeated, t = np.repeat(rows, m), t.ravel()
-        values = np.empty((r * m, len(self.response.outputs)))
-        n_calls = max(1, -(-len(repeated) // self.rows_per_call))
-        for points in gen_even_slices(len(repeated), n_calls):
-            values[points] = self.response(self.at(repeated[points], t[points]))
-        return values.reshape(r, m, -1)
+        if self.response.needs_labels(self.table):  # each of which stands for one row
+            points = [self._predicted(rows, t[:, j]) for j in range(m)]
+            return np.stack(points, axis=1)
+        return self._predicted(np.repeat(rows, m), t.ravel()).reshape(r, m, -1)
+
+    def _predicted(self, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+        values = np.empty((len(rows), len(self.response.outputs)))
+        n_calls = max(1, -(-len(rows) // self.rows_per_call))
+        for points in gen_even_slices(len(rows), n_calls):
+            values[points] = self.response(self.at(rows[points], t[points]))
+        return values
 
     def at(self, rows: np.ndarray, t: np.ndarray) -> Table:
         """The table of the points (row, t)."""
         table = self.table.take(rows)
+        if not self.response.needs_labels(table):
+            table = table.relabelled()
         return table.with_columns(
             {
                 position: column_like(

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
+from skfme._frames.columns import in_order_of
 from skfme._frames.tables import Table
 
 __all__ = ["Response", "choose_response", "model_name", "model_title"]
@@ -38,6 +42,8 @@ class Response:
         Names of the outputs.
     resolution : float
         Machine epsilon of the predictions' own type.
+    ignores_labels : bool
+        Whether rows may come under other labels than their own.
     """
 
     estimator: Any
@@ -45,6 +51,7 @@ class Response:
     positive_only: bool
     outputs: tuple[str, ...]
     resolution: float = float(np.finfo(np.float64).eps)
+    ignores_labels: bool = False
 
     @property
     def name(self) -> str:
@@ -52,6 +59,10 @@ class Response:
         if isinstance(self.method, str):
             return self.method
         return getattr(self.method, "__name__", type(self.method).__name__)
+
+    def needs_labels(self, table: Table) -> bool:
+        """Whether a table's rows must come under their own labels, each of them once."""
+        return table.pandas_like and not self.ignores_labels
 
     def __call__(self, table: Table) -> np.ndarray:
         """Predictions of shape (n_samples, n_outputs), finite and float64.
@@ -61,15 +72,7 @@ class Response:
         ValueError
             If they are not numbers, not finite, or not one row per row of X.
         """
-        # A copy, as a model may return a view of the table it was given.
-        values = np.array(_call(self.estimator, self.method, table), dtype=np.float64)
-        if values.shape[1] == 2 and self.positive_only:
-            values = values[:, 1:]
-        if values.shape[1] != len(self.outputs):
-            raise ValueError(
-                f"{self.name} returned {values.shape[1]} outputs, expected "
-                f"{len(self.outputs)} as in fit."
-            )
+        values = self.unchecked(table)
         finite = np.isfinite(values)
         if not finite.all():
             rows = np.flatnonzero(~finite.all(axis=1))
@@ -78,6 +81,19 @@ class Response:
                 f"{len(values)} rows. An effect needs finite predictions before and "
                 "after the step: choose another response_method, or leave these rows "
                 "out."
+            )
+        return values
+
+    def unchecked(self, table: Table) -> np.ndarray:
+        """The same, finite or not."""
+        # A copy, as a model may return a view of the table it was given.
+        values = np.array(_call(self.estimator, self.method, table), dtype=np.float64)
+        if values.shape[1] == 2 and self.positive_only:
+            values = values[:, 1:]
+        if values.shape[1] != len(self.outputs):
+            raise ValueError(
+                f"{self.name} returned {values.shape[1]} outputs, expected "
+                f"{len(self.outputs)} as in fit."
             )
         return values
 
@@ -101,41 +117,55 @@ def model_title(estimator: Any) -> str:
 
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, two-dimensional and in its own precision."""
+    n_rows, index, X = len(table), table.index, table.private()
     if isinstance(method, str):
-        name, raw = method, getattr(estimator, method)(table.native)
+        name, raw = method, getattr(estimator, method)(X)
     else:
         name = getattr(method, "__name__", "response")
-        raw = method(estimator, table.native)
+        raw = method(estimator, X)
     if isinstance(raw, list) and raw and np.ndim(raw[0]) == 2:
         raise ValueError(
             f"{name} returned one array for each of {len(raw)} outputs. Choose one with "
             "response_method=lambda estimator, X: estimator.predict_proba(X)[0]."
         )
-    values = _numbers(raw, name)
-    if values.ndim == 0 and len(table) == 1:  # a model that squeezes its output
+    values = _numbers(in_order_of(index, raw, name), name)
+    if values.ndim == 0 and n_rows == 1:  # a model that squeezes its output
         values = values.reshape(1)
     values = values.reshape(-1, 1) if values.ndim == 1 else values
-    if values.ndim != 2 or len(values) != len(table):
+    if values.ndim != 2 or len(values) != n_rows:
         raise ValueError(
-            f"{name} returned an array of shape {np.shape(raw)} for {len(table)} rows; "
+            f"{name} returned an array of shape {np.shape(raw)} for {n_rows} rows; "
             "expected (n_samples,) or (n_samples, n_outputs)."
         )
     return values
 
 
+class LabelsError(ValueError):
+    """Predictions are labels, which have no differences."""
+
+
 def _numbers(raw: Any, name: str) -> np.ndarray:
+    if isinstance(raw, np.ma.MaskedArray):
+        raw = np.ma.filled(raw.astype(np.result_type(raw.dtype, np.float32)), np.nan)
     values = np.asarray(raw)
-    text = values.dtype.kind in "USV" or (
-        values.dtype.kind == "O" and any(isinstance(v, str) for v in values.flat)
+    categories = isinstance(getattr(raw, "dtype", None), pd.CategoricalDtype)
+    if values.dtype.kind == "f" and not categories:
+        return values
+    if values.dtype.kind in "iuO" and not categories and _are_real(values):
+        return values.astype(np.float64)
+    raise LabelsError(
+        f"{name} did not return numbers but values such as {next(iter(values.flat), None)!r}, "
+        "so that no difference can be formed. Set response_method to 'predict_proba', "
+        "'decision_function' or a callable (estimator, X) -> array of numbers."
     )
-    try:
-        if not text:
-            return values if values.dtype.kind == "f" else values.astype(np.float64)
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(
-        f"{name} did not return numbers, so that no difference can be formed. Set "
-        "response_method to 'predict_proba', 'decision_function' or a callable."
+
+
+def _are_real(values: np.ndarray) -> bool:
+    """Whether entries are real numbers or missing; True and False are labels."""
+    return values.dtype.kind != "O" or all(
+        value is None
+        or (isinstance(value, Real | Decimal) and not isinstance(value, bool))
+        for value in values.flat
     )
 
 
@@ -167,7 +197,13 @@ def choose_response(
             "Choose one with response_method, such as lambda estimator, X: "
             "estimator.predict_proba(X)[0]."
         )
-    trial = _call(estimator, method, probe)
+    try:
+        trial = _call(estimator, method, probe)
+    except LabelsError:
+        if response_method != "auto" or not hasattr(estimator, "predict_proba"):
+            raise
+        # A classifier of another convention, which has probabilities.
+        method, trial = "predict_proba", _call(estimator, "predict_proba", probe)
     n_outputs, resolution = trial.shape[1], float(np.finfo(trial.dtype).eps)
     classes: Any = getattr(estimator, "classes_", None)
     listed = classes is None or isinstance(classes, list)
@@ -238,10 +274,15 @@ def _default_method(estimator: Any) -> str:
 
 
 def _is_classifier(estimator: Any) -> bool:
+    """Whether it says so, or, where it says nothing, has probabilities of classes."""
     try:
-        return get_tags(estimator).estimator_type == "classifier"
+        kind = get_tags(estimator).estimator_type
     except (AttributeError, TypeError):
-        return hasattr(estimator, "predict_proba") and hasattr(estimator, "classes_")
+        kind = None
+    if kind is not None:
+        return bool(kind == "classifier")
+    classes = getattr(estimator, "classes_", None)
+    return hasattr(estimator, "predict_proba") and classes is not None
 
 
 def _target_names(y: Any, n_outputs: int) -> tuple[str, ...]:

@@ -54,25 +54,25 @@ class DelegatedPredictions:
     def predict(self, X: Any) -> Any:
         """Predictions of the fitted model."""
         table = self._table(X)
-        return self.estimator_.predict(table.native)
+        return self.estimator_.predict(table.private())
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
         """Class probabilities of the fitted model."""
         table = self._table(X)
-        return self.estimator_.predict_proba(table.native)
+        return self.estimator_.predict_proba(table.private())
 
     @available_if(_estimator_has("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> Any:
         """Log class probabilities of the fitted model."""
         table = self._table(X)
-        return self.estimator_.predict_log_proba(table.native)
+        return self.estimator_.predict_log_proba(table.private())
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> Any:
         """Decision function of the fitted model."""
         table = self._table(X)
-        return self.estimator_.decision_function(table.native)
+        return self.estimator_.decision_function(table.private())
 
     @available_if(_estimator_has("score"))
     def score(
@@ -97,7 +97,7 @@ class DelegatedPredictions:
             params["sample_weight"] = sample_weight
         if _routing_enabled():
             params = dict(process_routing(self, "score", **params).estimator.score)
-        score: float = self.estimator_.score(table.native, y, **params)
+        score: float = self.estimator_.score(table.private(), y, **params)
         return score
 
     @property

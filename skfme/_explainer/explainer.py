@@ -18,11 +18,11 @@ from skfme._decorators import fit_context
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
-from skfme._engine.prediction import choose_response
+from skfme._engine.row_checks import complete_rows
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import step_named, steps_of_sizes
-from skfme._explainer.fitting import complete_row, read_input
+from skfme._explainer.fitting import read_input, response_of
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     check_same_columns,
@@ -105,6 +105,12 @@ class FMEExplainer(
         Batches at once, through joblib (threads unless a backend is set).
     verbose : int, default=0
         1 shows progress.
+    check_rows : bool, default=True
+        Whether `fit` predicts a few training rows together, in reverse and alone, and
+        refuses a model whose prediction of a row depends on the rows beside it, as that
+        of a function that centres on what it is given does. False is for models that
+        mean it, such as ranks among peers; effects then step every row of a batch at
+        once, so that `batch_size` should be the number of rows.
 
     Attributes
     ----------
@@ -155,6 +161,7 @@ class FMEExplainer(
         ],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
+        "check_rows": ["boolean"],
     }
 
     def __init__(
@@ -170,6 +177,7 @@ class FMEExplainer(
         batch_size: int | str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        check_rows: bool = True,
     ) -> None:
         self.estimator = estimator
         self.steps = steps
@@ -181,6 +189,7 @@ class FMEExplainer(
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.check_rows = check_rows
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -214,9 +223,12 @@ class FMEExplainer(
         table, y, training, params = read_input(self, X, y, sample_weight, params)
         steps = parse_steps(self.steps, training)
         estimator = clone(self.estimator)
-        with self._task_of_model(estimator, table.native, y):
-            self.estimator_ = estimator.fit(table.native, y, **params)
-        if isinstance(estimator, FrozenEstimator):
+        # Never the user's memory: a model may write into it, here as in predictions.
+        frozen = isinstance(estimator, FrozenEstimator)
+        X_model = table.native if frozen else table.private()
+        with self._task_of_model(estimator, X_model, y):
+            self.estimator_ = estimator.fit(X_model, y, **params)
+        if frozen:
             check_same_columns(estimator, self)
         self.columns_ = training.schema
         self.steps_ = steps
@@ -225,11 +237,9 @@ class FMEExplainer(
         self._support = fit_support(
             self.extrapolation, training.table, training.schema, training.weights
         )
-        probe = complete_row(training.table)
-        self._response = choose_response(
-            self.estimator_, self.response_method, probe, y
-        )
-        self._choice = EngineChoice(self._response, self.engine, probe)
+        rows = complete_rows(training.table)
+        self._response = response_of(self, rows, y)
+        self._choice = EngineChoice(self._response, self.engine, rows.take(slice(0, 1)))
         self._choice.check()
         return self
 

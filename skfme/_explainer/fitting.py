@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -15,20 +15,20 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skfme._engine.prediction import model_name
+from skfme._engine.prediction import Response, choose_response, model_name
+from skfme._engine.row_checks import check_rows, ignores_labels
 from skfme._frames.checks import (
     checked_weights,
     one_target,
     refuse_infinite,
     rows_of_positive_weight,
 )
-from skfme._frames.columns import missing_in
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
 from skfme.quadrature import as_rule
 from skfme.steps._training import Training
 
-__all__ = ["FitInput", "complete_row", "params_of_fit", "read_input"]
+__all__ = ["FitInput", "params_of_fit", "read_input", "response_of"]
 
 
 class FitInput(NamedTuple):
@@ -111,10 +111,17 @@ def params_of_fit(
     return {**params, "sample_weight": sample_weight}
 
 
-def complete_row(table: Table) -> Table:
-    """One row, without missing values if there is one."""
-    complete = np.ones(len(table), dtype=bool)
-    for position in range(len(table.names)):
-        complete &= ~missing_in(table.column(position))
-    row = int(np.argmax(complete))
-    return table.take(slice(row, row + 1))
+def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
+    """The fitted model as a function of its table, tried on a few training rows.
+
+    Raises
+    ------
+    ValueError
+        If the model lacks the method, or a row's prediction depends on other rows.
+    """
+    response = choose_response(
+        explainer.estimator_, explainer.response_method, rows.take(slice(0, 1)), y
+    )
+    if explainer.check_rows:
+        check_rows(response, rows)
+    return replace(response, ignores_labels=ignores_labels(response, rows))

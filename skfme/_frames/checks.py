@@ -87,6 +87,8 @@ def checked_weights(sample_weight: Any, table: Table) -> Weighting:
     weights = row_weights(sample_weight, table)
     if not weights.any():
         raise ValueError("sample_weight is zero in every row, so that no row counts.")
+    weights = np.array(weights)  # the user's own may change
+    weights.flags.writeable = False
     return Weighting(weights, len(weights))
 
 

@@ -277,9 +277,11 @@ def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
         (len(values),) if nw.dependencies.is_into_series(values) else np.shape(values)
     )
     if shape != (len(column),):
+        returned = (
+            f"{shape[0]} values" if len(shape) == 1 else f"values of shape {shape}"
+        )
         raise ValueError(
-            f"{what} returned values of shape {shape}, expected ({len(column)},): one "
-            "per row."
+            f"{what} returned {returned}, expected {len(column)}: one per row."
         )
     if isinstance(column, np.ndarray):
         return _as_small(np.asarray(values), column.dtype)

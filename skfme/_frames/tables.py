@@ -24,6 +24,7 @@ from skfme._frames.columns import (
     kind_of,
     numbers_in,
     plain_series,
+    widened,
 )
 from skfme._frames.hints import known_names, nearest
 
@@ -93,6 +94,10 @@ class Table:
         """
         raise NotImplementedError
 
+    def relabelled(self) -> Table:
+        """The same rows under the labels 0 to n − 1."""
+        return self
+
     def copied(self) -> Table:
         """The same rows in memory of their own, for a reader that fills one buffer."""
         raise NotImplementedError
@@ -114,7 +119,7 @@ class Table:
         raise NotImplementedError
 
     def native_column(self, position: int) -> Any:
-        """One column in the user's own type."""
+        """A copy of one column in the user's own type, with integers in 64 bits."""
         raise NotImplementedError
 
     def take(self, rows: Rows) -> Table:
@@ -206,7 +211,7 @@ class ArrayTable(Table):
         return self.array[:, position]
 
     def native_column(self, position: int) -> np.ndarray:
-        return self.array[:, position].copy()
+        return np.array(widened(self.array[:, position]))
 
     def take(self, rows: Rows) -> ArrayTable:
         return ArrayTable(self.array[rows])
@@ -273,14 +278,21 @@ class FrameTable(Table):
             return self.frame.clone().to_native()
         return self.native.copy(deep=not _copies_on_write(self.frame.implementation))
 
+    def relabelled(self) -> FrameTable:
+        if not self.pandas_like:
+            return self
+        native = self.native.set_axis(pd.RangeIndex(len(self)), axis=0)
+        return FrameTable(nw.from_native(native, eager_only=True))
+
     def copied(self) -> FrameTable:
         return FrameTable(self.frame.clone())
 
     def guarded(self) -> FrameTable:
-        if self.pandas_like and not _copies_on_write(self.frame.implementation):
-            return FrameTable(self._frame, checksum=self._checksum_now())
-        # A frame of its own over the same memory, which the library guards.
-        return FrameTable(nw.from_native(self.private(), eager_only=True))
+        # A frame of its own over the same memory.
+        if not self.pandas_like or _copies_on_write(self.frame.implementation):
+            return FrameTable(nw.from_native(self.private(), eager_only=True))
+        shallow = nw.from_native(self.native.copy(deep=False), eager_only=True)
+        return FrameTable(shallow, checksum=self._checksum_now())
 
     def _checksum_now(self) -> int:
         native = self._frame.to_pandas()
@@ -295,7 +307,7 @@ class FrameTable(Table):
         return self._columns[position]
 
     def native_column(self, position: int) -> Any:
-        native = self.column(position).to_native()
+        native = widened(self.column(position)).to_native()
         # Other libraries' columns cannot be written to.
         return native.copy() if self.pandas_like else native
 
@@ -402,14 +414,14 @@ def _as_array(X: Any) -> np.ndarray:
 
 
 def stacked(tables: Sequence[Table]) -> Table:
-    """Tables of equal schema, one under the other."""
+    """Tables of equal schema, one under the other; pandas' rows get labels of their own."""
     if len(tables) == 1:
         return tables[0]
     first = tables[0]
     if isinstance(first, ArrayTable):
         return ArrayTable(np.concatenate([t.native for t in tables]), own=True)
     frames = [t.frame for t in tables if isinstance(t, FrameTable)]
-    return FrameTable(nw.concat(frames, how="vertical"))
+    return FrameTable(nw.concat(frames, how="vertical")).relabelled()
 
 
 def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:

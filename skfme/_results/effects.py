@@ -79,7 +79,7 @@ class Context:
     ) -> Context:
         """What the effects of a response have in common; `columns` are those of fit."""
         return cls(
-            table.given,
+            table.given.guarded(),
             weights,
             response.outputs,
             model_title(response.estimator),
@@ -130,6 +130,11 @@ class ForwardEffect(PrintedEffect):
     nlm_2d: np.ndarray | None = field(default=None, repr=False)
     n_not_converged: int = 0
     engine: str = "predict"
+
+    def __post_init__(self) -> None:
+        for array in (self.fme_2d, self.nlm_2d, self.status_codes):
+            if array is not None:
+                array.flags.writeable = False
 
     @property
     def fme(self) -> np.ndarray:

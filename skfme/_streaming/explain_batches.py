@@ -27,6 +27,7 @@ from skfme._streaming.effect_summary import MergeContext
 from skfme._streaming.reading import (
     Batch,
     BatchReader,
+    kept,
     labels_of,
     naming,
     numbered,
@@ -128,12 +129,13 @@ def _together(batches: Iterator[Batch | None]) -> Iterator[list[Batch]]:
         if waiting and batch.features.schema() != waiting[0].features.schema():
             yield waiting
             waiting, n_waiting = [], 0
-        waiting.append(batch)
         n_waiting += len(batch)
-        del batch
         if n_waiting >= _FEWEST_ROWS:
-            yield waiting
+            yield [*waiting, batch]
             waiting, n_waiting = [], 0
+        else:
+            waiting.append(kept(batch))
+        del batch
     if waiting:
         yield waiting
 

@@ -32,6 +32,7 @@ from skfme.steps._training import is_number
 __all__ = [
     "Batch",
     "BatchReader",
+    "kept",
     "labels_of",
     "naming",
     "numbered",
@@ -131,6 +132,14 @@ class Batch:
             self.weights.take(rows),
             self.groups.iloc[rows],
         )
+
+
+def kept(batch: Batch) -> Batch:
+    """A batch in memory of its own, since a reader may fill its buffer again."""
+    weights = batch.weights
+    if weights.array is not None:
+        weights = Weighting(weights.array.copy(), weights.n)
+    return Batch(batch.where, batch.features.copied(), weights, batch.groups.copy())
 
 
 def stacked_batches(batches: Sequence[Batch]) -> Batch:

@@ -133,7 +133,10 @@ class BoundChange:
             return broadcast(change.end, len(batch))
         if change.move is None:
             return self.values[rows]
-        return change.move(batch.column(change.position), bounds=self.bounds)
+        try:
+            return change.move(batch.column(change.position), bounds=self.bounds)
+        except ValueError as error:
+            raise ValueError(f"{change.feature!r} cannot be moved: {error}.") from error
 
     def missing(self, end: ColumnData) -> np.ndarray | None:
         """Rows whose stepped value is missing; None where none can be."""

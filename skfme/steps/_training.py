@@ -13,7 +13,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skfme._frames.columns import (
     ColumnData,
@@ -24,6 +23,7 @@ from skfme._frames.columns import (
     scaled,
     shifted,
 )
+from skfme._frames.dates import distance
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
@@ -131,9 +131,7 @@ class TrainingColumn:
             return self._example(self._category(value))
         if kind == "numeric":
             check_finite(value, self, "value")
-        elif kind == "datetime":
-            value = self._moment(value)
-        else:
+        elif kind != "datetime":
             raise TypeError(
                 f"{self.name!r} cannot be set by a step: its type is other."
             )
@@ -143,22 +141,17 @@ class TrainingColumn:
             )
         example = self._example()
         if kind == "datetime":
-            distance = value - pd.Timestamp(numbers_in(example)[0])
-            return shifted(example, distance.to_pytimedelta(), None)
+            try:
+                return shifted(example, distance(value, example), None)
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.name!r} is set to {value!r}; {error}."
+                ) from error
         # From the entry to zero and on to the value: the column's type is kept.
         zero = scaled(example, 0, integer_bounds(example))
         constant = shifted(zero, value, integer_bounds(zero))
         is_object = isinstance(example, np.ndarray) and example.dtype.kind == "O"
         return constant.astype(object) if is_object else constant
-
-    def _moment(self, value: Any) -> pd.Timestamp:
-        try:
-            moment = pd.Timestamp(value)
-        except (TypeError, ValueError):
-            moment = pd.Timestamp("NaT")
-        if pd.isna(moment):
-            raise ValueError(f"{self.name!r} is set to {value!r}; expected a date.")
-        return moment
 
     def _category(self, value: Any) -> int:
         categories = self.column.categories

@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -191,10 +192,81 @@ def test_predict_of_a_classifier_of_numbers_is_a_difference_of_labels(iris):
     assert set(effect.fme) > {0.0}
 
 
-def test_boolean_predictions_are_differenced_as_numbers():
+LABELS = {
+    "booleans": lambda X: X[:, 0] > 1.5,
+    "booleans as objects": lambda X: (X[:, 0] > 1.5).astype(object),
+    "nullable booleans": lambda X: pd.Series(X[:, 0] > 1.5, dtype="boolean"),
+    "categories": lambda X: pd.Series(X[:, 0].astype(int), dtype="category"),
+    "dates": lambda X: X[:, 0].astype("datetime64[D]"),
+    "complex numbers": lambda X: X[:, 0] * 1j,
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_predictions_that_are_no_numbers_are_not_differenced(kind):
     X = np.array([[0.0], [1.0], [2.0]])
-    effect = fme(lambda X: X[:, 0] > 1.5, X, {0: 1}, **ANYWHERE)
-    np.testing.assert_array_equal(effect.fme, [0, 1, 0])
+    with pytest.raises(ValueError, match="did not return numbers.*predict_proba"):
+        fme(LABELS[kind], X, {0: 1}, **ANYWHERE)
+
+
+class OfTrueAndFalse:
+    """A classifier of another convention: predict returns booleans."""
+
+    def predict(self, X):
+        return X[:, 0] > 1.5
+
+    def predict_proba(self, X):
+        return 1 / (1 + np.exp(1.5 - X[:, 0]))
+
+
+def test_a_classifier_that_predicts_booleans_is_explained_by_its_probabilities():
+    X = np.array([[0.0], [1.0], [2.0]])
+    model = OfTrueAndFalse()
+    effect = fme(model, X, {0: 1}, **ANYWHERE)
+    np.testing.assert_allclose(
+        effect.fme, model.predict_proba(X + 1) - model.predict_proba(X), rtol=1e-14
+    )
+    with pytest.raises(ValueError, match="did not return numbers"):
+        fme(model, X, {0: 1}, response_method="predict", **ANYWHERE)
+
+
+def test_masked_predictions_are_not_taken_for_numbers():
+    X = np.array([[0.0], [1.0], [2.0]])
+    model = lambda X: np.ma.masked_greater(X[:, 0], 2.5)  # noqa: E731
+    with pytest.raises(ValueError, match="NaN or infinite predictions for 1 of"):
+        fme(model, X, {0: 1}, **ANYWHERE)
+
+
+class WithoutTags(BaseEstimator, ClassifierMixin):
+    """In this order of bases, scikit-learn's tags say nothing of a classifier."""
+
+    def fit(self, X, y):
+        self.model_ = LogisticRegression().fit(X, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+
+class WithoutMixin(WithoutTags, BaseEstimator):
+    __sklearn_tags__ = BaseEstimator.__sklearn_tags__
+
+
+@pytest.mark.parametrize("kind", [WithoutTags, WithoutMixin])
+@pytest.mark.parametrize("piped", [False, True])
+def test_probabilities_and_classes_make_a_classifier(kind, piped):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    model = kind()
+    model = make_pipeline(StandardScaler(), model) if piped else model
+    model.fit(X, (X[:, 0] + rng.normal(size=200) > 0).astype(int))
+    effect = fme(model, X, {0: 0.5}, **ANYWHERE)
+    expected = model.predict_proba(X + [0.5, 0]) - model.predict_proba(X)
+    np.testing.assert_allclose(effect.fme, expected[:, 1], rtol=1e-12, atol=1e-15)
 
 
 def test_unsigned_predictions_do_not_wrap():

@@ -203,7 +203,7 @@ def test_set_to_counts_rows_that_already_have_the_number():
 
 
 def test_set_to_leaves_out_rows_that_already_have_the_category():
-    effect = fme(lambda X: X["sex"] == "s2", people(), {"sex": "s2"})
+    effect = fme(lambda X: (X["sex"] == "s2") * 1.0, people(), {"sex": "s2"})
     expected = ["counted", "at_target", "counted", "counted", "at_target"]
     assert effect.status.tolist() == expected
     np.testing.assert_array_equal(effect.fme, [1, np.nan, 1, 1, np.nan])

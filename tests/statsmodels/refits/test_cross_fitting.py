@@ -80,7 +80,7 @@ def test_effects_are_those_of_the_folds_models_in_the_inputs_order(diabetes):
         np.testing.assert_array_equal(effects[name].status, whole[name].status)
     assert effects["bp +5"].n_outside_before == whole["bp +5"].n_outside_before
     assert effects["bp +5"].to_frame().index.equals(X.index)
-    assert effects["bp +5"].X is X
+    pd.testing.assert_frame_equal(effects["bp +5"].X, X)
 
 
 def test_standard_errors_are_those_of_means_of_independent_folds(data):
