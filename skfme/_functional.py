@@ -58,6 +58,11 @@ def _frozen(model: Any) -> FrozenEstimator:
     )
 
 
+def _defaults(model: FrozenEstimator) -> dict[str, Any]:
+    """Options of a parametric model: all rows count, as in `delta_effects`."""
+    return {"extrapolation": None} if hasattr(model, "columns_read") else {}
+
+
 NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
 Changes = Mapping[Any, Any]  # feature -> change: one effect
 
@@ -130,7 +135,9 @@ def fme(
         What the model predicts, such as ``"disease progression"``, for summaries and
         pictures; a model knows no name of its target.
     **options
-        The other parameters of :class:`FMEExplainer`.
+        The other parameters of :class:`FMEExplainer`. For results of statsmodels
+        `extrapolation` is None unless given, as in
+        :func:`skfme.statsmodels.delta_effects`: the same rows count in both.
 
     Returns
     -------
@@ -152,7 +159,8 @@ def fme(
     >>> fme(LinearRegression().fit(X, y), X, {"bmi": -2})
     ForwardEffect('bmi -2', n=422, ame=-11.2059)
     """
-    explainer = FMEExplainer(_frozen(model), steps=steps, **options)
+    model = _frozen(model)
+    explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     own = {"sample_weight": sample_weight} if background is None else {}
     explainer.fit(X if background is None else background, **own)
     effects = explainer.explain(X, sample_weight)

@@ -104,7 +104,7 @@ def forward_differences(
         forest=choice.asks_trees,
     )
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
-    stepping = _Stepping(bound, support)
+    stepping = _Stepping(bound, support, choice.response.complete_only)
     engine = choice.engine(table, stepping.effects, len(steps), rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
     has_nlm = rule is not None
@@ -123,6 +123,7 @@ class _Stepping:
 
     bound: list[tuple[BoundChange, ...]]
     support: Support | None
+    complete_only: bool
 
     def __call__(self, batch: Table, rows: slice) -> tuple[list[Stepped], int]:
         n_outside, before = 0, None
@@ -130,7 +131,14 @@ class _Stepping:
             outside, before = self.support.before(batch)
             n_outside = int(np.count_nonzero(outside))
         stepped = [
-            step_rows(batch, rows, changes, self.support, before)
+            step_rows(
+                batch,
+                rows,
+                changes,
+                self.support,
+                before,
+                complete_only=self.complete_only,
+            )
             for changes in self.bound
         ]
         return stepped, n_outside

@@ -21,7 +21,7 @@ from sklearn.utils import get_tags
 from skfme._frames.columns import in_order_of
 from skfme._frames.tables import Table
 
-__all__ = ["Response", "choose_response", "model_name", "model_title"]
+__all__ = ["Response", "choose_response", "model_name", "model_title", "unfrozen"]
 
 _PROBABILITY_METHODS = ("predict_proba", "predict_log_proba")
 
@@ -44,6 +44,8 @@ class Response:
         Machine epsilon of the predictions' own type.
     ignores_labels : bool
         Whether rows may come under other labels than their own.
+    complete_only : bool
+        Whether a row with a missing value has no prediction, and does not count.
     """
 
     estimator: Any
@@ -52,6 +54,7 @@ class Response:
     outputs: tuple[str, ...]
     resolution: float = float(np.finfo(np.float64).eps)
     ignores_labels: bool = False
+    complete_only: bool = False
 
     @property
     def name(self) -> str:
@@ -98,17 +101,22 @@ class Response:
         return values
 
 
-def model_name(estimator: Any) -> str:
-    """The model's own name, past any FrozenEstimator around it."""
+def unfrozen(estimator: Any) -> Any:
+    """The model inside any FrozenEstimator around it."""
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
+    return estimator
+
+
+def model_name(estimator: Any) -> str:
+    """The model's own name, past any FrozenEstimator around it."""
+    estimator = unfrozen(estimator)
     return getattr(estimator, "__name__", None) or type(estimator).__name__
 
 
 def model_title(estimator: Any) -> str:
     """The model's name, and that of a pipeline's last step."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
+    estimator = unfrozen(estimator)
     name = model_name(estimator)
     if hasattr(estimator, "named_steps"):
         return f"{name} ending in {model_title(estimator.steps[-1][1])}"

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 
-from skfme._engine.prediction import Response
+from skfme._engine.prediction import Response, unfrozen
 from skfme._frames.columns import missing_in
 from skfme._frames.tables import Table
 
@@ -101,9 +100,7 @@ def ignores_labels(response: Response, table: Table) -> bool:
     """
     if not table.pandas_like:
         return True
-    estimator = response.estimator
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
+    estimator = unfrozen(response.estimator)
     is_estimator = hasattr(estimator, "fit") and hasattr(estimator, "__sklearn_tags__")
     if not is_estimator or not isinstance(response.method, str) or len(table) < 2:
         return False

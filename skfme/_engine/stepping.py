@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skfme._frames.columns import ColumnData
+from skfme._frames.columns import ColumnData, missing_in
 from skfme._frames.tables import Rows, Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
@@ -104,6 +104,8 @@ def step_rows(
     changes: tuple[BoundChange, ...],
     support: Support | None,
     before: Any,
+    *,
+    complete_only: bool = False,
 ) -> Stepped:
     """Make one effect's changes on a batch, and find the rows that count.
 
@@ -117,6 +119,8 @@ def step_rows(
         Judges which rows are extrapolation points; None judges none.
     before : object
         What the support has counted of the batch before any step.
+    complete_only : bool, default=False
+        Whether the model predicts no row with a missing value.
     """
     start: dict[int, ColumnData] = {}
     end: dict[int, ColumnData] = {}
@@ -134,6 +138,9 @@ def step_rows(
         missing_after = bound.missing(end[position])
         if missing_after is not None:
             missing |= missing_after
+    if complete_only:
+        for position in set(range(len(batch.names))) - set(start):
+            missing |= missing_in(batch.column(position))
     status[missing] = _MISSING
     if support is not None:
         for columns in (start, end):

@@ -22,7 +22,7 @@ from skfme._engine.row_checks import complete_rows
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import step_named, steps_of_sizes
-from skfme._explainer.fitting import read_input, response_of
+from skfme._explainer.fitting import columns_read, read_input, response_of
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     check_same_columns,
@@ -30,7 +30,7 @@ from skfme._frames.checks import (
     naming_missing_values,
     table_as_in_fit,
 )
-from skfme._frames.tables import Table, has_no_rows
+from skfme._frames.tables import Table, as_table, has_no_rows
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import Context, ForwardEffects
 from skfme._results.profiles import PathPredictions, StepProfile, path_predictions
@@ -254,7 +254,8 @@ class FMEExplainer(
     def _table(self, X: Any) -> Table:
         """Check X against fit, and give it the kind of table the model knows."""
         check_is_fitted(self, "estimator_")
-        return table_as_in_fit(self, X, self._kind, self.columns_)
+        table = columns_read(self.estimator_, as_table(X))
+        return table_as_in_fit(self, table, self._kind, self.columns_)
 
     def explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
         """Compute the effects on every row of X.

@@ -15,7 +15,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skfme._engine.prediction import Response, choose_response, model_name
+from skfme._engine.prediction import (
+    Response,
+    choose_response,
+    model_name,
+    unfrozen,
+)
 from skfme._engine.row_checks import check_rows, ignores_labels
 from skfme._frames.checks import (
     checked_weights,
@@ -28,7 +33,7 @@ from skfme._frames.tables import Table, as_table
 from skfme.quadrature import as_rule
 from skfme.steps._training import Training
 
-__all__ = ["FitInput", "params_of_fit", "read_input", "response_of"]
+__all__ = ["FitInput", "columns_read", "params_of_fit", "read_input", "response_of"]
 
 
 class FitInput(NamedTuple):
@@ -62,7 +67,7 @@ def read_input(
     ValueError, TypeError
         As :meth:`skfme.FMEExplainer.fit`.
     """
-    table = as_table(X)
+    table = columns_read(explainer.estimator, as_table(X))
     _refuse_fitted_without_y(explainer.estimator, y)
     validate_data(explainer, table.native, skip_check_array=True)
     refuse_infinite(table)
@@ -74,6 +79,16 @@ def read_input(
     if explainer._wants_one_target() and y is not None:
         y = one_target(y, model_name(explainer.estimator))
     return FitInput(table, y, Training(rows, columns, weights), params)
+
+
+def columns_read(estimator: Any, table: Table) -> Table:
+    """The columns that a given model says it reads; all of them where it says nothing.
+
+    Columns that it does not read, such as a day or an id, neither leave rows out nor are
+    stepped; the effects keep the whole table, so that it can be grouped by them.
+    """
+    positions = getattr(unfrozen(estimator), "columns_read", None)
+    return table if positions is None else table.narrowed(positions(table))
 
 
 def _refuse_fitted_without_y(estimator: Any, y: Any) -> None:
@@ -124,4 +139,9 @@ def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
     )
     if explainer.check_rows:
         check_rows(response, rows)
-    return replace(response, ignores_labels=ignores_labels(response, rows))
+    return replace(
+        response,
+        ignores_labels=ignores_labels(response, rows),
+        # What says which columns it reads needs each of them.
+        complete_only=hasattr(unfrozen(explainer.estimator_), "columns_read"),
+    )

@@ -71,7 +71,7 @@ def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
     else:
         assert isinstance(table, FrameTable)
         result = _in_library(table.frame, kind)
-    result._given = table
+    result._given = table.given
     return result
 
 

@@ -132,6 +132,14 @@ class Table:
         """The table with some of its columns; an array's are then named anew."""
         raise NotImplementedError
 
+    def narrowed(self, positions: Sequence[int]) -> Table:
+        """The same with some columns, which remembers the whole; arrays stay as they are."""
+        if self.kind == "numpy" or len(positions) == len(self.names):
+            return self
+        table = self.select(sorted(positions))
+        table._given = self.given
+        return table
+
     def schema(self) -> object:
         """Equal for tables that can be stacked without changing a type."""
         raise NotImplementedError
@@ -291,8 +299,12 @@ class FrameTable(Table):
         # A frame of its own over the same memory.
         if not self.pandas_like or _copies_on_write(self.frame.implementation):
             return FrameTable(nw.from_native(self.private(), eager_only=True))
+        try:
+            checksum = self._checksum_now()
+        except TypeError:  # entries such as lists, which pandas cannot hash
+            return self.copied()
         shallow = nw.from_native(self.native.copy(deep=False), eager_only=True)
-        return FrameTable(shallow, checksum=self._checksum_now())
+        return FrameTable(shallow, checksum=checksum)
 
     def _checksum_now(self) -> int:
         native = self._frame.to_pandas()

@@ -207,10 +207,13 @@ class TestServer:
         with Server(model) as server:
             effect = fme(server.predict, X, BMI, batch_size=100, n_jobs=n_jobs)
         np.testing.assert_allclose(effect.ame, -2 * model.coef_[1])
-        # One row to see the outputs; then, of rows that count, before and after the step.
+        # One row to see the outputs, a few to see that each is predicted by itself; then,
+        # of rows that count, before and after the step.
+        checks = [1, 32, 32, 11, 1, 1]
         assert max(server.rows_asked) <= 100
-        assert sum(server.rows_asked) == 1 + 2 * effect.n
-        assert len(server.rows_asked) <= 1 + 2 * 5
+        assert server.rows_asked[: len(checks)] == checks
+        assert sum(server.rows_asked) == sum(checks) + 2 * effect.n
+        assert len(server.rows_asked) <= len(checks) + 2 * 5
 
     def test_a_failed_request_is_the_callers_own_error(self, numbers, model):
         X, _ = numbers

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 
-from skfme._frames.tables import as_table
-from skfme.statsmodels._models.designs import check_design
+from skfme._frames.tables import Table, as_table
+from skfme.statsmodels._models.designs import Design, check_design
 from skfme.statsmodels._models.fitted import FittedModel, fitted_model
 
 __all__ = ["GivenResults"]
@@ -57,6 +57,11 @@ class GivenResults(BaseEstimator):
         if len(fitted.outputs) > 1:
             self.classes_ = np.array(fitted.outputs)
         return self
+
+    def columns_read(self, table: Table) -> list[int]:
+        """Positions of the table's columns that the model's design reads."""
+        design: Design = self.fitted_.design
+        return design.used(table)
 
     def predict(self, X: Any) -> np.ndarray:
         """The model's mean, of shape (n_samples,); the most probable class's name."""
