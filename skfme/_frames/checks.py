@@ -1,4 +1,7 @@
-"""What fit and explain refuse, in words that name the column, the row and the cure."""
+"""What fit and explain refuse, in words that name the column, the row and the cure.
+
+What a table or a column is lives beside this.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ __all__ = [
 def check_same_columns(frozen: Any, explainer: Any) -> None:
     """The table given must be the one a frozen model was fitted on."""
     names = getattr(frozen, "feature_names_in_", None)
-    own = getattr(explainer, "feature_names_in_", None)
-    if names is not None and own is not None and list(names) != list(own):
+    names_of_X = getattr(explainer, "feature_names_in_", None)
+    if not (names is None or names_of_X is None or list(names) == list(names_of_X)):
         raise ValueError(
-            f"The fitted model knows the columns {list(names)}, in this order; X has "
-            f"{list(own)}."
+            f"The fitted model was fitted on the columns {list(names)}, in this order; X "
+            f"has {list(names_of_X)}."
         )
     count = getattr(frozen, "n_features_in_", explainer.n_features_in_)
     if count != explainer.n_features_in_:
