@@ -1,4 +1,8 @@
-"""FMEExplainer: forward marginal effects as a scikit-learn estimator."""
+"""FMEExplainer: forward marginal effects, f(x + h) − f(x), as a scikit-learn estimator.
+
+Fitting, explaining and exploring start here. How effects are computed, and what results
+are, lives elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
@@ -25,7 +28,6 @@ from skfme._explainer.exploration import step_named, steps_of_sizes
 from skfme._explainer.fitting import complete_row, read_input
 from skfme._frames.checks import (
     check_columns_as_in_fit,
-    check_same_columns,
     checked_weights,
     naming_missing_values,
     table_as_in_fit,
@@ -96,7 +98,7 @@ class FMEExplainer(
         "predict" differences the model's own predictions. "trees" walks the trees of an
         ensemble once for all effects (extra ``fast``), "linear" takes closed forms of
         linear models. "auto" takes one of these where it equals the model's
-        predictions on a sample of rows; "trees" and "linear" insist. Each effect tells
+        predictions on a sample of rows; "trees" and "linear" insist. Each effect names
         what was used as ``engine``.
     batch_size : int or "auto", default="auto"
         Rows per batch of predictions; "auto" follows scikit-learn's
@@ -111,7 +113,7 @@ class FMEExplainer(
     estimator_ : estimator
         The fitted model.
     columns_ : tuple
-        What is known of each column.
+        What each column of the training rows holds.
     steps_ : tuple
         The effects, resolved against the training rows.
     n_features_in_ : int
@@ -216,8 +218,6 @@ class FMEExplainer(
         estimator = clone(self.estimator)
         with self._task_of_model(estimator, table.native, y):
             self.estimator_ = estimator.fit(table.native, y, **params)
-        if isinstance(estimator, FrozenEstimator):
-            check_same_columns(estimator, self)
         self.columns_ = training.schema
         self.steps_ = steps
         self._spreads = training.spreads()
@@ -226,10 +226,9 @@ class FMEExplainer(
             self.extrapolation, training.table, training.schema, training.weights
         )
         probe = complete_row(training.table)
-        self._response = choose_response(
-            self.estimator_, self.response_method, probe, y
-        )
-        self._choice = EngineChoice(self._response, self.engine, probe)
+        response = choose_response(self.estimator_, self.response_method, probe, y)
+        self._response = response
+        self._choice = EngineChoice(response, self.engine, probe)
         self._choice.check()
         return self
 
@@ -242,7 +241,7 @@ class FMEExplainer(
         return other
 
     def _table(self, X: Any) -> Table:
-        """Check X against fit, and give it the kind of table the model knows."""
+        """Check X against fit, and give it the kind of table the model was fitted on."""
         check_is_fitted(self, "estimator_")
         return table_as_in_fit(self, X, self._kind, self.columns_)
 
@@ -347,8 +346,7 @@ class FMEExplainer(
         """
         table = self._table(X)
         column = self.columns_[table.position(feature, "step_profile names")]
-        spread = self._spreads.get(column.position)
-        steps, sizes = steps_of_sizes(column, spread, sizes)
+        steps, sizes = steps_of_sizes(column, self._spreads, sizes)
         rule = as_rule(self.nlm) or as_rule(True)
         effects = self._effects(table, steps, rule, sample_weight)
         return StepProfile(str(column.name), sizes, effects)
@@ -373,7 +371,7 @@ class FMEExplainer(
             Weights of the averages: a column of the batches, or a function
             batch -> array of shape (n_rows,).
         by : label of a column, list of labels or None, default=None
-            Columns whose values tell groups apart, for `EffectSummary.average`.
+            Columns whose values are the groups, for `EffectSummary.average`.
             Memory grows with the number of groups.
 
         Returns

@@ -76,6 +76,7 @@ def table_as_in_fit(
 
 
 def refuse_infinite(table: Table) -> None:
+    """Refuse a table that holds an infinite number."""
     columns = infinite_columns(table)
     if columns:
         raise ValueError(
@@ -85,6 +86,7 @@ def refuse_infinite(table: Table) -> None:
 
 
 def checked_weights(sample_weight: Any, table: Table) -> Weighting:
+    """Weights of rows, of which some are positive."""
     if sample_weight is None:
         return Weighting(None, len(table))
     weights = row_weights(sample_weight, table)

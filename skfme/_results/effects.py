@@ -145,9 +145,13 @@ class ForwardEffect(PrintedEffect):
         where a row does not count, where the path is constant, or its changes fall
         between the rule's nodes, and where only categories or dates change.
         """
-        self._refuse_without_nlm()
-        assert self.nlm_2d is not None
-        return self.nlm_2d[:, 0] if len(self.outputs) == 1 else self.nlm_2d
+        nlm = self._checked_nlm()
+        return nlm[:, 0] if len(self.outputs) == 1 else nlm
+
+    def _checked_nlm(self) -> np.ndarray:
+        if self.nlm_2d is None:
+            raise self._without_nlm()
+        return self.nlm_2d
 
     @property
     def has_nlm(self) -> bool:
@@ -157,11 +161,9 @@ class ForwardEffect(PrintedEffect):
     @cached_property
     def nonlinearity(self) -> tuple[NonLinearity, ...]:
         """For each output: mean, median, share at or above 0.9, undefined rows."""
-        self._refuse_without_nlm()
-        assert self.nlm_2d is not None
         rows = np.flatnonzero(self.counted)
-        weights = self.weights.take(rows)
-        return tuple(nonlinearity_of(nlm, weights) for nlm in self.nlm_2d[rows].T)
+        nlm, weights = self._checked_nlm()[rows], self.weights.take(rows)
+        return tuple(nonlinearity_of(column, weights) for column in nlm.T)
 
     @cached_property
     def figures(self) -> tuple[Figures, ...]:

@@ -1,8 +1,8 @@
-"""Scorers that ask a fitted model for its effects: scorer(estimator, X, y) → float.
+"""Scorers of a fitted model's effects: scorer(estimator, X, y) → float.
 
 They follow scikit-learn's protocol, so that searches and cross-validation take them
-alone or beside scores of accuracy. The target is not looked at. What lives here are the
-scorers; skfme.metrics is where they are imported from.
+alone or beside scores of accuracy. The target is not used. Scores of effects that are at
+hand live beside this.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _EffectScorer(ABC, _MetadataRequester):
         return self
 
     def _accept_sample_weight(self) -> bool:
-        # scikit-learn asks this of the scorers in a dictionary.
+        # scikit-learn calls this on the scorers in a dictionary.
         return True
 
 
@@ -88,9 +88,9 @@ class _ANLMScorer(_EffectScorer):
     def _score(self, effects: ForwardEffects) -> float:
         values = np.array(
             [
-                getattr(one, self._statistic)
+                getattr(figures, self._statistic)
                 for effect in effects.values()
-                for one in effect.nonlinearity
+                for figures in effect.nonlinearity
             ]
         )
         defined = values[~np.isnan(values)]
@@ -121,14 +121,14 @@ class _MonotonicityScorer(_EffectScorer):
 
     def _score(self, effects: ForwardEffects) -> float:
         (effect,) = effects.values()
-        which = one_output(effect.outputs, self._output, "make_monotonicity_scorer")
-        fme = effect.fme_2d[effect.counted, which]
+        column = one_output(effect.outputs, self._output, "make_monotonicity_scorer")
+        columns, weights = effect.counted_columns()
+        fme = columns[:, column]
         if not len(fme):
             raise ValueError(
                 f"{no_row_counts(effect.name, effect.n_left_out)}; choose a smaller step."
             )
         against = -self._sign * fme > _ROUNDING * np.abs(fme).max()
-        weights = effect.weights.take(effect.counted)
         return 1 - weighted_mean(against.astype(float), weights)
 
     def __repr__(self) -> str:
