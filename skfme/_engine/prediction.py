@@ -84,19 +84,22 @@ class Response:
 
 def model_name(estimator: Any) -> str:
     """The model's own name, past any FrozenEstimator around it."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
+    estimator = _thawed(estimator)
     return getattr(estimator, "__name__", None) or type(estimator).__name__
 
 
 def model_title(estimator: Any) -> str:
     """The model's name, and that of a pipeline's last step."""
-    while isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    name = model_name(estimator)
+    name, estimator = model_name(estimator), _thawed(estimator)
     if hasattr(estimator, "named_steps"):
         return f"{name} ending in {model_title(estimator.steps[-1][1])}"
     return name
+
+
+def _thawed(estimator: Any) -> Any:
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator
 
 
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
@@ -185,10 +188,10 @@ def choose_response(
 
 def _has_several_targets(estimator: Any) -> bool:
     """Whether a classifier predicts several targets."""
+    estimator = _thawed(estimator)
     # Not by `steps`, which an explainer at the end of a pipeline has as well.
-    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "named_steps"):
-        frozen = isinstance(estimator, FrozenEstimator)
-        estimator = estimator.estimator if frozen else estimator.steps[-1][1]
+    while hasattr(estimator, "named_steps"):
+        estimator = _thawed(estimator.steps[-1][1])
     return (
         isinstance(getattr(estimator, "classes_", None), list)
         or bool(getattr(estimator, "multilabel_", False))

@@ -359,8 +359,8 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
         effects = [
             ForwardEffect(
                 step.name,
-                {change.feature: change.step for change in step.changes},
-                tuple(change.size for change in step.changes if change.size),
+                step.by_feature,
+                step.sizes,
                 context,
                 difference.fme,
                 difference.status,

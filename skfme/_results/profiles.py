@@ -266,9 +266,15 @@ def path_predictions(
     }
     if len(outputs) == 1:
         predictions = predictions[:, :, 0]
-    changes = {change.feature: change.step for change in step.changes}
     return PathPredictions(
-        step.name, t, values, predictions, outputs, table.index, response.name, changes
+        step.name,
+        t,
+        values,
+        predictions,
+        outputs,
+        table.index,
+        response.name,
+        step.by_feature,
     )
 
 
