@@ -130,7 +130,7 @@ def fme(
         quantiles, and rows of weight 0 widen no range.
     response_label : str, default=None
         What the model predicts, such as ``"disease progression"``, for summaries and
-        pictures; a model knows no name of its target.
+        pictures; a model has no name of its target.
     **options
         The other parameters of :class:`FMEExplainer`.
 

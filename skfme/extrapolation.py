@@ -26,7 +26,7 @@ from skfme._decorators import fit_context
 from skfme._frames.checks import check_columns_as_in_fit, rows_of_positive_weight
 from skfme._frames.columns import ColumnData, category_codes, missing_in, numbers_in
 from skfme._frames.schema import Column, converted, describe_columns
-from skfme._frames.tables import Table, as_table
+from skfme._frames.tables import Table, as_table, complete_rows
 from skfme._summaries.weighted import weighted_quantiles
 from skfme._summaries.weighting import Weighting
 
@@ -268,10 +268,8 @@ class DetectorSupport:
 
     def before(self, table: Table) -> tuple[np.ndarray, None]:
         """Rows outside before any step; those it cannot judge are not."""
-        judged = np.ones(len(table), dtype=bool)
-        if not self._takes_missing:
-            for position in range(len(table.names)):
-                judged &= ~missing_in(table.column(position))
+        every = np.ones(len(table), dtype=bool)
+        judged = every if self._takes_missing else complete_rows(table)
         return self._outliers(table, judged), None
 
     def outside(

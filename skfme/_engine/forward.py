@@ -36,7 +36,7 @@ class Differences:
     status : ndarray of shape (n_samples,), int8
         Position in `STATUSES`.
     nlm : ndarray of shape (n_samples, n_outputs) or None
-        NaN where a row does not count or has no NLM; None if not asked for.
+        NaN where a row does not count or has no NLM; None if not measured.
     n_not_converged : int
         Rows whose NLM did not converge under an adaptive rule.
     engine : str

@@ -26,9 +26,8 @@ from skfme._frames.checks import (
     refuse_infinite,
     rows_of_positive_weight,
 )
-from skfme._frames.columns import missing_in
 from skfme._frames.schema import describe_columns
-from skfme._frames.tables import Table, as_table
+from skfme._frames.tables import Table, as_table, complete_rows
 from skfme.quadrature import as_rule
 from skfme.steps._training import Training
 
@@ -119,8 +118,5 @@ def params_of_fit(
 
 def complete_row(table: Table) -> Table:
     """One row, without missing values if there is one."""
-    complete = np.ones(len(table), dtype=bool)
-    for position in range(len(table.names)):
-        complete &= ~missing_in(table.column(position))
-    row = int(np.argmax(complete))
+    row = int(np.argmax(complete_rows(table)))
     return table.take(slice(row, row + 1))

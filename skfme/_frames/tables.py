@@ -18,7 +18,13 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._frames.columns import ColumnData, kind_of, numbers_in, plain_series
+from skfme._frames.columns import (
+    ColumnData,
+    kind_of,
+    missing_in,
+    numbers_in,
+    plain_series,
+)
 from skfme._frames.hints import known_names, nearest
 
 __all__ = [
@@ -26,6 +32,7 @@ __all__ = [
     "FrameTable",
     "Table",
     "as_table",
+    "complete_rows",
     "has_no_rows",
     "infinite_columns",
     "is_one_table",
@@ -303,6 +310,12 @@ def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
     """
     columns = {name: plain_series(table.column(table.position(name))) for name in names}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def complete_rows(table: Table) -> np.ndarray:
+    """Mask of the rows without a missing value."""
+    missing = [missing_in(table.column(i)) for i in range(len(table.names))]
+    return ~np.logical_or.reduce(missing)
 
 
 def infinite_columns(table: Table) -> list[str]:

@@ -258,7 +258,7 @@ class ForwardEffect(PrintedEffect):
         -------
         frame : DataFrame of n_samples rows
             Columns ``fme`` (or ``fme[output]`` for several outputs), ``nlm`` alike
-            where it was asked for, ``status``, and ``sample_weight`` where weights
+            where it was measured, ``status``, and ``sample_weight`` where weights
             were given; with X's index.
         """
         names = names_by_output("fme", self.outputs)
@@ -283,7 +283,7 @@ class ForwardEffect(PrintedEffect):
         frame : DataFrame
             One row per group and output: the group, ``output`` (for several),
             ``n``, ``ame``, ``sd`` (NaN for a single row), ``share_positive`` (share
-            of effects above zero), and ``anlm`` where NLMs were asked for.
+            of effects above zero), and ``anlm`` where NLMs were measured.
 
         Raises
         ------

@@ -73,8 +73,6 @@ def nonlinearity_of(nlm: np.ndarray, weights: Weighting) -> NonLinearity:
 
 def weighted_mean(values: np.ndarray, weights: Weighting) -> float:
     """Mean; NaN of no rows, or of weights that sum to zero."""
-    if not weights.given and len(values):
-        return float(np.mean(values))
     total = weights.sum
     return float(weights.dot(values) / total) if total > 0 else float("nan")
 
