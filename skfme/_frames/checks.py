@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from skfme._frames.columns import missing_in
 from skfme._frames.schema import Column, converted
-from skfme._frames.tables import Table, as_table, infinite_columns
+from skfme._frames.tables import Table, as_table, complete_rows, infinite_columns
 from skfme._summaries.weighting import Weighting
 
 __all__ = [
@@ -132,14 +132,14 @@ def naming_missing_values(table: Table) -> Iterator[None]:
         text = str(error)
         if not any(word in text.lower() for word in ("nan", "missing", "null")):
             raise
-        masks = {
-            str(name): missing_in(table.column(position))
+        columns = [
+            str(name)
             for position, name in enumerate(table.names)
-        }
-        columns = [name for name, mask in masks.items() if mask.any()]
+            if missing_in(table.column(position)).any()
+        ]
         if not columns:
             raise
-        rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in columns]))
+        rows = np.flatnonzero(~complete_rows(table))
         shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
         raise ValueError(
             f"The model cannot take the missing values of {', '.join(columns)} (rows "
