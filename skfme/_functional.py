@@ -1,11 +1,13 @@
-"""One call: fme() and ame() for a fitted model, came() for an effect."""
+"""One call: fme() and ame() for a fitted model, came() for an effect.
+
+What they compute is FMEExplainer's and EffectTree's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skfme._explainer.explainer import FMEExplainer
@@ -133,7 +135,7 @@ def fme(
         quantiles, and rows of weight 0 widen no range.
     response_label : str, default=None
         What the model predicts, such as ``"disease progression"``, for summaries and
-        pictures; a model knows no name of its target.
+        pictures; a model has no name of its target.
     **options
         The other parameters of :class:`FMEExplainer`. For results of statsmodels
         `extrapolation` is None unless given, as in
@@ -161,8 +163,10 @@ def fme(
     """
     model = _frozen(model)
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
-    own = {"sample_weight": sample_weight} if background is None else {}
-    explainer.fit(X if background is None else background, **own)
+    if background is None:
+        explainer.fit(X, sample_weight=sample_weight)
+    else:
+        explainer.fit(background)
     effects = explainer.explain(X, sample_weight)
     if response_label is not None:
         effects = effects._with_response_label(response_label)
@@ -286,12 +290,9 @@ def came(
             f"came takes one ForwardEffect, got {type(effect).__name__}. Pick one, such as "
             "effects['bmi -2']."
         )
-    which = one_output(effect.outputs, output, "a tree")
-    nlm = getattr(effect, "nlm", None)
-    if nlm is not None and np.ndim(nlm) == 2:
-        nlm = nlm[:, which]
+    column = one_output(effect.outputs, output, "a tree")
+    fme, nlm = effect.fme_2d[:, column], effect.nlm_2d
     options.setdefault("categorical_features", list(effect.categorical_features))
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
-    return tree.fit(
-        effect.X, effect.fme_2d[:, which], effect.sample_weight, nlm=nlm, groups=groups
-    )
+    nlm = None if nlm is None else nlm[:, column]
+    return tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)

@@ -2,7 +2,8 @@
 
 A forward marginal effect is only as good as the model where the step leads. The
 envelope is the Cartesian product of the training ranges (Löwe et al., 2024, section
-on extrapolation); scikit-learn's outlier detectors look at joint support.
+on extrapolation); scikit-learn's outlier detectors look at joint support. Which rows
+are stepped, and how, is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from sklearn.utils.validation import (
 )
 
 from skfme._decorators import fit_context
+from skfme._frames.checks import check_columns_as_in_fit, rows_of_positive_weight
 from skfme._frames.columns import ColumnData, category_codes, missing_in, numbers_in
 from skfme._frames.schema import Column, converted, describe_columns
-from skfme._frames.tables import Table, as_table
+from skfme._frames.tables import Table, as_table, complete_rows
 from skfme._summaries.weighted import weighted_quantiles
 from skfme._summaries.weighting import Weighting
 
@@ -114,34 +116,30 @@ class Envelope(OutlierMixin, BaseEstimator):
             array = _check_sample_weight(
                 sample_weight, np.empty((len(table), 1)), ensure_non_negative=True
             )
-            positive = np.flatnonzero(array > 0)
-            table, weights = table.take(positive), Weighting(array, len(array))
-            weights = weights.take(positive)
+            weights = Weighting(array, len(table))
+        table, weights = rows_of_positive_weight(table, weights)
         columns = describe_columns(table, self.categorical_features)
         return self._learn(table, columns, weights)
 
     def _learn(
         self, table: Table, columns: Sequence[Column], weights: Weighting
     ) -> Envelope:
-        low_q, high_q = self._checked_quantiles()
+        quantiles = self._checked_quantiles()
         self.bounds_ = {}
         for column in columns:
             if column.kind not in ("numeric", "datetime"):
                 continue
             values = numbers_in(table.column(column.position))
-            seen = ~np.isnan(values) if values.dtype.kind in "fMm" else slice(None)
-            observed = values[seen]
-            if not len(observed):
+            observed = ~np.isnan(values) if values.dtype.kind in "fMm" else slice(None)
+            values = values[observed]
+            if not len(values):
                 continue
-            if (low_q, high_q) != (0, 1) and column.kind == "numeric":
-                bounds = weighted_quantiles(
-                    observed.astype(float),
-                    np.array([low_q, high_q]),
-                    weights.take(seen),
+            low, high = values.min(), values.max()
+            if quantiles is not None and column.kind == "numeric":
+                low, high = weighted_quantiles(
+                    values.astype(float), quantiles, weights.take(observed)
                 )
-                self.bounds_[column.position] = (bounds[0], bounds[1])
-            else:
-                self.bounds_[column.position] = (observed.min(), observed.max())
+            self.bounds_[column.position] = (low, high)
         self._columns = tuple(columns)
         self._kind = table.kind
         self._combinations: np.ndarray | None = None
@@ -149,19 +147,20 @@ class Envelope(OutlierMixin, BaseEstimator):
             self._combinations = np.unique(self._combination_codes(table, {}))
         return self
 
-    def _checked_quantiles(self) -> tuple[float, float]:
+    def _checked_quantiles(self) -> np.ndarray | None:
+        """The quantiles that bound features; None for their ranges."""
         if self.quantiles is None:
-            return 0, 1
+            return None
         values = np.asarray(self.quantiles, dtype=float)
         if values.shape != (2,) or not 0 <= values[0] < values[1] <= 1:
             raise ValueError(
                 "quantiles must be two increasing numbers between 0 and 1, such as "
                 f"(0.01, 0.99); got {self.quantiles!r}."
             )
-        return float(values[0]), float(values[1])
+        return None if values.tolist() == [0, 1] else values
 
     def predict(self, X: Any) -> np.ndarray:
-        """Tell which rows are inside.
+        """Find the rows that are inside.
 
         Parameters
         ----------
@@ -174,7 +173,7 @@ class Envelope(OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table = as_table(X)
-        validate_data(self, table.native, skip_check_array=True, reset=False)
+        check_columns_as_in_fit(self, table.native)
         table = converted(table, self._kind, self._columns)
         outside, _ = EnvelopeSupport(self).before(table)
         return np.where(outside, -1, 1)
@@ -193,12 +192,13 @@ class Envelope(OutlierMixin, BaseEstimator):
         for column in self._columns:
             if column.kind != "categorical":
                 continue
-            here = changed.get(column.position)
-            data = table.column(column.position) if here is None else here
-            own = category_codes(data, column.categories).astype(np.int32)
+            entries = changed.get(column.position)
+            if entries is None:
+                entries = table.column(column.position)
+            levels = category_codes(entries, column.categories).astype(np.int32)
             # A missing category combines as a level of its own.
-            own[missing_in(data)] = -2
-            codes.append(own)
+            levels[missing_in(entries)] = -2
+            codes.append(levels)
         keys = np.ascontiguousarray(np.stack(codes, axis=1))
         return keys.view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
 
@@ -211,13 +211,13 @@ class Envelope(OutlierMixin, BaseEstimator):
 
 
 class EnvelopeSupport:
-    """Envelope checks that look again only at the columns a step changes."""
+    """Checks against an envelope; after a step, of the columns that it changes alone."""
 
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
 
     def before(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
-        """Rows outside before any step, and what `outside` needs to know of them.
+        """Rows outside before any step, and what `outside` needs of them.
 
         Returns
         -------
@@ -235,15 +235,15 @@ class EnvelopeSupport:
         table: Table,
         count: np.ndarray,
         changed: Mapping[int, ColumnData],
-        asked: np.ndarray,
+        judged: np.ndarray,
     ) -> np.ndarray:
         """Rows that are outside with some columns changed."""
         envelope = self._envelope
         for position, column in changed.items():
             if position in envelope.bounds_:
-                own = envelope._outside_column(position, table.column(position))
-                new = envelope._outside_column(position, column)
-                count = count - own + new.astype(np.int32)
+                before = envelope._outside_column(position, table.column(position))
+                after = envelope._outside_column(position, column)
+                count = count - before + after.astype(np.int32)
         return (count > 0) | self._unknown(table, changed)
 
     def _unknown(
@@ -257,7 +257,7 @@ class EnvelopeSupport:
 
 
 class DetectorSupport:
-    """The same questions asked of an outlier detector."""
+    """The same checks by an outlier detector."""
 
     def __init__(self, detector: Any) -> None:
         self._detector = detector
@@ -268,34 +268,32 @@ class DetectorSupport:
 
     def before(self, table: Table) -> tuple[np.ndarray, None]:
         """Rows outside before any step; those it cannot judge are not."""
-        asked = np.ones(len(table), dtype=bool)
-        if not self._takes_missing:
-            for position in range(len(table.names)):
-                asked &= ~missing_in(table.column(position))
-        return self._outliers(table, asked), None
+        every = np.ones(len(table), dtype=bool)
+        judged = every if self._takes_missing else complete_rows(table)
+        return self._outliers(table, judged), None
 
     def outside(
         self,
         table: Table,
         count: None,
         changed: Mapping[int, ColumnData],
-        asked: np.ndarray,
+        judged: np.ndarray,
     ) -> np.ndarray:
-        """Rows, of those asked about, that are outside with some columns changed."""
-        return self._outliers(table.with_columns(changed), asked)
+        """Rows, of those judged, that are outside with some columns changed."""
+        return self._outliers(table.with_columns(changed), judged)
 
-    def _outliers(self, table: Table, asked: np.ndarray) -> np.ndarray:
+    def _outliers(self, table: Table, judged: np.ndarray) -> np.ndarray:
         outliers = np.zeros(len(table), dtype=bool)
-        if not asked.any():
+        if not judged.any():
             return outliers
-        chosen = table if asked.all() else table.take(np.flatnonzero(asked))
+        rows = table if judged.all() else table.take(np.flatnonzero(judged))
         try:
-            labels = np.asarray(self._detector.predict(chosen.private()))
+            labels = np.asarray(self._detector.predict(rows.private()))
         except (ValueError, TypeError) as error:
             raise type(error)(
                 f"extrapolation={self._detector!r} could not judge the rows: {error}"
             ) from error
-        outliers[asked] = labels == -1
+        outliers[judged] = labels == -1
         return outliers
 
 
@@ -308,7 +306,7 @@ def fit_support(
     columns: Sequence[Column],
     weights: Weighting,
 ) -> Support | None:
-    """Fit what `extrapolation` names on the training rows.
+    """Fit what `extrapolation` stands for on the training rows.
 
     Parameters
     ----------
@@ -369,11 +367,11 @@ def _fit_detector(
             return detector.fit(table.native, None)
         return detector.fit(table.private(), **params)
     except (ValueError, TypeError) as error:
-        other = [str(c.name) for c in columns if c.kind != "numeric"]
+        not_numeric = [str(c.name) for c in columns if c.kind != "numeric"]
         hint = (
-            f" The columns {', '.join(other)} are not numeric: put an encoder in front "
+            f" The columns {', '.join(not_numeric)} are not numeric: put an encoder in front "
             "of the detector, in a pipeline, or use 'envelope'."
-            if other
+            if not_numeric
             else ""
         )
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Quadrature rules on [0, 1] for the non-linearity measure; they know numbers only.
+"""Quadrature rules on [0, 1] for the non-linearity measure, over numbers alone.
 
 With f the prediction along the path γ(t) = x + t·h, Δ = f(1) − f(0) and m = ∫ f dt,
 
@@ -6,7 +6,8 @@ With f the prediction along the path γ(t) = x + t·h, Δ = f(1) − f(0) and m 
 
 (Scholbeck et al., 2024, definition of the NLM): 1 on a straight line, 0 where the
 line from start to end explains no better than the constant m, without lower bound.
-All sums are of f(t) − f(0), so that small probabilities lose no digits.
+All sums are of f(t) − f(0), so that small probabilities lose no digits. How a model
+predicts along the path lives elsewhere.
 """
 
 from __future__ import annotations
@@ -51,7 +52,41 @@ class Rule:
             NaN where the path is constant.
         converged : ndarray of shape (n,), bool
         """
+        n, n_outputs = start.shape
+        nlm, converged = np.empty((n, n_outputs)), np.empty(n, dtype=bool)
+        most = max(1, _MOST_VALUES // (self._n_points() * n_outputs))
+        for first in range(0, n, most):
+            rows = np.arange(first, min(first + most, n))
+            paths = _Paths(path, rows, start[rows], end[rows], resolution)
+            nlm[rows], converged[rows] = self._of_paths(paths)
+        return nlm, converged
+
+    def _n_points(self) -> int:
+        """Predictions of a row that are held at once; refuses wrong parameters."""
         raise NotImplementedError
+
+    def _of_paths(self, paths: _Paths) -> tuple[np.ndarray, np.ndarray | bool]:
+        """NLM of shape (r, n_outputs), and whether each of r rows converged."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """The paths of some rows: predictions along them, and at both ends."""
+
+    path: Path
+    rows: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    resolution: float
+
+    def nlm(self, off: np.ndarray, total: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """1 − off / total; NaN where the path is constant but for rounding."""
+        least = _CONSTANT_ULPS * self.resolution * np.maximum(scale, abs(self.end))
+        varies = np.sqrt(np.maximum(total, 0)) > least
+        ratio = np.full(off.shape, np.nan)
+        np.divide(off, total, out=ratio, where=varies)
+        return 1 - ratio
 
 
 class _FixedRule(Rule):
@@ -61,55 +96,25 @@ class _FixedRule(Rule):
         """Nodes and weights of shape (m,)."""
         raise NotImplementedError
 
-    def _measure(
-        self, path: Path, start: np.ndarray, end: np.ndarray, resolution: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _n_points(self) -> int:
+        return len(self._nodes()[0])
+
+    def _of_paths(self, paths: _Paths) -> tuple[np.ndarray, np.ndarray | bool]:
         t, weights = self._nodes()
-        n, n_outputs = start.shape
-        nlm = np.empty((n, n_outputs))
-        most = max(1, _MOST_VALUES // (len(t) * n_outputs))
-        for first in range(0, n, most):
-            rows = np.arange(first, min(first + most, n))
-            nlm[rows] = _fixed(
-                path, rows, start[rows], end[rows], t, weights, resolution
-            )
-        return nlm, np.ones(n, dtype=bool)
-
-
-def _fixed(
-    path: Path,
-    rows: np.ndarray,
-    start: np.ndarray,
-    end: np.ndarray,
-    t: np.ndarray,
-    weights: np.ndarray,
-    resolution: float,
-) -> np.ndarray:
-    inside = (t > 0) & (t < 1)
-    values = np.empty((len(rows), len(t), start.shape[1]))
-    values[:, t == 0] = start[:, None]
-    values[:, t == 1] = end[:, None]
-    values[:, inside] = path(
-        rows, np.broadcast_to(t[inside], (len(rows), inside.sum()))
-    )
-    scale = np.maximum(np.abs(values).max(axis=1), np.maximum(abs(start), abs(end)))
-    values -= start[:, None]
-    mean = np.einsum("m,rmk->rk", weights, values)
-    total = np.einsum("m,rmk->rk", weights, (values - mean[:, None]) ** 2)
-    line = t[:, None] * (end - start)[:, None]
-    off = np.einsum("m,rmk->rk", weights, (values - line) ** 2)
-    return _ratio(off, total, scale, resolution)
-
-
-def _ratio(
-    off: np.ndarray, total: np.ndarray, scale: np.ndarray, resolution: float
-) -> np.ndarray:
-    """1 − off / total; NaN where the path is constant but for rounding."""
-    varies = np.sqrt(np.maximum(total, 0)) > _CONSTANT_ULPS * resolution * scale
-    share: np.ndarray = np.divide(
-        off, total, out=np.full(off.shape, np.nan), where=varies
-    )
-    return 1 - share
+        rows, start, end = paths.rows, paths.start, paths.end
+        inside = (t > 0) & (t < 1)
+        values = np.empty((len(rows), len(t), start.shape[1]))
+        values[:, t == 0] = start[:, None]
+        values[:, t == 1] = end[:, None]
+        points = np.broadcast_to(t[inside], (len(rows), inside.sum()))
+        values[:, inside] = paths.path(rows, points)
+        scale = np.maximum(np.abs(values).max(axis=1), abs(start))
+        values -= start[:, None]
+        mean = np.einsum("m,rmk->rk", weights, values)
+        total = np.einsum("m,rmk->rk", weights, (values - mean[:, None]) ** 2)
+        line = t[:, None] * (end - start)[:, None]
+        off = np.einsum("m,rmk->rk", weights, (values - line) ** 2)
+        return paths.nlm(off, total, scale), True
 
 
 @dataclass(frozen=True)
@@ -215,38 +220,20 @@ class Adaptive(Rule):
     tol: float = 1e-6
     max_nodes: int = 1000
 
-    def _measure(
-        self, path: Path, start: np.ndarray, end: np.ndarray, resolution: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _n_points(self) -> int:
         tol: Any = self.tol
         if not isinstance(tol, Real) or not float(tol) > 0:
             raise ValueError(f"Adaptive(tol=…) must be positive, got {tol!r}.")
         _positive(self.max_nodes, "Adaptive(max_nodes=…)")
-        n, n_outputs = start.shape
-        nlm, converged = np.empty((n, n_outputs)), np.empty(n, dtype=bool)
-        most = max(1, _MOST_VALUES // (30 * n_outputs))
-        for first in range(0, n, most):
-            rows = np.arange(first, min(first + most, n))
-            nlm[rows], converged[rows] = self._chunk(
-                path, rows, start[rows], end[rows], resolution
-            )
-        return nlm, converged
+        return 30
 
-    def _chunk(
-        self,
-        path: Path,
-        rows: np.ndarray,
-        start: np.ndarray,
-        end: np.ndarray,
-        resolution: float,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        r = len(rows)
-        panels = _Panels(path, rows, start)
+    def _of_paths(self, paths: _Paths) -> tuple[np.ndarray, np.ndarray | bool]:
+        r = len(paths.rows)
+        panels = _Panels(paths)
         panels.add(np.arange(r), np.zeros(r), np.ones(r))
         used = np.full(r, 15)
-        delta = end - start
         while True:
-            nlm, error, share = panels.estimate(delta, abs(end), resolution)
+            nlm, error, share = panels.estimate()
             # Panels below an equal share of half the tolerance can stay as they are.
             equal = self.tol / 2 / np.bincount(panels.owner, minlength=r)
             chosen = (error > self.tol)[panels.owner] & (share > equal[panels.owner])
@@ -275,22 +262,22 @@ class _Panels:
     The integrals are of u, u², and t·u, where u = f(t) − f(0).
     """
 
-    def __init__(self, path: Path, rows: np.ndarray, start: np.ndarray) -> None:
-        self._path, self._rows, self._start = path, rows, start
+    def __init__(self, paths: _Paths) -> None:
+        self._paths = paths
         self._rule = kronrod_nodes()
-        k = start.shape[1]
+        k = paths.start.shape[1]
         self.owner = np.empty(0, dtype=np.intp)
         self.low, self.width = np.empty(0), np.empty(0)
         self._integrals = np.empty((0, 3, k))
         self._errors = np.empty((0, 3, k))
-        self._scale = np.abs(start)
+        self._scale = np.abs(paths.start)
 
     def add(self, owner: np.ndarray, low: np.ndarray, width: np.ndarray) -> None:
         nodes, kronrod, gauss = self._rule
         t = low[:, None] + width[:, None] * nodes
-        values = self._path(self._rows[owner], t)
+        values = self._paths.path(self._paths.rows[owner], t)
         np.maximum.at(self._scale, owner, np.abs(values).max(axis=1))
-        u = values - self._start[owner][:, None]
+        u = values - self._paths.start[owner][:, None]
         terms = np.stack([u, u**2, t[:, :, None] * u], axis=1)
         width_ = width[:, None, None]
         integrals = width_ * np.einsum("m,pjmk->pjk", kronrod, terms)
@@ -312,21 +299,20 @@ class _Panels:
             np.concatenate([half, half]),
         )
 
-    def estimate(
-        self, delta: np.ndarray, end: np.ndarray, resolution: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def estimate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """NLM and its error per row, and each panel's share of the error.
 
         With moments a = ∫u, b = ∫u², c = ∫t u: total = b − a², off = b − 2Δc + Δ²/3;
         the error of off / total is propagated from those of the moments.
         """
+        delta = self._paths.end - self._paths.start
         sums = np.zeros((len(delta), 3, delta.shape[1]))
         np.add.at(sums, self.owner, self._integrals)
         a, b, c = sums[:, 0], sums[:, 1], sums[:, 2]
         total = b - a**2
         off = np.maximum(b - 2 * delta * c + delta**2 / 3, 0)
-        nlm = _ratio(off, total, np.maximum(self._scale, end), resolution)
-        # Undefined NLMs need no further look.
+        nlm = self._paths.nlm(off, total, self._scale)
+        # Undefined NLMs have no error.
         safe = np.where(np.isnan(nlm), np.inf, total)
         per_off = (1 / safe)[self.owner]
         per_total = (off / safe / safe)[self.owner]
@@ -340,7 +326,7 @@ class _Panels:
 
 @dataclass(frozen=True)
 class _Best(GaussLegendre):
-    """What nlm=True asks for: exact integration where an engine can, else 8 nodes."""
+    """The rule of nlm=True: exact integration where an engine can, else 8 nodes."""
 
 
 def is_best(rule: Rule) -> bool:
@@ -348,7 +334,7 @@ def is_best(rule: Rule) -> bool:
     return isinstance(rule, _Best)
 
 
-_NAMED: dict[str, Rule] = {
+_BY_NAME: dict[str, Rule] = {
     "simpson38": Simpson38(),
     "gauss-legendre": GaussLegendre(),
     "adaptive": Adaptive(),
@@ -367,9 +353,9 @@ def as_rule(nlm: Any) -> Rule | None:
         return nlm
     if isinstance(nlm, (bool, np.bool_)):
         return _Best() if nlm else None
-    if isinstance(nlm, str) and nlm in _NAMED:
-        return _NAMED[nlm]
+    if isinstance(nlm, str) and nlm in _BY_NAME:
+        return _BY_NAME[nlm]
     raise ValueError(
-        f"nlm must be False, True, one of {', '.join(map(repr, _NAMED))}, or a rule such "
+        f"nlm must be False, True, one of {', '.join(map(repr, _BY_NAME))}, or a rule such "
         f"as GaussLegendre(16); got {nlm!r}."
     )

@@ -152,7 +152,7 @@ def test_combinations_leave_out_rows_whose_new_combination_was_never_seen():
     assert status(COMBINATIONS, {"a": "v"}) == [IN, IN, *["at_target"] * 2]
 
 
-def test_combinations_do_not_ask_more_of_numbers_than_their_range():
+def test_combinations_restrict_numbers_to_their_range_alone():
     options = {"extrapolation": Envelope(combinations=True)}
     assert status(COMBINATIONS, {"n": 1}, **options) == [IN, IN, IN, OUT]
 
@@ -164,13 +164,13 @@ def test_combinations_judge_both_ends_of_a_contrast():
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas])
-def test_combinations_are_told_apart_in_every_kind_of_table(make):
+def test_combinations_are_distinguished_in_every_kind_of_table(make):
     X = make(COMBINATIONS)
     options = {"extrapolation": Envelope(combinations=True)}
     assert status(X, {"a": "v"}, **options) == [IN, OUT, *["at_target"] * 2]
 
 
-def test_a_combination_of_rows_of_weight_zero_is_not_known():
+def test_a_combination_of_rows_of_weight_zero_is_outside():
     options = {"extrapolation": Envelope(combinations=True)}
     X = pd.concat([COMBINATIONS, COMBINATIONS.iloc[[3]].assign(b="y")])
     plain = status(X, {"a": "v"}, **options)
@@ -328,7 +328,7 @@ def test_a_detector_gets_the_table_as_the_model_does():
     np.testing.assert_array_equal(effect.status, expected)
 
 
-def test_a_detector_is_not_asked_about_rows_whose_stepped_value_is_missing(cloud):
+def test_a_detector_does_not_judge_rows_whose_stepped_value_is_missing(cloud):
     X = cloud[:10].copy()
     X[3, 0] = np.nan
     effect = fme(

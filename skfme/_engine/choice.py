@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from skfme._engine.linear.linear import LinearEngine, LinearModel
     from skfme._engine.trees.trees import TreeEngine, TreeModel
 
-__all__ = ["ENGINES", "EngineChoice"]
+__all__ = ["ENGINES", "EngineChoice", "Sample"]
 
 ENGINES = ("auto", "predict", "trees", "linear")
 
@@ -107,22 +108,13 @@ class EngineChoice:
             return read_linear(self.response, self._probe)
         return _tree_model(self.response, self._probe, self.requested == "trees")
 
-    def engine(
-        self,
-        table: Table,
-        effects_of: StepRows,
-        n_effects: int,
-        rule: Rule | None,
-        rows_per_call: int,
-    ) -> Engine:
+    def engine(self, sample: Sample, rule: Rule | None, rows_per_call: int) -> Engine:
         """The engine for one table.
 
         Parameters
         ----------
-        table : Table
-        effects_of : callable
-            Makes the steps on some of the table's rows.
-        n_effects : int
+        sample : Sample
+            Of the table's rows.
         rule : Rule or None
         rows_per_call : int
             Rows of one predict call.
@@ -133,9 +125,8 @@ class EngineChoice:
             If the requested engine cannot compute the effects; the message says why.
         """
         predict = PredictEngine(self.response, rows_per_call)
-        sample = _Sample(table, effects_of, n_effects)
         exact_nlm = rule is not None and is_best(rule)
-        for name in self._tried(len(table) * n_effects, exact_nlm):
+        for name in self._tried(len(sample.table) * sample.n_effects, exact_nlm):
             engine = self._checked_engine(name, sample, predict, rule)
             if not isinstance(engine, str):
                 return engine
@@ -157,7 +148,7 @@ class EngineChoice:
         return ["linear", "trees"] if worth_loading else ["linear"]
 
     def _checked_engine(
-        self, name: str, sample: _Sample, predict: PredictEngine, rule: Rule | None
+        self, name: str, sample: Sample, predict: PredictEngine, rule: Rule | None
     ) -> TreeEngine | LinearEngine | str:
         """An exact engine that equals the model on a sample; or why there is none."""
         read_before = name in self._models
@@ -198,22 +189,32 @@ def _warn_of_quadrature() -> None:
     )
 
 
-class _Sample:
-    """Few rows that count, spread over a table, and the effects on them."""
+@dataclass(eq=False)
+class Sample:
+    """Few rows that count, spread over a table, and the effects on them.
 
-    def __init__(self, table: Table, effects_of: StepRows, n_effects: int) -> None:
-        self._table, self._effects_of, self._n_effects = table, effects_of, n_effects
+    Attributes
+    ----------
+    table : Table
+    effects_of : callable
+        Makes the steps on some of the table's rows.
+    n_effects : int
+    """
+
+    table: Table
+    effects_of: StepRows
+    n_effects: int
 
     @cached_property
     def stepped(self) -> tuple[Table, Sequence[Stepped]]:
         """The rows, and each effect on them."""
-        rows = _spread(np.arange(len(self._table)), _ROWS_TO_SAMPLE)
-        effects = self._effects_of(self._table.take(rows), rows)
+        rows = _spread(np.arange(len(self.table)), _ROWS_TO_SAMPLE)
+        effects = self.effects_of(self.table.take(rows), rows)
         counted = np.logical_or.reduce([effect.counted for effect in effects])
-        most = max(_CHECKED_PREDICTIONS // (self._n_effects + 1), 16)
+        most = max(_CHECKED_PREDICTIONS // (self.n_effects + 1), 16)
         rows = rows[_spread(np.flatnonzero(counted), most)]
-        batch = self._table.take(rows)
-        return batch, self._effects_of(batch, rows)
+        batch = self.table.take(rows)
+        return batch, self.effects_of(batch, rows)
 
 
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:
@@ -225,7 +226,7 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
 
 def _mismatch(
     engine: TreeEngine | LinearEngine,
-    sample: _Sample,
+    sample: Sample,
     rule: Rule | None,
     *,
     every: bool,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.batches import Schedule, plan_rows, run_batches
-from skfme._engine.choice import EngineChoice
+from skfme._engine.choice import EngineChoice, Sample
 from skfme._engine.stepping import (
     COUNTED,
     Engine,
@@ -36,7 +36,7 @@ class Differences:
     status : ndarray of shape (n_samples,), int8
         Position in `STATUSES`.
     nlm : ndarray of shape (n_samples, n_outputs) or None
-        NaN where a row does not count or has no NLM; None if not asked for.
+        NaN where a row does not count or has no NLM; None if not measured.
     n_not_converged : int
         Rows whose NLM did not converge under an adaptive rule.
     engine : str
@@ -105,7 +105,8 @@ def forward_differences(
     )
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
     stepping = _Stepping(bound, support, choice.response.complete_only)
-    engine = choice.engine(table, stepping.effects, len(steps), rule, rows_per_batch)
+    sample = Sample(table, stepping.effects, len(steps))
+    engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
     has_nlm = rule is not None
     results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]

@@ -116,8 +116,7 @@ def model_name(estimator: Any) -> str:
 
 def model_title(estimator: Any) -> str:
     """The model's name, and that of a pipeline's last step."""
-    estimator = unfrozen(estimator)
-    name = model_name(estimator)
+    name, estimator = model_name(estimator), unfrozen(estimator)
     if hasattr(estimator, "named_steps"):
         return f"{name} ending in {model_title(estimator.steps[-1][1])}"
     return name
@@ -229,10 +228,10 @@ def choose_response(
 
 def _has_several_targets(estimator: Any) -> bool:
     """Whether a classifier predicts several targets."""
+    estimator = unfrozen(estimator)
     # Not by `steps`, which an explainer at the end of a pipeline has as well.
-    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "named_steps"):
-        frozen = isinstance(estimator, FrozenEstimator)
-        estimator = estimator.estimator if frozen else estimator.steps[-1][1]
+    while hasattr(estimator, "named_steps"):
+        estimator = unfrozen(estimator.steps[-1][1])
     return (
         isinstance(getattr(estimator, "classes_", None), list)
         or bool(getattr(estimator, "multilabel_", False))

@@ -12,26 +12,22 @@ from typing import Any
 import numpy as np
 
 from skfme._engine.prediction import Response, unfrozen
-from skfme._frames.columns import missing_in
-from skfme._frames.tables import Table
+from skfme._frames.tables import Table, complete_rows
 
-__all__ = ["check_rows", "complete_rows", "ignores_labels"]
+__all__ = ["check_rows", "ignores_labels", "sample_rows"]
 
 _ROWS = 32
 _TOLERANCE = 1e-6  # of the predictions' standard deviation
 _ROUNDINGS = 64  # units of the predictions' own precision
 
 
-def complete_rows(table: Table, most: int = _ROWS) -> Table:
-    """At most so many rows, spread over a table, without missing values if there are any."""
-    complete = np.ones(len(table), dtype=bool)
-    for position in range(len(table.names)):
-        complete &= ~missing_in(table.column(position))
-    rows = np.flatnonzero(complete)
+def sample_rows(table: Table) -> Table:
+    """A few rows, spread over a table, without missing values if there are any."""
+    rows = np.flatnonzero(complete_rows(table))
     if not len(rows):
-        return table.take(np.arange(1))
+        return table.take(slice(0, 1))
     return table.take(
-        rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+        rows[np.linspace(0, len(rows) - 1, min(_ROWS, len(rows))).astype(int)]
     )
 
 

@@ -50,7 +50,7 @@ class Shared:
         self._n_bytes: int | None = None
 
     def packed(self) -> np.ndarray:
-        """The function as bytes, in an array that joblib and dask know how to share."""
+        """The function as bytes, in an array, which joblib and dask share."""
         with _lock:
             if self._packed is None:
                 pickled = cloudpickle.dumps(self.function)
@@ -62,7 +62,7 @@ class Shared:
         return _unpack, (self._token, self.packed())
 
     def __sizeof__(self) -> int:
-        # joblib's dask backend asks, and scatters what is large; dask's workers ask too.
+        # joblib's dask backend calls this, and scatters what is large; so do dask's workers.
         n_bytes = self.packed().nbytes if self._n_bytes is None else self._n_bytes
         return object.__sizeof__(self) + n_bytes
 

@@ -76,7 +76,7 @@ class Measured:
     ----------
     fme : ndarray of shape (n_counted, n_outputs)
     nlm : ndarray of shape (n_counted, n_outputs) or None
-        None if not asked for.
+        None if not measured.
     n_not_converged : int
         Rows whose NLM did not converge under an adaptive rule.
     engine : str
@@ -95,7 +95,7 @@ class Engine(Protocol):
     def __call__(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:
-        """Measure every effect; a rule asks for the NLM as well."""
+        """Measure every effect; with a rule its NLM as well."""
 
 
 def step_rows(

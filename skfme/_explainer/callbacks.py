@@ -1,6 +1,7 @@
 """scikit-learn's callbacks, handed on to the model while an explainer fits it.
 
-They came with scikit-learn 1.9; before, there is nothing to set and nothing happens.
+They came with scikit-learn 1.9; before, there is nothing to set. What a callback does
+is its own.
 Their module is loaded when callbacks are set, so that `import skfme` stays light.
 """
 
@@ -45,7 +46,7 @@ class CallbackSupport:
 
     @contextmanager
     def _task_of_model(self, estimator: Any, X: Any, y: Any) -> Iterator[None]:
-        """While the model is fitted: the one task of this fit, told to callbacks."""
+        """While the model is fitted: the one task of this fit, which callbacks follow."""
         if not (
             hasattr(self, "_skl_callbacks") or hasattr(self, "_parent_callback_ctx")
         ):
@@ -53,11 +54,11 @@ class CallbackSupport:
             return
         from sklearn.callback import CallbackSupportMixin
 
-        whole = CallbackSupportMixin._init_callback_context(self, max_subtasks=1)
-        whole.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        task = whole.subcontext(task_name="fit-estimator")
+        fit = CallbackSupportMixin._init_callback_context(self, max_subtasks=1)
+        fit.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        task = fit.subcontext(task_name="fit-estimator")
         with task.propagate_callback_context(estimator):
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
             yield
             task.call_on_fit_task_end(estimator=self, X=X, y=y)
-        whole.call_on_fit_task_end(estimator=self, X=X, y=y)
+        fit.call_on_fit_task_end(estimator=self, X=X, y=y)

@@ -1,6 +1,7 @@
 """What an explainer passes on to its model: predictions, score, metadata and tags.
 
-A pipeline that ends in an explainer still predicts, and a search can score it.
+A pipeline that ends in an explainer still predicts, and a search can score it. Fitting
+and explaining live beside this.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def _estimator_has(method: str) -> Callable[[Any], bool]:
 class DelegatedPredictions:
     """Methods of the fitted model, after the explainer's own check of X."""
 
-    # Weights of the score are the model's to ask for. The signature names them all the
-    # same, since searches without routing look for them there.
+    # Whether a score takes weights is requested on the model. The signature names them all
+    # the same, since searches without routing look for them there.
     __metadata_request__score: ClassVar = {"sample_weight": UNUSED}
 
     estimator: Any
@@ -127,17 +128,14 @@ class DelegatedPredictions:
             inner = get_tags(self.estimator)
         except (AttributeError, TypeError):
             return tags
-        tags.estimator_type = inner.estimator_type
-        tags.classifier_tags = inner.classifier_tags
-        tags.regressor_tags = inner.regressor_tags
-        tags.target_tags = inner.target_tags
-        tags.input_tags = inner.input_tags
+        names = ("estimator_type", "classifier_tags", "regressor_tags", "target_tags")
+        for name in (*names, "input_tags", "non_deterministic"):
+            setattr(tags, name, getattr(inner, name))
         # Sparse tables have no columns that could be changed one at a time.
         tags.input_tags.sparse = False
         if self._wants_one_target():
             tags.classifier_tags.multi_label = False
             tags.target_tags.multi_output = False
-        tags.non_deterministic = inner.non_deterministic
         if isinstance(self.estimator, FrozenEstimator):
             tags.target_tags.required = False
         return tags

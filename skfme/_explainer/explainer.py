@@ -1,4 +1,8 @@
-"""FMEExplainer: forward marginal effects as a scikit-learn estimator."""
+"""FMEExplainer: forward marginal effects, f(x + h) − f(x), as a scikit-learn estimator.
+
+Fitting, explaining and exploring start here. How effects are computed, and what results
+are, lives elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
@@ -18,14 +21,13 @@ from skfme._decorators import fit_context
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
-from skfme._engine.row_checks import complete_rows
+from skfme._engine.row_checks import sample_rows
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import step_named, steps_of_sizes
 from skfme._explainer.fitting import columns_read, read_input, response_of
 from skfme._frames.checks import (
     check_columns_as_in_fit,
-    check_same_columns,
     checked_weights,
     naming_missing_values,
     table_as_in_fit,
@@ -96,7 +98,7 @@ class FMEExplainer(
         "predict" differences the model's own predictions. "trees" walks the trees of an
         ensemble once for all effects (extra ``fast``), "linear" takes closed forms of
         linear models. "auto" takes one of these where it equals the model's
-        predictions on a sample of rows; "trees" and "linear" insist. Each effect tells
+        predictions on a sample of rows; "trees" and "linear" insist. Each effect names
         what was used as ``engine``.
     batch_size : int or "auto", default="auto"
         Rows per batch of predictions; "auto" follows scikit-learn's
@@ -117,7 +119,7 @@ class FMEExplainer(
     estimator_ : estimator
         The fitted model.
     columns_ : tuple
-        What is known of each column.
+        What each column of the training rows holds.
     steps_ : tuple
         The effects, resolved against the training rows.
     n_features_in_ : int
@@ -224,12 +226,9 @@ class FMEExplainer(
         steps = parse_steps(self.steps, training)
         estimator = clone(self.estimator)
         # Never the user's memory: a model may write into it, here as in predictions.
-        frozen = isinstance(estimator, FrozenEstimator)
-        X_model = table.native if frozen else table.private()
+        X_model = table.private()
         with self._task_of_model(estimator, X_model, y):
             self.estimator_ = estimator.fit(X_model, y, **params)
-        if frozen:
-            check_same_columns(estimator, self)
         self.columns_ = training.schema
         self.steps_ = steps
         self._spreads = training.spreads()
@@ -237,7 +236,7 @@ class FMEExplainer(
         self._support = fit_support(
             self.extrapolation, training.table, training.schema, training.weights
         )
-        rows = complete_rows(training.table)
+        rows = sample_rows(training.table)
         self._response = response_of(self, rows, y)
         self._choice = EngineChoice(self._response, self.engine, rows.take(slice(0, 1)))
         self._choice.check()
@@ -252,7 +251,7 @@ class FMEExplainer(
         return other
 
     def _table(self, X: Any) -> Table:
-        """Check X against fit, and give it the kind of table the model knows."""
+        """Check X against fit, and give it the kind of table the model was fitted on."""
         check_is_fitted(self, "estimator_")
         table = columns_read(self.estimator_, as_table(X))
         return table_as_in_fit(self, table, self._kind, self.columns_)
@@ -358,8 +357,7 @@ class FMEExplainer(
         """
         table = self._table(X)
         column = self.columns_[table.position(feature, "step_profile names")]
-        spread = self._spreads.get(column.position)
-        steps, sizes = steps_of_sizes(column, spread, sizes)
+        steps, sizes = steps_of_sizes(column, self._spreads, sizes)
         rule = as_rule(self.nlm) or as_rule(True)
         effects = self._effects(table, steps, rule, sample_weight)
         return StepProfile(str(column.name), sizes, effects)
@@ -384,7 +382,7 @@ class FMEExplainer(
             Weights of the averages: a column of the batches, or a function
             batch -> array of shape (n_rows,).
         by : label of a column, list of labels or None, default=None
-            Columns whose values tell groups apart, for `EffectSummary.average`.
+            Columns whose values are the groups, for `EffectSummary.average`.
             Memory grows with the number of groups.
 
         Returns

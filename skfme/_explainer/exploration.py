@@ -1,8 +1,11 @@
-"""Steps to explore: one that a user names, and one feature's over several sizes."""
+"""Steps to explore: one that a user names, and one feature's over several sizes.
+
+How steps are predicted, and what is shown of them, lives elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,15 +37,15 @@ def step_named(steps: Sequence[NamedStep], name: str) -> NamedStep:
 
 
 def steps_of_sizes(
-    column: Column, spread: tuple[float, float] | None, sizes: Any
+    column: Column, spreads: Mapping[int, tuple[float, float]], sizes: Any
 ) -> tuple[tuple[NamedStep, ...], tuple[float, ...]]:
     """One effect for each distinct size that is added to a column, and the sizes.
 
     Parameters
     ----------
     column : Column
-    spread : (float, float) or None
-        SD and range of its training rows; None where it is not numeric.
+    spreads : mapping of int -> (float, float)
+        SD and range of each numeric column in the training rows, by position.
     sizes : sequence of float or None
         None takes readable ones.
 
@@ -51,12 +54,12 @@ def steps_of_sizes(
     ValueError
         If the column is not numeric, or a size is 0 or not finite.
     """
-    if spread is None:
+    if column.position not in spreads:
         raise ValueError(
             f"step_profile needs a numeric feature; {column.name!r} is {column.kind}."
         )
     if sizes is None:
-        sizes = readable_sizes(*spread, column.integer)
+        sizes = readable_sizes(*spreads[column.position], column.integer)
     distinct = np.unique(np.asarray(sizes, dtype=float).ravel())
     if not len(distinct) or not np.isfinite(distinct).all() or (distinct == 0).any():
         raise ValueError(

@@ -1,4 +1,7 @@
-"""What fit is given, checked and described before the model is fitted."""
+"""What fit is given, checked and described before the model is fitted.
+
+How steps are read, and the model fitted, lives elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from skfme._engine.prediction import (
 )
 from skfme._engine.row_checks import check_rows, ignores_labels
 from skfme._frames.checks import (
+    check_same_columns,
     checked_weights,
     one_target,
     refuse_infinite,
@@ -70,6 +74,8 @@ def read_input(
     table = columns_read(explainer.estimator, as_table(X))
     _refuse_fitted_without_y(explainer.estimator, y)
     validate_data(explainer, table.native, skip_check_array=True)
+    if isinstance(explainer.estimator, FrozenEstimator):
+        check_same_columns(explainer.estimator, explainer)
     refuse_infinite(table)
     as_rule(explainer.nlm)
     params = params_of_fit(explainer, sample_weight, params)

@@ -1,4 +1,7 @@
-"""What fit and explain refuse, in words that name the column, the row and the cure."""
+"""What fit and explain refuse, in words that name the column, the row and the cure.
+
+What a table or a column is lives beside this.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from skfme._frames.columns import missing_in
 from skfme._frames.schema import Column, converted
-from skfme._frames.tables import Table, as_table, infinite_columns
+from skfme._frames.tables import Table, as_table, complete_rows, infinite_columns
 from skfme._summaries.weighting import Weighting
 
 __all__ = [
@@ -31,11 +34,11 @@ __all__ = [
 def check_same_columns(frozen: Any, explainer: Any) -> None:
     """The table given must be the one a frozen model was fitted on."""
     names = getattr(frozen, "feature_names_in_", None)
-    own = getattr(explainer, "feature_names_in_", None)
-    if names is not None and own is not None and list(names) != list(own):
+    names_of_X = getattr(explainer, "feature_names_in_", None)
+    if not (names is None or names_of_X is None or list(names) == list(names_of_X)):
         raise ValueError(
-            f"The fitted model knows the columns {list(names)}, in this order; X has "
-            f"{list(own)}."
+            f"The fitted model was fitted on the columns {list(names)}, in this order; X "
+            f"has {list(names_of_X)}."
         )
     count = getattr(frozen, "n_features_in_", explainer.n_features_in_)
     if count != explainer.n_features_in_:
@@ -73,6 +76,7 @@ def table_as_in_fit(
 
 
 def refuse_infinite(table: Table) -> None:
+    """Refuse a table that holds an infinite number."""
     columns = infinite_columns(table)
     if columns:
         raise ValueError(
@@ -82,6 +86,7 @@ def refuse_infinite(table: Table) -> None:
 
 
 def checked_weights(sample_weight: Any, table: Table) -> Weighting:
+    """Weights of rows, of which some are positive."""
     if sample_weight is None:
         return Weighting(None, len(table))
     weights = row_weights(sample_weight, table)
@@ -129,14 +134,14 @@ def naming_missing_values(table: Table) -> Iterator[None]:
         text = str(error)
         if not any(word in text.lower() for word in ("nan", "missing", "null")):
             raise
-        masks = {
-            str(name): missing_in(table.column(position))
+        columns = [
+            str(name)
             for position, name in enumerate(table.names)
-        }
-        columns = [name for name, mask in masks.items() if mask.any()]
+            if missing_in(table.column(position)).any()
+        ]
         if not columns:
             raise
-        rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in columns]))
+        rows = np.flatnonzero(~complete_rows(table))
         shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
         raise ValueError(
             f"The model cannot take the missing values of {', '.join(columns)} (rows "

@@ -1,12 +1,13 @@
 """One column, an array or a narwhals series: reading it, comparing it, changing it.
 
 Types are kept: a whole change leaves integers integers, nothing is truncated and
-nothing wraps round.
+nothing wraps round. Tables of columns live beside this.
 """
 
 from __future__ import annotations
 
 import datetime
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
     "factorized",
     "in_order_of",
     "integer_bounds",
+    "is_coded",
     "kind_of",
     "missing_in",
     "numbers_in",
@@ -47,18 +49,23 @@ def kind_of(column: ColumnData) -> str:
             inferred = pd.api.types.infer_dtype(column, skipna=True)
             numeric = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
             return "numeric" if inferred in numeric else "categorical"
-        kinds = {"i": "numeric", "u": "numeric", "f": "numeric"}
-        kinds |= {"b": "categorical", "U": "categorical", "S": "categorical"}
-        kinds |= {"M": "datetime", "m": "datetime"}
-        return kinds.get(column.dtype.kind, "other")
+        kinds = {"iuf": "numeric", "bUS": "categorical", "mM": "datetime"}
+        letter = column.dtype.kind
+        return next(
+            (kind for dtypes, kind in kinds.items() if letter in dtypes), "other"
+        )
     dtype = column.dtype
     if dtype.is_numeric():
         return "numeric"
-    if isinstance(
-        dtype, (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object)
-    ) or dtype in (nw.Categorical, nw.Enum):
+    if dtype in (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object):
         return "categorical"
     return "datetime" if holds_dates(column) else "other"
+
+
+def is_coded(column: ColumnData) -> bool:
+    """Whether a dataframe itself types the column as categories."""
+    coded = (nw.Categorical, nw.Enum)
+    return isinstance(column, nw.Series) and column.dtype in coded
 
 
 def missing_in(column: ColumnData) -> np.ndarray:
@@ -123,17 +130,12 @@ def objects_in(column: Any) -> np.ndarray:
 
 def plain_series(column: ColumnData) -> pd.Series:
     """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
-    if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
+    if is_coded(column):
         return column.to_pandas().reset_index(drop=True)
     if kind_of(column) != "categorical":
         return pd.Series(numbers_in(column))
-    entries = objects_in(column)
-    missing = missing_in(column)
-    if not missing.any():
-        return pd.Series(entries, dtype=object).infer_objects()
-    entries = entries.copy()
-    entries[missing] = None
-    return pd.Series(entries, dtype=object)
+    entries, missing = pd.Series(objects_in(column), dtype=object), missing_in(column)
+    return entries.where(~missing, None) if missing.any() else entries.infer_objects()
 
 
 def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:
@@ -147,9 +149,9 @@ def factorized(column: ColumnData) -> tuple[np.ndarray, np.ndarray]:
 
 def category_codes(column: ColumnData, categories: Sequence) -> np.ndarray:
     """Position of each entry in `categories`; −1 if unknown or missing."""
-    known = {category: i for i, category in enumerate(categories)}
+    place = {category: i for i, category in enumerate(categories)}
     codes, distinct = factorized(column)
-    positions = [known.get(value, -1) for value in distinct]
+    positions = [place.get(value, -1) for value in distinct]
     return np.array([*positions, -1], dtype=np.intp)[codes]
 
 
@@ -188,76 +190,70 @@ def shifted(
     """
     if isinstance(amount, datetime.timedelta):
         return moved_in_time(column, amount)
-    ends = [] if bounds is None else [*bounds, *(b + int(amount) for b in bounds)]
-    whole = _whole(amount, ends)
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind == "O":
-            return _each(column, lambda v: v + _integral(amount))
-        if column.dtype.kind == "f":
-            return column + column.dtype.type(amount)
-        if not whole:
-            return column.astype(float) + float(amount)
-        moved = column.astype(np.int64) + int(amount)
-        return moved.astype(column.dtype) if _fits(column.dtype, ends) else moved
+    moved = _computed(column, operator.add, amount, bounds)
+    if bounds is None or not _is_whole(operator.add, amount, bounds):
+        return moved
     dtype = column.dtype
-    if dtype.is_float():
-        return (column + float(amount)).cast(dtype)
-    if not whole:
-        return _as_float(column) + float(amount)
-    moved = column.cast(nw.Int64) + int(amount)
-    fits = _fits(np.dtype(str(dtype).lower()), ends)
-    return moved.cast(dtype) if fits else moved
-
-
-def _whole(amount: Any, ends: Sequence[int]) -> bool:
-    """Whether the change of an integer column is whole and stays within int64."""
-    inside = all(-(2**63) <= end < 2**63 for end in ends)
-    return bool(ends) and inside and float(amount).is_integer()
-
-
-def _integral(amount: Any) -> Any:
-    return int(amount) if float(amount).is_integer() else float(amount)
-
-
-def _fits(dtype: np.dtype, ends: Sequence[int]) -> bool:
-    limits = np.iinfo(dtype)
-    return limits.min <= min(ends) and max(ends) <= limits.max
+    if not _fit(dtype, [*bounds, *(bound + int(amount) for bound in bounds)]):
+        return moved
+    return moved.astype(dtype) if isinstance(moved, np.ndarray) else moved.cast(dtype)
 
 
 def scaled(
     column: ColumnData, factor: float, bounds: tuple[int, int] | None
 ) -> ColumnData:
     """Column * factor, with integers kept where the factor is whole."""
-    ends = [] if bounds is None else [*bounds, *(b * int(factor) for b in bounds)]
-    whole = _whole(factor, ends)
+    return _computed(column, operator.mul, factor, bounds)
+
+
+def _computed(
+    column: ColumnData,
+    operation: Callable[[Any, Any], Any],
+    operand: Any,
+    bounds: tuple[int, int] | None,
+) -> ColumnData:
+    """Numbers computed with one other: int64 where all is whole and fits, else floats."""
+    whole = _is_whole(operation, operand, bounds)
     if isinstance(column, np.ndarray):
         if column.dtype.kind == "O":
-            return _each(column, lambda v: v * _integral(factor))
+            number = int(operand) if float(operand).is_integer() else float(operand)
+            return _each(column, lambda value: operation(value, number))
         if column.dtype.kind == "f":
-            return column * column.dtype.type(factor)
-        return (
-            column.astype(np.int64) * int(factor) if whole else column * float(factor)
-        )
+            return operation(column, column.dtype.type(operand))
+        if whole:
+            return operation(column.astype(np.int64), int(operand))
+        return operation(column.astype(float), float(operand))
     if column.dtype.is_float():
-        return (column * float(factor)).cast(column.dtype)
+        return operation(column, float(operand)).cast(column.dtype)
     if whole:
-        return column.cast(nw.Int64) * int(factor)
-    return _as_float(column) * float(factor)
+        return operation(column.cast(nw.Int64), int(operand))
+    return operation(_as_float(column), float(operand))
+
+
+def _is_whole(
+    operation: Callable[[int, int], int], operand: Any, bounds: tuple[int, int] | None
+) -> bool:
+    """Whether what is computed of an integer column is whole and stays within int64."""
+    if bounds is None or not float(operand).is_integer():
+        return False
+    ends = [*bounds, *(operation(bound, int(operand)) for bound in bounds)]
+    return all(-(2**63) <= end < 2**63 for end in ends)
 
 
 def widened(column: ColumnData) -> ColumnData:
     """Integers in 64 bits, in which a user's arithmetic does not wrap round."""
-    if isinstance(column, np.ndarray):
-        narrow = column.dtype.kind in "iu" and column.dtype != np.int64
-        return column.astype(np.int64) if narrow and _fit_int64(column) else column
-    if not column.dtype.is_integer() or column.dtype == nw.Int64:
-        return column
-    return column.cast(nw.Int64) if _fit_int64(column) else column
-
-
-def _fit_int64(column: ColumnData) -> bool:
     bounds = integer_bounds(column)
-    return bounds is None or _fits(np.dtype(np.int64), bounds)
+    if bounds is None or not _fit("int64", bounds):
+        return column
+    if isinstance(column, np.ndarray):
+        return column.astype(np.int64)
+    return column if column.dtype == nw.Int64 else column.cast(nw.Int64)
+
+
+def _fit(dtype: Any, ends: Sequence[int]) -> bool:
+    """Whether integers fit in a type of integers."""
+    limits = np.iinfo(str(dtype).lower())
+    return bool(limits.min <= min(ends) and max(ends) <= limits.max)
 
 
 def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
@@ -273,45 +269,45 @@ def replaced(column: ColumnData, values: Any, what: str) -> ColumnData:
     """
     if isinstance(column, nw.Series) and column.implementation.is_pandas_like():
         values = in_order_of(column.to_native().index, values, what)
-    shape = (
-        (len(values),) if nw.dependencies.is_into_series(values) else np.shape(values)
+    as_series = isinstance(column, nw.Series) and nw.dependencies.is_into_series(values)
+    entries: Any = (
+        nw.from_native(values, series_only=True) if as_series else np.asarray(values)
     )
-    if shape != (len(column),):
-        returned = (
-            f"{shape[0]} values" if len(shape) == 1 else f"values of shape {shape}"
-        )
-        raise ValueError(
-            f"{what} returned {returned}, expected {len(column)}: one per row."
-        )
+    n = len(column)
+    if entries.shape != (n,):
+        mistake = f"values of shape {entries.shape}, expected ({n},)"
+        if as_series:
+            mistake = f"{len(entries)} values, expected {n}"
+        raise ValueError(f"{what} returned {mistake}: one per row.")
     if isinstance(column, np.ndarray):
-        return _as_small(np.asarray(values), column.dtype)
-    if nw.dependencies.is_into_series(values):
-        series = nw.from_native(values, series_only=True)
-    else:
-        entries = np.asarray(values).tolist()
-        series = nw.new_series("values", entries, backend=column.implementation)
-    if column.dtype.is_integer() and series.dtype.is_integer():
-        bounds = integer_bounds(series)
-        if bounds is not None and _fits(np.dtype(str(column.dtype).lower()), bounds):
-            series = series.cast(column.dtype)
+        return _in_type_of(column, entries)
+    series = entries
+    if not as_series:
+        backend = column.implementation
+        series = nw.new_series("values", entries.tolist(), backend=backend)
+    series = _in_type_of(column, series)
     if column.implementation.is_pandas():
         native = column.to_native()
         fresh = series.to_native().set_axis(native.index)
         if not column.dtype.is_numeric() and fresh.dtype != native.dtype:
             fresh = fresh.astype(native.dtype)
         return nw.from_native(fresh, series_only=True)
-    numeric = column.dtype.is_numeric()
-    return (
-        series if numeric or series.dtype == column.dtype else series.cast(column.dtype)
-    )
+    as_is = column.dtype.is_numeric() or series.dtype == column.dtype
+    return series if as_is else series.cast(column.dtype)
 
 
-def _as_small(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Integers in a column's own type, where they fit."""
-    integers = dtype.kind in "iu" and values.dtype.kind in "iu" and len(values) > 0
-    if integers and _fits(dtype, (int(values.min()), int(values.max()))):
-        return values.astype(dtype)
-    return values
+def _in_type_of(column: ColumnData, values: ColumnData) -> ColumnData:
+    """Integers in the type of an integer column, where they fit."""
+    bounds = integer_bounds(values)
+    if (
+        bounds is None
+        or integer_bounds(column) is None
+        or not _fit(column.dtype, bounds)
+    ):
+        return values
+    if isinstance(values, np.ndarray):
+        return values.astype(column.dtype)
+    return values.cast(column.dtype)
 
 
 def in_order_of(index: pd.Index, values: Any, what: str) -> Any:

@@ -1,4 +1,7 @@
-"""What is known of a table's columns: kinds, categories, and the table's own library."""
+"""The columns of the training table: kinds and categories, and tables like it.
+
+How entries are read and changed lives beside this.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from skfme._frames.columns import (
-    ColumnData,
-    factorized,
-    kind_of,
-)
+from skfme._frames.columns import ColumnData, factorized, is_coded, kind_of
 from skfme._frames.tables import ArrayTable, FrameTable, Table, _as_array
 
 __all__ = [
@@ -27,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Column:
-    """What is known of one column of the training table.
+    """One column of the training table: what it holds, and how a step may change it.
 
     Attributes
     ----------
@@ -76,11 +75,11 @@ def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
 
 
 def _named_frame(table: ArrayTable, kind: Any, columns: Sequence[Column]) -> Any:
-    other = [c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)]
-    if table.array.dtype.kind not in "iuf" or other:
+    special = [c.name for c in columns if c.kind != "numeric" or c.name != str(c.name)]
+    if table.array.dtype.kind not in "iuf" or special:
         raise TypeError(
             f"X is a numpy array, but fit saw a {kind} table with columns that are "
-            f"not plain numbers ({', '.join(map(repr, other[:5]))}). Give a {kind} "
+            f"not plain numbers ({', '.join(map(repr, special[:5]))}). Give a {kind} "
             "table with the same columns."
         )
     data: dict[Any, Any] = {c.name: table.array[:, c.position] for c in columns}
@@ -101,7 +100,7 @@ def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
 def describe_columns(
     table: Table, categorical_features: str | Iterable[Hashable] = "auto"
 ) -> tuple[Column, ...]:
-    """Tell each column's kind, and the categories that were seen.
+    """Find each column's kind, and the categories that were seen.
 
     Parameters
     ----------
@@ -111,25 +110,24 @@ def describe_columns(
         "auto" takes boolean, category, string and object columns. A list adds to
         it, for categories coded as numbers.
     """
-    listed: set[int] = set()
-    if not (isinstance(categorical_features, str) and categorical_features == "auto"):
-        if isinstance(categorical_features, str):
+    listed: Iterable[Hashable] = ()
+    if isinstance(categorical_features, str):
+        if categorical_features != "auto":
             raise ValueError(
                 "categorical_features must be 'auto' or a list of columns, got "
                 f"{categorical_features!r}."
             )
-        listed = {
-            table.position(key, "categorical_features names")
-            for key in categorical_features
-        }
+    else:
+        listed = categorical_features
+    positions = {table.position(key, "categorical_features names") for key in listed}
     return tuple(
-        describe_column(table, position, categorical=position in listed)
+        describe_column(table, position, categorical=position in positions)
         for position in range(len(table.names))
     )
 
 
 def describe_column(table: Table, position: int, *, categorical: bool) -> Column:
-    """Tell one column's kind; numbers are categories where the caller says so."""
+    """One column's kind; numbers are categories where `categorical` says so."""
     name, column = table.names[position], table.column(position)
     kind = "categorical" if categorical else kind_of(column)
     if kind == "categorical":
@@ -149,23 +147,17 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
     codes, distinct = factorized(column)
     seen = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(distinct)))
     ordered, ranks = False, {}
-    if isinstance(column, nw.Series) and column.dtype in (nw.Categorical, nw.Enum):
-        native = column.to_native()
-        ordered = (
-            bool(native.dtype.ordered)
-            if column.implementation.is_pandas_like()
-            else column.dtype == nw.Enum
-        )
-        # .cat of a pandas column keeps the declared order, with or without ranks.
-        declared = (
-            list(native.cat.categories)
-            if column.implementation.is_pandas_like()
-            else column.cat.get_categories().to_list()
-        )
+    if is_coded(column):
+        if column.implementation.is_pandas_like():
+            native = column.to_native()
+            ordered = bool(native.dtype.ordered)
+            # The declared order, with or without ranks.
+            declared = list(native.cat.categories)
+        else:
+            ordered = column.dtype == nw.Enum
+            declared = column.cat.get_categories().to_list()
         ranks = {value: i for i, value in enumerate(declared)}
-        levels = sorted(distinct[seen], key=ranks.__getitem__)
-    else:
-        levels = sorted(distinct[seen], key=_sort_key)
+    levels = sorted(distinct[seen], key=ranks.__getitem__ if ranks else _sort_key)
     return Column(
         position,
         name,
@@ -187,9 +179,4 @@ def _plain(value: Any) -> Any:
 
 def categorical_positions(table: Table) -> list[int]:
     """Positions of the columns that a dataframe itself types as categories."""
-    return [
-        position
-        for position in range(len(table.names))
-        if isinstance(column := table.column(position), nw.Series)
-        and column.dtype in (nw.Categorical, nw.Enum)
-    ]
+    return [p for p in range(len(table.names)) if is_coded(table.column(p))]

@@ -1,10 +1,10 @@
 """The table boundary: numpy arrays and dataframes behind one small interface.
 
-Everything that depends on the kind of table lives here: reading it, telling what
-kind each column is, changing a column without touching the user's data, and
-stacking tables of equal schema. Dataframes go through narwhals; the rest of the
-package sees only :class:`ArrayTable`, :class:`FrameTable` and columns, which are
-one-dimensional arrays or narwhals series.
+Everything that depends on the kind of table lives here: reading it, changing a column
+without touching the user's data, and stacking tables of equal schema. Dataframes go
+through narwhals; the rest of the package sees only :class:`ArrayTable`,
+:class:`FrameTable` and columns, which are one-dimensional arrays or narwhals series.
+What a column holds lives beside this.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_array
 from skfme._frames.columns import (
     ColumnData,
     kind_of,
+    missing_in,
     numbers_in,
     plain_series,
     widened,
@@ -33,6 +34,7 @@ __all__ = [
     "FrameTable",
     "Table",
     "as_table",
+    "complete_rows",
     "has_no_rows",
     "infinite_columns",
     "is_one_table",
@@ -40,7 +42,7 @@ __all__ = [
     "stacked",
 ]
 
-# The usual way to an array without knowing it: a pipeline's transformers.
+# A pipeline's transformers turn a dataframe into an array unnoticed.
 _UNNAMED = (
     " X is an array, whose columns have no names of their own; in a pipeline, "
     "set_output(transform='pandas') keeps the names."
@@ -146,9 +148,8 @@ class Table:
 
     def position(self, key: Hashable, where: str = "steps name") -> int:
         """Position of a column given by its label, or of an array's by an integer."""
-        matches = [i for i, name in enumerate(self.names) if name == key]
-        if matches:
-            return matches[0]
+        if key in self.names:
+            return self.names.index(key)
         if self.kind == "numpy" and isinstance(key, (int, np.integer)):
             if -len(self.names) <= key < len(self.names):
                 return int(key) % len(self.names)
@@ -320,7 +321,7 @@ class FrameTable(Table):
 
     def native_column(self, position: int) -> Any:
         native = widened(self.column(position)).to_native()
-        # Other libraries' columns cannot be written to.
+        # Columns of other libraries cannot be written to.
         return native.copy() if self.pandas_like else native
 
     def take(self, rows: Rows) -> FrameTable:
@@ -336,7 +337,7 @@ class FrameTable(Table):
 
     def schema(self) -> object:
         native = self.native
-        # The libraries' own types know categories, and string from large_string.
+        # Only the libraries' own types hold categories, and part string from large_string.
         return tuple(native.dtypes) if self.pandas_like else native.schema
 
 
@@ -375,8 +376,7 @@ def as_table(X: Any) -> Table:
         if not _is_arrow_stream(X):
             return ArrayTable(_as_array(X))
         X = nw.from_arrow(X, backend="pyarrow").to_native()
-    names = list(X.columns) if hasattr(X, "columns") else []
-    names = list(X.column_names) if hasattr(X, "column_names") else names
+    names = list(getattr(X, "column_names", getattr(X, "columns", ())))
     repeated = sorted({str(n) for n in names if names.count(n) > 1})
     if repeated:
         raise ValueError(
@@ -384,10 +384,10 @@ def as_table(X: Any) -> Table:
             "names one column."
         )
     frame = nw.from_native(X, eager_only=True)
-    if frame.shape[0] == 0 or frame.shape[1] == 0:
-        what = "sample(s)" if frame.shape[0] == 0 else "feature(s)"
+    if 0 in frame.shape:
+        missing = "sample(s)" if frame.shape[0] == 0 else "feature(s)"
         raise ValueError(
-            f"Found array with 0 {what} (shape={frame.shape}) while a minimum of 1 is "
+            f"Found array with 0 {missing} (shape={frame.shape}) while a minimum of 1 is "
             "required."
         )
     return FrameTable(frame)
@@ -402,12 +402,10 @@ def _is_arrow_stream(X: Any) -> bool:
 def has_no_rows(X: Any) -> bool:
     """Whether X is a table of no rows, as a partition may be."""
     shape = getattr(X, "shape", None)
-    return (
-        isinstance(shape, tuple)
-        and len(shape) == 2
-        and shape[0] == 0
-        and isinstance(shape[0], int)
-    )
+    if not (isinstance(shape, tuple) and len(shape) == 2):
+        return False
+    # The shape of a lazy table may hold what is no number yet.
+    return isinstance(shape[0], int) and shape[0] == 0
 
 
 def is_one_table(X: Any) -> bool:
@@ -429,8 +427,7 @@ def stacked(tables: Sequence[Table]) -> Table:
     """Tables of equal schema, one under the other; pandas' rows get labels of their own."""
     if len(tables) == 1:
         return tables[0]
-    first = tables[0]
-    if isinstance(first, ArrayTable):
+    if isinstance(tables[0], ArrayTable):
         return ArrayTable(np.concatenate([t.native for t in tables]), own=True)
     frames = [t.frame for t in tables if isinstance(t, FrameTable)]
     return FrameTable(nw.concat(frames, how="vertical")).relabelled()
@@ -453,16 +450,23 @@ def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
 
 
+def complete_rows(table: Table) -> np.ndarray:
+    """Mask of the rows without a missing value."""
+    missing = [missing_in(table.column(i)) for i in range(len(table.names))]
+    return ~np.logical_or.reduce(missing)
+
+
 def infinite_columns(table: Table) -> list[str]:
     """Names of the columns that hold an infinite number."""
     if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
-        infinite = table.array.dtype.kind == "f" and np.isinf(table.array).any(axis=0)
+        if table.array.dtype.kind != "f":
+            return []
+        infinite = np.isinf(table.array).any(axis=0)
         return [str(table.names[i]) for i in np.flatnonzero(infinite)]
-    infinite = []
-    for position, name in enumerate(table.names):
-        column = table.column(position)
-        if kind_of(column) == "numeric":
-            values = numbers_in(column)
-            if values.dtype.kind == "f" and np.isinf(values).any():
-                infinite.append(str(name))
-    return infinite
+    return [
+        str(name)
+        for position, name in enumerate(table.names)
+        if kind_of(column := table.column(position)) == "numeric"
+        and (values := numbers_in(column)).dtype.kind == "f"
+        and np.isinf(values).any()
+    ]

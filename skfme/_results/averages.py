@@ -104,8 +104,7 @@ class EffectAverages:
     def _per_output(self, values: Sequence[float] | np.ndarray) -> Any:
         return float(values[0]) if len(self.outputs) == 1 else np.asarray(values)
 
-    def _refuse_without_nlm(self) -> None:
-        if not self.has_nlm:
-            raise AttributeError(
-                f"The effect {self.name!r} has no NLM; ask for it with nlm=True."
-            )
+    def _without_nlm(self) -> AttributeError:
+        return AttributeError(
+            f"The effect {self.name!r} has no NLM; ask for it with nlm=True."
+        )

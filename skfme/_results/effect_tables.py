@@ -140,14 +140,11 @@ def _response_text(context: Any, outputs: Sequence[str]) -> str:
     single, response = len(outputs) == 1, context.response
     if context.response_label is not None:
         return f"the predicted {context.response_label}"
-    if response == "predict_proba":
-        return (
-            f"the predicted probability of {outputs[0]!r}"
-            if single
-            else "the predicted probability of each class"
-        )
     if response == "predict":
         return f"the prediction of {outputs[0]}" if single else "the predictions"
+    if response == "predict_proba":
+        of = repr(outputs[0]) if single else "each class"
+        return f"the predicted probability of {of}"
     return f"{response} of {outputs[0]!r}" if single else response
 
 

@@ -150,9 +150,13 @@ class ForwardEffect(PrintedEffect):
         where a row does not count, where the path is constant, or its changes fall
         between the rule's nodes, and where only categories or dates change.
         """
-        self._refuse_without_nlm()
-        assert self.nlm_2d is not None
-        return self.nlm_2d[:, 0] if len(self.outputs) == 1 else self.nlm_2d
+        nlm = self._checked_nlm()
+        return nlm[:, 0] if len(self.outputs) == 1 else nlm
+
+    def _checked_nlm(self) -> np.ndarray:
+        if self.nlm_2d is None:
+            raise self._without_nlm()
+        return self.nlm_2d
 
     @property
     def has_nlm(self) -> bool:
@@ -162,11 +166,9 @@ class ForwardEffect(PrintedEffect):
     @cached_property
     def nonlinearity(self) -> tuple[NonLinearity, ...]:
         """For each output: mean, median, share at or above 0.9, undefined rows."""
-        self._refuse_without_nlm()
-        assert self.nlm_2d is not None
         rows = np.flatnonzero(self.counted)
-        weights = self.weights.take(rows)
-        return tuple(nonlinearity_of(nlm, weights) for nlm in self.nlm_2d[rows].T)
+        nlm, weights = self._checked_nlm()[rows], self.weights.take(rows)
+        return tuple(nonlinearity_of(column, weights) for column in nlm.T)
 
     @cached_property
     def figures(self) -> tuple[Figures, ...]:
@@ -261,7 +263,7 @@ class ForwardEffect(PrintedEffect):
         -------
         frame : DataFrame of n_samples rows
             Columns ``fme`` (or ``fme[output]`` for several outputs), ``nlm`` alike
-            where it was asked for, ``status``, and ``sample_weight`` where weights
+            where it was measured, ``status``, and ``sample_weight`` where weights
             were given; with X's index.
         """
         names = names_by_output("fme", self.outputs)
@@ -286,7 +288,7 @@ class ForwardEffect(PrintedEffect):
         frame : DataFrame
             One row per group and output: the group, ``output`` (for several),
             ``n``, ``ame``, ``sd`` (NaN for a single row), ``share_positive`` (share
-            of effects above zero), and ``anlm`` where NLMs were asked for.
+            of effects above zero), and ``anlm`` where NLMs were measured.
 
         Raises
         ------
@@ -362,8 +364,8 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
         effects = [
             ForwardEffect(
                 step.name,
-                {change.feature: change.step for change in step.changes},
-                tuple(change.size for change in step.changes if change.size),
+                step.by_feature,
+                step.sizes,
                 context,
                 difference.fme,
                 difference.status,

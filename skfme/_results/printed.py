@@ -91,7 +91,7 @@ class PrintedEffects(Mapping[str, E_co]):
         Returns
         -------
         text : str
-            Effects, their non-linearity where asked for, why rows were left out, and
+            Effects, their non-linearity where measured, why rows were left out, and
             what relative sizes came to.
         """
         return summary_text(list(self.values()), *self.notes)

@@ -80,15 +80,14 @@ class PathPredictions:
         k = len(self.outputs)
         cube = self.predictions.reshape(n, m, k)
         secant = cube[:, :1] + self.t[:, None] * (cube[:, -1:] - cube[:, :1])
-        data = {"row": np.repeat(self.index.to_numpy(), m * k)}
-        data["t"] = np.tile(np.repeat(self.t, k), n)
+        columns = {"row": np.repeat(self.index.to_numpy(), m * k)}
+        columns["t"] = np.tile(np.repeat(self.t, k), n)
         for feature, moved in self.points.items():
-            data[feature] = np.repeat(moved.ravel(), k)
+            columns[feature] = np.repeat(moved.ravel(), k)
         if k > 1:
-            data["output"] = np.tile(np.array(self.outputs), n * m)
-        return pd.DataFrame(
-            {**data, "prediction": cube.ravel(), "secant": secant.ravel()}
-        )
+            columns["output"] = np.tile(np.array(self.outputs), n * m)
+        columns |= {"prediction": cube.ravel(), "secant": secant.ravel()}
+        return pd.DataFrame(columns)
 
     def plot(self, **options: Any) -> PathDisplay:
         """Draw the predictions along the step; needs Matplotlib.
@@ -153,29 +152,20 @@ class StepProfile:
             tree's plateau), ``share_extrapolation`` (of the rows that count or
             would, but for the extrapolation).
         """
-        records = []
-        for size, effect in zip(self.sizes, self.effects.values(), strict=True):
-            weights = effect.weights
-            outside, counted = effect.extrapolated, effect.counted
-            share = _share(outside, outside | counted, weights)
-            for k, output in enumerate(effect.outputs):
-                several = {"output": output} if len(effect.outputs) > 1 else {}
-                figures = effect.figures[k]
-                records.append(
-                    {
-                        "size": size,
-                        **several,
-                        "n": figures.n,
-                        "ame": figures.mean,
-                        "sd": figures.sd,
-                        "anlm": effect.nonlinearity[k].mean,
-                        "share_zero": _share(
-                            effect.fme_2d[:, k] == 0, counted, weights
-                        ),
-                        "share_extrapolation": share,
-                    }
-                )
-        return pd.DataFrame(records)
+        effects, n_outputs = list(self.effects.values()), len(self.effects.outputs)
+        frame = self.effects.to_frame()[["output", "n", "ame", "sd", "anlm"]].copy()
+        frame.insert(0, "size", np.repeat(self.sizes, n_outputs))
+        frame["share_zero"] = [
+            _share(zero, effect.counted, effect.weights)
+            for effect in effects
+            for zero in (effect.fme_2d == 0).T
+        ]
+        shares = [
+            _share(e.extrapolated, e.extrapolated | e.counted, e.weights)
+            for e in effects
+        ]
+        frame["share_extrapolation"] = np.repeat(shares, n_outputs)
+        return frame if n_outputs > 1 else frame.drop(columns="output")
 
     def largest_step(
         self, extrapolation: float = 0.05, anlm: float = 0.9
@@ -194,32 +184,24 @@ class StepProfile:
         largest : LargestStep
             Its size, None if there is none, and a sentence.
         """
-        table = self.to_frame().groupby("size", sort=False)
-        worst = pd.DataFrame(
-            {
-                "extrapolation": table["share_extrapolation"].max(),
-                # A NaN is no evidence of a straight line.
-                "anlm": table["anlm"].agg(lambda v: v.min(skipna=False)),
-            }
-        )
-        good = worst[
-            (worst["extrapolation"] <= extrapolation) & (worst["anlm"] >= anlm)
-        ]
+        by_size = self.to_frame().groupby("size", sort=False)
+        shares = by_size["share_extrapolation"].max()
+        # A NaN is no evidence of a straight line.
+        anlms = by_size["anlm"].agg(lambda values: values.min(skipna=False))
+        sizes = shares.index[(shares <= extrapolation) & (anlms >= anlm)]
         limits = (
             f"at most {extrapolation:.0%} of the rows extrapolated and an ANLM of "
             f"at least {anlm:g}"
         )
-        if good.empty:
+        if sizes.empty:
             return LargestStep(
-                None,
-                f"No step of {self.feature} among the sizes tried has {limits}.",
+                None, f"No step of {self.feature} among the sizes tried has {limits}."
             )
-        size = max(good.index, key=lambda s: (abs(s), s))
-        row = good.loc[size]
+        size = max(sizes, key=lambda s: (abs(s), s))
         return LargestStep(
             float(size),
             f"The largest step of {self.feature} with {limits} is {size:+g}: "
-            f"{row['extrapolation']:.1%} extrapolated, ANLM {row['anlm']:.2f}.",
+            f"{shares[size]:.1%} extrapolated, ANLM {anlms[size]:.2f}.",
         )
 
     def plot(self, **options: Any) -> StepProfileDisplay:
@@ -241,7 +223,6 @@ class StepProfile:
         return StepProfileDisplay.from_profile(self, **options)
 
     def __str__(self) -> str:
-        frame = self.to_frame()
         shares = ("share_zero", "share_extrapolation")
         rows = [
             [
@@ -250,7 +231,7 @@ class StepProfile:
                 *(format_number(row[key]) for key in ("ame", "sd", "anlm")),
                 *("-" if math.isnan(row[k]) else f"{row[k]:.0%}" for k in shares),
             ]
-            for row in frame.to_dict("records")
+            for row in self.to_frame().to_dict("records")
         ]
         header = [self.feature, "n", "AME", "SD", "ANLM", "zero", "extrapolated"]
         sentence = textwrap.fill(self.largest_step().sentence, WIDTH)
@@ -285,9 +266,15 @@ def path_predictions(
     }
     if len(outputs) == 1:
         predictions = predictions[:, :, 0]
-    changes = {change.feature: change.step for change in step.changes}
     return PathPredictions(
-        step.name, t, values, predictions, outputs, table.index, response.name, changes
+        step.name,
+        t,
+        values,
+        predictions,
+        outputs,
+        table.index,
+        response.name,
+        step.by_feature,
     )
 
 

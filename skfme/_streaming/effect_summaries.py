@@ -177,8 +177,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             if value != other_value:
                 raise ValueError(
                     f"Summaries differ in {name}: {value!r} and {other_value!r}. Merge "
-                    "those of one fitted explainer, with equal weights and groups asked "
-                    "for."
+                    "those of one fitted explainer, with equal weights and groups."
                 )
 
     def __add__(self, other: object) -> EffectSummaries:

@@ -162,9 +162,9 @@ class EffectSummary(PrintedEffect):
     @cached_property
     def nonlinearity(self) -> tuple[NonLinearity, ...]:
         """For each output: mean, median, share at or above 0.9, undefined rows."""
-        self._refuse_without_nlm()
         nlm = self._tally.nlm
-        assert nlm is not None
+        if nlm is None:
+            raise self._without_nlm()
         total = nlm.moments.total()
         medians = nlm.quantiles(np.array([0.5]))[:, 0]
         with np.errstate(invalid="ignore"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sized
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -17,15 +17,13 @@ from sklearn import get_config
 from sklearn.utils import gen_batches
 
 from skfme._engine.batches import with_progress
-from skfme._engine.prediction import Response, model_title
-from skfme._frames.schema import Column
-from skfme._frames.tables import Table
+from skfme._engine.prediction import model_title
 from skfme._results.effect_tables import warn_of_empty
-from skfme._results.effects import ForwardEffects
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import MergeContext
 from skfme._streaming.reading import (
     Batch,
+    BatchExplainer,
     BatchReader,
     kept,
     labels_of,
@@ -35,7 +33,6 @@ from skfme._streaming.reading import (
     stacked_batches,
 )
 from skfme.quadrature import as_rule
-from skfme.steps._changes import NamedStep
 
 __all__ = ["summarize_batches"]
 
@@ -43,22 +40,6 @@ __all__ = ["summarize_batches"]
 # and no more than have results that fit in working_memory, with what summing up copies.
 _FEWEST_ROWS = 32768
 _COPIES = 4
-
-
-class BatchExplainer(Protocol):
-    """A fitted explainer, as far as batches need one."""
-
-    extrapolation: Any
-    nlm: Any
-    n_jobs: int | None
-    verbose: int
-    steps_: tuple[NamedStep, ...]
-    columns_: tuple[Column, ...]
-    _response: Response
-
-    def _table(self, X: Any) -> Table: ...
-
-    def _explain(self, X: Any) -> ForwardEffects: ...
 
 
 def summarize_batches(
@@ -70,9 +51,7 @@ def summarize_batches(
     """
     refuse_tables(batches)
     about = _merge_context(explainer, sample_weight, by)
-    reader = BatchReader(
-        explainer.columns_, explainer.steps_, explainer._table, sample_weight, by
-    )
+    reader = BatchReader(explainer, sample_weight, by)
     tables = numbered(batches)
     if explainer.verbose:
         n_batches = len(batches) if isinstance(batches, Sized) else None
@@ -97,10 +76,7 @@ def _merge_context(
         explainer._response.name,
         explainer._response.outputs,
         tuple(step.name for step in explainer.steps_),
-        tuple(
-            tuple(change.size for change in step.changes if change.size)
-            for step in explainer.steps_
-        ),
+        tuple(step.sizes for step in explainer.steps_),
         _detector_name(explainer.extrapolation),
         "" if rule is None else repr(rule),
         tuple(

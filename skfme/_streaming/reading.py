@@ -6,14 +6,15 @@ computed of a batch is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from skfme._engine.prediction import Response
 from skfme._frames.checks import row_weights
 from skfme._frames.columns import (
     ColumnData,
@@ -24,6 +25,7 @@ from skfme._frames.columns import (
 )
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table, has_no_rows, is_one_table, stacked
+from skfme._results.effects import ForwardEffects
 from skfme._streaming.tallies import Groups
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Change, NamedStep
@@ -31,6 +33,7 @@ from skfme.steps._training import is_number
 
 __all__ = [
     "Batch",
+    "BatchExplainer",
     "BatchReader",
     "kept",
     "labels_of",
@@ -156,41 +159,45 @@ def stacked_batches(batches: Sequence[Batch]) -> Batch:
     )
 
 
+class BatchExplainer(Protocol):
+    """A fitted explainer, as far as batches need one."""
+
+    extrapolation: Any
+    nlm: Any
+    n_jobs: int | None
+    verbose: int
+    steps_: tuple[NamedStep, ...]
+    columns_: tuple[Column, ...]
+    _response: Response
+
+    def _table(self, X: Any) -> Table: ...
+
+    def _explain(self, X: Any) -> ForwardEffects: ...
+
+
 class BatchReader:
     """Reads batches: which columns are features, weights and groups.
 
     Parameters
     ----------
-    columns : sequence of Column
-        Those of fit.
-    steps : sequence of NamedStep
-    as_in_fit : callable
-        Makes a batch's features the kind of table seen in fit, or refuses them.
+    explainer : BatchExplainer
     sample_weight : label, callable or None
     by : label, list of labels or None
     """
 
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        steps: Sequence[NamedStep],
-        as_in_fit: Callable[[Any], Table],
-        sample_weight: Any,
-        by: Any,
-    ) -> None:
+    def __init__(self, explainer: BatchExplainer, sample_weight: Any, by: Any) -> None:
         if not (callable(sample_weight) or isinstance(sample_weight, Hashable)):
             raise TypeError(
                 "sample_weight must be a column of the batches, or a function batch -> "
                 f"weights, got a {type(sample_weight).__name__}."
             )
-        self._columns = columns
-        self._as_in_fit = as_in_fit
+        self._explainer = explainer
         self._sample_weight = sample_weight
         self._by = labels_of(by)
         # Checked on the first batch of several rows, and no more then.
         self._functions = [
             change
-            for step in steps
+            for step in explainer.steps_
             for change in step.changes
             if change.function is not None
         ]
@@ -229,7 +236,7 @@ class BatchReader:
 
     def _features(self, table: Table) -> Table:
         """The columns of fit: those of weights and groups alone are taken out."""
-        in_fit = {column.name for column in self._columns}
+        in_fit = {column.name for column in self._explainer.columns_}
         labels = list(self._by)
         if self._sample_weight is not None and not callable(self._sample_weight):
             labels.append(self._sample_weight)
@@ -250,12 +257,12 @@ class BatchReader:
 
     def _check(self, features: Table) -> None:
         """Refuse what could not be equal to the effects of the stacked table."""
-        columns = self._columns
+        columns = self._explainer.columns_
         if features.names == tuple(column.name for column in columns):
             for column in columns:
                 _check_kind(features.column(column.position), column)
         if self._functions and len(features) > 1:
-            table = self._as_in_fit(features.native)
+            table = self._explainer._table(features.native)
             for change in self._functions:
                 _check_rowwise(change, table)
             self._functions = []

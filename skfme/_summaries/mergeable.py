@@ -1,13 +1,13 @@
 """Summaries that merge: those of two tables make that of both.
 
-Moments are exact to rounding, quantiles within a relative error that is known, and
-neither grows with the rows, so that no table need be in memory as a whole. Weights
-count rows, as in the summaries of rows at hand.
+Moments are exact to rounding, quantiles within a bounded relative error, and neither
+grows with the rows, so that no table need be in memory as a whole. Weights count rows.
+Summaries of rows at hand live beside this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -83,7 +83,7 @@ class Moments:
         return rows.pooled(codes, n_groups)
 
     def pooled(self, codes: np.ndarray, n_groups: int) -> Moments:
-        """The cells of each group made one; groups without a cell are empty.
+        """The cells of each group as one; groups without a cell are empty.
 
         The combination of Chan, Golub and LeVeque (1983, The American Statistician 37,
         242-247) for any number of cells at once, with a second pass that takes the
@@ -92,59 +92,63 @@ class Moments:
         shape = (n_groups, *self.mean.shape[1:])
         if not len(codes):
             return Moments._empty(shape)
-        members = _Members(codes)
-        cells = self if n_groups == 1 else self._taken(members.order)
-        weight = members.reduced(cells.weight)
+        order = np.argsort(codes, kind="stable")
+        groups, starts, lengths = np.unique(
+            codes[order], return_index=True, return_counts=True
+        )
+
+        def reduced(cells: np.ndarray, ufunc: np.ufunc = np.add) -> np.ndarray:
+            return ufunc.reduceat(cells, starts, axis=0)
+
+        cells = self if n_groups == 1 else self._map(lambda array: array[order])
+        weight = reduced(cells.weight)
         divisor = np.where(weight > 0, weight, 1.0)
-        centre = members.reduced(cells.weight * cells.mean) / divisor
-        deviations = cells.mean - members.spread(centre) + cells.residue
-        shift = members.reduced(cells.weight * deviations) / divisor
-        squares = members.reduced(cells.squares + cells.weight * deviations**2)
+        centre = reduced(cells.weight * cells.mean) / divisor
+        deviations = cells.mean - np.repeat(centre, lengths, axis=0) + cells.residue
+        shift = reduced(cells.weight * deviations) / divisor
+        squares = reduced(cells.squares + cells.weight * deviations**2)
         mean = centre + shift
         pooled = Moments(
-            members.reduced(cells.n),
+            reduced(cells.n),
             weight,
             mean,
             centre - mean + shift,
             np.maximum(squares - weight * shift**2, 0.0),
-            members.reduced(cells.minimum, np.minimum),
-            members.reduced(cells.maximum, np.maximum),
+            reduced(cells.minimum, np.minimum),
+            reduced(cells.maximum, np.maximum),
         )
-        return pooled._placed(members.groups, shape)
+        return pooled if len(groups) == n_groups else pooled._placed(groups, shape)
+
+    def _placed(self, groups: np.ndarray, shape: tuple[int, ...]) -> Moments:
+        """These cells at their places among all groups."""
+
+        def placed(empty: np.ndarray, cells: np.ndarray) -> np.ndarray:
+            array = empty.copy()
+            array[groups] = cells
+            return array
+
+        return Moments._empty(shape)._map(placed, self)
 
     @classmethod
     def _empty(cls, shape: tuple[int, ...]) -> Moments:
         none, ends = np.zeros(shape), np.full(shape, np.inf)
         return cls(none.astype(np.int64), none, none, none, none, ends, -ends)
 
-    def _placed(self, groups: np.ndarray, shape: tuple[int, ...]) -> Moments:
-        """These cells at their places among all groups."""
-        if len(groups) == shape[0]:
-            return self
-        empty, placed = Moments._empty(shape), []
-        for field in fields(self):
-            cells = getattr(empty, field.name).copy()
-            cells[groups] = getattr(self, field.name)
-            placed.append(cells)
-        return Moments(*placed)
-
-    def _taken(self, order: np.ndarray) -> Moments:
-        return Moments(*(getattr(self, field.name)[order] for field in fields(self)))
+    def _map(self, function: Callable[..., np.ndarray], *others: Moments) -> Moments:
+        """A function of each array, and of the same ones of other moments."""
+        names = [field.name for field in fields(self)]
+        each = ([getattr(m, name) for m in (self, *others)] for name in names)
+        return Moments(*(function(*arrays) for arrays in each))
 
     def merged(self, other: Moments, codes: np.ndarray, n_groups: int) -> Moments:
         """The cells of both, pooled by group; `codes` are self's, then other's."""
-        stacked = Moments(
-            *(
-                np.concatenate([getattr(self, field.name), getattr(other, field.name)])
-                for field in fields(self)
-            )
-        )
-        return stacked.pooled(codes, n_groups)
+        both = self._map(lambda *arrays: np.concatenate(arrays), other)
+        return both.pooled(codes, n_groups)
 
     def total(self) -> Moments:
-        """All groups made one, of shape (n_outputs,)."""
+        """All groups as one, of shape (n_outputs,)."""
         pooled = self.pooled(np.zeros(len(self.mean), dtype=np.intp), 1)
-        return Moments(*(getattr(pooled, field.name)[0] for field in fields(self)))
+        return pooled._map(lambda array: array[0])
 
     @property
     def defined_mean(self) -> np.ndarray:
@@ -183,21 +187,6 @@ def standard_error(moments: Moments, squared: Moments | None) -> np.ndarray:
     apart = squared.mean - moments.mean + (squared.residue - moments.residue)
     squares = squared.squares + squared.weight * apart**2
     return np.sqrt(squares * n / (n - 1)) / moments.weight
-
-
-class _Members:
-    """Which cells are whose: sums over groups, of cells in the groups' order."""
-
-    def __init__(self, codes: np.ndarray) -> None:
-        self.order = np.argsort(codes, kind="stable")
-        self.groups, self._starts = np.unique(codes[self.order], return_index=True)
-        self._lengths = np.diff([*self._starts, len(codes)])
-
-    def reduced(self, cells: np.ndarray, ufunc: np.ufunc = np.add) -> np.ndarray:
-        return ufunc.reduceat(cells, self._starts, axis=0)
-
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        return np.repeat(values, self._lengths, axis=0)
 
 
 # A bucket is the numbers that share sign, exponent and the first 9 bits of the
@@ -245,8 +234,8 @@ class QuantileSketch:
 
     @classmethod
     def _summed(cls, buckets: np.ndarray, weights: np.ndarray) -> QuantileSketch:
-        distinct, which = np.unique(buckets, return_inverse=True)
-        return cls(distinct, np.bincount(which, weights, len(distinct)))
+        distinct, codes = np.unique(buckets, return_inverse=True)
+        return cls(distinct, np.bincount(codes, weights, len(distinct)))
 
     @classmethod
     def merged(cls, sketches: Iterable[QuantileSketch]) -> QuantileSketch:

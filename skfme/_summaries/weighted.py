@@ -73,8 +73,6 @@ def nonlinearity_of(nlm: np.ndarray, weights: Weighting) -> NonLinearity:
 
 def weighted_mean(values: np.ndarray, weights: Weighting) -> float:
     """Mean; NaN of no rows, or of weights that sum to zero."""
-    if not weights.given and len(values):
-        return float(np.mean(values))
     total = weights.sum
     return float(weights.dot(values) / total) if total > 0 else float("nan")
 
@@ -122,15 +120,15 @@ def _quantiles(values: np.ndarray, q: np.ndarray) -> np.ndarray:
     Each partition goes on where the last one ended; NumPy's own, of all at once, takes
     longer than sorting.
     """
-    rest, found = values.astype(float), np.empty(q.shape)
+    rest, quantiles = values.astype(float), np.empty(q.shape)
     last, start = len(rest) - 1, 0
     for i in np.argsort(q):
         k = int(q[i] * last)
         rest[start:].partition(k - start)
         above = rest[k + 1 :].min() if k < last else rest[k]
-        found[i] = rest[k] + (q[i] * last - k) * (above - rest[k])
+        quantiles[i] = rest[k] + (q[i] * last - k) * (above - rest[k])
         start = k
-    return found
+    return quantiles
 
 
 def _window_mean(ordered: np.ndarray, ends: np.ndarray, low: float) -> float:

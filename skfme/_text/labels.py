@@ -1,7 +1,7 @@
 """What features, steps and predictions are called where a person reads.
 
 Names in tables are for programs; a label such as ``Body mass index (kg/m²)`` is for
-people. Whole sentences are written elsewhere.
+people. Tables are printed, and whole sentences written, elsewhere.
 """
 
 from __future__ import annotations
@@ -97,9 +97,8 @@ def number(value: float, digits: int = 3) -> str:
     mantissa, mark, exponent = text.partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
-    if mark:
-        return f"{mantissa}e{int(exponent)}".replace("-", "−")
-    return mantissa.replace("-", "−")
+    scale = f"e{int(exponent)}" if mark else ""
+    return (mantissa + scale).replace("-", "−")
 
 
 def step_title(name: str, steps: Mapping[str, Step], labels: Labels) -> str:
@@ -123,18 +122,15 @@ def step_title(name: str, steps: Mapping[str, Step], labels: Labels) -> str:
 
 def _change(step: Step, text: str, unit: str) -> str:
     if isinstance(step, Contrast):
-        text = f"{number_text(step.low)} → {number_text(step.high)}"
-        return f"{text} {unit}".rstrip()
+        return with_unit(f"{number_text(step.low)} → {number_text(step.high)}", unit)
     if isinstance(step, Scale):
         return "×" + text.removeprefix("*").replace("-", "−")
     if isinstance(step, Add):
-        own_units = text.endswith(("sd", "iqr")) or isinstance(
-            step.amount, datetime.timedelta
-        )
-        text = text.replace("-", "−", 1)
-        return text if own_units else f"{text} {unit}".rstrip()
+        in_time = isinstance(step.amount, datetime.timedelta)
+        relative = text.endswith(("sd", "iqr"))
+        return with_unit(text.replace("-", "−", 1), "" if in_time or relative else unit)
     if isinstance(step, SetTo) and not text.startswith("= q"):
-        return f"{text} {unit}".rstrip()
+        return with_unit(text, unit)
     return text
 
 
@@ -151,20 +147,15 @@ def predicted_phrases(
     label : str or None
         The user's own words, which take the place of the target's name.
     """
-    several = len(outputs) > 1
     if label is not None:
-        return tuple(
-            f"predicted {label}, {output}" if several else f"predicted {label}"
-            for output in outputs
-        )
-    if response == "predict_proba":
-        return tuple(f"predicted probability of {output}" for output in outputs)
-    if response == "predict":
-        unnamed = tuple(outputs) == ("y",)
-        return tuple(
-            "prediction" if unnamed else f"predicted {output}" for output in outputs
-        )
-    return tuple(f"{response} of {output}" for output in outputs)
+        if len(outputs) == 1:
+            return (f"predicted {label}",)
+        return tuple(f"predicted {label}, {output}" for output in outputs)
+    if response == "predict" and tuple(outputs) == ("y",):
+        return ("prediction",)
+    kinds = {"predict": "predicted", "predict_proba": "predicted probability of"}
+    kind = kinds.get(response, f"{response} of")
+    return tuple(f"{kind} {output}" for output in outputs)
 
 
 def joint_phrase(response: str, outputs: Sequence[str], label: str | None) -> str:

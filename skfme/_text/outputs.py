@@ -10,7 +10,7 @@ __all__ = ["names_by_output", "one_output", "output_columns"]
 
 
 def output_columns(outputs: Sequence[str], output: str | None) -> list[int]:
-    """Positions of the outputs asked for; None asks for all.
+    """Positions of the chosen outputs; None chooses all.
 
     Raises
     ------

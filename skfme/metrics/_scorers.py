@@ -1,14 +1,14 @@
-"""Scorers that ask a fitted model for its effects: scorer(estimator, X, y) → float.
+"""Scorers of a fitted model's effects: scorer(estimator, X, y) → float.
 
 They follow scikit-learn's protocol, so that searches and cross-validation take them
-alone or beside scores of accuracy. The target is not looked at. What lives here are the
-scorers; skfme.metrics is where they are imported from.
+alone or beside scores of accuracy. The target is not used. Scores of effects that are at
+hand live beside this.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,34 @@ STATISTICS = ("mean", "median", "share_linear")
 _ROUNDING = 1e-9
 
 
-class _EffectScorer(ABC, _MetadataRequester):
-    """A score of the effects of a fitted model on the rows it is scored on."""
+class _EffectScorer(_MetadataRequester):
+    """A score of the effects of a fitted model on the rows it is scored on.
 
-    def __init__(self, steps: Any, options: dict[str, Any]) -> None:
+    Parameters
+    ----------
+    score : callable
+        ForwardEffects -> float.
+    steps : object
+    options : dict
+        Those of :func:`~skfme.fme`.
+    maker : str
+        The call that made the scorer, which it shows itself as.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[ForwardEffects], float],
+        steps: Any,
+        options: dict[str, Any],
+        maker: str,
+    ) -> None:
+        self._score = score
         self._steps = steps
         self._options = options
+        self._maker = maker
+
+    def __repr__(self) -> str:
+        return self._maker
 
     def __call__(
         self, estimator: Any, X: Any, y: Any = None, *, sample_weight: Any = None
@@ -52,9 +74,6 @@ class _EffectScorer(ABC, _MetadataRequester):
         """
         options = {"sample_weight": sample_weight, **self._options}
         return self._score(ame(estimator, X, self._steps, **options))
-
-    @abstractmethod
-    def _score(self, effects: ForwardEffects) -> float: ...
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> _EffectScorer:
         """Ask for sample_weight, under scikit-learn's metadata routing.
@@ -76,64 +95,41 @@ class _EffectScorer(ABC, _MetadataRequester):
         return self
 
     def _accept_sample_weight(self) -> bool:
-        # scikit-learn asks this of the scorers in a dictionary.
+        # scikit-learn calls this on the scorers in a dictionary.
         return True
 
 
-class _ANLMScorer(_EffectScorer):
-    def __init__(self, steps: Any, statistic: str, options: dict[str, Any]) -> None:
-        super().__init__(steps, options)
-        self._statistic = statistic
-
-    def _score(self, effects: ForwardEffects) -> float:
-        values = np.array(
-            [
-                getattr(one, self._statistic)
-                for effect in effects.values()
-                for one in effect.nonlinearity
-            ]
+def _mean_statistic(effects: ForwardEffects, statistic: str) -> float:
+    """Mean over effects and outputs of a statistic of their NLMs, where defined."""
+    values = np.array(
+        [
+            getattr(nlm, statistic)
+            for effect in effects.values()
+            for nlm in effect.nonlinearity
+        ]
+    )
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        raise ValueError(
+            f"No row has an NLM for {', '.join(map(repr, effects))}: no row counts, "
+            "or the prediction does not change along the step. Choose other steps, "
+            "of numeric features."
         )
-        defined = values[~np.isnan(values)]
-        if not len(defined):
-            raise ValueError(
-                f"No row has an NLM for {', '.join(map(repr, effects))}: no row counts, "
-                "or the prediction does not change along the step. Choose other steps, "
-                "of numeric features."
-            )
-        return float(defined.mean())
-
-    def __repr__(self) -> str:
-        return f"make_anlm_scorer({self._steps!r}, statistic={self._statistic!r})"
+    return float(defined.mean())
 
 
-class _MonotonicityScorer(_EffectScorer):
-    def __init__(
-        self,
-        feature: Hashable,
-        sign: int,
-        step: Any,
-        output: str | None,
-        options: dict[str, Any],
-    ) -> None:
-        super().__init__([{feature: step}], options)
-        self._sign = sign
-        self._output = output
-
-    def _score(self, effects: ForwardEffects) -> float:
-        (effect,) = effects.values()
-        which = one_output(effect.outputs, self._output, "make_monotonicity_scorer")
-        fme = effect.fme_2d[effect.counted, which]
-        if not len(fme):
-            raise ValueError(
-                f"{no_row_counts(effect.name, effect.n_left_out)}; choose a smaller step."
-            )
-        against = -self._sign * fme > _ROUNDING * np.abs(fme).max()
-        weights = effect.weights.take(effect.counted)
-        return 1 - weighted_mean(against.astype(float), weights)
-
-    def __repr__(self) -> str:
-        ((feature, step),) = self._steps[0].items()
-        return f"make_monotonicity_scorer({feature!r}, {self._sign:+d}, step={step!r})"
+def _share_not_against(effects: ForwardEffects, sign: int, output: str | None) -> float:
+    """Share of the rows that count whose effect does not have the opposite sign."""
+    (effect,) = effects.values()
+    column = one_output(effect.outputs, output, "make_monotonicity_scorer")
+    columns, weights = effect.counted_columns()
+    fme = columns[:, column]
+    if not len(fme):
+        raise ValueError(
+            f"{no_row_counts(effect.name, effect.n_left_out)}; choose a smaller step."
+        )
+    against = -sign * fme > _ROUNDING * np.abs(fme).max()
+    return 1 - weighted_mean(against.astype(float), weights)
 
 
 def make_anlm_scorer(
@@ -200,7 +196,9 @@ def make_anlm_scorer(
             f"statistic must be one of {', '.join(map(repr, STATISTICS))}; got "
             f"{statistic!r}."
         )
-    return _ANLMScorer(steps, statistic, {"nlm": True, **options})
+    score = partial(_mean_statistic, statistic=statistic)
+    maker = f"make_anlm_scorer({steps!r}, statistic={statistic!r})"
+    return _EffectScorer(score, steps, {"nlm": True, **options}, maker)
 
 
 def make_monotonicity_scorer(
@@ -262,7 +260,10 @@ def make_monotonicity_scorer(
     """
     if sign not in (1, -1):
         raise ValueError(f"sign must be 1 or -1, got {sign!r}.")
-    return _MonotonicityScorer(feature, int(sign), _upward(step), output, options)
+    step = _upward(step)
+    score = partial(_share_not_against, sign=int(sign), output=output)
+    maker = f"make_monotonicity_scorer({feature!r}, {sign:+d}, step={step!r})"
+    return _EffectScorer(score, [{feature: step}], options, maker)
 
 
 def _upward(step: Any) -> Any:

@@ -1,8 +1,8 @@
 """Scores of effects and of their partitions, for searches and comparisons.
 
 A metric here takes effects as they come, NaN where a row does not count, and leaves
-those rows out; `sklearn.metrics.make_scorer` makes a scorer of a score of arrays. The
-scorers that ask a model for its effects live in _scorers.py.
+those rows out; `sklearn.metrics.make_scorer` makes a scorer of a score of arrays.
+Scorers that compute a model's effects live beside this.
 """
 
 from __future__ import annotations
@@ -16,15 +16,9 @@ import pandas as pd
 from skfme._frames.columns import as_vector
 from skfme._functional import ame
 from skfme._results.effects import ForwardEffects
-from skfme.metrics._scorers import make_anlm_scorer, make_monotonicity_scorer
 from skfme.statsmodels._tree.covariates import variance_explained
 
-__all__ = [
-    "effect_stability",
-    "make_anlm_scorer",
-    "make_monotonicity_scorer",
-    "partition_r2_score",
-]
+__all__ = ["effect_stability", "partition_r2_score"]
 
 
 def partition_r2_score(fme: Any, came: Any, *, sample_weight: Any = None) -> float:
@@ -38,7 +32,7 @@ def partition_r2_score(fme: Any, came: Any, *, sample_weight: Any = None) -> flo
     fme : array-like of shape (n_samples,)
         Effects, NaN where a row does not count.
     came : array-like of shape (n_samples,)
-        What the partition says of each row, such as ``EffectTree.predict``.
+        The partition's effect for each row, such as ``EffectTree.predict``.
     sample_weight : array-like of shape (n_samples,), default=None
 
     Returns
@@ -75,11 +69,11 @@ def partition_r2_score(fme: Any, came: Any, *, sample_weight: Any = None) -> flo
             f"fme has shape {effects.shape}; expected the effects of one output, "
             "(n_samples,). Choose a column of effect.fme."
         )
-    said = as_vector(came, len(effects), "came").astype(float)
+    predicted = as_vector(came, len(effects), "came").astype(float)
     weights = None
     if sample_weight is not None:
         weights = as_vector(sample_weight, len(effects), "sample_weight").astype(float)
-    return variance_explained(effects, said, weights)
+    return variance_explained(effects, predicted, weights)
 
 
 def effect_stability(

@@ -1,6 +1,6 @@
 """What changes: step objects, and the one reader of the user's step syntax.
 
-What the training rows tell of a column is read here too. How a step is applied to a table
+What the training rows say of a column is read here too. How a step is applied to a table
 and predicted lives in the engine.
 """
 

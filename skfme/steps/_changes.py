@@ -152,7 +152,13 @@ class BoundChange:
 
 @dataclass(frozen=True)
 class NamedStep:
-    """One effect: its name and the changes it makes at once."""
+    """One effect: its name and the changes it makes at once.
+
+    Attributes
+    ----------
+    name : str
+    changes : tuple of Change
+    """
 
     name: str
     changes: tuple[Change, ...]
@@ -161,6 +167,16 @@ class NamedStep:
     def of(cls, *changes: Change) -> NamedStep:
         """The changes, under a name that shows each feature and its change."""
         return cls(", ".join(f"{c.feature} {c.label}" for c in changes), changes)
+
+    @property
+    def by_feature(self) -> dict[str, Step]:
+        """What each feature is changed by, in its own units."""
+        return {change.feature: change.step for change in self.changes}
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """What relative sizes came to."""
+        return tuple(change.size for change in self.changes if change.size)
 
 
 class Step:

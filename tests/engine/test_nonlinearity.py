@@ -164,7 +164,7 @@ def test_weights_average_the_nlms():
     assert list(groups["anlm"]) == pytest.approx(list(effect.nlm))
 
 
-def test_nlm_that_was_not_asked_for_says_how_to_ask():
+def test_an_nlm_that_was_not_measured_is_an_error_that_names_nlm():
     X = np.arange(4.0).reshape(-1, 1)
     with pytest.raises(AttributeError, match="nlm=True"):
         fme(lambda X: X[:, 0], X, {0: 1}).nlm  # noqa: B018
@@ -216,6 +216,12 @@ def test_path_of_an_unknown_effect_names_the_nearest(diabetes):
     explainer = FMEExplainer(LinearRegression(), {"bmi": -2}).fit(X, y)
     with pytest.raises(ValueError, match=r"'bmi -3'.*mean 'bmi -2'"):
         explainer.path(X, "bmi -3")
+
+
+def test_a_path_of_one_point_is_refused(diabetes):
+    X, y = diabetes
+    X = X.drop(columns="sex")
+    explainer = FMEExplainer(LinearRegression(), {"bmi": -2}).fit(X, y)
     with pytest.raises(ValueError, match="n_points must be at least 2"):
         explainer.path(X, "bmi -2", n_points=1)
 
@@ -230,7 +236,7 @@ def curved():
     return model.fit(X, X[:, 0]), X
 
 
-def test_step_profile_tells_effects_and_extrapolation_over_sizes(curved):
+def test_step_profile_shows_effects_and_extrapolation_over_sizes(curved):
     explainer, X = curved
     profile = explainer.step_profile(X, 0, sizes=[1, -1, 5])
     frame = profile.to_frame().set_index("size")
@@ -289,17 +295,23 @@ def test_a_trees_plateau_shows_as_a_share_of_zero_effects():
     assert table["share_zero"][0] == pytest.approx(81 / 91)
 
 
-def test_a_profile_needs_a_numeric_feature_and_sizes(diabetes):
+@pytest.mark.parametrize(
+    ("feature", "sizes", "message"),
+    [
+        ("sex", None, "'sex' is categorical"),
+        ("bm", None, "'bm'.*mean 'bmi'"),
+        ("bmi", [], "sizes must be finite and not 0"),
+        ("bmi", [0.0], "sizes must be finite and not 0"),
+        ("bmi", [np.nan], "sizes must be finite and not 0"),
+    ],
+    ids=["categorical", "unknown", "no size", "zero", "NaN"],
+)
+def test_a_profile_needs_a_numeric_feature_and_sizes(diabetes, feature, sizes, message):
     X, _ = diabetes
     frozen = FrozenEstimator(DummyRegressor().fit(X, X["bmi"]))
     explainer = FMEExplainer(frozen, {"bmi": 1}).fit(X)
-    with pytest.raises(ValueError, match="'sex' is categorical"):
-        explainer.step_profile(X, "sex")
-    with pytest.raises(ValueError, match="'bm'.*mean 'bmi'"):
-        explainer.step_profile(X, "bm")
-    for sizes in ([], [0.0], [np.nan]):
-        with pytest.raises(ValueError, match="sizes must be finite and not 0"):
-            explainer.step_profile(X, "bmi", sizes=sizes)
+    with pytest.raises(ValueError, match=message):
+        explainer.step_profile(X, feature, sizes=sizes)
 
 
 def test_gauss_agrees_with_many_simpson_intervals_on_a_real_model(diabetes):

@@ -464,7 +464,7 @@ def test_a_contrast_needs_no_base_prediction():
     assert sorted(rows) == [2, 2, 2, 3, 3, 3]
 
 
-def test_a_model_is_not_asked_when_no_row_counts():
+def test_a_model_is_not_called_when_no_row_counts():
     X = pd.DataFrame({"a": [1.0, 2.0]})
     with pytest.warns(UserWarning, match="No row counts"):
         effects, model = recorded(X, {"a": SetTo(100)})

@@ -189,7 +189,7 @@ def test_weights_for_a_model_without_them_are_refused(diabetes):
         explainer.fit(X, y, sample_weight=np.ones(len(X)))
 
 
-def test_metadata_routing_sends_weights_where_they_are_asked_for(diabetes):
+def test_metadata_routing_sends_weights_where_they_are_requested(diabetes):
     X, y = diabetes
     weights = np.arange(len(X)) % 3
     with sklearn.config_context(enable_metadata_routing=True):

@@ -309,7 +309,7 @@ def test_set_to_counts_a_row_whose_category_is_missing(column):
 
 
 @pytest.mark.parametrize("index", [[30, 10, 20], ["p", "q", "r"], [7, 7, 7]])
-def test_rows_are_told_by_position_whatever_the_pandas_index(index):
+def test_rows_are_matched_by_position_whatever_the_pandas_index(index):
     X = pd.DataFrame({"a": [1, 2, 3], "s": ["u", "v", "u"]}, index=index)
     effects, model = recorded(
         X, {"a": 10, "s": "v"}, extrapolation=None, function=lambda X: X["a"]

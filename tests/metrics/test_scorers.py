@@ -94,28 +94,54 @@ def test_monotonicity_of_a_date_takes_a_timedelta():
     assert scorer(lambda X: X["t"].dt.day_of_year.to_numpy(), X) == 1
 
 
-def test_monotonicity_asks_which_output_is_meant():
+@pytest.fixture(scope="module")
+def classifier():
     X, y = load_iris(return_X_y=True, as_frame=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
-    model = LogisticRegression(max_iter=500).fit(X, names)
-    feature = "petal length (cm)"
-    assert make_monotonicity_scorer(feature, 1, output="virginica")(model, X) == 1
-    assert make_monotonicity_scorer(feature, -1, output="setosa")(model, X) == 1
-    with pytest.raises(ValueError, match="takes one.*output='virginica'"):
-        make_monotonicity_scorer(feature, 1)(model, X)
-    with pytest.raises(ValueError, match="'virgin' is no output.*mean 'virginica'"):
-        make_monotonicity_scorer(feature, 1, output="virgin")(model, X)
+    return LogisticRegression(max_iter=500).fit(X, names), X
 
 
-def test_factories_refuse_what_has_no_meaning():
+PETAL = "petal length (cm)"
+
+
+@pytest.mark.parametrize(("sign", "output"), [(1, "virginica"), (-1, "setosa")])
+def test_monotonicity_is_scored_for_the_named_output(classifier, sign, output):
+    assert make_monotonicity_scorer(PETAL, sign, output=output)(*classifier) == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (None, "takes one.*output='virginica'"),
+        ("virgin", "'virgin' is no output.*mean 'virginica'"),
+    ],
+    ids=["none", "unknown"],
+)
+def test_monotonicity_of_several_outputs_needs_one_by_name(classifier, output, message):
+    with pytest.raises(ValueError, match=message):
+        make_monotonicity_scorer(PETAL, 1, output=output)(*classifier)
+
+
+def test_a_sign_is_1_or_minus_1():
     with pytest.raises(ValueError, match="sign must be 1 or -1, got 0"):
         make_monotonicity_scorer("a", 0)
-    for step in (-1, Add(-1), StdDev(0), dt.timedelta(days=-1), float("nan")):
-        with pytest.raises(ValueError, match="step must raise the feature"):
-            make_monotonicity_scorer("a", 1, step=step)
-    for step in (Scale(2), "up"):
-        with pytest.raises(TypeError, match="step must be a number, Add, StdDev"):
-            make_monotonicity_scorer("a", 1, step=step)
+
+
+@pytest.mark.parametrize(
+    "step", [-1, Add(-1), StdDev(0), dt.timedelta(days=-1), float("nan")], ids=repr
+)
+def test_a_step_that_does_not_raise_the_feature_is_refused(step):
+    with pytest.raises(ValueError, match="step must raise the feature"):
+        make_monotonicity_scorer("a", 1, step=step)
+
+
+@pytest.mark.parametrize("step", [Scale(2), "up"], ids=repr)
+def test_a_step_without_a_size_is_refused(step):
+    with pytest.raises(TypeError, match="step must be a number, Add, StdDev"):
+        make_monotonicity_scorer("a", 1, step=step)
+
+
+def test_an_unknown_statistic_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="statistic must be one of 'mean', 'median'"):
         make_anlm_scorer({"a": 1}, statistic="mode")
 
@@ -195,7 +221,7 @@ def test_weights_of_a_search_reach_the_scorers(diabetes):
     assert search.best_score_ == pytest.approx(np.mean(expected))
 
 
-def test_weights_are_routed_to_a_scorer_that_asks_for_them(diabetes):
+def test_weights_are_routed_to_a_scorer_that_requests_them(diabetes):
     X, y = diabetes
     weights = (X["bmi"] > X["bmi"].median()).to_numpy().astype(float)
     with pytest.raises(RuntimeError, match="enable_metadata_routing"):

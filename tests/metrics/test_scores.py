@@ -45,13 +45,20 @@ def test_partition_r2_scores_a_search_over_effects_with_nan(regions):
     np.testing.assert_allclose(ours, cross_val_score(search.best_estimator_, X, fme))
 
 
-def test_partition_r2_refuses_what_it_cannot_score():
-    with pytest.raises(ValueError, match="the effects of one output"):
-        partition_r2_score(np.zeros((4, 2)), np.zeros(4))
-    with pytest.raises(ValueError, match=r"came has shape \(3,\), expected \(4,\)"):
-        partition_r2_score(np.zeros(4), np.zeros(3))
-    with pytest.raises(ValueError, match="NaN in every row"):
-        partition_r2_score(np.full(3, np.nan), np.zeros(3))
+@pytest.mark.parametrize(
+    ("fme", "came", "message"),
+    [
+        (np.zeros((4, 2)), np.zeros(4), "the effects of one output"),
+        (np.zeros(4), np.zeros(3), r"came has shape \(3,\), expected \(4,\)"),
+        (np.full(3, np.nan), np.zeros(3), "NaN in every row"),
+    ],
+    ids=["several outputs", "unequal lengths", "no effects"],
+)
+def test_partition_r2_refuses_effects_without_a_variance_of_one_output(
+    fme, came, message
+):
+    with pytest.raises(ValueError, match=message):
+        partition_r2_score(fme, came)
 
 
 def slopes(*values):
@@ -129,14 +136,20 @@ def test_stability_has_a_line_for_each_effect_and_class():
     assert stability["effect"].nunique() == 2
 
 
-def test_stability_refuses_what_cannot_be_compared(line):
+def test_stability_of_one_refit_is_refused(line):
     with pytest.raises(ValueError, match="at least 2 fitted estimators, got 1"):
         effect_stability(slopes(1), line, {"a": 1})
+
+
+def test_stability_without_a_row_that_counts_is_refused(line):
     with (
         pytest.warns(UserWarning, match="No row counts"),
         pytest.raises(ValueError, match=r"No row counts for the effect 'a \+100'"),
     ):
         effect_stability(slopes(1, 2), line, {"a": 100})
+
+
+def test_stability_of_refits_with_unequal_classes_is_refused():
     X, y = load_iris(return_X_y=True)
     models = [LogisticRegression(max_iter=500).fit(X[k:], y[k:]) for k in (0, 50)]
     with pytest.raises(ValueError, match="different outputs: 0, 1, 2 and 2.*stratify"):

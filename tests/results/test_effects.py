@@ -147,7 +147,7 @@ def test_summary_says_what_one_sd_came_to(flowers):
     assert f"1 SD of petal width (cm) = {sd:.4g}" in str(effect.summary())
 
 
-def test_summary_tells_rows_outside_before_the_step():
+def test_summary_counts_rows_outside_before_the_step():
     X = np.arange(10.0).reshape(-1, 1)
     effect = fme(lambda X: X[:, 0], X + 2, {0: -1}, background=X)
     assert effect.n_outside_before == 2

@@ -141,7 +141,7 @@ def test_every_class_has_its_own_summary():
     np.testing.assert_array_equal(summary.max, np.nanmax(effect.fme, axis=0))
 
 
-def test_one_batch_is_given_up_before_the_next_one_is_read(people, monkeypatch):
+def test_one_batch_is_released_before_the_next_one_is_read(people, monkeypatch):
     monkeypatch.setattr(streaming, "_FEWEST_ROWS", 1)
     explainer = explainer_on(people, {"age": 5}, lambda X: np.asarray(X["dose"]))
     alive, given = [], []
@@ -296,7 +296,7 @@ def test_groups_are_sorted_with_the_missing_ones_last(people):
     assert frame["site"].isna()[2]
 
 
-def test_groups_that_were_not_asked_for_are_refused_by_name(people):
+def test_an_average_without_groups_names_the_parameter_for_them(people):
     summary = explainer_on(people).explain_batches([people])["age +5"]
     with pytest.raises(ValueError, match="by="):
         summary.average()
@@ -527,7 +527,7 @@ def test_a_step_that_is_a_function_of_each_row_is_taken(people):
 
 
 @pytest.mark.parametrize("batches", [[], [None], iter(())])
-def test_no_rows_at_all_is_told_and_merges_as_nothing(people, batches):
+def test_no_rows_at_all_give_a_warning_and_merge_as_nothing(people, batches):
     batches = [people[:0]] if batches == [None] else batches
     explainer = explainer_on(people, nlm=True)
     with pytest.warns(UserWarning, match="batches held no rows"):
@@ -541,7 +541,7 @@ def test_no_rows_at_all_is_told_and_merges_as_nothing(people, batches):
         pd.testing.assert_frame_equal(merged.to_frame(), whole.to_frame())
 
 
-def test_an_effect_of_which_no_row_counts_is_told(people):
+def test_an_effect_of_which_no_row_counts_gives_a_warning(people):
     explainer = explainer_on(people, {"age": 500})
     with pytest.warns(UserWarning, match="No row counts for the effect 'age \\+500'"):
         summaries = explainer.explain_batches(cut(people, 30))

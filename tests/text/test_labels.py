@@ -91,17 +91,26 @@ def test_numbers_for_people_keep_significant_digits(value, text):
     assert number(value) == text
 
 
-def test_what_is_predicted():
-    assert predicted_phrases("predict", ("y",), None) == ("prediction",)
-    assert predicted_phrases("predict", ("risk",), None) == ("predicted risk",)
-    assert predicted_phrases("predict_proba", ("a", "b"), None) == (
-        "predicted probability of a",
-        "predicted probability of b",
-    )
-    assert predicted_phrases("predict", ("north", "south"), "load (MW)") == (
-        "predicted load (MW), north",
-        "predicted load (MW), south",
-    )
-    assert predicted_phrases("decision_function", ("sick",), None) == (
-        "decision_function of sick",
-    )
+@pytest.mark.parametrize(
+    ("response", "outputs", "label", "phrases"),
+    [
+        ("predict", ["y"], None, ["prediction"]),
+        ("predict", ["risk"], None, ["predicted risk"]),
+        (
+            "predict_proba",
+            ["a", "b"],
+            None,
+            ["predicted probability of a", "predicted probability of b"],
+        ),
+        (
+            "predict",
+            ["north", "south"],
+            "load (MW)",
+            ["predicted load (MW), north", "predicted load (MW), south"],
+        ),
+        ("decision_function", ["sick"], None, ["decision_function of sick"]),
+    ],
+    ids=["unnamed", "target", "classes", "labelled", "decision"],
+)
+def test_each_output_is_called_what_is_predicted(response, outputs, label, phrases):
+    assert predicted_phrases(response, outputs, label) == tuple(phrases)
