@@ -7,6 +7,7 @@ an interval where one is given, else the spread of the rows, and says which.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,37 +20,28 @@ from skfme.plotting._parts.canvas import (
     INK,
     MARKERS,
     PALE,
-    axes_for,
+    Display,
     check_matplotlib,
-    plain,
 )
-from skfme.plotting._parts.marks import frame, wrapped
-from skfme.plotting._sources import Effect, Effects
+from skfme.plotting._parts.marks import frame
+from skfme.plotting._parts.texts import plain, wrapped
+from skfme.plotting._sources import Effects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 __all__ = ["AMEDisplay"]
 
-_KNOWN = (
-    "effect",
-    "output",
-    "estimate",
-    "std_error",
-    "statistic",
-    "p_value",
-    "conf_low",
-    "conf_high",
-)
-QUARTILES = "Lines: quartiles of the rows, their spread and no confidence interval"
-SPREAD = (
+_NUMBERS = {"effect", "output", "estimate", "std_error", "statistic", "p_value"}
+_NUMBERS |= {"conf_low", "conf_high"}  # all other columns of results are groups
+_QUARTILES = "Lines: quartiles of the rows, their spread and no confidence interval"
+_SPREAD = (
     "Lines: one SD of the rows to either side, their spread and no confidence interval"
 )
 
 
-class AMEDisplay:
+@dataclass(eq=False, repr=False)
+class AMEDisplay(Display):
     """Average marginal effects, compared on one axis.
 
     Make it with :meth:`from_effects`, or from a table of numbers.
@@ -89,12 +81,10 @@ class AMEDisplay:
     's5 +1sd'
     """
 
-    def __init__(
-        self, table: pd.DataFrame, *, line: str = "", response: str = "prediction"
-    ) -> None:
-        self.table = table
-        self.line = line
-        self.response = response
+    table: pd.DataFrame
+    _: KW_ONLY
+    line: str = ""
+    response: str = "prediction"
 
     @classmethod
     def from_effects(
@@ -139,20 +129,19 @@ class AMEDisplay:
             If `inference` names an effect that `effects` does not have.
         """
         check_matplotlib(f"{cls.__name__}.from_effects")
-        first = next(iter(effects.values()))
-        context = first.context
-        known = read_labels(labels, effects.context.table)
-        label = response_label or context.response_label
+        context = effects.context
+        texts = read_labels(labels, context.table)
         if inference is not None:
             table, line = _inferred(effects, inference), _coverage(inference)
         elif by is not None:
-            table, line = _by_group(effects, by), SPREAD
+            table, line = _by_group(effects, by), _SPREAD
         else:
-            table, line = _overall(effects), QUARTILES
-        titles = {n: step_title(n, e.step, known) for n, e in effects.items()}
-        table = table.assign(effect=table["effect"].map(titles))
-        response = joint_phrase(context.response, first.outputs, label)
+            table, line = _overall(effects), _QUARTILES
+        titles = {n: step_title(n, e.step, texts) for n, e in effects.items()}
+        table["effect"] = table["effect"].map(titles)
         table["level"] = pd.Categorical(table["level"], _levels(table))
+        label = response_label or context.response_label
+        response = joint_phrase(context.response, context.outputs, label)
         table = _sorted(table) if sort else table
         return cls(table, line=line, response=response).plot(ax=ax, **options)
 
@@ -170,59 +159,54 @@ class AMEDisplay:
         display : AMEDisplay
             Itself.
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
         table = self.table
-        names = list(dict.fromkeys(table["effect"]))
-        levels = _levels(table)
-        places = _places(table, names, levels)
-        height = 1.4 + 0.24 * len(table) + 0.16 * len(names)
-        figure, grid = axes_for(ax, 1, 1, (7.2, min(height, 40)))
-        axes = grid[0, 0]
-        frame(axes, zero=False)
-        axes.axvline(0, color=GREY, linewidth=1, zorder=1)
-        axes.hlines(
+        middles, places = _places(table)
+        height = 1.4 + 0.24 * len(table) + 0.16 * len(middles)
+        self._open(ax, 1, 1, (7.2, min(height, 40)))
+        frame(self.ax_)
+        self.ax_.axvline(0, color=GREY, linewidth=1, zorder=1)
+        self.ax_.hlines(
             places, 0, 1, color=PALE, linewidth=0.6, linestyle=":", zorder=0,
-            transform=axes.get_yaxis_transform(),
+            transform=self.ax_.get_yaxis_transform(),
         )  # fmt: skip
         self.dots_ = {
-            level: self._dots(axes, level, i, places, options)
-            for i, level in enumerate(levels)
+            level: self._draw_dots(level, i, places, options)
+            for i, level in enumerate(_levels(table))
         }
-        axes.set_yticks(
-            _middles(table, names, places),
-            labels=[wrapped(name, 34) for name in names],
-            parse_math=False,
-        )
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(max(places, default=0) + 0.8, min(places, default=0) - 0.8)
-        axes.set_xlabel(
-            wrapped(f"Average change in {self.response} (AME)", 60), parse_math=False
-        )
-        _write_counts(axes, table, places)
-        self._explain_lines(axes, levels)
-        self.figure_: Figure = figure
-        self.axes_: np.ndarray = grid
-        self.ax_: Axes = axes
+        self._label_axes(middles, places)
+        _write_counts(self.ax_, table, places)
+        self._explain_lines()
         return self
 
-    def _dots(
-        self, axes: Axes, level: str, i: int, places: np.ndarray, options: dict
+    def _label_axes(self, middles: pd.Series, places: np.ndarray) -> None:
+        axes = self.ax_
+        names = [wrapped(name, 34) for name in middles.index]
+        axes.set_yticks(middles.to_numpy(), labels=names, parse_math=False)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(max(places, default=0) + 0.8, min(places, default=0) - 0.8)
+        text = f"Average change in {self.response} (AME)"
+        axes.set_xlabel(wrapped(text, 60), parse_math=False)
+
+    def _draw_dots(
+        self, level: str, i: int, places: np.ndarray, options: dict[str, Any]
     ) -> Any:
         """The dots of one group or class, and the lines through them."""
         rows = (self.table["level"] == level).to_numpy()
-        part = self.table[rows]
-        estimate = part["estimate"].to_numpy(dtype=float)
-        ends = part[["low", "high"]].to_numpy(dtype=float).T
+        estimate, *ends = (
+            self.table.loc[rows, column].to_numpy(dtype=float)
+            for column in ("estimate", "low", "high")
+        )
         colour = COLOURS[i % len(COLOURS)]
-        axes.hlines(
+        self.ax_.hlines(
             places[rows], *ends, color=colour, linewidth=2, alpha=0.75, zorder=2
         )
         defaults = {"fmt": MARKERS[i % len(MARKERS)], "color": colour, "zorder": 3}
         defaults |= {"markersize": 6, "markeredgecolor": "white", "label": level}
-        return axes.errorbar(estimate, places[rows], **{**defaults, **options})
+        return self.ax_.errorbar(estimate, places[rows], **{**defaults, **options})
 
-    def _explain_lines(self, axes: Axes, levels: list[str]) -> None:
+    def _explain_lines(self) -> None:
         """What the lines are, under the axis; and a legend of groups, above."""
+        axes = self.ax_
         if self.line:
             axes.annotate(
                 wrapped(self.line, 78), (0, 0), xycoords="axes fraction",
@@ -230,9 +214,9 @@ class AMEDisplay:
                 textcoords="offset points", va="top",
                 fontsize="small", color=GREY, parse_math=False,
             )  # fmt: skip
-        if len(levels) > 1:
+        if len(self.dots_) > 1:
             legend = axes.legend(
-                loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(levels), 4),
+                loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(self.dots_), 4),
                 frameon=False, fontsize="small", borderaxespad=0.2, handletextpad=0.2,
             )  # fmt: skip
             plain(legend)
@@ -241,46 +225,39 @@ class AMEDisplay:
 def _overall(effects: Effects) -> pd.DataFrame:
     """One dot per effect and output, with the quartiles of its rows."""
     frame = effects.to_frame()
-    several = len(effects.outputs) > 1
+    left_out = ["n_missing", "n_at_target", "n_extrapolation"]
     return pd.DataFrame(
         {
             "effect": frame["effect"],
-            "level": frame["output"] if several else "",
+            "level": frame["output"] if len(effects.context.outputs) > 1 else "",
             "estimate": frame["ame"],
             "low": frame["q25"],
             "high": frame["q75"],
             "n": frame["n"],
-            "left_out": frame[["n_missing", "n_at_target", "n_extrapolation"]].sum(
-                axis=1
-            ),
+            "left_out": frame[left_out].sum(axis=1),
         }
     )
 
 
 def _by_group(effects: Effects, by: Any) -> pd.DataFrame:
     """One dot per effect, group and output, with the SD of its rows."""
-    parts = []
-    for name, effect in effects.items():
-        frame = effect.average(by=by)
-        n_keys = list(frame.columns).index("n") - ("output" in frame)
-        keys = [*frame.columns[:n_keys], *(["output"] if "output" in frame else [])]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "effect": name,
-                    "level": _joined(frame, keys),
-                    "estimate": frame["ame"],
-                    "low": frame["ame"] - frame["sd"],
-                    "high": frame["ame"] + frame["sd"],
-                    "n": frame["n"],
-                    "left_out": np.nan,
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    frame = pd.concat({name: e.average(by=by) for name, e in effects.items()})
+    keys = list(frame.columns[: frame.columns.get_loc("n")])
+    table = pd.DataFrame(
+        {
+            "effect": frame.index.get_level_values(0),
+            "level": _group_texts(frame, keys),
+            "estimate": frame["ame"],
+            "low": frame["ame"] - frame["sd"],
+            "high": frame["ame"] + frame["sd"],
+            "n": frame["n"],
+            "left_out": np.nan,
+        }
+    )
+    return table.reset_index(drop=True)
 
 
-def _joined(frame: pd.DataFrame, keys: list) -> list[str]:
+def _group_texts(frame: pd.DataFrame, keys: list[Any]) -> list[str]:
     """Groups as one text; with the column's name where one column makes them."""
     rows = frame[keys].astype(object).itertuples(index=False)
     if len(keys) == 1 and keys != ["group"]:
@@ -297,25 +274,22 @@ def _inferred(effects: Effects, inference: Any) -> pd.DataFrame:
             f"inference is about {unknown[0]!r}, which is none of the effects: "
             f"{', '.join(map(repr, effects))}."
         )
-    groups = [c for c in frame.columns if c not in _KNOWN]
-    several = "output" in frame and len(effects.outputs) > 1
-    keys = groups + (["output"] if several else [])
-    whole = [effects[name] for name in frame["effect"]]
+    groups = [c for c in frame.columns if c not in _NUMBERS]
+    several = "output" in frame and len(effects.context.outputs) > 1
+    keys = groups + ["output"] * several
+    counted = {name: effect.n for name, effect in effects.items()}
+    left_out = {name: sum(e.n_left_out.values()) for name, e in effects.items()}
     return pd.DataFrame(
         {
             "effect": frame["effect"],
-            "level": _joined(frame, keys) if keys else "",
+            "level": _group_texts(frame, keys) if keys else "",
             "estimate": frame["estimate"],
             "low": frame["conf_low"],
             "high": frame["conf_high"],
-            "n": np.nan if groups else [e.n for e in whole],
-            "left_out": np.nan if groups else [_left_out(e) for e in whole],
+            "n": np.nan if groups else frame["effect"].map(counted),
+            "left_out": np.nan if groups else frame["effect"].map(left_out),
         }
     )
-
-
-def _left_out(effect: Effect) -> int:
-    return sum(effect.n_left_out.values())
 
 
 def _coverage(inference: Any) -> str:
@@ -325,55 +299,44 @@ def _coverage(inference: Any) -> str:
 
 def _sorted(table: pd.DataFrame) -> pd.DataFrame:
     """Effects by their mean estimate, the largest first; those without one last."""
-    order = table.groupby("effect", sort=False)["estimate"].mean()
-    order = order.sort_values(ascending=False, kind="stable", na_position="last")
-    rank = {name: i for i, name in enumerate(order.index)}
-    return table.sort_values(
-        "effect", key=lambda names: names.map(rank), kind="stable", ignore_index=True
-    )
+    means = table.groupby("effect", sort=False)["estimate"].transform("mean")
+    order = means.sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
 
 
 def _levels(table: pd.DataFrame) -> list[str]:
     """Groups or classes in their own order, which the fullest effect has."""
-    own = table["level"]
-    if isinstance(own.dtype, pd.CategoricalDtype):
-        return list(own.cat.categories)
-    by_effect = [list(part) for _, part in own.groupby(table["effect"], sort=False)]
+    levels = table["level"]
+    if isinstance(levels.dtype, pd.CategoricalDtype):
+        return list(levels.cat.categories)
+    by_effect = [list(part) for _, part in levels.groupby(table["effect"], sort=False)]
     fullest = max(by_effect, key=len, default=[])
-    return list(dict.fromkeys([*fullest, *own]))
+    return list(dict.fromkeys([*fullest, *levels]))
 
 
-def _places(table: pd.DataFrame, names: list[str], levels: list[str]) -> np.ndarray:
-    """Height of each dot: effects one below the other, groups within them."""
-    places, at = np.empty(len(table)), 0.0
-    for name in names:
-        rows = np.flatnonzero(table["effect"] == name)
-        places[rows] = at + 0.6 * np.arange(len(rows))
-        at += 0.6 * (len(rows) - 1) + 1
-    return places
-
-
-def _middles(table: pd.DataFrame, names: list[str], places: np.ndarray) -> list[float]:
-    own = table["effect"].to_numpy()
-    return [float(np.mean(places[own == name])) for name in names]
+def _places(table: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
+    """Heights of effects, one below the other, and of dots, groups within effects."""
+    rows = table.groupby("effect", sort=False)
+    room = 0.6 * (rows.size() - 1) + 1
+    first = room.cumsum() - room
+    places = table["effect"].map(first) + 0.6 * rows.cumcount()
+    return first + (room - 1) / 2, places.to_numpy(dtype=float)
 
 
 def _write_counts(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
     """Columns of numbers at the right: rows that count, and rows left out."""
-    columns = [("n", "n", 52), ("left_out", "left out", 104)]
     side = axes.get_yaxis_transform()
     style = {"xycoords": side, "textcoords": "offset points", "fontsize": "small"}
-    for name, title, offset in columns:
+    for name, title, offset in (("n", "n", 52), ("left_out", "left out", 104)):
         if name not in table or table[name].isna().all():
             continue
-        for place, value in zip(places, table[name], strict=True):
-            text = "" if value != value else f"{int(value):,}"
+        entries = [
+            (place, "" if np.isnan(count) else f"{int(count):,}", "center", INK)
+            for place, count in zip(places, table[name], strict=True)
+        ]
+        entries.append((min(places) - 0.75, title, "bottom", GREY))
+        for place, text, va, colour in entries:
             axes.annotate(
-                text, (1, place), xytext=(offset, 0), ha="right", va="center",
-                color=INK, annotation_clip=False, **style,
+                text, (1, place), xytext=(offset, 0), ha="right", va=va, color=colour,
+                annotation_clip=False, **style,
             )  # fmt: skip
-        top = min(places) - 0.75
-        axes.annotate(
-            title, (1, top), xytext=(offset, 0), ha="right", va="bottom",
-            color=GREY, annotation_clip=False, **style,
-        )  # fmt: skip

@@ -7,6 +7,7 @@ so that regions are compared by height.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +15,20 @@ import pandas as pd
 
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
-from skfme._text.labels import Labels, coverage_note, number, read_labels
+from skfme._summaries.weighting import Weighting
+from skfme._text.labels import coverage_note, number, read_labels
 from skfme.plotting._parts.canvas import (
     BLUE,
     GREY,
     INK,
     ORANGE,
     PALE,
-    axes_for,
+    Display,
     check_matplotlib,
 )
-from skfme.plotting._parts.marks import BLOCK, draw_title, limits_of, within, wrapped
+from skfme.plotting._parts.marks import limits_of
+from skfme.plotting._parts.rows import cell_sums, equal_bins, rows_under
+from skfme.plotting._parts.texts import draw_title, within, wrapped
 from skfme.plotting._parts.tree_layout import (
     Box,
     Places,
@@ -36,19 +40,19 @@ from skfme.plotting._sources import Tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 __all__ = ["EffectTreeDisplay"]
 
 _SPREAD = (
     "Dot and line: cAME ± 1 SD of the region's rows (spread, no confidence interval)."
 )
-LEAF = 0.8  # inches for the numbers of a leaf
 _INTERVAL = "Dot and line: cAME and its confidence interval."
+_BARS = "Bars: rows by effect, to their own scale; end bins hold rows beyond."
+LEAF = 0.8  # inches for the numbers of a leaf
 
 
-class EffectTreeDisplay:
+@dataclass(eq=False, repr=False)
+class EffectTreeDisplay(Display):
     """A tree over effects, with the effects' distribution in each region.
 
     Make it with :meth:`from_tree`, or from tables.
@@ -97,24 +101,14 @@ class EffectTreeDisplay:
     (2, 40)
     """
 
-    def __init__(
-        self,
-        nodes: pd.DataFrame,
-        counts: np.ndarray,
-        edges: np.ndarray,
-        *,
-        intervals: np.ndarray | None = None,
-        covers: str = "",
-        response: str = "prediction",
-        title: str = "",
-    ) -> None:
-        self.nodes = nodes
-        self.counts = counts
-        self.edges = edges
-        self.intervals = intervals
-        self.covers = covers
-        self.response = response
-        self.title = title
+    nodes: pd.DataFrame
+    counts: np.ndarray
+    edges: np.ndarray
+    _: KW_ONLY
+    intervals: np.ndarray | None = None
+    covers: str = ""
+    response: str = "prediction"
+    title: str = ""
 
     @classmethod
     def from_tree(
@@ -164,14 +158,16 @@ class EffectTreeDisplay:
         effects, leaves, weights = _rows(tree, X, y)
         nodes = tree.nodes_.assign(edge=tree._edges())
         ids = tree.partitions_.index.to_numpy()
+        leaf_numbers = np.full(len(nodes), -1)
+        leaf_numbers[ids] = np.arange(len(ids))
         n_bins = int(np.clip(4 * np.sqrt(nodes.loc[ids, "n"].median()), 12, 40))
         edges = np.linspace(*_limits(effects, nodes.loc[ids, "cAME"]), n_bins + 1)
-        leaf = np.full(len(nodes), -1)
-        leaf[ids] = np.arange(len(ids))
-        known = read_labels(labels, tree_columns(tree))
+        texts = read_labels(labels, tree_columns(tree))
         display = cls(
-            nodes.assign(variable=_split_labels(nodes["variable"], known)),
-            _counts(effects, leaves, leaf, weights, edges, len(ids)),
+            nodes.assign(
+                variable=nodes["variable"].map(texts.full, na_action="ignore")
+            ),
+            _counts(effects, leaf_numbers, leaves, weights, edges),
             edges,
             intervals=None if inference is None else _intervals(tree, inference),
             covers=coverage_note(inference),
@@ -195,31 +191,31 @@ class EffectTreeDisplay:
         display : EffectTreeDisplay
             Itself.
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
-        nodes = self.nodes
+        nodes, n_leaves = self.nodes, len(self.counts)
         where = places(nodes["left"].tolist(), nodes["right"].tolist())
-        n_levels, n_leaves = int(where.depth.max()), len(self.counts)
         level, edge_share = _level(nodes["edge"], where)
-        heights = (level * n_levels + LEAF, 2.3)
-        width = max(6.4, 1.05 * n_leaves + 1.2)
-        figure, grid = axes_for(
-            ax, 2, 1, (min(width, 24), sum(heights) + 0.6), height_ratios=heights
-        )
-        top, bottom = grid[:, 0]
+        heights = (level * where.n_levels + LEAF, 2.3)
+        width = min(max(6.4, 1.05 * n_leaves + 1.2), 24)
+        size = (width, sum(heights) + 0.6)
+        top, bottom = self._open(ax, 2, 1, size, height_ratios=heights)[:, 0]
         for axes in (top, bottom):
             axes.set_xlim(-0.5, n_leaves - 0.5)
         top.set_axis_off()
         foot = LEAF / level
-        top.set_ylim(-n_levels - foot + 0.1, 0.2 if n_levels else 0.1)
+        top.set_ylim(-where.n_levels - foot + 0.1, 0.2 if where.n_levels else 0.1)
         draw_title(top, self.title)
-        self._draw_leaves(bottom, options)
+        self._draw_histograms(bottom, options)
+        self._draw_means(bottom)
+        self._label_leaves(bottom)
         _draw_branches(top, nodes, where)
         self.texts_ = write_rules(top, self._rules(where, edge_share))
-        self.texts_ += write_numbers(top, self._numbers(where, n_levels, foot))
-        self.figure_: Figure = figure
-        self.axes_: np.ndarray = grid
-        self.ax_: Axes = top
+        self.texts_ += write_numbers(top, self._numbers(where, foot))
         return self
+
+    @property
+    def _leaves(self) -> pd.DataFrame:
+        """The nodes without children, from left to right."""
+        return self.nodes[self.nodes["left"] < 0]
 
     def _rules(self, where: Places, edge_share: float) -> list[Box]:
         """What is split at the nodes, and the conditions on the edges below them."""
@@ -236,79 +232,61 @@ class EffectTreeDisplay:
                 boxes.append(Box((str(variable),), x, y, room, 0.38, bold=True))
         return boxes
 
-    def _numbers(self, where: Places, n_levels: int, foot: float) -> list[Box]:
+    def _numbers(self, where: Places, foot: float) -> list[Box]:
         """cAME, SD or interval, and n of each leaf, in words that take less and less."""
-        leaves = self.nodes[self.nodes["left"] < 0]
-        middle = -n_levels - 0.5 * foot + 0.1
+        middle = -where.n_levels - 0.5 * foot + 0.1
         return [
             Box(self._forms(node, leaf), leaf, middle, 0.96, foot)
-            for leaf, node in enumerate(leaves.itertuples())
+            for leaf, node in enumerate(self._leaves.itertuples())
         ]
 
     def _forms(self, node: Any, leaf: int) -> tuple[str, ...]:
         mean, sd, n = number(node.cAME), number(node.SD), f"n {node.n:,}"
         if self.intervals is None:
-            return (
-                f"cAME {mean}\n± {sd} (SD)\n{n}",
-                f"{mean}\n± {sd}\n{n}",
-                mean,
-            )
-        low, high = map(number, self.intervals[leaf])
-        return (
-            f"cAME {mean}\n[{low}, {high}]\nSD {sd}\n{n}",
-            f"{mean}\n[{low},\n{high}]\n{n}",
-            mean,
-        )
+            full, short = f"{mean}\n± {sd} (SD)\n{n}", f"{mean}\n± {sd}\n{n}"
+        else:
+            low, high = map(number, self.intervals[leaf])
+            full = f"{mean}\n[{low}, {high}]\nSD {sd}\n{n}"
+            short = f"{mean}\n[{low},\n{high}]\n{n}"
+        return f"cAME {full}", short, mean
 
-    def _draw_leaves(self, axes: Axes, options: dict[str, Any]) -> None:
-        """A histogram for each leaf, upright on the common axis, with its cAME."""
+    def _draw_histograms(self, axes: Axes, options: dict[str, Any]) -> None:
+        """A histogram for each leaf, upright on the common axis."""
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.axhline(0, color=GREY, linewidth=1, zorder=3)
-        leaves = self.nodes[self.nodes["left"] < 0]
         defaults = {"fill": True, "color": BLUE, "alpha": 0.6, "zorder": 2}
-        style = {**defaults, **options}
+        style = {**defaults, "orientation": "horizontal", **options}
+        low, high = self.edges[0], self.edges[-1]
         for j, counts in enumerate(self.counts):
             base = j - 0.42
             bars = base + 0.7 * counts / (counts.max() or 1.0)
-            axes.stairs(
-                bars, self.edges, baseline=base, orientation="horizontal", **style
-            )
-            axes.vlines(base, self.edges[0], self.edges[-1], color=PALE, linewidth=0.8)
-        means = leaves["cAME"].to_numpy()
+            axes.stairs(bars, self.edges, baseline=base, **style)
+            axes.vlines(base, low, high, color=PALE, linewidth=0.8)
+        axes.set_ylim(low, high)
+
+    def _draw_means(self, axes: Axes) -> None:
+        """The cAME of each leaf, with its interval or one SD to either side."""
+        means = self._leaves["cAME"].to_numpy()
+        spread = np.nan_to_num(self._leaves["SD"].to_numpy())
         ends = self.intervals
         if ends is None:
-            spread = np.nan_to_num(leaves["SD"].to_numpy())
             ends = np.column_stack([means - spread, means + spread])
         x = np.arange(len(means))
-        axes.hlines(means, x - 0.42, x + 0.36, color=ORANGE, linewidth=1.4, zorder=4)
-        axes.vlines(
-            x + 0.36, ends[:, 0], ends[:, 1], color=ORANGE, linewidth=2.4, zorder=4
-        )
+        style = {"color": ORANGE, "zorder": 4}
+        axes.hlines(means, x - 0.42, x + 0.36, linewidth=1.4, **style)
+        axes.vlines(x + 0.36, ends[:, 0], ends[:, 1], linewidth=2.4, **style)
         axes.plot(x + 0.36, means, "o", color=ORANGE, markersize=5, zorder=5)
-        axes.set_ylim(self.edges[0], self.edges[-1])
+
+    def _label_leaves(self, axes: Axes) -> None:
+        """What the axis and the marks are."""
         axes.set_xticks([])
         axes.set_ylabel(wrapped(f"Change in {self.response}", 32), parse_math=False)
-        caption = "\n".join(
-            within(axes, line, "legend.fontsize", 1.35) for line in self._captions()
+        marks = f"{_INTERVAL} {self.covers}".rstrip()
+        captions = (_SPREAD if self.intervals is None else marks, _BARS)
+        lines = [within(axes, text, "legend.fontsize", 1.35) for text in captions]
+        axes.set_xlabel(
+            "\n".join(lines), fontsize="small", color=INK, loc="left", parse_math=False
         )
-        axes.set_xlabel(caption, fontsize="small", color=INK, loc="left")
-        axes.xaxis.label.set_parse_math(False)
-
-    def _captions(self) -> list[str]:
-        """What the marks are."""
-        marks = _SPREAD
-        if self.intervals is not None:
-            marks = f"{_INTERVAL} {self.covers}".rstrip()
-        return [
-            marks,
-            "Bars: rows by effect, to their own scale; end bins hold rows beyond.",
-        ]
-
-
-def _split_labels(variables: pd.Series, labels: Labels) -> np.ndarray:
-    """Label of what each node splits; None for leaves."""
-    texts = [None if v is None else labels.full(str(v)) for v in variables]
-    return np.array(texts, dtype=object)
 
 
 def tree_columns(tree: Tree) -> Any:
@@ -327,8 +305,9 @@ def _rows(tree: Tree, X: Any, y: Any) -> tuple:
         raise ValueError("Give both X and y, the rows and their effects, or neither.")
     if X is not None:
         effects = as_vector(y, len(as_table(X)), "y").astype(float)
-        kept = np.isfinite(effects)
-        return effects[kept], tree.apply(X)[kept], None
+        finite = np.isfinite(effects)
+        effects, leaves = effects[finite], tree.apply(X)[finite]
+        return effects, leaves, Weighting(None, len(effects))
     if not hasattr(tree, "_training"):
         raise ValueError(
             "A pickled tree does not carry its rows; pass X and y, the rows and their "
@@ -336,10 +315,9 @@ def _rows(tree: Tree, X: Any, y: Any) -> tuple:
         )
     _, effects, weights = tree._training
     leaves = tree._leaves_in_fit
-    kept = leaves >= 0  # an honest tree grew on the others
-    if kept.all():
-        return effects, leaves, weights
-    return effects[kept], leaves[kept], None if weights is None else weights[kept]
+    rows = rows_under(leaves >= 0)  # an honest tree grew on the others
+    weights = Weighting(weights, len(effects)).take(rows)
+    return effects[rows], leaves[rows], weights
 
 
 def _limits(effects: np.ndarray, means: pd.Series) -> tuple[float, float]:
@@ -355,21 +333,19 @@ def _limits(effects: np.ndarray, means: pd.Series) -> tuple[float, float]:
 
 def _counts(
     effects: np.ndarray,
+    leaf_numbers: np.ndarray,
     leaves: np.ndarray,
-    leaf: np.ndarray,
-    weights: np.ndarray | None,
+    weights: Weighting,
     edges: np.ndarray,
-    n_leaves: int,
 ) -> np.ndarray:
-    """Rows, or their weight, by leaf and effect; `leaf` numbers the nodes' leaves."""
-    n_bins = len(edges) - 1
-    counts, scale = np.zeros(n_leaves * n_bins), n_bins / (edges[-1] - edges[0])
-    for start in range(0, len(effects), BLOCK):
-        part = slice(start, start + BLOCK)
-        bins = np.clip((effects[part] - edges[0]) * scale, 0, n_bins - 1)
-        cell = bins.astype(np.intp) + n_bins * leaf[leaves[part]]
-        weight = None if weights is None else weights[part]
-        counts += np.bincount(cell, weight, len(counts))
+    """Rows, or their weight, by leaf and effect; nodes have the numbers of leaves."""
+    n_bins, n_leaves = len(edges) - 1, leaf_numbers.max() + 1
+
+    def cells(rows: slice) -> np.ndarray:
+        bins = equal_bins(effects[rows], edges[0], edges[-1], n_bins)
+        return bins + n_bins * leaf_numbers[leaves[rows]]
+
+    counts, _ = cell_sums(cells, n_leaves * n_bins, weights)
     return counts.reshape(n_leaves, n_bins)
 
 
@@ -387,36 +363,28 @@ def _level(edges: pd.Series, where: Places) -> tuple[float, float]:
 
 def _draw_branches(axes: Axes, nodes: pd.DataFrame, where: Places) -> None:
     """From each node sideways, then down to its child; a leaf's branch ends below."""
-    n_levels = int(where.depth.max())
     children = nodes[["left", "right"]].to_numpy()
-    for i, pair in enumerate(children):
-        for child in pair[pair >= 0]:
-            is_leaf = children[child, 0] < 0
-            end = -n_levels if is_leaf else -where.depth[child]
-            y = -where.depth[i]
-            axes.plot(
-                [where.x[i], where.x[child], where.x[child]],
-                [y, y, end],
-                color=GREY,
-                linewidth=1.2,
-                zorder=1,
-                solid_joinstyle="round",
-            )
+    for i, child in ((i, c) for i, pair in enumerate(children) for c in pair if c >= 0):
+        is_leaf = children[child, 0] < 0
+        end = -where.n_levels if is_leaf else -where.depth[child]
+        x, y = where.x[[i, child, child]], [-where.depth[i], -where.depth[i], end]
+        style = {"linewidth": 1.2, "zorder": 1, "solid_joinstyle": "round"}
+        axes.plot(x, y, color=GREY, **style)
 
 
 def _intervals(tree: Tree, inference: Any) -> np.ndarray:
     """Interval of each leaf, found by its subspace or rule."""
     frame = inference.to_frame().reset_index(drop=True)
     regions = tree.partitions_
-    for key in (list(regions.index), regions["rule"].tolist()):
-        for column in frame.columns:
-            own = frame[column]
-            matches = own.isin(key) | own.astype(str).isin([str(k) for k in key])
-            if matches.sum() == len(key) and own[matches].nunique() == len(key):
-                ordered = frame[matches].set_index(own[matches].astype(str))
-                ends = ordered.loc[[str(k) for k in key], ["conf_low", "conf_high"]]
+    ids, rules = regions.index.tolist(), regions["rule"].tolist()
+    for subspaces in (list(map(str, ids)), rules):
+        for name in frame.columns:
+            by_subspace = frame.set_index(frame[name].astype(str))
+            by_subspace = by_subspace[by_subspace.index.isin(subspaces)]
+            if sorted(by_subspace.index) == sorted(subspaces):
+                ends = by_subspace.loc[subspaces, ["conf_low", "conf_high"]]
                 return ends.to_numpy(dtype=float)
     raise ValueError(
         "inference has no column with this tree's subspaces, once each; expected "
-        f"{list(regions.index)} or the rules {regions['rule'].tolist()}."
+        f"{ids} or the rules {rules}."
     )

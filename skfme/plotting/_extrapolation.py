@@ -1,45 +1,34 @@
 """ExtrapolationDisplay: where the rows lie whose stepped version leaves the data.
 
 A model's prediction there is not supported by data, so these rows do not count. The
-picture tells whether they are a fringe, or whole regions of which an average says
+picture shows whether they are a fringe, or whole regions of which an average says
 nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skfme._summaries.weighting import Weighting
 from skfme._text.labels import read_labels, step_title
-from skfme.plotting._parts.canvas import (
-    BLUE,
-    ORANGE,
-    axes_for,
-    check_matplotlib,
-    columns_of,
-)
+from skfme.plotting._parts.canvas import BLUE, ORANGE, Display, check_matplotlib
 from skfme.plotting._parts.features import FeatureAxis, feature_axis
-from skfme.plotting._parts.marks import (
-    counts_between,
-    draw_arrow,
-    draw_legend,
-    draw_title,
-    frame,
-    label_counts,
-)
+from skfme.plotting._parts.marks import draw_arrow, draw_legend, frame, label_counts
+from skfme.plotting._parts.rows import counts_between, rows_under
 from skfme.plotting._sources import Effect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 __all__ = ["ExtrapolationDisplay"]
 
 
-class ExtrapolationDisplay:
+@dataclass(eq=False, repr=False)
+class ExtrapolationDisplay(Display):
     """Which rows an effect distrusts, along one or several features.
 
     Make it with :meth:`from_effect`, or from arrays.
@@ -74,9 +63,9 @@ class ExtrapolationDisplay:
     2
     """
 
-    def __init__(self, features: Sequence[FeatureAxis], *, title: str = "") -> None:
-        self.features = features
-        self.title = title
+    features: Sequence[FeatureAxis]
+    _: KW_ONLY
+    title: str = ""
 
     @classmethod
     def from_effect(
@@ -107,29 +96,17 @@ class ExtrapolationDisplay:
         display : ExtrapolationDisplay
         """
         check_matplotlib(f"{cls.__name__}.from_effect")
-        table = effect.table
-        known = read_labels(labels, table)
+        table = effect.context.table
+        texts = read_labels(labels, table)
         if features is None:
             features = [name for name in table.names if str(name) in effect.step]
         chosen = list(features) if isinstance(features, (list, tuple)) else [features]
-        counted, outside = effect.counted, effect.extrapolated
-        axes = [
-            feature_axis(
-                table,
-                column,
-                counted=counted,
-                left_out=outside,
-                step=effect.step.get(str(column)),
-                categorical=column in effect.categorical_features,
-                labels=known,
-            )
-            for column in chosen
-        ]
-        n, n_out = effect.n, int(np.count_nonzero(outside))
-        share = n_out / (n + n_out) if n + n_out else 0.0
+        axes = [feature_axis(effect, column, texts) for column in chosen]
+        n_out = effect.n_left_out["extrapolation"]
+        n = effect.n + n_out
         title = (
-            f"{step_title(effect.name, effect.step, known)}: {n_out:,} of "
-            f"{n + n_out:,} rows ({share:.1%}) leave the data"
+            f"{step_title(effect.name, effect.step, texts)}: {n_out:,} of "
+            f"{n:,} rows ({n_out / n if n else 0:.1%}) leave the data"
         )
         return cls(axes, title=title).plot(ax=ax, **options)
 
@@ -147,66 +124,52 @@ class ExtrapolationDisplay:
         display : ExtrapolationDisplay
             Itself.
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
-        n_rows, n_cols = columns_of(len(self.features))
-        size = (6.4 if n_cols == 1 else 4.4 * n_cols, 3.8 * n_rows)
-        figure, grid = axes_for(ax, n_rows, n_cols, size)
-        for unused in grid.flat[len(self.features) :]:
-            unused.set_axis_off()
-        for axes, feature in zip(grid.flat, self.features, strict=False):
+        panels = self._open_panels(ax, len(self.features), (6.4, 4.4), 3.8, self.title)
+        for axes, feature in zip(panels, self.features, strict=True):
             _draw(axes, feature, options)
-        draw_title(grid.flat[0], self.title, n_cols)
-        self.figure_: Figure = figure
-        self.axes_: np.ndarray = grid
-        self.ax_: Axes = grid.flat[0]
         return self
 
 
 def _draw(axes: Axes, feature: FeatureAxis, options: dict[str, Any]) -> None:
     """Stacked counts of both kinds of rows along one feature."""
-    frame(axes, zero=False)
-    inside, outside = _known(feature.values), _known(feature.left_out)
+    frame(axes)
+    inside, outside = (
+        values[rows_under(np.isfinite(values))]
+        for values in (feature.values, feature.left_out)
+    )
     edges = _edges(feature, inside, outside)
-    below, above = (counts_between(values, edges) for values in (inside, outside))
+    below, above = (
+        counts_between(values, edges, Weighting(None, len(values)))
+        for values in (inside, outside)
+    )
     gap = {"edgecolor": "white", "linewidth": 0.4} if feature.ticks is None else {}
-    handles = [
-        axes.stairs(below, edges, fill=True, color=BLUE, alpha=0.55, **gap),
-        axes.stairs(
-            below + above,
-            edges,
-            baseline=below,
-            **{"fill": True, "color": ORANGE, "hatch": "////", **gap, **options},
-        ),
-    ]
-    highest = float((below + above).max()) if len(edges) > 1 else 1.0
-    axes.set_ylim(0, 1.16 * highest or 1.0)  # the step's lane is above the bars
+    defaults = {"fill": True, "color": ORANGE, "hatch": "////", **gap}
+    lower = axes.stairs(below, edges, fill=True, color=BLUE, alpha=0.55, **gap)
+    upper = axes.stairs(below + above, edges, baseline=below, **{**defaults, **options})
+    highest = float((below + above).max(initial=0.0)) or 1.0
+    axes.set_ylim(0, 1.16 * highest)  # the step's lane is above the bars
     feature.format(axes)
-    label_counts(axes)
+    label_counts(axes, Weighting(None, len(inside)))
     draw_legend(
         axes,
-        handles,
-        [f"{len(inside):,} count", f"{len(outside):,} left out: extrapolation"],
+        [
+            (lower, f"{len(inside):,} count"),
+            (upper, f"{len(outside):,} left out: extrapolation"),
+        ],
     )
     draw_arrow(axes, feature, 1.09 * highest / axes.get_ylim()[1])
 
 
-def _known(values: np.ndarray) -> np.ndarray:
-    """The entries that are not missing; no copy where none are."""
-    shown = np.isfinite(values)
-    return values if shown.all() else values[shown]
-
-
 def _edges(feature: FeatureAxis, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Ends of the bins that both kinds of rows share."""
     if feature.ticks is not None:
         return np.arange(len(feature.ticks) + 1) - 0.5
-    both = [values for values in (inside, outside) if len(values)]
-    if not both:
+    drawn = [values for values in (inside, outside) if len(values)]
+    if not drawn:
         return np.array([0.0, 1.0])
-    low = float(min(values.min() for values in both))
-    high = float(max(values.max() for values in both))
+    low = float(min(values.min() for values in drawn))
+    high = float(max(values.max() for values in drawn))
+    if low == high:
+        return np.array([low - 0.5, low + 0.5])
     n_bins = 50 if len(inside) + len(outside) > 2000 else 30
-    return (
-        np.linspace(low, high, n_bins + 1)
-        if high > low
-        else np.array([low - 0.5, low + 0.5])
-    )
+    return np.linspace(low, high, n_bins + 1)

@@ -7,18 +7,17 @@ feature), two numbers (a plane, coloured by the effect), else the effects' distr
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
 
-from skfme._frames.columns import kind_of
-from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import predicted_phrases, read_labels, step_title
 from skfme._text.outputs import output_columns
 from skfme._text.reasons import no_row_counts
-from skfme.plotting._parts.canvas import axes_for, check_matplotlib, columns_of
-from skfme.plotting._parts.features import FeatureAxis, feature_axis, moves_numbers
+from skfme.plotting._parts.canvas import Display, check_matplotlib
+from skfme.plotting._parts.features import FeatureAxis, feature_axis, moves_along_axis
 from skfme.plotting._parts.fme_panels import (
     Panel,
     draw_against,
@@ -28,20 +27,17 @@ from skfme.plotting._parts.fme_panels import (
     draw_nlm_histogram,
 )
 from skfme.plotting._parts.fme_plane import draw_plane
-from skfme.plotting._parts.marks import draw_title
+from skfme.plotting._parts.rows import rows_under
+from skfme.plotting._parts.texts import draw_title
 from skfme.plotting._sources import Effect
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 __all__ = ["FMEDisplay"]
 
 _KINDS = ("auto", "histogram", "ecdf")
 
 
-class FMEDisplay:
+@dataclass(eq=False, repr=False)
+class FMEDisplay(Display):
     """Forward marginal effects of one step: where they are large, small or reversed.
 
     Make it with :meth:`from_effect`, or from arrays.
@@ -93,24 +89,14 @@ class FMEDisplay:
     'Body mass index (kg/m²)'
     """
 
-    def __init__(
-        self,
-        fme: np.ndarray,
-        *,
-        features: Sequence[FeatureAxis] = (),
-        nlm: np.ndarray | None = None,
-        sample_weight: np.ndarray | None = None,
-        n_left_out: int = 0,
-        title: str = "",
-        response: Sequence[str] = ("prediction",),
-    ) -> None:
-        self.fme = fme
-        self.features = features
-        self.nlm = nlm
-        self.sample_weight = sample_weight
-        self.n_left_out = n_left_out
-        self.title = title
-        self.response = response
+    fme: np.ndarray
+    _: KW_ONLY
+    features: Sequence[FeatureAxis] = ()
+    nlm: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
+    n_left_out: int = 0
+    title: str = ""
+    response: Sequence[str] = ("prediction",)
 
     @classmethod
     def from_effect(
@@ -158,40 +144,22 @@ class FMEDisplay:
             something unknown.
         """
         check_matplotlib(f"{cls.__name__}.from_effect")
-        if kind not in _KINDS:
-            raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}.")
-        if not effect.n:
-            raise ValueError(
-                f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is "
-                "nothing to draw."
-            )
-        table = effect.table
-        which = output_columns(effect.outputs, output)
-        known = read_labels(labels, table)
+        _check_request(effect, kind)
         context, counted = effect.context, effect.counted
+        outputs = output_columns(context.outputs, output)
+        texts = read_labels(labels, context.table)
         phrases = predicted_phrases(
-            context.response, effect.outputs, response_label or context.response_label
+            context.response, context.outputs, response_label or context.response_label
         )
-        drawn = _features_drawn(effect, features, kind)
+        columns = _columns_drawn(effect, features, kind)
         display = cls(
-            _kept(effect.fme_2d, counted, which),
-            features=[
-                feature_axis(
-                    table,
-                    column,
-                    counted=counted,
-                    left_out=effect.extrapolated,
-                    step=effect.step.get(str(column)),
-                    categorical=column in effect.categorical_features,
-                    labels=known,
-                )
-                for column in drawn
-            ],
-            nlm=_measured(effect, counted, which),
-            sample_weight=effect.weights.take(counted).array,
+            _counted_effects(effect.fme_2d, counted, outputs),
+            features=[feature_axis(effect, column, texts) for column in columns],
+            nlm=_defined_nlm(effect.nlm_2d, counted, outputs),
+            sample_weight=context.weights.take(counted).array,
             n_left_out=len(counted) - effect.n,
-            title=step_title(effect.name, effect.step, known),
-            response=[phrases[k] for k in which],
+            title=step_title(effect.name, effect.step, texts),
+            response=[phrases[k] for k in outputs],
         )
         return display.plot(ax=ax, kind=kind, **options)
 
@@ -210,46 +178,33 @@ class FMEDisplay:
         display : FMEDisplay
             Itself.
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
-        panels = self._panels()
-        n_rows, n_cols = (
-            columns_of(len(panels)) if self.nlm is None else (len(panels), 2)
-        )
-        size = (
-            6.4 if n_cols == 1 else 4.8 * n_cols,
-            4.4 if n_rows == 1 else 3.6 * n_rows,
-        )
-        figure, grid = axes_for(ax, n_rows, n_cols, size)
-        axes = grid if self.nlm is not None else grid.reshape(-1, 1)
-        for unused in axes[len(panels) :].flat:
-            unused.set_axis_off()
-        artists = np.empty(axes.shape, dtype=object)
         draw, draw_nlm = self._drawers(kind)
+        panels = self._panels()
+        n = len(panels)
+        if self.nlm is None:
+            height = 4.4 if n <= 3 else 3.6  # of one row, or of each of several
+            self._open_panels(ax, n, (6.4, 4.8), height, self.title)
+            self.axes_ = self.axes_.reshape(-1, 1)
+        else:
+            self._open(ax, n, 2, (9.6, 4.4 if n == 1 else 3.6 * n))
+            draw_title(self.ax_, self.title, 2)
+        self.artists_ = np.empty(self.axes_.shape, dtype=object)
         for i, panel in enumerate(panels):
-            artists[i, 0] = draw(axes[i, 0], panel, **options)
+            axes, artists = self.axes_[i], self.artists_[i]
+            artists[0] = draw(axes[0], panel, **options)
             if panel.nlm is not None:
-                artists[i, 1] = draw_nlm(axes[i, 1], panel, artists[i, 0])
-        draw_title(axes[0, 0], self.title, n_cols)
-        self.figure_: Figure = figure
-        self.axes_: np.ndarray = axes
-        self.ax_: Axes = axes[0, 0]
-        self.artists_ = artists
+                artists[1] = draw_nlm(axes[1], panel, artists[0])
         return self
 
     def _panels(self) -> list[Panel]:
         """One for each output."""
         fme = self.fme.reshape(len(self.fme), -1)
-        nlm = None if self.nlm is None else self.nlm.reshape(fme.shape)
+        nlm = [None] * len(self.response)
+        if self.nlm is not None:
+            nlm = list(self.nlm.reshape(fme.shape).T)
         weights = Weighting(self.sample_weight, len(fme))
         return [
-            Panel(
-                fme[:, k],
-                None if nlm is None else nlm[:, k],
-                weights,
-                self.features,
-                response,
-                self.n_left_out,
-            )
+            Panel(fme[:, k], nlm[k], weights, self.features, response)
             for k, response in enumerate(self.response)
         ]
 
@@ -264,51 +219,47 @@ class FMEDisplay:
         return draw_plane, draw_nlm_histogram
 
 
-def _features_drawn(effect: Effect, features: Any, kind: str) -> list[Hashable]:
+def _check_request(effect: Effect, kind: str) -> None:
+    """Refuse an unknown kind of picture, and an effect without rows."""
+    if kind not in _KINDS:
+        raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}.")
+    if not effect.n:
+        raise ValueError(
+            f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is "
+            "nothing to draw."
+        )
+
+
+def _columns_drawn(effect: Effect, features: Any, kind: str) -> list[Hashable]:
     """The user's choice, or the one or two numeric features that the step moves."""
     if kind != "auto":
         return []
     if features is None:
-        table = effect.table
-        moved = list(effect.step)
-        drawable = len(moved) <= 2 and all(
-            moves_numbers(effect.step[name]) for name in moved
-        )
-        kinds = ("numeric", "datetime")
-        for name in moved if drawable else []:
-            column = _named(table, name)
-            drawable &= (
-                column not in effect.categorical_features
-                and kind_of(table.column(table.position(column))) in kinds
-            )
-        return [_named(table, name) for name in moved] if drawable else []
+        labels = {str(label): label for label in effect.context.table.names}
+        moved = [labels[name] for name in effect.step]
+        drawable = len(moved) <= 2 and all(moves_along_axis(effect, m) for m in moved)
+        return moved if drawable else []
     chosen = list(features) if isinstance(features, (list, tuple)) else [features]
     if len(chosen) > 2:
         raise ValueError(f"features takes one or two columns, got {chosen}.")
     return chosen
 
 
-def _named(table: Table, name: str) -> Hashable:
-    """The table's own label of a feature that a step names by its text."""
-    return next(label for label in table.names if str(label) == name)
-
-
-def _measured(
-    effect: Effect, counted: np.ndarray, outputs: list[int]
+def _defined_nlm(
+    nlm: np.ndarray | None, counted: np.ndarray, outputs: list[int]
 ) -> np.ndarray | None:
     """NLMs of rows that count; None where none is defined."""
-    if effect.nlm_2d is None:
+    if nlm is None:
         return None
-    nlm = _kept(effect.nlm_2d, counted, outputs)
+    nlm = _counted_effects(nlm, counted, outputs)
     return None if np.isnan(nlm).all() else nlm
 
 
-def _kept(values: np.ndarray, counted: np.ndarray, outputs: list[int]) -> np.ndarray:
-    """Rows that count, of some outputs."""
-    if len(outputs) < values.shape[1]:
-        values = values[:, outputs]
-    if counted.all():
-        return values
-    if values.shape[1] == 1:  # a mask over one dimension is three times as fast
-        return values[:, 0][counted][:, None]
-    return values[counted]
+def _counted_effects(
+    values: np.ndarray, counted: np.ndarray, outputs: list[int]
+) -> np.ndarray:
+    """Rows that count, of one output or of all."""
+    rows = rows_under(counted)
+    if len(outputs) == 1:  # a mask over one dimension is three times as fast
+        return values[:, outputs[0]][rows][:, None]
+    return values[rows]

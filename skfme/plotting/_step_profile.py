@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from skfme._summaries.weighted import LINEAR
@@ -15,23 +15,23 @@ from skfme.plotting._parts.canvas import (
     GREY,
     INK,
     MARKERS,
-    axes_for,
+    Display,
     check_matplotlib,
 )
-from skfme.plotting._parts.marks import draw_legend, frame, wrapped
+from skfme.plotting._parts.marks import draw_legend, draw_zero, frame, key
+from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 __all__ = ["StepProfileDisplay"]
 
 LOWEST_NLM = -1.0  # the ANLM has no lower bound, but a picture has
 
 
-class StepProfileDisplay:
+@dataclass(eq=False, repr=False)
+class StepProfileDisplay(Display):
     """AME, non-linearity and extrapolation against the size of a step.
 
     Make it with :meth:`from_profile`, or from a table of numbers.
@@ -70,12 +70,10 @@ class StepProfileDisplay:
     (3, 1)
     """
 
-    def __init__(
-        self, table: pd.DataFrame, *, feature: str = "", response: str = "prediction"
-    ) -> None:
-        self.table = table
-        self.feature = feature
-        self.response = response
+    table: pd.DataFrame
+    _: KW_ONLY
+    feature: str = ""
+    response: str = "prediction"
 
     @classmethod
     def from_profile(
@@ -105,18 +103,12 @@ class StepProfileDisplay:
         display : StepProfileDisplay
         """
         check_matplotlib(f"{cls.__name__}.from_profile")
-        effects = profile.effects
-        context = next(iter(effects.values())).context
-        known = read_labels(labels, context.table)
-        overview = effects.to_frame()
-        frame = profile.to_frame()
-        table = frame.assign(
-            output=overview["output"], q25=overview["q25"], q75=overview["q75"]
-        )
+        context, overview = profile.effects.context, profile.effects.to_frame()
+        table = profile.to_frame().assign(**overview[["output", "q25", "q75"]])
+        feature = read_labels(labels, context.table).full(profile.feature)
         label = response_label or context.response_label
-        response = joint_phrase(context.response, effects.outputs, label)
-        display = cls(table, feature=known.full(profile.feature), response=response)
-        return display.plot(ax=ax, **options)
+        response = joint_phrase(context.response, context.outputs, label)
+        return cls(table, feature=feature, response=response).plot(ax=ax, **options)
 
     def plot(self, ax: Any = None, **options: Any) -> StepProfileDisplay:
         """Draw.
@@ -132,116 +124,85 @@ class StepProfileDisplay:
         display : StepProfileDisplay
             Itself.
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
-        figure, grid = axes_for(
-            ax, 3, 1, (6.4, 6.6), height_ratios=(1.5, 1, 1), sharex=True
-        )
+        grid = self._open(ax, 3, 1, (6.4, 6.6), height_ratios=(1.5, 1, 1), sharex=True)
         top, middle, bottom = grid[:, 0]
-        outputs = list(dict.fromkeys(self.table["output"]))
         for axes in (top, middle, bottom):
-            frame(axes, zero=axes is top)
+            frame(axes)
             axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
-        self._draw_effect(top, outputs, options)
-        self._draw_nonlinearity(middle, outputs, options)
-        self._draw_shares(bottom, outputs, options)
+        draw_zero(top)
+        self._draw_effect(top, options)
+        self._draw_nonlinearity(middle, options)
+        self._draw_shares(bottom, options)
         for axes in (top, middle):
             axes.tick_params(labelbottom=False)
-        bottom.set_xlabel(
-            wrapped(f"Step: change in {self.feature}", 60), parse_math=False
-        )
-        self.figure_: Figure = figure
-        self.axes_: np.ndarray = grid
-        self.ax_: Axes = top
+        text = f"Step: change in {self.feature}"
+        bottom.set_xlabel(wrapped(text, 60), parse_math=False)
         return self
 
-    def _draw_effect(self, axes: Axes, outputs: list, options: dict) -> None:
-        handles = []
-        for i, output in enumerate(outputs):
-            part, style = self._of(output), _style(i, options)
-            x = part["size"].to_numpy()
-            axes.fill_between(
-                x,
-                part["q25"],
-                part["q75"],
-                color=style["color"],
-                alpha=0.15,
-                linewidth=0,
-            )
-            handles += axes.plot(x, part["ame"], **style)
-        axes.set_ylabel(wrapped(f"Change in {self.response}", 32), parse_math=False)
-        several = len(outputs) > 1
-        labels = [f"AME, {output}" if several else "AME" for output in outputs]
-        draw_legend(axes, [*handles, _band()], [*labels, "middle half of the rows"])
+    def _by_output(self) -> dict[Any, pd.DataFrame]:
+        """Rows of the table, output by output."""
+        return dict(list(self.table.groupby("output", sort=False)))
 
-    def _draw_nonlinearity(self, axes: Axes, outputs: list, options: dict) -> None:
+    def _draw_effect(self, axes: Axes, options: dict[str, Any]) -> None:
+        """The AME, and the quartiles of the rows as a band."""
+        from matplotlib.patches import Patch
+
+        entries = []
+        tables = self._by_output()
+        for i, (output, rows) in enumerate(tables.items()):
+            style = _style(i, options)
+            band = {"color": style["color"], "alpha": 0.15, "linewidth": 0}
+            axes.fill_between(rows["size"], rows["q25"], rows["q75"], **band)
+            (line,) = axes.plot(rows["size"], rows["ame"], **style)
+            entries.append((line, f"AME, {output}" if len(tables) > 1 else "AME"))
+        axes.set_ylabel(wrapped(f"Change in {self.response}", 32), parse_math=False)
+        band = Patch(facecolor=COLOURS[0], alpha=0.2, linewidth=0)
+        draw_legend(axes, [*entries, (band, "middle half of the rows")])
+
+    def _draw_nonlinearity(self, axes: Axes, options: dict[str, Any]) -> None:
+        """The ANLM, and marks where it lies below the axis."""
         from matplotlib.ticker import MaxNLocator
 
-        lowest = 0.0
-        for i, output in enumerate(outputs):
-            part, style = self._of(output), _style(i, options)
-            x, anlm = part["size"].to_numpy(), part["anlm"].to_numpy()
-            axes.plot(x, np.maximum(anlm, LOWEST_NLM), **style)
-            beyond = anlm < LOWEST_NLM
-            axes.plot(
-                x[beyond], np.full(beyond.sum(), LOWEST_NLM), "v", color=INK, zorder=6
-            )
-            lowest = (
-                min(lowest, float(np.nanmin(anlm)))
-                if not np.isnan(anlm).all()
-                else lowest
-            )
+        for i, rows in enumerate(self._by_output().values()):
+            shown = rows["anlm"].clip(lower=LOWEST_NLM)
+            axes.plot(rows["size"], shown, **_style(i, options))
+            below = rows.loc[rows["anlm"] < LOWEST_NLM, "size"]
+            axes.plot(below, [LOWEST_NLM] * len(below), "v", color=INK, zorder=6)
         straight = axes.axhline(LINEAR, color=INK, linestyle=":", linewidth=1.3)
+        lowest = min(0.0, self.table["anlm"].min(skipna=True))
         low = max(lowest, LOWEST_NLM)
         ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, 1.0)
         axes.set_yticks(ticks[(ticks >= low - 1e-9) & (ticks <= 1 + 1e-9)])
         axes.set_ylim(low - 0.08, 1.06)
         axes.set_ylabel("ANLM\n(1: straight)")
-        handles, labels = [straight], [f"{LINEAR}: reads as a straight line"]
+        entries = [(straight, f"{LINEAR}: reads as a straight line")]
         if lowest < LOWEST_NLM:
-            handles.append(_marker())
-            labels.append(f"below {LOWEST_NLM:g}".replace("-", "−"))
-        draw_legend(axes, handles, labels)
+            entries.append((key("v"), f"below {LOWEST_NLM:g}".replace("-", "−")))
+        draw_legend(axes, entries)
 
-    def _draw_shares(self, axes: Axes, outputs: list, options: dict) -> None:
+    def _draw_shares(self, axes: Axes, options: dict[str, Any]) -> None:
         """Rows left out as extrapolation, and rows whose effect is exactly zero."""
         from matplotlib.ticker import PercentFormatter
 
-        part = self._of(outputs[0])
-        x = part["size"].to_numpy()
-        outside = {
-            "color": COLOURS[1],
-            "marker": "o",
-            "linewidth": 1.8,
-            "markersize": 4,
-        }
-        handles = axes.plot(x, part["share_extrapolation"], **{**outside, **options})
-        labels, highest = ["extrapolation"], float(part["share_extrapolation"].max())
+        style = {"color": COLOURS[1], "linewidth": 1.8, "marker": "o", "markersize": 4}
+        sizes = self.table.groupby("size", sort=False)
+        outside = sizes["share_extrapolation"].first()
+        (line,) = axes.plot(outside.index, outside, **{**style, **options})
+        entries = [(line, "extrapolation")]
+        highest = float(outside.max())
         if (self.table["share_zero"] > 0).any():
-            zero = self.table.groupby("size")["share_zero"].min()
-            handles += axes.plot(x, zero[x], "--", color=GREY, marker="s", markersize=4)
-            labels.append("effect exactly 0")
+            zero = sizes["share_zero"].min()
+            (line,) = axes.plot(
+                zero.index, zero, "--", color=GREY, marker="s", markersize=4
+            )
+            entries.append((line, "effect exactly 0"))
             highest = max(highest, float(zero.max()))
         axes.set_ylim(-0.02, max(1.05 * highest, 0.1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_ylabel("Share of rows")
-        draw_legend(axes, handles, labels)
-
-    def _of(self, output: Any) -> pd.DataFrame:
-        return self.table[self.table["output"] == output]
+        draw_legend(axes, entries)
 
 
-def _style(i: int, options: dict) -> dict[str, Any]:
+def _style(i: int, options: dict[str, Any]) -> dict[str, Any]:
     style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
     return {**style, "linewidth": 1.8, "markersize": 4.5, "zorder": 3, **options}
-
-
-def _band() -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(facecolor=COLOURS[0], alpha=0.2, linewidth=0)
-
-
-def _marker() -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], marker="v", linestyle="", color=INK)

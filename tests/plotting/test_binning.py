@@ -7,17 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
+from skfme._summaries.weighting import Weighting
 from skfme.plotting._parts.hexagons import draw_hexagons, hexagons
 from skfme.plotting._parts.smooth import local_mean
 
 
-def lattice(x, y, found):
+def unweighted(rows):
+    return Weighting(None, len(rows))
+
+
+def lattice(x, y, cells):
     """All hexagon centres around the points, from the two lattices."""
-    i = np.arange(-2, (np.ptp(x) / found.width) + 3)
-    j = np.arange(-2, (np.ptp(y) / found.height) + 3)
+    i = np.arange(-2, (np.ptp(x) / cells.width) + 3)
+    j = np.arange(-2, (np.ptp(y) / cells.height) + 3)
     u, v = (a.ravel() for a in np.meshgrid(i, j))
     both = np.concatenate([np.column_stack([u, v]), np.column_stack([u, v]) + 0.5])
-    return np.array([x.min(), y.min()]) + both * [found.width, found.height]
+    return np.array([x.min(), y.min()]) + both * [cells.width, cells.height]
 
 
 @given(seed=st.integers(0, 10_000), across=st.integers(3, 30), n=st.integers(3, 400))
@@ -26,28 +31,28 @@ def test_every_point_is_counted_in_the_nearest_hexagon(seed, across, n):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(5, 2, n), rng.gamma(1, 30, n)
     values, weights = rng.normal(size=n), rng.uniform(0.1, 2, n)
-    found = hexagons(x, y, across=across, aspect=0.7, weights=weights, values=values)
+    cells = hexagons(x, y, Weighting(weights, n), values, across=across, aspect=0.7)
     # In these units the hexagons are regular.
-    scale = [1 / found.width, np.sqrt(3) / found.height]
-    _, own = cKDTree(found.centres * scale).query(np.column_stack([x, y]) * scale)
-    distance, _ = cKDTree(lattice(x, y, found) * scale).query(
+    scale = [1 / cells.width, np.sqrt(3) / cells.height]
+    _, own = cKDTree(cells.centres * scale).query(np.column_stack([x, y]) * scale)
+    distance, _ = cKDTree(lattice(x, y, cells) * scale).query(
         np.column_stack([x, y]) * scale
     )
     reached = np.linalg.norm(
-        (np.column_stack([x, y]) - found.centres[own]) * scale, axis=1
+        (np.column_stack([x, y]) - cells.centres[own]) * scale, axis=1
     )
     np.testing.assert_allclose(reached, distance, atol=1e-9)
-    total = np.bincount(own, weights, len(found.centres))
-    np.testing.assert_allclose(found.total, total)
-    sums = np.bincount(own, weights * values, len(found.centres))
-    np.testing.assert_allclose(found.mean, sums / total)
+    total = np.bincount(own, weights, len(cells.centres))
+    np.testing.assert_allclose(cells.total, total)
+    sums = np.bincount(own, weights * values, len(cells.centres))
+    np.testing.assert_allclose(cells.mean, sums / total)
 
 
 def test_blocks_of_points_add_up():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 50_000))
-    found = hexagons(x, y, across=20, aspect=1.0)
-    assert found.total.sum() == 50_000
+    cells = hexagons(x, y, unweighted(x), across=20, aspect=1.0)
+    assert cells.total.sum() == 50_000
 
 
 @pytest.mark.parametrize("constant", ["x", "y", "both"])
@@ -55,18 +60,18 @@ def test_constant_coordinates_still_have_a_place(constant):
     x, y = np.arange(10.0), np.arange(10.0)
     x = np.full(10, 3.0) if constant != "y" else x
     y = np.full(10, 3.0) if constant != "x" else y
-    found = hexagons(x, y, across=5, aspect=1.0)
-    assert found.total.sum() == 10
-    assert np.isfinite(found.centres).all()
+    cells = hexagons(x, y, unweighted(x), across=5, aspect=1.0)
+    assert cells.total.sum() == 10
+    assert np.isfinite(cells.centres).all()
 
 
 def test_no_seam_shows_between_drawn_hexagons():
     x, y = (
         a.ravel() for a in np.meshgrid(np.linspace(0, 10, 60), np.linspace(0, 7, 60))
     )
-    found = hexagons(x, y, across=10, aspect=0.7)
+    cells = hexagons(x, y, unweighted(x), across=10, aspect=0.7)
     figure, axes = plt.subplots()
-    drawn = draw_hexagons(axes, found, np.ones(len(found.total)), cmap="gray")
+    drawn = draw_hexagons(axes, cells, np.ones(len(cells.total)), cmap="gray")
     drawn.set_clim(1, 2)  # all of them black
     axes.set(xlim=(1, 9), ylim=(1, 6))
     axes.set_axis_off()
@@ -80,16 +85,16 @@ def test_no_seam_shows_between_drawn_hexagons():
 
 def test_drawn_hexagons_reach_no_further_than_three_percent_beyond_their_cells():
     x = np.linspace(0, 10, 50)
-    found = hexagons(x, x, across=10, aspect=0.7)
+    cells = hexagons(x, x, unweighted(x), across=10, aspect=0.7)
     _, axes = plt.subplots()
-    corners = draw_hexagons(axes, found, found.total).get_paths()[0].vertices
-    assert np.ptp(corners[:, 0]) == pytest.approx(1.03 * found.width)
-    assert np.ptp(corners[:, 1]) == pytest.approx(1.03 * found.height * 2 / 3)
+    corners = draw_hexagons(axes, cells, cells.total).get_paths()[0].vertices
+    assert np.ptp(corners[:, 0]) == pytest.approx(1.03 * cells.width)
+    assert np.ptp(corners[:, 1]) == pytest.approx(1.03 * cells.height * 2 / 3)
 
 
 def test_the_local_mean_of_a_line_is_the_line():
     x = np.sort(np.random.default_rng(0).gamma(2, 3, 2000))
-    grid, means = local_mean(x, 3 - 2 * x)
+    grid, means = local_mean(x, 3 - 2 * x, unweighted(x))
     inside = ~np.isnan(means)
     # Rows are moved to the middle of their bin, of which there are 400.
     width = np.ptp(x) / 400
@@ -99,23 +104,27 @@ def test_the_local_mean_of_a_line_is_the_line():
 def test_equal_weights_change_nothing_and_a_weight_of_zero_removes_a_row():
     rng = np.random.default_rng(1)
     x, y = np.linspace(0, 1, 400), rng.normal(size=400)
-    _, plain = local_mean(x, y)
-    _, doubled = local_mean(x, y, np.full(400, 2.0))
+    _, plain = local_mean(x, y, unweighted(x))
+    _, doubled = local_mean(x, y, Weighting(np.full(400, 2.0), 400))
     np.testing.assert_allclose(doubled, plain)
     y[200] = 1e9
     weights = np.ones(400)
     weights[200] = 0
-    assert np.nanmax(np.abs(local_mean(x, y, weights)[1])) < 5
+    assert np.nanmax(np.abs(local_mean(x, y, Weighting(weights, 400))[1])) < 5
 
 
 def test_there_is_no_line_where_there_are_no_rows():
     x = np.concatenate([np.linspace(0, 1, 50), np.linspace(9, 10, 50)])
-    grid, means = local_mean(x, np.zeros(100))
+    grid, means = local_mean(x, np.zeros(100), unweighted(x))
     assert np.isnan(means[(grid > 2) & (grid < 8)]).all()
     assert not np.isnan(means[grid < 1]).any()
 
 
-def test_too_few_rows_or_a_constant_have_no_local_mean():
-    assert not len(local_mean(np.arange(19.0), np.arange(19.0))[0])
-    assert not len(local_mean(np.zeros(50), np.arange(50.0))[0])
-    assert not len(local_mean(np.empty(0), np.empty(0))[0])
+@pytest.mark.parametrize(
+    "x",
+    [np.arange(19.0), np.zeros(50), np.empty(0)],
+    ids=["too few rows", "a constant", "no rows"],
+)
+def test_too_few_rows_or_a_constant_have_no_local_mean(x):
+    grid, _ = local_mean(x, np.arange(float(len(x))), unweighted(x))
+    assert not len(grid)

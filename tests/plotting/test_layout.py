@@ -1,18 +1,15 @@
 """Room for labels: measured, shared by a grid, and given again when labels change."""
 
-import matplotlib.pyplot as plt
 import pytest
 
-from skfme.plotting._parts.layout import LabelRoom
+from skfme.plotting._parts.canvas import axes_for
 from tests.plotting.pictures import outside, overlaps
 
 PAD = 3 / 72  # inches
 
 
 def grid_of(n_rows, n_cols, size=(6, 4), **labels):
-    figure, axes = plt.subplots(
-        n_rows, n_cols, figsize=size, squeeze=False, layout=LabelRoom()
-    )
+    figure, axes = axes_for(None, n_rows, n_cols, size)
     for ax in axes.flat:
         ax.set(**labels)
     figure.canvas.draw()
@@ -56,17 +53,12 @@ def test_texts_beside_axes_count_unless_taken_out_of_the_layout():
     assert axes[0, 0].get_position().width > with_text
 
 
-def test_axes_keep_half_of_a_figure_too_small_for_its_labels():
-    figure, axes = grid_of(1, 1, size=(1, 1), ylabel="\n".join("abcdefgh"))
-    assert axes[0, 0].get_position().width == pytest.approx(0.5)
-    assert figure.get_size_inches().tolist() == [1, 1]
-
-
-def test_a_figure_without_a_grid_is_left_as_it_is():
-    figure = plt.figure(layout=LabelRoom())
-    axes = figure.add_axes((0.3, 0.3, 0.4, 0.4))
+def test_a_title_over_several_axes_leaves_no_gap_between_them():
+    figure, axes = grid_of(1, 2)
+    before = axes[0, 0].get_position().width
+    axes[0, 0].set_title("a title wider than one of two axes", loc="left")
     figure.canvas.draw()
-    assert axes.get_position().bounds == pytest.approx((0.3, 0.3, 0.4, 0.4))
+    assert axes[0, 0].get_position().width == pytest.approx(before)
 
 
 def test_the_users_own_adjustment_works_without_the_layout():

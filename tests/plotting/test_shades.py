@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
 
+from skfme._summaries.weighting import Weighting
 from skfme.plotting._parts.marks import draw_legend
 from skfme.plotting._parts.shades import count_shades, effect_shades
+
+UNWEIGHTED = Weighting(None, 2)
+WEIGHTED = Weighting(np.ones(2), 2)
 
 
 def coloured(values, norm):
@@ -17,7 +21,7 @@ def coloured(values, norm):
 def strip_of(shades):
     """The colours of a strip and its mark, as a legend draws them."""
     _, axes = plt.subplots()
-    legend = draw_legend(axes, [shades], [shades.label])
+    legend = draw_legend(axes, [(shades, shades.label)])
     axes.figure.canvas.draw()
     (box,) = [b for b in legend.findobj() if type(b).__name__ == "DrawingArea"]
     strip, *marks = box.get_children()
@@ -25,21 +29,21 @@ def strip_of(shades):
 
 
 def test_the_middle_shade_of_counts_is_named_on_their_scale():
-    assert count_shades(coloured([1, 100], LogNorm(1, 100)), None).label == (
+    assert count_shades(coloured([1, 100], LogNorm(1, 100)), UNWEIGHTED).label == (
         "1 · 10 · 100 rows"
     )
-    shades = count_shades(coloured([0, 4000], Normalize(0, 4000)), None)
+    shades = count_shades(coloured([0, 4000], Normalize(0, 4000)), UNWEIGHTED)
     assert shades.label == "0 · 2,000 · 4,000 rows"
 
 
 def test_weights_keep_their_digits():
-    shades = count_shades(coloured([0, 0.5], Normalize(0, 0.5)), np.ones(2))
+    shades = count_shades(coloured([0, 0.5], Normalize(0, 0.5)), WEIGHTED)
     assert shades.label == "0 · 0.25 · 0.5 weight of rows"
 
 
 def test_a_strip_runs_through_the_colours_of_the_picture():
     artist = coloured([1, 100], LogNorm(1, 100))
-    _, colours, marks = strip_of(count_shades(artist, None))
+    _, colours, marks = strip_of(count_shades(artist, UNWEIGHTED))
     assert colours[0] == pytest.approx(artist.cmap(0), abs=0.02)
     assert colours[-1] == pytest.approx(artist.cmap(255), abs=0.02)
     assert not marks

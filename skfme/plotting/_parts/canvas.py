@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skfme.plotting._parts.texts import draw_title
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
+    from matplotlib.layout_engine import LayoutEngine
 
 __all__ = [
     "BLUE",
@@ -28,11 +30,11 @@ __all__ = [
     "MARKERS",
     "ORANGE",
     "PALE",
+    "Display",
     "axes_for",
     "check_matplotlib",
     "count_colours",
     "effect_colours",
-    "plain",
     "png_of",
 ]
 
@@ -59,14 +61,46 @@ def check_matplotlib(caller: str) -> None:
         ) from error
 
 
+class Display:
+    """What all displays keep of their drawing: the figure and its axes."""
+
+    figure_: Figure
+    axes_: np.ndarray
+    ax_: Axes
+
+    def _open(
+        self,
+        ax: Any,
+        n_rows: int,
+        n_cols: int,
+        size: tuple[float, float],
+        **shape: Any,
+    ) -> np.ndarray:
+        """Axes to draw on, as :func:`axes_for` finds them."""
+        check_matplotlib(f"{type(self).__name__}.plot")
+        self.figure_, self.axes_ = axes_for(ax, n_rows, n_cols, size, **shape)
+        self.ax_ = self.axes_.flat[0]
+        return self.axes_
+
+    def _open_panels(
+        self, ax: Any, n: int, widths: tuple[float, float], height: float, title: str
+    ) -> list[Axes]:
+        """Axes for n panels side by side, with a title over all.
+
+        `widths` are inches, of a single column and of each of several.
+        """
+        n_cols = min(n, 3)
+        n_rows = math.ceil(n / n_cols)
+        width = widths[0] if n_cols == 1 else widths[1] * n_cols
+        grid = self._open(ax, n_rows, n_cols, (width, height * n_rows))
+        for unused in grid.flat[n:]:
+            unused.set_axis_off()
+        draw_title(self.ax_, title, n_cols)
+        return list(grid.flat[:n])
+
+
 def axes_for(
-    ax: Any,
-    n_rows: int,
-    n_cols: int,
-    size: tuple[float, float],
-    *,
-    height_ratios: Sequence[float] | None = None,
-    **shared: Any,
+    ax: Any, n_rows: int, n_cols: int, size: tuple[float, float], **shape: Any
 ) -> tuple[Figure, np.ndarray]:
     """A grid of axes: new ones, the user's, or the user's single one divided.
 
@@ -76,9 +110,8 @@ def axes_for(
     n_rows, n_cols : int
     size : (width, height)
         In inches, of a new figure.
-    height_ratios : sequence of n_rows floats, default=None
-    **shared
-        ``sharex`` and ``sharey`` of new or divided axes.
+    **shape
+        ``height_ratios``, ``sharex`` and ``sharey`` of new or divided axes.
 
     Returns
     -------
@@ -95,62 +128,59 @@ def axes_for(
     if ax is None:
         import matplotlib.pyplot as plt
 
-        from skfme.plotting._parts.layout import LabelRoom
-
         return plt.subplots(
-            n_rows,
-            n_cols,
-            figsize=size,
-            layout=LabelRoom(),
-            squeeze=False,
-            height_ratios=height_ratios,
-            **shared,
+            n_rows, n_cols, figsize=size, layout=_label_room(), squeeze=False, **shape
         )
-    if not isinstance(ax, Axes):
-        given = np.asarray(ax, dtype=object)
-        if not all(isinstance(a, Axes) for a in given.flat):
-            raise TypeError(f"ax must be Matplotlib axes, got {ax!r}.")
-        if given.size != n_rows * n_cols:
-            raise ValueError(
-                f"ax has {given.size} axes; this display needs 1, which it divides, or "
-                f"{n_rows * n_cols}."
-            )
-        return given.flat[0].figure, given.reshape(n_rows, n_cols)
-    figure = ax.figure
+    if isinstance(ax, Axes):
+        return ax.figure, _divided(ax, n_rows, n_cols, **shape)
+    given = np.asarray(ax, dtype=object)
+    if not all(isinstance(a, Axes) for a in given.flat):
+        raise TypeError(f"ax must be Matplotlib axes, got {ax!r}.")
+    if given.size != n_rows * n_cols:
+        raise ValueError(
+            f"ax has {given.size} axes; this display needs 1, which it divides, or "
+            f"{n_rows * n_cols}."
+        )
+    return given.flat[0].figure, given.reshape(n_rows, n_cols)
+
+
+def _divided(
+    ax: Axes,
+    n_rows: int,
+    n_cols: int,
+    height_ratios: Sequence[float] | None = None,
+    **shared: Any,
+) -> np.ndarray:
+    """A grid of axes in the place of `ax`; itself where it is enough."""
     if n_rows * n_cols == 1:
-        return figure, np.array([[ax]], dtype=object)
+        return np.array([[ax]], dtype=object)
     if not ax.axison:
         raise ValueError(
             "These axes were divided by another display; give fresh ones, or "
             "ax=display.axes_."
         )
     ax.set_axis_off()
-    grid = _grid_in(ax, n_rows, n_cols, height_ratios)
-    return figure, grid.subplots(squeeze=False, **shared)
-
-
-def _grid_in(
-    ax: Axes, n_rows: int, n_cols: int, height_ratios: Sequence[float] | None
-) -> Any:
-    """A grid in the place of `ax`."""
-    from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
-
     spec = ax.get_subplotspec()
     if spec is None:
-        place = ax.get_position()
-        whole = GridSpec(
-            1,
-            1,
-            figure=ax.figure,
-            left=place.x0,
-            right=place.x1,
-            bottom=place.y0,
-            top=place.y1,
-        )
-        spec = whole[0]
-    return GridSpecFromSubplotSpec(
-        n_rows, n_cols, spec, wspace=0.3, hspace=0.35, height_ratios=height_ratios
+        left, bottom, right, top = ax.get_position().extents
+        spec = ax.figure.add_gridspec(
+            1, 1, left=left, right=right, bottom=bottom, top=top
+        )[0]
+    grid = spec.subgridspec(
+        n_rows, n_cols, wspace=0.3, hspace=0.35, height_ratios=height_ratios
     )
+    return np.asarray(grid.subplots(squeeze=False, **shared))
+
+
+def _label_room() -> LayoutEngine:
+    """Room for labels, as narrow as they are.
+
+    Without a `rect`, Matplotlib measures labels once a draw, else twice, as constrained
+    layout does: a plane of 30,000 rows took 1.64 times as long as ``hexbin``, not 1.44.
+    """
+    from matplotlib.layout_engine import TightLayoutEngine
+
+    return TightLayoutEngine(pad=0.3, w_pad=0.6, h_pad=0.6, rect=None)
 
 
 @cache
@@ -180,12 +210,6 @@ def effect_colours() -> Colormap:
     return LinearSegmentedColormap.from_list("effects", stops)
 
 
-def plain(legend: Legend) -> None:
-    """Take a legend's texts for what they are: a $ in a name starts no formula."""
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-
-
 def png_of(figure: Figure, dpi: int = 150) -> bytes:
     """A figure as a PNG file; the figure is closed."""
     import matplotlib.pyplot as plt
@@ -194,9 +218,3 @@ def png_of(figure: Figure, dpi: int = 150) -> bytes:
     figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
     return buffer.getvalue()
-
-
-def columns_of(n: int, most: int = 3) -> tuple[int, int]:
-    """Rows and columns of a grid for n panels."""
-    n_cols = min(n, most)
-    return math.ceil(n / n_cols), n_cols

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from skfme._frames.columns import category_codes, kind_of, numbers_in
 from skfme._frames.schema import describe_column
 from skfme._frames.tables import Table
 from skfme._text.labels import Labels, number
+from skfme.plotting._parts.rows import rows_under
+from skfme.plotting._sources import Effect
 from skfme.steps._changes import Step
 from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 from skfme.steps._training import is_number
@@ -19,10 +21,9 @@ from skfme.steps._training import is_number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FeatureAxis", "feature_axis", "moves_numbers"]
+__all__ = ["FeatureAxis", "feature_axis", "moves_along_axis"]
 
 FEW = 10  # so many values or fewer stand side by side, not to scale
-NOTHING = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class FeatureAxis:
 
     values: np.ndarray
     label: str = ""
-    left_out: np.ndarray = field(default_factory=lambda: NOTHING)
+    left_out: np.ndarray = field(default_factory=lambda: np.empty(0))
     arrow: tuple[float, float] | None = None
     arrow_label: str = ""
     target: float | None = None
@@ -88,73 +89,44 @@ def _short(text: str, most: int = 24) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def feature_axis(
-    table: Table,
-    column: Hashable,
-    *,
-    counted: np.ndarray,
-    left_out: np.ndarray,
-    step: Step | None,
-    categorical: bool,
-    labels: Labels,
-) -> FeatureAxis:
-    """Read one column of the explained table.
+def feature_axis(effect: Effect, column: Hashable, labels: Labels) -> FeatureAxis:
+    """Read one column of the table that was explained.
 
     Parameters
     ----------
-    table : Table
+    effect : Effect
     column : column name, or position for an array
-    counted, left_out : ndarray of shape (n_samples,)
-        Masks of the rows that count, and of the extrapolation points.
-    step : Step or None
-        What the effect changes of this column.
-    categorical : bool
-        Whether to take numbers for categories.
     labels : Labels
     """
+    table = effect.context.table
     position = table.position(column, "features name")
-    name = str(table.names[position])
-    entries = table.column(position)
+    name, entries = str(table.names[position]), table.column(position)
+    categorical = table.names[position] in effect.context.categorical_features
     kind = "categorical" if categorical else kind_of(entries)
     if kind == "other":
         raise TypeError(f"{name!r} holds neither numbers, dates nor categories.")
+    counted, left_out = rows_under(effect.counted), effect.extrapolated
     if kind == "categorical":
-        codes, ticks = _levels(table, position)
+        codes, ticks = _category_positions(table, position)
         return FeatureAxis(
-            _kept(codes, counted),
-            labels.full(name),
-            codes[left_out],
-            ticks=ticks,
+            codes[counted], labels.full(name), codes[left_out], ticks=ticks
         )
-    values = (
-        _as_days(numbers_in(entries)) if kind == "datetime" else numbers_in(entries)
-    )
-    shown = _kept(values, counted)
+    dates, values = kind == "datetime", numbers_in(entries)
+    values = _as_days(values) if dates else values.astype(float, copy=False)
+    step, shown = effect.step.get(name), values[counted]
     arrow, target = _move(step, shown)
-    few = _few_values(shown) if kind == "numeric" else None
-    plain = FeatureAxis(
-        shown,
-        labels.full(name),
-        values[left_out],
-        arrow,
-        _step_text(step, labels.unit(name)),
-        target,
-        dates=kind == "datetime",
+    text = _step_text(step, labels.unit(name))
+    axis = FeatureAxis(
+        shown, labels.full(name), values[left_out], arrow, text, target, dates=dates
     )
-    return plain if few is None else _ordinal(plain, few, step)
+    distinct = None if dates else _few_values(shown)
+    return axis if distinct is None else _side_by_side(axis, distinct, step)
 
 
-def _kept(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The entries under a mask as floats; no copy where all are."""
-    kept = values if mask.all() else values[mask]
-    return kept.astype(float, copy=False)
-
-
-def _levels(table: Table, position: int) -> tuple[np.ndarray, list[str]]:
+def _category_positions(table: Table, position: int) -> tuple[np.ndarray, list[str]]:
     """Position of each entry among the categories, NaN if missing; and their names."""
-    entries = table.column(position)
     categories = describe_column(table, position, categorical=True).categories
-    codes = category_codes(entries, categories).astype(float)
+    codes = category_codes(table.column(position), categories).astype(float)
     codes[codes < 0] = np.nan
     return codes, [str(category) for category in categories]
 
@@ -170,41 +142,39 @@ def _as_days(values: np.ndarray) -> np.ndarray:
 
 def _few_values(values: np.ndarray) -> np.ndarray | None:
     """The distinct values, if there are few of them, each in several rows."""
-    known: np.ndarray = NOTHING
+    distinct: np.ndarray = np.empty(0)
     for start in range(0, len(values), 1 << 15):
-        known = np.union1d(known, values[start : start + (1 << 15)])
-        known = known[~np.isnan(known)]
-        if len(known) > FEW:
+        distinct = np.union1d(distinct, values[start : start + (1 << 15)])
+        distinct = distinct[~np.isnan(distinct)]
+        if len(distinct) > FEW:
             return None
-    return known if len(values) >= 3 * len(known) > 0 else None
+    return distinct if len(values) >= 3 * len(distinct) > 0 else None
 
 
-def _ordinal(axis: FeatureAxis, known: np.ndarray, step: Step | None) -> FeatureAxis:
+def _side_by_side(
+    axis: FeatureAxis, distinct: np.ndarray, step: Step | None
+) -> FeatureAxis:
     """The same feature with its few values side by side."""
 
-    def place(values: Any) -> np.ndarray:
-        return np.interp(values, known, np.arange(len(known)))
-
-    def positions(values: np.ndarray) -> np.ndarray:
-        return np.where(np.isnan(values), np.nan, place(values))
+    def place(values: Any) -> Any:  # NaN stays NaN
+        return np.interp(values, distinct, np.arange(len(distinct)))
 
     arrow = None
-    if isinstance(step, Add) and len(known) > 1:
-        starts = known[
-            (known + step.amount >= known[0]) & (known + step.amount <= known[-1])
-        ]
+    if isinstance(step, Add) and len(distinct) > 1:
+        ends = distinct + step.amount
+        starts = distinct[(ends >= distinct[0]) & (ends <= distinct[-1])]
         if len(starts):
             start = starts[len(starts) // 2]
             arrow = (float(place(start)), float(place(start + step.amount)))
-    on_axis = axis.target is not None and known[0] <= axis.target <= known[-1]
-    return FeatureAxis(
-        positions(axis.values),
-        axis.label,
-        positions(axis.left_out.astype(float)),
-        arrow,
-        axis.arrow_label,
-        float(place(axis.target)) if on_axis else None,
-        [number(value, 6) for value in known],
+    target = axis.target
+    on_axis = target is not None and distinct[0] <= target <= distinct[-1]
+    return replace(
+        axis,
+        values=place(axis.values),
+        left_out=place(axis.left_out),
+        arrow=arrow,
+        target=float(place(target)) if on_axis else None,
+        ticks=[number(value, 6) for value in distinct],
     )
 
 
@@ -214,12 +184,9 @@ def _move(
     """The arrow of a step that moves rows, or the value that one sets."""
     if not len(values):
         return None, None
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if isinstance(step, Add):
-        length = step.amount
-        if not is_number(length):
-            length = length.total_seconds() / 86400
-        middle = (low + high) / 2
+        middle = (float(np.nanmin(values)) + float(np.nanmax(values))) / 2
+        length = _length(step)
         return (middle - length / 2, middle + length / 2), None
     if isinstance(step, Scale):
         start = float(np.nanmedian(values))
@@ -229,13 +196,18 @@ def _move(
     return None, None
 
 
+def _length(step: Add) -> float:
+    """In the feature's units; in days along dates."""
+    amount: Any = step.amount
+    return float(amount if is_number(amount) else amount.total_seconds() / 86400)
+
+
 def _step_text(step: Step | None, unit: str) -> str:
     """What stands beside the arrow, or beside the value set."""
     if isinstance(step, Add):
-        if not is_number(step.amount):
-            days = step.amount.total_seconds() / 86400
-            return f"step {'+' * (days > 0)}{number(days, 6)} d"
-        return f"step {'+' * (step.amount > 0)}{number(step.amount, 4)} {unit}".rstrip()
+        length = _length(step)
+        digits, unit = (4, unit) if is_number(step.amount) else (6, "d")
+        return f"step {'+' * (length > 0)}{number(length, digits)} {unit}".rstrip()
     if isinstance(step, Scale):
         return f"step ×{number_text(step.factor)} from the median"
     if isinstance(step, SetTo):
@@ -243,8 +215,12 @@ def _step_text(step: Step | None, unit: str) -> str:
     return ""
 
 
-def moves_numbers(step: Step) -> bool:
-    """Whether a step takes a row from its own number or date to another."""
-    if isinstance(step, SetTo):
-        return is_number(step.value)
-    return not isinstance(step, Contrast)
+def moves_along_axis(effect: Effect, column: Hashable) -> bool:
+    """Whether a step takes rows from their own number or date to another."""
+    table, step = effect.context.table, effect.step[str(column)]
+    if isinstance(step, Contrast) or column in effect.context.categorical_features:
+        return False
+    if isinstance(step, SetTo) and not is_number(step.value):
+        return False
+    kind = kind_of(table.column(table.position(column)))
+    return kind in ("numeric", "datetime")

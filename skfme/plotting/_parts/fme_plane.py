@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skfme._summaries.weighting import Weighting
 from skfme.plotting._parts.canvas import GREY, INK, effect_colours
 from skfme.plotting._parts.features import FeatureAxis
 from skfme.plotting._parts.fme_panels import Panel
-from skfme.plotting._parts.hexagons import draw_hexagons, hexagons
+from skfme.plotting._parts.hexagons import draw_hexagons, hexagons, hexagons_on
 from skfme.plotting._parts.marks import (
     ARROW,
     MANY,
@@ -21,10 +22,12 @@ from skfme.plotting._parts.marks import (
     frame,
     halo,
     jittered,
+    key,
     legend_letters,
-    wrapped,
 )
+from skfme.plotting._parts.rows import cell_sums, equal_bins
 from skfme.plotting._parts.shades import effect_shades
+from skfme.plotting._parts.texts import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,41 +38,31 @@ __all__ = ["draw_plane"]
 def draw_plane(axes: Axes, panel: Panel, **options: Any) -> Any:
     """Effects as colours over two features, with the step as an arrow."""
     first, second = panel.features
-    shown = np.isfinite(first.values) & np.isfinite(second.values)
-    x, y, fme = first.values, second.values, panel.fme
-    weights = panel.weights.array
-    if not shown.all():
-        x, y, fme = x[shown], y[shown], fme[shown]
-        weights = None if weights is None else weights[shown]
+    known = panel.known()
     options = {"cmap": effect_colours(), **options}
-    if len(fme) <= MANY:
-        x, y = jittered(x, first), jittered(y, second)
-        artist, places = _points(axes, x, y, fme, options), np.column_stack([x, y])
+    many = len(known.fme) > MANY
+    if not many:
+        draw = _draw_points
     elif first.ticks is None and second.ticks is None:
-        artist, places = _hexagons(axes, x, y, fme, weights, options)
+        draw = _draw_hexagons
     else:
-        artist, places = _cells(axes, panel.features, x, y, fme, weights, options)
-    frame(axes, zero=False)
+        draw = _draw_cells
+    artist, places = draw(axes, known, options)
+    frame(axes)
     first.format(axes, "x")
     second.format(axes, "y")
     _draw_step(axes, places, first, second)
-    change = "mean change" if len(fme) > MANY else "change"
+    change = "mean change" if many else "change"
     shades = effect_shades(artist, panel.ame, f"{change} in {panel.response}")
-    key = wrapped(shades.label, max(legend_letters(axes) - 20, 24))
-    handles, labels = [shades, _ame_handle()], [key, panel.ame_text]
-    crosses = _crosses(axes, first, second)
+    text = wrapped(shades.label, max(legend_letters(axes) - 20, 24))
+    # As the AME is marked among the colours.
+    ame = key("|", markeredgewidth=2, markersize=9)
+    entries = [(shades, text), (ame, panel.ame_text)]
+    crosses = _draw_crosses(axes, first, second)
     if crosses is not None:
-        handles.append(crosses)
-        labels.append(crosses.get_label())
-    draw_legend(axes, handles, labels)
+        entries.append((crosses, crosses.get_label()))
+    draw_legend(axes, entries)
     return artist
-
-
-def _ame_handle() -> Any:
-    """As the AME is marked among the colours."""
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], marker="|", linestyle="", color=INK, mew=2, markersize=9)
 
 
 def _centred(values: np.ndarray) -> Any:
@@ -79,65 +72,57 @@ def _centred(values: np.ndarray) -> Any:
     return CenteredNorm(0, float(np.quantile(np.abs(values), 0.98)) or 1.0)
 
 
-def _points(
-    axes: Axes, x: np.ndarray, y: np.ndarray, fme: np.ndarray, options: dict
-) -> Any:
+def _draw_points(
+    axes: Axes, panel: Panel, options: dict[str, Any]
+) -> tuple[Any, np.ndarray]:
+    """Effects of single rows, and where these are."""
+    x, y = (jittered(axis.values, axis) for axis in panel.features)
     style = {"s": 30, "edgecolors": "0.35", "linewidths": 0.3, "zorder": 2}
-    return axes.scatter(x, y, c=fme, **{**style, "norm": _centred(fme), **options})
+    options = {**style, "norm": _centred(panel.fme), **options}
+    return axes.scatter(x, y, c=panel.fme, **options), np.column_stack([x, y])
 
 
-def _hexagons(
-    axes: Axes,
-    x: np.ndarray,
-    y: np.ndarray,
-    fme: np.ndarray,
-    weights: np.ndarray | None,
-    options: dict,
+def _draw_hexagons(
+    axes: Axes, panel: Panel, options: dict[str, Any]
 ) -> tuple[Any, np.ndarray]:
     """Mean effects in hexagons, and where these are."""
-    box = axes.get_window_extent()
-    across = int(np.clip(box.width / 14, 16, 50))
-    aspect = box.height / (0.85 * box.width)
-    found = hexagons(x, y, across=across, aspect=aspect, weights=weights, values=fme)
-    assert found.mean is not None
-    options = {"norm": _centred(found.mean), **options}
-    return draw_hexagons(axes, found, found.mean, **options), found.centres
+    x, y = (axis.values for axis in panel.features)
+    cells = hexagons_on(axes, x, y, panel.weights, panel.fme, ratio=1 / 0.85)
+    options = {"norm": _centred(cells.mean), **options}
+    return draw_hexagons(axes, cells, cells.mean, **options), cells.centres
 
 
-def _cells(
-    axes: Axes,
-    features: Any,
-    x: np.ndarray,
-    y: np.ndarray,
-    fme: np.ndarray,
-    weights: np.ndarray | None,
-    options: dict,
+def _draw_cells(
+    axes: Axes, panel: Panel, options: dict[str, Any]
 ) -> tuple[Any, np.ndarray]:
     """Mean effects in a grid of cells, one for each value of an ordinal feature."""
-    edges = [_edges(axis, v) for axis, v in zip(features, (x, y), strict=True)]
-    column, row = (
-        np.clip(np.searchsorted(e, v, side="right") - 1, 0, len(e) - 2)
-        for e, v in zip(edges, (x, y), strict=True)
+    x, y = map(_edges, panel.features)
+    shape = (len(y) - 1, len(x) - 1)
+
+    def cells(rows: slice) -> np.ndarray:
+        column, row = (
+            equal_bins(axis.values[rows], edges[0], edges[-1], len(edges) - 1)
+            for axis, edges in zip(panel.features, (x, y), strict=True)
+        )
+        return row * shape[1] + column
+
+    totals, sums = cell_sums(cells, shape[0] * shape[1], panel.weights, panel.fme)
+    occupied = totals > 0
+    means = sums / np.where(occupied, totals, 1.0)
+    grid = np.ma.MaskedArray(means, ~occupied).reshape(shape)
+    options = {"norm": _centred(means[occupied]), "zorder": 2, **options}
+    row, column = np.divmod(np.flatnonzero(occupied), shape[1])
+    places = np.column_stack(
+        [((edges[1:] + edges[:-1]) / 2)[i] for edges, i in ((x, column), (y, row))]
     )
-    shape = (len(edges[1]) - 1, len(edges[0]) - 1)
-    cell, size = row * shape[1] + column, shape[0] * shape[1]
-    total = np.bincount(cell, weights, size)
-    sums = np.bincount(cell, fme if weights is None else fme * weights, size)
-    means = np.divide(sums, total, out=np.full(size, np.nan), where=total > 0)
-    options = {"norm": _centred(means[total > 0]), "zorder": 2, **options}
-    drawn = axes.pcolormesh(
-        edges[0], edges[1], np.ma.masked_invalid(means.reshape(shape)), **options
-    )
-    at = np.flatnonzero(total > 0)
-    centres = [(e[1:] + e[:-1]) / 2 for e in edges]
-    places = np.column_stack([centres[0][at % shape[1]], centres[1][at // shape[1]]])
-    return drawn, places
+    return axes.pcolormesh(x, y, grid, **options), places
 
 
-def _edges(axis: FeatureAxis, values: np.ndarray) -> np.ndarray:
+def _edges(axis: FeatureAxis) -> np.ndarray:
+    """Ends of the cells along one feature."""
     if axis.ticks is not None:
         return np.arange(len(axis.ticks) + 1) - 0.5
-    low, high = float(values.min()), float(values.max())
+    low, high = float(axis.values.min()), float(axis.values.max())
     return np.linspace(low, high if high > low else low + 1, 31)
 
 
@@ -148,9 +133,7 @@ def _draw_step(
     if first.arrow is None or second.arrow is None:
         return
     low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
-    size = np.array(
-        [first.arrow[1] - first.arrow[0], second.arrow[1] - second.arrow[0]]
-    )
+    size = np.diff([first.arrow, second.arrow])[:, 0]
     left_out = np.column_stack([first.left_out, second.left_out])
     share = (np.concatenate([places, left_out]) - low) / (high - low)
     corners = np.array([(u, v) for u in (0.03, 0.97) for v in (0.05, 0.95)])
@@ -170,16 +153,17 @@ def _draw_step(
     )  # fmt: skip
 
 
-def _crosses(axes: Axes, first: FeatureAxis, second: FeatureAxis) -> Any:
+def _draw_crosses(axes: Axes, first: FeatureAxis, second: FeatureAxis) -> Any:
     """Rows left out, as crosses; many of them as one cross for each place."""
     x, y = jittered(first.left_out, first), jittered(second.left_out, second)
-    shown = np.isfinite(x) & np.isfinite(y)
-    x, y = x[shown], y[shown]
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
     if not len(x):
         return None
     n = len(x)
     if n > MANY:
-        x, y = hexagons(x, y, across=45, aspect=0.75).centres.T
+        cells = hexagons(x, y, Weighting(None, n), across=45, aspect=0.75)
+        x, y = cells.centres.T
     (crosses,) = axes.plot(
         x, y, "x", color=GREY, markersize=3.8, markeredgewidth=0.8, zorder=1,
         label=f"{n:,} rows left out: extrapolation",

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from skfme._summaries.weighting import Weighting
+from skfme.plotting._parts.rows import cell_sums, equal_bins
+
 __all__ = ["local_mean"]
 
 N_BINS, N_POINTS = 400, 120
@@ -16,7 +19,7 @@ LEAST_ROWS = 20
 
 
 def local_mean(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
+    x: np.ndarray, y: np.ndarray, weights: Weighting
 ) -> tuple[np.ndarray, np.ndarray]:
     """Local mean of y along x.
 
@@ -24,7 +27,7 @@ def local_mean(
     ----------
     x, y : ndarray of shape (n,)
         Finite.
-    weights : ndarray of shape (n,), default=None
+    weights : Weighting of n rows
 
     Returns
     -------
@@ -34,10 +37,12 @@ def local_mean(
     low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 0.0)
     if len(x) < LEAST_ROWS or not high > low:
         return np.empty(0), np.empty(0)
-    total, sums = _binned(x, y, weights, low, high)
-    inside = total > 0
-    centres = low + (np.arange(N_BINS)[inside] + 0.5) * (high - low) / N_BINS
-    total, means = total[inside], sums[inside] / total[inside]
+    total, sums = cell_sums(
+        lambda rows: equal_bins(x[rows], low, high, N_BINS), N_BINS, weights, y
+    )
+    occupied = total > 0
+    centres = low + (np.flatnonzero(occupied) + 0.5) * (high - low) / N_BINS
+    total, means = total[occupied], sums[occupied] / total[occupied]
     grid = np.linspace(low, high, N_POINTS)
     share = min(max(len(x) ** -0.2, 0.05), 0.4)
     distance = np.abs(grid[:, None] - centres)
@@ -50,28 +55,12 @@ def local_mean(
     return grid, fitted
 
 
-def _binned(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, low: float, high: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Total weight and weighted sum of y in each bin."""
-    total, sums = np.zeros(N_BINS), np.zeros(N_BINS)
-    scale, block = N_BINS / (high - low), 1 << 14
-    for start in range(0, len(x), block):
-        part = slice(start, start + block)
-        bins = np.minimum(((x[part] - low) * scale).astype(np.intp), N_BINS - 1)
-        weight = None if weights is None else weights[part]
-        total += np.bincount(bins, weight, N_BINS)
-        weighted = y[part] if weight is None else y[part] * weight
-        sums += np.bincount(bins, weighted, N_BINS)
-    return total, sums
-
-
 def _nearest_reach(distance: np.ndarray, total: np.ndarray, share: float) -> np.ndarray:
     """Distance from each grid point within which a share of the weight lies."""
     order = np.argsort(distance, axis=1, kind="stable")
     reached = np.cumsum(total[order], axis=1) >= share * total.sum() * (1 - 1e-12)
-    last = order[np.arange(len(order)), reached.argmax(axis=1)]
-    return np.asarray(distance[np.arange(len(order)), last]) * 1.0001
+    last = np.take_along_axis(order, reached.argmax(axis=1)[:, None], axis=1)
+    return np.take_along_axis(distance, last, axis=1)[:, 0] * 1.0001
 
 
 def _local_lines(

@@ -43,6 +43,11 @@ class Places:
     depth: np.ndarray
 
     @property
+    def n_levels(self) -> int:
+        """Levels below the root."""
+        return int(self.depth.max())
+
+    @property
     def span(self) -> np.ndarray:
         """Columns that each node owns."""
         return np.asarray(self.last - self.first + 1)
