@@ -161,14 +161,15 @@ class EffectTreeDisplay:
             tree's subspaces.
         """
         check_matplotlib(f"{cls.__name__}.from_tree")
-        effects, leaves, weights = _rows(tree, X, y)
-        nodes = tree.nodes_.assign(edge=tree._edges())
+        drawn = tree._for_display()
+        effects, leaves, weights = _rows(tree, X, y, drawn.rows)
+        nodes = tree.nodes_.assign(edge=drawn.edges)
         ids = tree.partitions_.index.to_numpy()
         n_bins = int(np.clip(4 * np.sqrt(nodes.loc[ids, "n"].median()), 12, 40))
         edges = np.linspace(*_limits(effects, nodes.loc[ids, "cAME"]), n_bins + 1)
         leaf = np.full(len(nodes), -1)
         leaf[ids] = np.arange(len(ids))
-        known = read_labels(labels, tree_columns(tree))
+        known = read_labels(labels, drawn.columns)
         display = cls(
             nodes.assign(variable=_split_labels(nodes["variable"], known)),
             _counts(effects, leaves, leaf, weights, edges, len(ids)),
@@ -311,17 +312,7 @@ def _split_labels(variables: pd.Series, labels: Labels) -> np.ndarray:
     return np.array(texts, dtype=object)
 
 
-def tree_columns(tree: Tree) -> Any:
-    """Something to look columns up in: the training table, or an empty one like it."""
-    if hasattr(tree, "_training"):
-        return as_table(tree._training[0])
-    names = [column.name for column in tree._columns]
-    if tree._kind == "numpy":
-        return as_table(np.zeros((1, len(names))))
-    return as_table(pd.DataFrame([[0] * len(names)], columns=names))
-
-
-def _rows(tree: Tree, X: Any, y: Any) -> tuple:
+def _rows(tree: Tree, X: Any, y: Any, rows_of_fit: tuple | None) -> tuple:
     """Effects, their leaves and weights: the rows of fit, or the user's."""
     if (X is None) != (y is None):
         raise ValueError("Give both X and y, the rows and their effects, or neither.")
@@ -329,17 +320,13 @@ def _rows(tree: Tree, X: Any, y: Any) -> tuple:
         effects = as_vector(y, len(as_table(X)), "y").astype(float)
         kept = np.isfinite(effects)
         return effects[kept], tree.apply(X)[kept], None
-    if not hasattr(tree, "_training"):
+    if rows_of_fit is None:
         raise ValueError(
             "A pickled tree does not carry its rows; pass X and y, the rows and their "
             "effects."
         )
-    _, effects, weights = tree._training
-    leaves = tree._leaves_in_fit
-    kept = leaves >= 0  # an honest tree grew on the others
-    if kept.all():
-        return effects, leaves, weights
-    return effects[kept], leaves[kept], None if weights is None else weights[kept]
+    effects, leaves, weights = rows_of_fit
+    return effects, leaves, weights.array
 
 
 def _limits(effects: np.ndarray, means: pd.Series) -> tuple[float, float]:
