@@ -191,7 +191,7 @@ def _two_hexbins(data: Data) -> Callable[[Any], Any]:
 
 
 def _leaf_hists(data: Data) -> Callable[[Any], Any]:
-    effect, leaves = data.warmer, data.tree._leaves_in_fit
+    effect, (_, leaves, _) = data.warmer, data.tree._for_display().rows
     fme = effect.fme[effect.counted]
     parts = [fme[leaves == leaf] for leaf in data.tree.partitions_.index]
     return lambda axes: [axes.hist(part, bins=40) for part in parts]

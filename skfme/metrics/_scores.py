@@ -16,6 +16,7 @@ import pandas as pd
 from skfme._frames.columns import as_vector
 from skfme._functional import ame
 from skfme._results.effects import ForwardEffects
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import variance_explained
 
 __all__ = ["effect_stability", "partition_r2_score"]
@@ -73,7 +74,7 @@ def partition_r2_score(fme: Any, came: Any, *, sample_weight: Any = None) -> flo
     weights = None
     if sample_weight is not None:
         weights = as_vector(sample_weight, len(effects), "sample_weight").astype(float)
-    return variance_explained(effects, predicted, weights)
+    return variance_explained(effects, predicted, Weighting(weights, len(effects)))
 
 
 def effect_stability(

@@ -27,7 +27,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import limits_of
-from skfme.plotting._parts.rows import cell_sums, equal_bins, rows_under
+from skfme.plotting._parts.rows import cell_sums, equal_bins
 from skfme.plotting._parts.texts import draw_title, within, wrapped
 from skfme.plotting._parts.tree_layout import (
     Box,
@@ -155,14 +155,15 @@ class EffectTreeDisplay(Display):
             tree's subspaces.
         """
         check_matplotlib(f"{cls.__name__}.from_tree")
-        effects, leaves, weights = _rows(tree, X, y)
-        nodes = tree.nodes_.assign(edge=tree._edges())
+        drawn = tree._for_display()
+        effects, leaves, weights = _rows(tree, X, y, drawn.rows)
+        nodes = tree.nodes_.assign(edge=drawn.edges)
         ids = tree.partitions_.index.to_numpy()
         leaf_numbers = np.full(len(nodes), -1)
         leaf_numbers[ids] = np.arange(len(ids))
         n_bins = int(np.clip(4 * np.sqrt(nodes.loc[ids, "n"].median()), 12, 40))
         edges = np.linspace(*_limits(effects, nodes.loc[ids, "cAME"]), n_bins + 1)
-        texts = read_labels(labels, tree_columns(tree))
+        texts = read_labels(labels, drawn.columns)
         display = cls(
             nodes.assign(
                 variable=nodes["variable"].map(texts.full, na_action="ignore")
@@ -289,17 +290,7 @@ class EffectTreeDisplay(Display):
         )
 
 
-def tree_columns(tree: Tree) -> Any:
-    """Something to look columns up in: the training table, or an empty one like it."""
-    if hasattr(tree, "_training"):
-        return as_table(tree._training[0])
-    names = [column.name for column in tree._columns]
-    if tree._kind == "numpy":
-        return as_table(np.zeros((1, len(names))))
-    return as_table(pd.DataFrame([[0] * len(names)], columns=names))
-
-
-def _rows(tree: Tree, X: Any, y: Any) -> tuple:
+def _rows(tree: Tree, X: Any, y: Any, rows_of_fit: tuple | None) -> tuple:
     """Effects, their leaves and weights: the rows of fit, or the user's."""
     if (X is None) != (y is None):
         raise ValueError("Give both X and y, the rows and their effects, or neither.")
@@ -308,16 +299,12 @@ def _rows(tree: Tree, X: Any, y: Any) -> tuple:
         finite = np.isfinite(effects)
         effects, leaves = effects[finite], tree.apply(X)[finite]
         return effects, leaves, Weighting(None, len(effects))
-    if not hasattr(tree, "_training"):
+    if rows_of_fit is None:
         raise ValueError(
             "A pickled tree does not carry its rows; pass X and y, the rows and their "
             "effects."
         )
-    _, effects, weights = tree._training
-    leaves = tree._leaves_in_fit
-    rows = rows_under(leaves >= 0)  # an honest tree grew on the others
-    weights = Weighting(weights, len(effects)).take(rows)
-    return effects[rows], leaves[rows], weights
+    return rows_of_fit
 
 
 def _limits(effects: np.ndarray, means: pd.Series) -> tuple[float, float]:

@@ -1,9 +1,9 @@
-"""The covariates of a tree: columns of a table as numbers, and splits of them.
+"""What a tree is grown on: covariates, effects and weights, and splits of covariates.
 
-A numeric column is its numbers, a categorical one the positions of its entries among
-the levels seen in fit (−1 for missing and unseen ones). A split sends each row to one
-of two children; missing values and levels unknown to the node go where most rows of
-the node went.
+A numeric covariate is the column's numbers, a categorical one the positions of its
+entries among the levels seen in fit (−1 for missing and unseen ones). A split sends
+each row to one of two children; missing values, and levels that the node has not seen,
+go where most rows of the node went. How splits are found lives elsewhere.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
+from skfme._frames.checks import checked_weights
 from skfme._frames.columns import category_codes, kind_of, missing_in, numbers_in
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
+from skfme._summaries.weighting import Weighting
 
 __all__ = [
     "Covariate",
     "Sample",
     "Split",
-    "counting",
+    "counted_rows",
     "covariates_in",
     "effects_in",
     "refuse_columns",
@@ -106,8 +108,19 @@ class Split:
         left = values < self.cut if self.strict else values <= self.cut
         if not covariate.has_missing or (not self.default_left and covariate.numeric):
             return left  # comparisons with NaN are false
-        known = covariate.observed(values)
-        return np.where(known, left, self.default_left)
+        return np.where(covariate.observed(values), left, self.default_left)
+
+    def level_sides(self, covariate: Covariate) -> tuple[tuple, tuple]:
+        """Levels on either side; of an unordered factor, those that the node has seen."""
+        levels = covariate.levels
+        if self.cut is None:
+            left, right = (
+                tuple(levels[code] for code in codes)
+                for codes in (self.left, self.right)
+            )
+            return left, right
+        first_right = int(self.cut) + 1
+        return levels[:first_right], levels[first_right:]
 
 
 @dataclass(frozen=True)
@@ -118,21 +131,19 @@ class Sample:
     ----------
     covariates : tuple of Covariate
     effects : ndarray of shape (n,)
-    weights : ndarray of shape (n,) or None
+    weights : Weighting
         All positive.
+    groups : ndarray of shape (n,) or None
+        Rows kept together in honest halves and in folds.
     """
 
     covariates: tuple[Covariate, ...]
     effects: np.ndarray
-    weights: np.ndarray | None
+    weights: Weighting
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.effects)
-
-    @property
-    def total(self) -> float:
-        """Sum of the weights."""
-        return float(len(self) if self.weights is None else self.weights.sum())
 
     @property
     def surely_finite(self) -> bool:
@@ -144,9 +155,12 @@ class Sample:
             )
 
     def take(self, rows: np.ndarray) -> Sample:
-        weights = None if self.weights is None else self.weights[rows]
-        covariates = tuple(c.take(rows) for c in self.covariates)
-        return Sample(covariates, self.effects[rows], weights)
+        return Sample(
+            tuple(c.take(rows) for c in self.covariates),
+            self.effects[rows],
+            self.weights.take(rows),
+            None if self.groups is None else self.groups[rows],
+        )
 
 
 def covariates_in(table: Table, columns: Sequence[Column]) -> tuple[Covariate, ...]:
@@ -201,8 +215,8 @@ def _what(table: Table, column: Column) -> str:
     if column.kind == "datetime":
         return "dates or times"
     if kind_of(entries) == "categorical":
-        found = entries[np.flatnonzero(~missing_in(entries))]
-        types = sorted({type(v).__name__ for v in found})
+        observed = entries[np.flatnonzero(~missing_in(entries))]
+        types = sorted({type(entry).__name__ for entry in observed})
         return f"objects ({', '.join(types)})"
     return f"entries of type {entries.dtype}"
 
@@ -234,24 +248,31 @@ def effects_in(y: Any, table: Table) -> np.ndarray:
     return effects
 
 
-def counting(effects: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Rows that have an effect and a weight."""
+def counted_rows(
+    y: Any, sample_weight: Any, table: Table
+) -> tuple[np.ndarray, np.ndarray, Weighting]:
+    """Positions of the rows with an effect and a weight; these effects and weights."""
+    effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
+    rows = _counting(effects, weights)
+    return rows, effects[rows], weights.take(rows)
+
+
+def _counting(effects: np.ndarray, weights: Weighting) -> np.ndarray:
     counts = ~np.isnan(effects)
     if not counts.any():
         raise ValueError(
             "y is NaN in every row, so that there is no effect to partition."
         )
-    if weights is not None:
-        counts &= weights > 0
-        if not counts.any():
-            raise ValueError("No row has both an effect and a positive sample_weight.")
+    counts &= weights.whole() > 0
+    if not counts.any():
+        raise ValueError("No row has both an effect and a positive sample_weight.")
     return np.flatnonzero(counts)
 
 
 def variance_explained(
-    effects: np.ndarray, came: np.ndarray, weights: np.ndarray | None
+    effects: np.ndarray, came: np.ndarray, weights: Weighting
 ) -> float:
     """R² over the rows that count."""
-    rows = counting(effects, weights)
-    kept = None if weights is None else weights[rows]
-    return float(r2_score(effects[rows], came[rows], sample_weight=kept))
+    rows = _counting(effects, weights)
+    score = r2_score(effects[rows], came[rows], sample_weight=weights.take(rows).array)
+    return float(score)

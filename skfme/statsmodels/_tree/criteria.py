@@ -14,8 +14,9 @@ import math
 import numpy as np
 
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
-from skfme.statsmodels._tree.growing import Layer, Limits, Node, Part, Tests, collapsed
+from skfme.statsmodels._tree.growing import Choice, Layer, Limits, Part
 from skfme.statsmodels._tree.node_sums import Levels, Scores
+from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed
 from skfme.statsmodels._tree.split_search import (
     TIE,
     best_bipartition,
@@ -62,16 +63,15 @@ class ConditionalInference:
         self.scores = Scores(sample.covariates, len(sample))
         self.levels = Levels(sample.covariates, len(sample))
 
-    def root_orders(self) -> tuple[np.ndarray | None, ...]:
+    def root_orders(self) -> tuple[np.ndarray, ...]:
         return ()
 
     def pruned(self, nodes: list[Node]) -> list[Node]:
         return nodes
 
-    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]:
-        statistics, single = self._tested(layer)
-        criteria = adjusted(single, self.testtype)
-        tests = map(Tests, statistics, criteria)
+    def find(self, layer: Layer) -> list[Choice]:
+        statistics, logs = self._tested(layer)
+        tests = map(Tests, statistics, adjusted(logs, self.testtype))
         return [
             (self._split(part, of_part), of_part)
             for part, of_part in zip(layer.parts, tests, strict=True)
@@ -79,27 +79,26 @@ class ConditionalInference:
 
     def _tested(self, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
         """Statistics and log(1 − p), nodes as rows and covariates as columns."""
-        m = len(layer.parts)
-        statistics, single = np.full((2, m, len(self.sample.covariates)), np.nan)
+        shape = len(layer.parts), len(self.sample.covariates)
+        statistics, logs = np.full((2, *shape), np.nan)
         scored, factors = self.scores.positions, self.levels.positions
         if scored:
-            found = numeric_statistics(self.scores.moments(layer), self.least_variance)
-            single[:, scored] = log_1_minus_p(found)
+            moments = self.scores.moments(layer)
+            quadratic = numeric_statistics(moments, self.least_variance)
             maximum = self.teststat == "maximum"
-            statistics[:, scored] = np.sqrt(found) if maximum else found
+            statistics[:, scored] = np.sqrt(quadratic) if maximum else quadratic
+            logs[:, scored] = log_1_minus_p(quadratic)
         if factors:
-            of_factors, logs = factor_tests(
-                self.levels.sums(layer), self.least_variance, self.teststat
+            levels = self.levels.sums(layer)
+            statistics[:, factors], logs[:, factors] = factor_tests(
+                levels, self.least_variance, self.teststat
             )
-            statistics[:, factors] = of_factors.reshape(m, -1)
-            single[:, factors] = logs.reshape(m, -1)
-        return statistics, single
+        return statistics, logs
 
     def _split(self, part: Part, tests: Tests) -> Split | None:
         """By the most significant covariates, the first with an admissible split."""
-        criterion = tests.log_1_minus_p
-        too_small = part.total < 2 * self.limits.least(part.total)
-        if too_small or not (criterion > self.threshold).any():
+        criterion, weight = tests.log_1_minus_p, part.spread.weight
+        if weight < 2 * self.limits.least(weight):
             return None
         for j in preference(criterion, tests.statistic)[:SPLITTRY]:
             if not criterion[j] > self.threshold:
@@ -110,23 +109,22 @@ class ConditionalInference:
         return None
 
     def _search(self, part: Part, j: int) -> Split | None:
-        covariate, least = self.sample.covariates[j], self.limits.least(part.total)
+        covariate = self.sample.covariates[j]
+        least = self.limits.least(part.spread.weight)
         if covariate.kind == "unordered":
-            weights, sums = _by_level(part, covariate)
-            present = np.flatnonzero(weights > 0)
-            left = best_bipartition(weights[present], sums[present], least)
-            return (
-                None if left is None else _of_levels(j, part, covariate, present, left)
-            )
+            present, weights, sums = _by_level(part, covariate)
+            left = best_bipartition(weights, sums, least)
+            if left is None:
+                return None
+            return _level_split(j, part, covariate, present[left], present[~left])
         values = part.of(covariate.values)
         order = _sorted(covariate, values)
-        kept = None if part.weights is None else part.weights[order]
-        ordered = values[order]
-        cut = best_cut(ordered, kept, part.deviations[order], least)
+        values = values[order]
+        cut = best_cut(values, part.weights.take(order), part.deviations[order], least)
         if cut is None:
             return None
-        default_left = cut.last + 1 > len(ordered) - cut.last - 1
-        return Split(j, cut=float(ordered[cut.last]), default_left=default_left)
+        default_left = 2 * (cut.position + 1) > len(values)
+        return Split(j, cut=float(values[cut.position]), default_left=default_left)
 
 
 class LeastSquares:
@@ -134,98 +132,83 @@ class LeastSquares:
 
     def __init__(self, sample: Sample, limits: Limits, cp: float) -> None:
         self.sample, self.limits = sample, limits
-        mean = np.average(sample.effects, weights=sample.weights)
-        squares = (sample.effects - mean) ** 2
-        weights = sample.weights
-        self.worth = cp * float(squares.sum() if weights is None else weights @ squares)
+        self.worth = cp * Spread.of(sample.effects, sample.weights).ss
 
-    def root_orders(self) -> tuple[np.ndarray | None, ...]:
+    def root_orders(self) -> tuple[np.ndarray, ...]:
         """Rows in the order of each covariate, missing ones left out."""
-        orders: list[np.ndarray | None] = []
+        orders = []
         self.distinct = []
         for covariate in self.sample.covariates:
-            self.distinct.append(False)
-            if covariate.kind == "unordered":
-                orders.append(None)
-                continue
-            order = _sorted(covariate, covariate.values)
-            values = covariate.values[order]
-            self.distinct[-1] = bool((values[1:] != values[:-1]).all())
-            orders.append(order)
+            unordered = covariate.kind == "unordered"  # no order is needed
+            values = covariate.values[:0] if unordered else covariate.values
+            orders.append(_sorted(covariate, values))
+            values = values[orders[-1]]
+            self.distinct.append(bool((values[1:] != values[:-1]).all()))
         return tuple(orders)
 
-    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]:
+    def find(self, layer: Layer) -> list[Choice]:
         return [(self._split(part), None) for part in layer.parts]
 
     def _split(self, part: Part) -> Split | None:
         # No split below can be worth more than the node's whole sum of squares.
-        if part.ss <= self.worth or not part.orders:
+        if part.spread.ss <= self.worth or not part.orders:
             return None
-        best, chosen = 0.0, None
-        for j, order in enumerate(part.orders):
-            gain, split = (
-                self._factor(part, j)
-                if order is None
-                else self._numeric(j, order, part.mean)
-            )
-            if split is not None and gain > best * (1 + TIE):
-                best, chosen = gain, split
-        return chosen
+        largest, best = 0.0, None
+        for j, covariate in enumerate(self.sample.covariates):
+            search = self._bipartition if covariate.kind == "unordered" else self._cut
+            gain, split = search(part, j)
+            if split is not None and gain > largest * (1 + TIE):
+                largest, best = gain, split
+        return best
 
-    def _numeric(
-        self, j: int, order: np.ndarray, mean: float
-    ) -> tuple[float, Split | None]:
+    def _cut(self, part: Part, j: int) -> tuple[float, Split | None]:
         sample, covariate = self.sample, self.sample.covariates[j]
+        order = part.orders[j]
         if not len(order):
             return 0.0, None
         values = None if self.distinct[j] else covariate.values.take(order)
-        weights = None if sample.weights is None else sample.weights.take(order)
+        weights = sample.weights.take(order)
         deviations = sample.effects.take(order)
-        deviations -= mean
+        deviations -= part.spread.mean
         cut = best_cut(values, weights, deviations, self.limits.min_leaf)
         if cut is None:
             return 0.0, None
-        total = len(order) if weights is None else weights.sum()
-        below, above = covariate.values[order[cut.last : cut.last + 2]].tolist()
+        below, above = covariate.values[order[cut.position : cut.position + 2]].tolist()
         middle = below + (above - below) / 2
         # Between neighbouring floats the middle is one of them.
         middle = above if middle <= below else middle
-        majority = cut.last + 1 > len(order) - cut.last - 1
-        if covariate.kind == "ordered":
-            return cut.gain * total, Split(
-                j, cut=math.ceil(middle) - 1.0, default_left=majority
-            )
-        return cut.gain * total, Split(
-            j, cut=middle, strict=True, default_left=majority
+        ordered = covariate.kind == "ordered"
+        split = Split(
+            j,
+            cut=math.ceil(middle) - 1.0 if ordered else middle,
+            strict=not ordered,
+            default_left=2 * (cut.position + 1) > len(order),
         )
+        return cut.gain * weights.sum, split
 
-    def _factor(self, part: Part, j: int) -> tuple[float, Split | None]:
+    def _bipartition(self, part: Part, j: int) -> tuple[float, Split | None]:
         covariate = self.sample.covariates[j]
-        weights, sums = _by_level(part, covariate)
-        present = np.flatnonzero(weights > 0)
-        if len(present) < 2:
+        present, weights, sums = _by_level(part, covariate)
+        contiguous = best_contiguous(weights, sums, self.limits.min_leaf)
+        if contiguous is None:
             return 0.0, None
-        found = best_contiguous(weights[present], sums[present], self.limits.min_leaf)
-        if found is None:
-            return 0.0, None
-        left, gain = found
-        split = _of_levels(j, part, covariate, present, left)
+        left, gain = contiguous
+        split = _level_split(j, part, covariate, present[left], present[~left])
         return gain * float(weights.sum()), split
 
     def pruned(self, nodes: list[Node]) -> list[Node]:
         """The smallest subtree of least SS(leaves) + cp SS(root) × leaves."""
-        cost = np.empty(len(nodes))
-        gone = set()
-        for i in range(len(nodes) - 1, -1, -1):  # children come after their parent
+        cost = [node.spread.ss + self.worth for node in nodes]
+        merged = set()
+        for i in reversed(range(len(nodes))):  # children come after their parent
             node = nodes[i]
-            cost[i] = node.ss + self.worth
-            if not node.is_leaf:
-                below = cost[node.left] + cost[node.right]
-                if cost[i] <= below:
-                    gone.add(i)
-                else:
-                    cost[i] = below
-        return collapsed(nodes, gone)
+            if node.is_leaf:
+                continue
+            below = cost[node.left] + cost[node.right]
+            if cost[i] <= below:
+                merged.add(i)
+            cost[i] = min(cost[i], below)
+        return collapsed(nodes, merged)
 
 
 def _sorted(covariate: Covariate, values: np.ndarray) -> np.ndarray:
@@ -238,8 +221,10 @@ def _sorted(covariate: Covariate, values: np.ndarray) -> np.ndarray:
     return order[covariate.observed(values[order])]
 
 
-def _by_level(part: Part, covariate: Covariate) -> tuple[np.ndarray, np.ndarray]:
-    """Σ w and Σ w (y − ȳ) by level, ȳ over the rows that have a level."""
+def _by_level(
+    part: Part, covariate: Covariate
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Levels that the node has, their Σ w, and Σ w (y − ȳ), ȳ over rows with a level."""
     codes, deviations, weights = (
         part.of(covariate.values),
         part.deviations,
@@ -247,25 +232,25 @@ def _by_level(part: Part, covariate: Covariate) -> tuple[np.ndarray, np.ndarray]
     )
     if covariate.has_missing:
         has = codes >= 0
-        codes, deviations = codes[has], deviations[has]
-        weights = None if weights is None else weights[has]
+        codes, deviations, weights = codes[has], deviations[has], weights.take(has)
         if len(codes):
-            deviations = deviations - np.average(deviations, weights=weights)
-    k = len(covariate.levels)
-    counts = np.bincount(codes, weights, minlength=k).astype(float)
-    weighted = deviations if weights is None else weights * deviations
-    return counts, np.bincount(codes, weighted, minlength=k)
+            deviations = deviations - np.average(deviations, weights=weights.array)
+    totals = np.bincount(codes, weights.array).astype(float)
+    sums = np.bincount(codes, weights.times(deviations))
+    present = np.flatnonzero(totals > 0)
+    return present, totals[present], sums[present]
 
 
-def _of_levels(
-    j: int, part: Part, covariate: Covariate, present: np.ndarray, left: np.ndarray
+def _level_split(
+    j: int, part: Part, covariate: Covariate, left: np.ndarray, right: np.ndarray
 ) -> Split:
-    """A split by levels; what the node does not know goes where more rows went."""
+    """A split of levels; what the node has not seen goes where more rows went."""
     codes = part.of(covariate.values)
-    rows = np.bincount(codes[codes >= 0], minlength=len(covariate.levels))[present]
+    rows = np.bincount(codes[codes >= 0], minlength=len(covariate.levels))
+    more_left = bool(rows[left].sum() > rows[right].sum())
     return Split(
         j,
-        left=tuple(present[left].tolist()),
-        right=tuple(present[~left].tolist()),
-        default_left=bool(rows[left].sum() > rows[~left].sum()),
+        left=tuple(left.tolist()),
+        right=tuple(right.tolist()),
+        default_left=more_left,
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -20,39 +21,34 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfme._decorators import fit_context
-from skfme._frames.checks import checked_weights, refuse_infinite
+from skfme._frames.checks import refuse_infinite
 from skfme._frames.columns import as_vector
 from skfme._frames.schema import describe_columns
-from skfme._frames.tables import as_table
+from skfme._frames.tables import Table, as_table
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import (
     Sample,
-    counting,
+    counted_rows,
     covariates_in,
-    effects_in,
     refuse_columns,
 )
-from skfme.statsmodels._tree.fitted_tree import FittedTree
-from skfme.statsmodels._tree.growing import Limits, Node
+from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquares
+from skfme.statsmodels._tree.fitted_tree import FittedTree, Training
+from skfme.statsmodels._tree.growing import Criterion, Limits, grow
 from skfme.statsmodels._tree.node_tables import (
     leaf_of_rows,
-    node_numbers,
     node_table,
     partition_table,
     tests_table,
 )
-from skfme.statsmodels._tree.rules import edges_of
+from skfme.statsmodels._tree.nodes import Node
+from skfme.statsmodels._tree.pruning import pruned
 from skfme.statsmodels._tree.sizing import (
-    Recipe,
-    cart_recipe,
     cross_validated_size,
-    ctree_recipe,
     honest_halves,
     reestimated,
 )
-from skfme.statsmodels._tree.stability import Original, Stability, resampled
-
-if TYPE_CHECKING:
-    from skfme.plotting import EffectTreeDisplay
+from skfme.statsmodels._tree.stability import Stability, resampled
 
 __all__ = ["EffectTree"]
 
@@ -269,126 +265,22 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             )
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
-        effects = effects_in(y, table)
-        weights = checked_weights(sample_weight, table).array
-        rows = counting(effects, weights)
-        self.n_dropped_ = len(effects) - len(rows)
+        rows, effects, weights = counted_rows(y, sample_weight, table)
+        self.n_dropped_ = len(table) - len(rows)
+        if groups is not None:
+            groups = as_vector(groups, len(table), "groups")[rows]
+        if nlm is not None:
+            nlm = as_vector(nlm, len(table), "nlm")[rows].astype(float)
         if self.n_dropped_:
             refuse_infinite(table)
-            table, effects = table.take(rows), effects[rows]
-            weights = None if weights is None else weights[rows]
-        self._columns = describe_columns(table, self.categorical_features)
-        refuse_columns(table, self._columns)
-        self._kind = table.kind
-        sample = Sample(covariates_in(table, self._columns), effects, weights)
-        if not sample.surely_finite:
-            refuse_infinite(table)
-        units = (
-            None if groups is None else as_vector(groups, len(as_table(X)), "groups")
+            table = table.take(rows)
+        sample = self._sample(table, effects, weights, groups)
+        nodes = self._grown(sample)
+        self._training = Training(
+            table, effects, weights, leaf_of_rows(nodes, len(effects))
         )
-        measures = None if nlm is None else as_vector(nlm, len(as_table(X)), "nlm")
-        self._build(sample, None if units is None else units[rows])
-        self._training = (table.native, effects, weights)
-        self._tabulate(None if measures is None else measures[rows].astype(float))
+        self._tabulate(nodes, weights, nlm)
         return self
-
-    def _build(self, sample: Sample, groups: np.ndarray | None) -> None:
-        """Grow, prune and, if honest, estimate again; leaves keep their rows."""
-        random_state = check_random_state(self.random_state)
-        recipe = self._recipe(sample.total)
-        grown_on, estimated_from = np.arange(len(sample)), None
-        if self.honest:
-            grown_on, estimated_from = honest_halves(len(sample), groups, random_state)
-        part = sample if estimated_from is None else sample.take(grown_on)
-        size = self.n_partitions
-        if isinstance(size, str):
-            inside = None if groups is None else groups[grown_on]
-            size = cross_validated_size(recipe, part, inside, random_state)
-        nodes = recipe.sized(part, size, self.max_sd)
-        if estimated_from is not None:
-            nodes = reestimated(nodes, sample.take(estimated_from))
-            nodes = [
-                n if n.rows is None else n._replace(rows=estimated_from[n.rows])
-                for n in nodes
-            ]
-        self._nodes = nodes
-        self._covariates = tuple(
-            replace(c, values=c.values[:0].copy()) for c in sample.covariates
-        )
-
-    def _recipe(self, total: float) -> Recipe:
-        sized = self.n_partitions is not None or self.max_sd is not None
-        ctree = self.method == "ctree"
-        leaf = self.min_samples_leaf
-        leaf = (0.02 if ctree else 0.04) if leaf is None else leaf
-        if _is_share(leaf):
-            leaf = math.floor(leaf * total) if ctree else round(leaf * total)
-        leaf = max(1, int(leaf))
-        split = self.min_samples_split
-        split = (20 if ctree else 3 * leaf) if split is None else split
-        split = split * total if _is_share(split) else split
-        if ctree:
-            depth = math.inf if self.max_depth is None else self.max_depth
-            limits = Limits(leaf, split, self.minprob, depth)
-            alpha = (0.35 if sized else 0.05) if self.alpha is None else self.alpha
-            return ctree_recipe(limits, alpha, self.teststat, self.testtype)
-        depth = 30 if self.max_depth is None else self.max_depth
-        return cart_recipe(Limits(leaf, split, max_depth=depth), self.cp)
-
-    def _tabulate(self, nlm: np.ndarray | None) -> None:
-        """Set the tables, and let go of the rows."""
-        nodes, covariates = self._nodes, self._covariates
-        weights = self._training[2]
-        numbers = node_numbers(nodes, weights, nlm)
-        self.nodes_ = node_table(nodes, covariates, numbers)
-        self.tests_ = tests_table(nodes, covariates)
-        self.partitions_ = partition_table(nodes, covariates, numbers)
-        self.n_partitions_ = len(self.partitions_)
-        within, total = sum(node.ss for node in nodes if node.is_leaf), nodes[0].ss
-        self.variance_explained_ = 1 - within / total if total > 0 else math.nan
-        self._leaf_values = np.array([node.mean for node in nodes])
-        self._leaves_in_fit = leaf_of_rows(nodes, len(self._training[1]))
-        self._nodes = [n._replace(rows=None) if n.is_leaf else n for n in nodes]
-
-    def _estimated_from(
-        self, X: Any, y: Any, sample_weight: Any = None, nlm: Any = None
-    ) -> EffectTree:
-        """The same partition with the numbers of other rows; small leaves merge."""
-        table = self._table(X)
-        effects = effects_in(y, table)
-        weights = checked_weights(sample_weight, table).array
-        rows = counting(effects, weights)
-        kept = None if weights is None else weights[rows]
-        covariates = covariates_in(table.take(rows), self._columns)
-        other = copy.copy(self)
-        other.n_dropped_ = len(effects) - len(rows)
-        other._nodes = reestimated(self._nodes, Sample(covariates, effects[rows], kept))
-        other._training = (None, effects[rows], kept)
-        other._tabulate(None if nlm is None else np.asarray(nlm, dtype=float)[rows])
-        del other._training  # the tree was grown on other rows
-        return other
-
-    def _edges(self) -> list[str]:
-        """The condition on the edge into each node of `nodes_`."""
-        return edges_of(self._nodes, self._covariates)
-
-    def plot(self, **options: Any) -> EffectTreeDisplay:
-        """Draw the tree, with the effects' distribution in each leaf.
-
-        Parameters
-        ----------
-        **options
-            As in :meth:`skfme.plotting.EffectTreeDisplay.from_tree`.
-
-        Returns
-        -------
-        display : EffectTreeDisplay
-        """
-        check_is_fitted(self, "partitions_")
-        # Here, so that Matplotlib is needed only to draw.
-        from skfme.plotting import EffectTreeDisplay
-
-        return EffectTreeDisplay.from_tree(self, **options)
 
     def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
         """Grow the tree again on bootstrap rows, and count what recurs.
@@ -405,7 +297,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             Trees of the same size where one was asked for, or the largest that grew.
         """
         check_is_fitted(self, "partitions_")
-        if not hasattr(self, "_training"):
+        if self._training is None:
             raise ValueError(
                 "stability needs the rows that the tree was grown on, which a pickled "
                 "tree, or one with the numbers of other rows, does not carry. Fit the "
@@ -413,27 +305,114 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             )
         if n_resamples < 1:
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
-        native, effects, weights = self._training
-        covariates = covariates_in(as_table(native), self._columns)
+        table, effects, weights, leaves = self._training
         size = None if self.n_partitions is None else self.n_partitions_
 
         def grown(sample: Sample) -> list[Node]:
-            recipe = self._recipe(sample.total)
-            return recipe.sized_if_possible(sample, size, self.max_sd)
+            nodes = grow(sample, self._criterion(sample.weights.sum))
+            try:
+                return pruned(nodes, size, self.max_sd)
+            except ValueError:  # out of reach
+                return nodes
 
         return resampled(
             grown,
-            Sample(covariates, effects, weights),
-            Original(
-                self._nodes[0].split,
-                self._leaves_in_fit,
-                self.partitions_.index.tolist(),
-            ),
+            Sample(covariates_in(table, self._columns), effects, weights),
+            self._nodes[0].split,
+            leaves,
             n_resamples,
             check_random_state(
                 self.random_state if random_state is None else random_state
             ),
         )
+
+    def _sample(
+        self,
+        table: Table,
+        effects: np.ndarray,
+        weights: Weighting,
+        groups: np.ndarray | None,
+    ) -> Sample:
+        """Learn what the columns are, and encode them."""
+        self._kind = table.kind
+        self._columns = describe_columns(table, self.categorical_features)
+        refuse_columns(table, self._columns)
+        covariates = covariates_in(table, self._columns)
+        self._covariates = tuple(
+            replace(c, values=c.values[:0].copy()) for c in covariates
+        )
+        sample = Sample(covariates, effects, weights, groups)
+        if not sample.surely_finite:
+            refuse_infinite(table)
+        return sample
+
+    def _grown(self, sample: Sample) -> list[Node]:
+        """Grow, prune and, if honest, estimate again; leaves keep their rows."""
+        criterion = self._criterion(sample.weights.sum)
+        random_state = check_random_state(self.random_state)
+        grown_on = sample
+        if self.honest:
+            searched, estimated_from = honest_halves(sample, random_state)
+            grown_on = sample.take(searched)
+        size = self.n_partitions
+        if isinstance(size, str):
+            size = cross_validated_size(grown_on, criterion, random_state)
+        nodes = pruned(grow(grown_on, criterion), size, self.max_sd)
+        return reestimated(nodes, sample, estimated_from) if self.honest else nodes
+
+    def _criterion(self, total: float) -> Callable[[Sample], Criterion]:
+        """What splits nodes, by the options and the total weight of the rows."""
+        ctree = self.method == "ctree"
+        leaf, split = self.min_samples_leaf, self.min_samples_split
+        if leaf is None:
+            leaf = 0.02 if ctree else 0.04
+        if _is_share(leaf):
+            leaf = math.floor(leaf * total) if ctree else round(leaf * total)
+        leaf = max(1, int(leaf))
+        if split is None:
+            split = 20 if ctree else 3 * leaf
+        elif _is_share(split):
+            split = split * total
+        depth = self.max_depth or (math.inf if ctree else 30)
+        limits = Limits(leaf, split, self.minprob, depth)
+        if not ctree:
+            return partial(LeastSquares, limits=limits, cp=self.cp)
+        sized = self.n_partitions is not None or self.max_sd is not None
+        return partial(
+            ConditionalInference,
+            limits=limits,
+            alpha=self.alpha or (0.35 if sized else 0.05),
+            teststat=self.teststat,
+            testtype=self.testtype,
+        )
+
+    def _tabulate(
+        self, nodes: list[Node], weights: Weighting, nlm: np.ndarray | None
+    ) -> None:
+        """Set the tables, and let go of the rows."""
+        self.nodes_ = node_table(nodes, self._covariates, weights, nlm)
+        self.tests_ = tests_table(nodes, self._covariates)
+        self.partitions_ = partition_table(self.nodes_, nodes, self._covariates)
+        self.n_partitions_ = len(self.partitions_)
+        within = sum(node.spread.ss for node in nodes if node.is_leaf)
+        total = nodes[0].spread.ss
+        self.variance_explained_ = 1 - within / total if total > 0 else math.nan
+        self._nodes = [node._replace(rows=None) for node in nodes]
+
+    def _estimated_from(
+        self, X: Any, y: Any, sample_weight: Any = None, nlm: Any = None
+    ) -> EffectTree:
+        """The same partition with the numbers of other rows; small leaves merge."""
+        table = self._table(X)
+        rows, effects, weights = counted_rows(y, sample_weight, table)
+        covariates = covariates_in(table.take(rows), self._columns)
+        sample = Sample(covariates, effects, weights)
+        other = copy.copy(self)  # which leaves the rows of fit behind
+        other.n_dropped_ = len(table) - len(rows)
+        nodes = reestimated(self._nodes, sample, np.arange(len(sample)))
+        measures = None if nlm is None else np.asarray(nlm, dtype=float)[rows]
+        other._tabulate(nodes, weights, measures)
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         # Results are lean: a saved tree does not carry its rows.

@@ -1,13 +1,13 @@
-"""What a grown tree says of rows and to people.
+"""What a grown tree says of rows, to people and to displays.
 
-The tables of its nodes are in `_node_tables`, the words of its rules in `_rules`; here
-rows are sent down the tree.
+The tables of its nodes and the words of its rules have files of their own; here rows
+are sent down the tree.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table
+from skfme._summaries.weighting import Weighting
 from skfme._text.printing import Text
 from skfme.statsmodels._tree.covariates import (
     Covariate,
@@ -24,10 +25,49 @@ from skfme.statsmodels._tree.covariates import (
     effects_in,
     variance_explained,
 )
-from skfme.statsmodels._tree.growing import Node, leaves_of
-from skfme.statsmodels._tree.rules import parents, queries_of, tree_text
+from skfme.statsmodels._tree.nodes import Node, leaves_of, parents
+from skfme.statsmodels._tree.rules import edges_of, queries_of, tree_text
 
-__all__ = ["FittedTree"]
+if TYPE_CHECKING:
+    from skfme.plotting import EffectTreeDisplay
+
+__all__ = ["FittedTree", "Training"]
+
+
+class Training(NamedTuple):
+    """The rows that a tree was grown on.
+
+    Attributes
+    ----------
+    table : Table
+    effects : ndarray of shape (n,)
+    weights : Weighting
+    leaves : ndarray of shape (n,)
+        Position of the leaf; −1 for rows that an honest tree does not estimate from.
+    """
+
+    table: Table
+    effects: np.ndarray
+    weights: Weighting
+    leaves: np.ndarray
+
+
+class ForDisplay(NamedTuple):
+    """What a display reads of a tree.
+
+    Attributes
+    ----------
+    columns : Table
+        To look columns up in: the rows of fit, or one row like them.
+    edges : list of str
+        The condition on the edge into each node.
+    rows : tuple of ndarray, ndarray, Weighting, or None
+        Effects, leaves and weights behind the tree's numbers, where it carries them.
+    """
+
+    columns: Table
+    edges: list[str]
+    rows: tuple[np.ndarray, np.ndarray, Weighting] | None
 
 
 class FittedTree:
@@ -42,11 +82,7 @@ class FittedTree:
     _covariates: tuple[Covariate, ...]
     _columns: tuple[Column, ...]
     _kind: str
-    _leaf_values: np.ndarray
-
-    def _table(self, X: Any) -> Table:
-        check_is_fitted(self, "partitions_")
-        return table_as_in_fit(self, X, self._kind, self._columns)
+    _training: Training | None = None
 
     def apply(self, X: Any) -> np.ndarray:
         """The subspace of each row, as the index of `partitions_`.
@@ -59,9 +95,7 @@ class FittedTree:
         -------
         subspace : ndarray of shape (n_samples,)
         """
-        table = self._table(X)
-        covariates = covariates_in(table, self._columns)
-        return leaves_of(self._nodes, covariates, len(table))
+        return self._leaves(self._table(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """The cAME of each row's subspace.
@@ -74,9 +108,7 @@ class FittedTree:
         -------
         came : ndarray of shape (n_samples,)
         """
-        leaves = self.apply(X)  # first, as it checks that the tree is fitted
-        came: np.ndarray = self._leaf_values[leaves]
-        return came
+        return self._came(self._table(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the effects; rows without one, or of weight 0, are left out.
@@ -91,12 +123,9 @@ class FittedTree:
         -------
         score : float
         """
-        came, table = self.predict(X), as_table(X)
-        effects, weights = (
-            effects_in(y, table),
-            checked_weights(sample_weight, table).array,
-        )
-        return variance_explained(effects, came, weights)
+        table = self._table(X)
+        effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
+        return variance_explained(effects, self._came(table), weights)
 
     def decision_path(self, X: Any) -> sparse.csr_matrix:
         """Which nodes each row passes through.
@@ -111,12 +140,10 @@ class FittedTree:
             1 where the row passes through the node; columns are the rows of `nodes_`.
         """
         leaves = self.apply(X)
-        above = parents(self._nodes)
-        passed = np.zeros((len(above), len(above)), dtype=np.int64)
-        for i, parent in enumerate(above):
+        passed = np.eye(len(self._nodes), dtype=np.int64)
+        for i, parent in enumerate(parents(self._nodes)):
             if parent >= 0:
-                passed[i] = passed[parent]
-            passed[i, i] = 1
+                passed[i] += passed[parent]
         return sparse.csr_matrix(passed)[leaves]
 
     def masks(self, X: Any) -> pd.DataFrame:
@@ -131,17 +158,16 @@ class FittedTree:
         masks : DataFrame of bool of shape (n_samples, n_partitions_)
             One column per subspace, with X's index.
         """
-        leaves, ids = self.apply(X), self.partitions_.index
-        member = leaves[:, None] == ids.to_numpy()
-        return pd.DataFrame(member, index=as_table(X).index, columns=ids)
+        table, subspaces = self._table(X), self.partitions_.index
+        inside = self._leaves(table)[:, None] == subspaces.to_numpy()
+        return pd.DataFrame(inside, index=table.index, columns=subspaces)
 
     @property
     def queries_(self) -> pd.Series:
         """Per subspace, an expression for ``DataFrame.query`` that picks its rows."""
         check_is_fitted(self, "partitions_")
-        ids = self.partitions_.index
-        texts = queries_of(self._nodes, list(ids), self._covariates)
-        return pd.Series(texts, index=ids, name="query")
+        queries = pd.Series(queries_of(self._nodes, self._covariates), name="query")
+        return queries.loc[self.partitions_.index]
 
     def export_text(self) -> Text:
         """The tree as text, with the drop in heterogeneity of each split.
@@ -151,13 +177,57 @@ class FittedTree:
         text : str
         """
         check_is_fitted(self, "partitions_")
-        explained = self.variance_explained_
-        share = (
-            "" if math.isnan(explained) else f", {100 * explained:.1f} % of Var(FME)"
-        )
+        explained, n_partitions = self.variance_explained_, self.n_partitions_
         kind = "Conditional inference tree" if self.method == "ctree" else "CART"
-        plural = "s" * (self.n_partitions_ != 1)
-        root = self._nodes[0]
-        title = f"{kind} over {root.n} effects: {self.n_partitions_} partition{plural}{share}"
-        extra = {"cANLM": list(self.nodes_["cANLM"])} if "cANLM" in self.nodes_ else {}
-        return tree_text(title, self._nodes, self._covariates, extra)
+        title = (
+            f"{kind} over {self._nodes[0].spread.n} effects: {n_partitions} partition"
+        )
+        title += "s" * (n_partitions != 1)
+        if not math.isnan(explained):
+            title += f", {100 * explained:.1f} % of Var(FME)"
+        return tree_text(title, self._nodes, self._covariates, self.nodes_)
+
+    def plot(self, **options: Any) -> EffectTreeDisplay:
+        """Draw the tree, with the effects' distribution in each leaf.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.EffectTreeDisplay.from_tree`.
+
+        Returns
+        -------
+        display : EffectTreeDisplay
+        """
+        check_is_fitted(self, "partitions_")
+        # Here, so that Matplotlib is needed only to draw.
+        from skfme.plotting import EffectTreeDisplay
+
+        return EffectTreeDisplay.from_tree(self, **options)
+
+    def _table(self, X: Any) -> Table:
+        check_is_fitted(self, "partitions_")
+        return table_as_in_fit(self, X, self._kind, self._columns)
+
+    def _leaves(self, table: Table) -> np.ndarray:
+        return leaves_of(self._nodes, covariates_in(table, self._columns))
+
+    def _came(self, table: Table) -> np.ndarray:
+        means = np.array([node.spread.mean for node in self._nodes])
+        came: np.ndarray = means[self._leaves(table)]
+        return came
+
+    def _for_display(self) -> ForDisplay:
+        """All that a display reads, beside the public tables."""
+        edges = edges_of(self._nodes, self._covariates)
+        if self._training is None:
+            names = [column.name for column in self._columns]
+            row = np.zeros((1, len(names)))
+            like = row if self._kind == "numpy" else pd.DataFrame(row, columns=names)
+            return ForDisplay(as_table(like), edges, None)
+        table, effects, weights, leaves = self._training
+        estimated = leaves >= 0  # an honest tree grew on the others
+        if not estimated.all():
+            effects, leaves = effects[estimated], leaves[estimated]
+            weights = weights.take(estimated)
+        return ForDisplay(table, edges, (effects, leaves, weights))

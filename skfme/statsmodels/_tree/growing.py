@@ -1,8 +1,7 @@
 """Growing a tree over effects: one grower, whatever the criterion.
 
-A criterion says how the nodes of a layer are split; here the rows go down the tree. A
-grown tree is a list of nodes in pre-order, so that children come after their parent
-and no function recurses.
+A criterion chooses the splits of a layer, the nodes of one depth; here the rows go down
+the tree.
 """
 
 from __future__ import annotations
@@ -10,24 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
+from skfme._summaries.weighting import Weighting
+from skfme.statsmodels._tree.covariates import Sample, Split
+from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed
 
 __all__ = [
+    "Choice",
     "Criterion",
     "Layer",
     "Limits",
-    "Node",
     "Part",
-    "Tests",
-    "collapsed",
+    "entries",
     "grow",
-    "leaves_of",
-    "rows_below",
 ]
+
+# Rows of a node, None for all of them, and the same in the order of each covariate.
+Members = tuple[np.ndarray | None, tuple[np.ndarray, ...]]
+Choice = tuple[Split | None, Tests | None]
 
 
 @dataclass(frozen=True)
@@ -44,64 +46,25 @@ class Limits:
         return max(self.min_leaf, math.ceil(total * self.minprob))
 
 
-class Tests(NamedTuple):
-    """Statistic and adjusted log(1 − p) of every covariate; NaN if not tested."""
-
-    statistic: np.ndarray
-    log_1_minus_p: np.ndarray
-
-
-class Node(NamedTuple):
-    """One node; `left` and `right` are positions in the tree's list, −1 in a leaf.
-
-    Attributes
-    ----------
-    n, weight : int, float
-        Rows, and the sum of their weights.
-    mean, ss : float
-        Weighted mean effect, and the sum of squares about it.
-    """
-
-    depth: int
-    n: int
-    weight: float
-    mean: float
-    ss: float
-    split: Split | None = None
-    tests: Tests | None = None
-    left: int = -1
-    right: int = -1
-    rows: np.ndarray | None = None
-
-    @property
-    def is_leaf(self) -> bool:
-        return self.left < 0
-
-    @property
-    def sd(self) -> float:
-        """SD with divisor W − 1; NaN where W ≤ 1."""
-        return math.sqrt(self.ss / (self.weight - 1)) if self.weight > 1 else math.nan
-
-
 class Part(NamedTuple):
-    """The rows of a node, with what a criterion needs of them.
+    """A node that may be split: its rows, with what a criterion needs of them.
 
     `rows` is None in the root: all of them. `orders` has the rows in the order of
     each covariate, where the criterion sorts once.
     """
 
     rows: np.ndarray | None
-    orders: tuple[np.ndarray | None, ...]
+    orders: tuple[np.ndarray, ...]
     deviations: np.ndarray
-    weights: np.ndarray | None
-    n: int
-    total: float
-    mean: float
-    ss: float
+    weights: Weighting
+    spread: Spread
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """The node's entries of an array over all rows."""
-        return values if self.rows is None else values.take(self.rows, axis=0)
+        return entries(values, self.rows)
+
+    def row_positions(self) -> np.ndarray:
+        return np.arange(self.spread.n) if self.rows is None else self.rows
 
 
 class Layer:
@@ -113,7 +76,7 @@ class Layer:
         None in the root's layer.
     deviations : ndarray of shape (n,)
         Effects minus the weighted mean of their node.
-    weights : ndarray of shape (n,) or None
+    weights : Weighting
     starts : ndarray of shape (n_nodes,)
         Where the rows of each node begin.
     totals, around : ndarray of shape (n_nodes,)
@@ -121,175 +84,102 @@ class Layer:
     parts : list of Part
     """
 
-    def __init__(self, sample: Sample, members: list[tuple[Any, tuple]]) -> None:
-        given = [rows for rows, _ in members]
-        self.rows = None if given[0] is None else np.concatenate(given)
-        sizes = np.array([len(sample) if rows is None else len(rows) for rows in given])
-        ends = np.cumsum(sizes)
-        self.starts = ends - sizes
-        effects, self.weights = sample.effects, sample.weights
-        if self.rows is not None:
-            effects = effects.take(self.rows)
-            self.weights = (
-                None if self.weights is None else self.weights.take(self.rows)
-            )
+    def __init__(self, sample: Sample, members: list[Members]) -> None:
+        arrays = [rows for rows, _ in members if rows is not None]
+        self.rows, self.weights = None, sample.weights
+        if arrays:
+            self.rows = np.concatenate(arrays)
+            self.weights = sample.weights.take(self.rows)
+        sizes = np.array([len(rows) for rows in arrays] or [len(sample)])
+        self.starts = np.cumsum(sizes) - sizes
         self.totals = sizes.astype(float)
-        if self.weights is not None:
-            self.totals = np.add.reduceat(self.weights, self.starts)
-        means = np.add.reduceat(self.weighted(effects), self.starts) / self.totals
+        if self.weights.array is not None:
+            self.totals = np.add.reduceat(self.weights.array, self.starts)
+        effects = entries(sample.effects, self.rows)
+        means = np.add.reduceat(self.weights.times(effects), self.starts) / self.totals
         self.deviations = effects - means.repeat(sizes)
-        squares = self.weighted(self.deviations) * self.deviations
+        squares = self.weights.times(self.deviations) * self.deviations
         self.around = np.add.reduceat(squares, self.starts)
         # A constant effect differs by its rounding alone.
         self.around[self.around <= self.totals * (1e-12 * np.abs(means)) ** 2] = 0.0
-        numbers = zip(
-            self.starts.tolist(),
-            ends.tolist(),
-            self.totals.tolist(),
-            means.tolist(),
-            self.around.tolist(),
-            strict=True,
-        )
+        numbers = (sizes, self.totals, means, self.around)
+        spreads = map(Spread, *(of_nodes.tolist() for of_nodes in numbers))
         self.parts = [
-            self._part(*member, *number)
-            for member, number in zip(members, numbers, strict=True)
+            self._part(member, start, spread)
+            for member, start, spread in zip(
+                members, self.starts.tolist(), spreads, strict=True
+            )
         ]
 
-    def _part(
-        self,
-        rows: np.ndarray | None,
-        orders: tuple,
-        start: int,
-        end: int,
-        *numbers: float,
-    ) -> Part:
-        weights = None if self.weights is None else self.weights[start:end]
-        return Part(
-            rows, orders, self.deviations[start:end], weights, end - start, *numbers
-        )
+    def _part(self, member: Members, start: int, spread: Spread) -> Part:
+        stretch = slice(start, start + spread.n)
+        weights = self.weights.take(stretch)
+        return Part(*member, self.deviations[stretch], weights, spread)
 
-    def weighted(self, values: np.ndarray) -> np.ndarray:
-        return values if self.weights is None else self.weights * values
 
-    def of(self, values: np.ndarray) -> np.ndarray:
-        """The rows' entries of an array over all rows."""
-        return values if self.rows is None else values.take(self.rows, axis=0)
+def entries(values: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Entries of an array at these rows; None is all of them, without a copy."""
+    return values if rows is None else values.take(rows, axis=0)
 
 
 class Criterion(Protocol):
     """How the nodes of a layer are split, and what their children inherit."""
 
-    def find(self, layer: Layer) -> list[tuple[Split | None, Tests | None]]: ...
+    limits: Limits
 
-    def root_orders(self) -> tuple[np.ndarray | None, ...]: ...
+    def find(self, layer: Layer) -> list[Choice]: ...
+
+    def root_orders(self) -> tuple[np.ndarray, ...]: ...
 
     def pruned(self, nodes: list[Node]) -> list[Node]: ...
 
 
-def grow(
-    sample: Sample, criterion: Callable[[Sample, Limits], Criterion], limits: Limits
-) -> list[Node]:
+def grow(sample: Sample, criterion: Callable[[Sample], Criterion]) -> list[Node]:
     """Grow a tree, layer by layer: nodes in pre-order, leaves with their rows."""
-    chooser = criterion(sample, limits)
+    chooser = criterion(sample)
     nodes: list[Node] = []
-    members: list[tuple[Any, tuple]] = [(None, chooser.root_orders())]
+    members: list[Members] = [(None, chooser.root_orders())]
     depth = 0
     while members:
         layer = Layer(sample, members)
-        large = [p.total >= limits.min_split and p.ss > 0 for p in layer.parts]
-        found: list = [(None, None)] * len(large)
-        if depth < limits.max_depth and any(large):
-            found = chooser.find(layer)
-        below = len(nodes) + len(large)
+        below = len(nodes) + len(members)
+        choices = _choices(layer, chooser, depth)
         members = []
-        for part, splits, (split, tests) in zip(layer.parts, large, found, strict=True):
-            numbers = (part.n, part.total, part.mean, part.ss)
-            if not splits or split is None:
-                rows = np.arange(len(sample)) if part.rows is None else part.rows
-                tested = tests if splits else None
-                nodes.append(Node(depth, *numbers, tests=tested, rows=rows))
+        for part, (split, tests) in zip(layer.parts, choices, strict=True):
+            node = Node(depth, part.spread, split, tests)
+            if split is None:
+                nodes.append(node._replace(rows=part.row_positions()))
                 continue
-            at = below + len(members)
-            nodes.append(Node(depth, *numbers, split, tests, at, at + 1))
-            members += _divide(sample, part, split, limits)
+            left = below + len(members)
+            nodes.append(node._replace(left=left, right=left + 1))
+            members += _divide(sample, part, split, chooser.limits)
         depth += 1
     return chooser.pruned(collapsed(nodes, set()))
 
 
-def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list:
+def _choices(layer: Layer, chooser: Criterion, depth: int) -> list[Choice]:
+    """Split and tests of each node; None of those that may not be split."""
+    limits, spreads = chooser.limits, [part.spread for part in layer.parts]
+    large = [s.weight >= limits.min_split and s.ss > 0 for s in spreads]
+    if depth >= limits.max_depth or not any(large):
+        return [(None, None)] * len(large)
+    choices = zip(chooser.find(layer), large, strict=True)
+    return [choice if is_large else (None, None) for choice, is_large in choices]
+
+
+def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list[Members]:
     """Rows and orders of the left child, then of the right."""
     covariate = sample.covariates[split.covariate]
     goes_left = split.goes_left(covariate, part.of(covariate.values))
-    inside = np.arange(len(sample)) if part.rows is None else part.rows
-    side = np.zeros(len(sample) if part.orders else 0, dtype=bool)
+    positions = part.row_positions()
+    in_left = np.zeros(len(sample) if part.orders else 0, dtype=bool)
     if part.orders:
-        side[inside[goes_left]] = True
-    children = []
+        in_left[positions[goes_left]] = True
+    children: list[Members] = []
     for is_left in (True, False):
-        members = goes_left if is_left else ~goes_left
-        rows = inside[members]
-        weights = part.weights
-        total = len(rows) if weights is None else weights[members].sum()
-        orders: tuple = ()
-        if part.orders and total >= limits.min_split:
-            orders = tuple(
-                order if order is None else order[side[order] == is_left]
-                for order in part.orders
-            )
-        children.append((rows, orders))
+        mask = goes_left if is_left else ~goes_left
+        orders: tuple[np.ndarray, ...] = ()
+        if part.orders and part.weights.take(mask).sum >= limits.min_split:
+            orders = tuple(rows[in_left[rows] == is_left] for rows in part.orders)
+        children.append((positions[mask], orders))
     return children
-
-
-def collapsed(nodes: list[Node], gone: set[int]) -> list[Node]:
-    """The tree with the inner nodes `gone` made leaves, in pre-order again."""
-    kept: list[int] = []
-    waiting = [0]
-    while waiting:
-        i = waiting.pop()
-        kept.append(i)
-        if not nodes[i].is_leaf and i not in gone:
-            waiting += [nodes[i].right, nodes[i].left]
-    position = {old: new for new, old in enumerate(kept)}
-    fresh = []
-    for i in kept:
-        node = nodes[i]
-        if i in gone:
-            rows = rows_below(nodes, i)
-            fresh.append(node._replace(split=None, left=-1, right=-1, rows=rows))
-        elif node.is_leaf:
-            fresh.append(node)
-        else:
-            left, right = position[node.left], position[node.right]
-            fresh.append(node._replace(left=left, right=right))
-    return fresh
-
-
-def rows_below(nodes: list[Node], root: int) -> np.ndarray | None:
-    parts, waiting = [], [root]
-    while waiting:
-        node = nodes[waiting.pop()]
-        if node.is_leaf:
-            parts.append(node.rows)
-        else:
-            waiting += [node.right, node.left]
-    if any(rows is None for rows in parts):
-        return None
-    return np.sort(np.concatenate([rows for rows in parts if rows is not None]))
-
-
-def leaves_of(
-    nodes: list[Node], covariates: tuple[Covariate, ...], n: int
-) -> np.ndarray:
-    """Position of the leaf that each of n rows falls into."""
-    leaves = np.zeros(n, dtype=np.intp)
-    waiting: list[tuple[int, np.ndarray]] = [(0, np.arange(n))]
-    while waiting:
-        i, rows = waiting.pop()
-        split = nodes[i].split
-        if split is None or not len(rows):
-            leaves[rows] = i
-            continue
-        covariate = covariates[split.covariate]
-        left = split.goes_left(covariate, covariate.values[rows])
-        waiting += [(nodes[i].left, rows[left]), (nodes[i].right, rows[~left])]
-    return leaves

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skfme.statsmodels._tree.covariates import Covariate
-from skfme.statsmodels._tree.growing import Layer
+from skfme.statsmodels._tree.growing import Layer, entries
 
 __all__ = ["LevelSums", "Levels", "Moments", "Scores"]
 
@@ -44,9 +44,9 @@ class LevelSums(NamedTuple):
 
     Attributes
     ----------
-    weights, sums : ndarray of shape (n_levels,)
+    weights, sums : ndarray of shape (m, n_levels)
         Σ w and Σ w (y − ȳ), ȳ over the node's rows that have a level of the factor.
-    around : ndarray of shape (n_factors,)
+    around : ndarray of shape (m, n_factors)
         SST, Σ w (y − ȳ)², over the same rows.
     starts : ndarray of shape (n_factors,)
         Where the levels of each factor begin.
@@ -63,64 +63,56 @@ class Scores:
 
     def __init__(self, covariates: Sequence[Covariate], n: int) -> None:
         scored = [(j, c) for j, c in enumerate(covariates) if c.kind != "unordered"]
-        full = [(j, c) for j, c in scored if not c.has_missing]
-        holed = [(j, c) for j, c in scored if c.has_missing]
-        self.positions = [j for j, _ in full + holed]
-        self.complete = np.empty((n, len(full)))
-        self.holed = np.empty((n, len(holed)))
-        for matrix, members in ((self.complete, full), (self.holed, holed)):
-            for k, (_, covariate) in enumerate(members):
+        # Columns without missing values come first, in a matrix of their own.
+        scored.sort(key=lambda pair: pair[1].has_missing)
+        self.positions = [j for j, _ in scored]
+        matrices = []
+        for has_missing in (False, True):
+            members = [c for _, c in scored if c.has_missing is has_missing]
+            matrix = np.empty((n, len(members)))
+            for k, covariate in enumerate(members):
                 matrix[:, k] = _standardised(covariate)
+            matrices.append(matrix)
+        self.complete, self.holed = matrices
         self.observed = (~np.isnan(self.holed)).astype(float)
         self.holed[self.observed == 0] = 0.0
 
     def moments(self, layer: Layer) -> Moments:
         """The moments of every score in every node."""
+        complete = _moments(self.complete, None, layer)
         if not self.holed.shape[1]:
-            return self._of_complete(layer)
-        pairs = zip(self._of_complete(layer), self._of_holed(layer), strict=True)
+            return complete
+        pairs = zip(complete, _moments(self.holed, self.observed, layer), strict=True)
         return Moments(*(np.hstack(pair) for pair in pairs))
 
-    def _of_complete(self, layer: Layer) -> Moments:
-        sums, products, squares = _sums(self.complete, layer, powers=1)
-        totals, around = layer.totals[:, None], layer.around[:, None]
+
+def _moments(scores: np.ndarray, observed: np.ndarray | None, layer: Layer) -> Moments:
+    """Moments of scores, 0 where they are missing; None says that all are observed."""
+    sums, products, squares = _sums(scores, layer, powers=1)
+    if observed is None:
+        totals, around = (
+            np.broadcast_to(of_nodes[:, None], sums.shape)
+            for of_nodes in (layer.totals, layer.around)
+        )
         means = sums / totals
         shifts = totals * means**2
-        squares -= shifts
-        for i, k in zip(*_lost(squares, shifts), strict=True):
-            part = layer.parts[i]
-            away = part.of(self.complete[:, k]) - means[i, k]
-            weighted = away if part.weights is None else part.weights * away
-            squares[i, k], products[i, k] = weighted @ away, weighted @ part.deviations
-        shape = squares.shape
-        return Moments(
-            np.broadcast_to(totals, shape),
-            np.broadcast_to(around, shape),
-            products,
-            squares,
-        )
-
-    def _of_holed(self, layer: Layer) -> Moments:
-        sums, products, squares = _sums(self.holed, layer, powers=1)
-        totals, effects, effect_squares, _ = _sums(self.observed, layer, powers=2)
-        some = np.where(totals > 0, totals, 1.0)
-        around = np.maximum(effect_squares - effects**2 / some, 0.0)
-        shifts = sums**2 / some
-        squares, products = squares - shifts, products - sums * effects / some
-        for i, k in zip(*_lost(squares, shifts), strict=True):
-            part = layer.parts[i]
-            weights = part.of(self.observed[:, k])
-            if part.weights is not None:
-                weights = weights * part.weights
-            away = part.of(self.holed[:, k]) - sums[i, k] / some[i, k]
-            squares[i, k] = (weights * away) @ away
-            products[i, k] = (weights * away) @ part.deviations
-        return Moments(totals, around, products, squares)
-
-
-def _lost(squares: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Where the mean dwarfs the spread, so that the difference has lost its digits."""
-    return np.nonzero(squares < 1e-5 * shifts)
+    else:
+        totals, effects, effect_squares, _ = _sums(observed, layer, powers=2)
+        divisors = np.where(totals > 0, totals, 1.0)
+        around = np.maximum(effect_squares - effects**2 / divisors, 0.0)
+        means = sums / divisors
+        shifts = sums**2 / divisors
+        products -= sums * effects / divisors
+    squares -= shifts
+    # Where the mean dwarfs the spread, the difference has lost its digits.
+    for i, k in zip(*np.nonzero(squares < 1e-5 * shifts), strict=True):
+        part = layer.parts[i]
+        away = part.of(scores[:, k]) - means[i, k]
+        weighted = part.weights.times(away)
+        if observed is not None:
+            weighted = weighted * part.of(observed[:, k])
+        squares[i, k], products[i, k] = weighted @ away, weighted @ part.deviations
+    return Moments(totals, around, products, squares)
 
 
 def _sums(matrix: np.ndarray, layer: Layer, powers: int) -> np.ndarray:
@@ -131,7 +123,7 @@ def _sums(matrix: np.ndarray, layer: Layer, powers: int) -> np.ndarray:
     sums : ndarray of shape (powers + 2, n_nodes, n_columns)
     """
     factors = np.empty((powers + 1, len(layer.deviations)))
-    factors[0] = 1.0 if layer.weights is None else layer.weights
+    factors[0] = 1.0 if layer.weights.array is None else layer.weights.array
     for k in range(powers):
         np.multiply(factors[k], layer.deviations, factors[k + 1])
     sums = np.zeros((len(layer.parts), powers + 2, matrix.shape[1]))
@@ -145,10 +137,10 @@ def _sums(matrix: np.ndarray, layer: Layer, powers: int) -> np.ndarray:
                 else matrix.take(layer.rows[stretch], axis=0)
             )
             of_node[:-1] += factors[:, stretch] @ block
-            if layer.weights is None:
-                of_node[-1] += np.einsum("ij,ij->j", block, block)
-            else:
+            if layer.weights.given:
                 of_node[-1] += factors[0, stretch] @ block**2
+            else:
+                of_node[-1] += np.einsum("ij,ij->j", block, block)
     return sums.transpose(1, 0, 2)
 
 
@@ -190,51 +182,47 @@ class Levels:
     def __init__(self, covariates: Sequence[Covariate], n: int) -> None:
         factors = [(j, c) for j, c in enumerate(covariates) if c.kind == "unordered"]
         self.positions = [j for j, _ in factors]
-        self.slots = np.array(
-            [len(c.levels) + c.has_missing for _, c in factors], dtype=int
-        )
+        has_missing = np.array([c.has_missing for _, c in factors], dtype=bool)
+        self.slots = has_missing + np.array([len(c.levels) for _, c in factors], int)
         ends = np.cumsum(self.slots)
-        self.starts, self.n_slots = ends - self.slots, int(self.slots.sum())
+        self.starts, self.missing = ends - self.slots, (ends - 1)[has_missing]
         self.codes = np.empty((n, len(factors)), dtype=np.intp)
         for k, (_, covariate) in enumerate(factors):
             codes = covariate.values + self.starts[k]
             codes[covariate.values < 0] = ends[k] - 1
             self.codes[:, k] = codes
-        has_missing = np.array([c.has_missing for _, c in factors], dtype=bool)
-        self.missing = (ends - 1)[has_missing]
 
     def sums(self, layer: Layer) -> LevelSums:
         """Weights and sums of every level in every node."""
-        m, codes = len(layer.parts), self._coded(layer)
-        weighted = layer.weighted(layer.deviations)
-        nodes = self.n_slots * np.arange(m)
-        starts = np.add.outer(nodes, self.starts).ravel()
-        counts = self._by_slot(codes, layer.weights, m)
-        sums = self._by_slot(codes, weighted, m)
+        weighted = layer.weights.times(layer.deviations)
+        slots = self._slots_of_rows(layer)
+        counts = self._by_slot(slots, layer.weights.array, layer)
+        sums = self._by_slot(slots, weighted, layer)
         if not len(self.missing):
-            around = layer.around.repeat(len(self.starts))
-            return LevelSums(counts, sums, around, starts)
-        squares = self._by_slot(codes, weighted * layer.deviations, m)
-        missing = np.add.outer(nodes, self.missing).ravel()
+            around = layer.around[:, None].repeat(len(self.starts), axis=1)
+            return LevelSums(counts, sums, around, self.starts)
+        squares = self._by_slot(slots, weighted * layer.deviations, layer)
         for by_slot in (counts, sums, squares):
-            by_slot[missing] = 0.0
-        totals = np.add.reduceat(counts, starts)
-        means = np.add.reduceat(sums, starts) / np.where(totals > 0, totals, 1.0)
-        around = np.add.reduceat(squares, starts) - totals * means**2
-        sums -= counts * np.repeat(means, np.tile(self.slots, m))
-        return LevelSums(counts, sums, np.maximum(around, 0.0), starts)
+            by_slot[:, self.missing] = 0.0
+        totals = np.add.reduceat(counts, self.starts, axis=1)
+        means = np.add.reduceat(sums, self.starts, axis=1)
+        means /= np.where(totals > 0, totals, 1.0)
+        around = np.add.reduceat(squares, self.starts, axis=1) - totals * means**2
+        sums -= counts * means.repeat(self.slots, axis=1)
+        return LevelSums(counts, sums, np.maximum(around, 0.0), self.starts)
 
-    def _coded(self, layer: Layer) -> np.ndarray:
+    def _slots_of_rows(self, layer: Layer) -> np.ndarray:
         """The slot of every row of every node and factor, one after another."""
-        codes = layer.of(self.codes)
+        codes = entries(self.codes, layer.rows)
         if len(layer.parts) > 1:
-            nodes = self.n_slots * np.arange(len(layer.parts))
-            codes += nodes.repeat([part.n for part in layer.parts])[:, None]
+            firsts = self.slots.sum() * np.arange(len(layer.parts))
+            codes += firsts.repeat([part.spread.n for part in layer.parts])[:, None]
         return codes.ravel()
 
     def _by_slot(
-        self, codes: np.ndarray, values: np.ndarray | None, m: int
+        self, slots: np.ndarray, values: np.ndarray | None, layer: Layer
     ) -> np.ndarray:
         repeated = None if values is None else values.repeat(len(self.slots))
-        counted = np.bincount(codes, repeated, minlength=m * self.n_slots)
-        return counted.astype(float, copy=False)
+        shape = len(layer.parts), int(self.slots.sum())
+        summed = np.bincount(slots, repeated, minlength=shape[0] * shape[1])
+        return summed.astype(float, copy=False).reshape(shape)

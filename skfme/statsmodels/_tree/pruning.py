@@ -10,95 +10,88 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterator
 
-from skfme.statsmodels._tree.growing import Node, collapsed
+from skfme.statsmodels._tree.nodes import Node, collapsed, count_leaves, parents
 
-__all__ = ["count_leaves", "merge_order", "prune_to_sd", "prune_to_size"]
-
-
-def count_leaves(nodes: list[Node]) -> int:
-    return sum(node.is_leaf for node in nodes)
+__all__ = ["pruned", "pruning_path"]
 
 
-def merge_order(nodes: list[Node]) -> list[int]:
-    """Inner nodes in the order in which they become leaves, the root last."""
-    parent = {}
-    for i, node in enumerate(nodes):
-        if not node.is_leaf:
-            parent[node.left] = parent[node.right] = i
-    leaf = [node.is_leaf for node in nodes]
+def pruning_path(nodes: list[Node]) -> Iterator[set[int]]:
+    """Leaves of the whole tree, and after each merge, down to the root alone.
 
-    def ready(i: int) -> bool:
-        return leaf[nodes[i].left] and leaf[nodes[i].right]
-
-    inner = [i for i, node in enumerate(nodes) if not node.is_leaf]
-    heap = [(_merged_sd(nodes[i]), i) for i in inner if ready(i)]
-    heapq.heapify(heap)
-    order = []
-    while heap:
-        _, i = heapq.heappop(heap)
-        leaf[i] = True
-        order.append(i)
-        if i in parent and ready(parent[i]):
-            heapq.heappush(heap, (_merged_sd(nodes[parent[i]]), parent[i]))
-    return order
+    They are one set, which changes.
+    """
+    above = parents(nodes)
+    leaves = {i for i, node in enumerate(nodes) if node.is_leaf}
+    yield leaves
+    waiting = [
+        (_merged_sd(node), i)
+        for i, node in enumerate(nodes)
+        if {node.left, node.right} <= leaves
+    ]
+    heapq.heapify(waiting)
+    while waiting:
+        _, i = heapq.heappop(waiting)
+        leaves -= {nodes[i].left, nodes[i].right}
+        leaves.add(i)
+        yield leaves
+        parent = nodes[above[i]]
+        if above[i] >= 0 and {parent.left, parent.right} <= leaves:
+            heapq.heappush(waiting, (_merged_sd(parent), above[i]))
 
 
 def _merged_sd(node: Node) -> float:
-    return math.inf if math.isnan(node.sd) else node.sd
+    return math.inf if math.isnan(node.spread.sd) else node.spread.sd
 
 
-def prune_to_size(nodes: list[Node], n_partitions: int) -> list[Node]:
-    """The tree pruned to exactly `n_partitions` leaves.
+def pruned(
+    nodes: list[Node], n_partitions: int | None, max_sd: float | None
+) -> list[Node]:
+    """The tree of the size asked for; the whole one where none is.
 
     Raises
     ------
     ValueError
-        If it has fewer.
+        If it is out of reach; the message names what can be reached.
     """
-    leaves = count_leaves(nodes)
-    if leaves < n_partitions:
-        raise ValueError(
-            f"n_partitions={n_partitions} is out of reach: the tree grew "
-            f"{leaves} partition{'s' * (leaves != 1)}. Ask for at most {leaves}, or let "
-            "more grow with a larger alpha (ctree), a smaller cp (cart) or a smaller "
-            "min_samples_leaf."
-        )
-    return collapsed(nodes, set(merge_order(nodes)[: leaves - n_partitions]))
+    if n_partitions is not None:
+        return _to_size(nodes, n_partitions)
+    return nodes if max_sd is None else _to_sd(nodes, max_sd)
 
 
-def prune_to_sd(nodes: list[Node], max_sd: float) -> list[Node]:
+def _to_size(nodes: list[Node], n_partitions: int) -> list[Node]:
+    grown = count_leaves(nodes)
+    for leaves in pruning_path(nodes):
+        if len(leaves) == n_partitions:
+            return collapsed(nodes, leaves)
+    raise ValueError(
+        f"n_partitions={n_partitions} is out of reach: the tree grew "
+        f"{grown} partition{'s' * (grown != 1)}. Ask for at most {grown}, or let "
+        "more grow with a larger alpha (ctree), a smaller cp (cart) or a smaller "
+        "min_samples_leaf."
+    )
+
+
+def _to_sd(nodes: list[Node], max_sd: float) -> list[Node]:
     """The smallest tree on the way down to two leaves whose SDs are all below.
 
     Leaves of weight 1 have no SD and are passed over. The largest SD can fall as well
     as rise on the way, so that the tree found may be smaller than trees that fail.
-
-    Raises
-    ------
-    ValueError
-        If no tree qualifies; the message names the smallest SD that was reached.
     """
-    order = merge_order(nodes)
-    leaves = {i: node.sd for i, node in enumerate(nodes) if node.is_leaf}
-    reached, best = _largest(leaves), None
-    if reached < max_sd:
-        best = 0
-    for step, i in enumerate(order[:-1], start=1):
-        del leaves[nodes[i].left], leaves[nodes[i].right]
-        leaves[i] = nodes[i].sd
-        largest = _largest(leaves)
-        reached = min(reached, largest)
-        if largest < max_sd:
-            best = step
+    smallest, best, grown = math.inf, None, count_leaves(nodes)
+    for leaves in pruning_path(nodes):
+        if len(leaves) == 1 < grown:
+            break
+        sds = [nodes[i].spread.sd for i in leaves]
+        largest = max((sd for sd in sds if not math.isnan(sd)), default=0.0)
+        smallest = min(smallest, largest)
+        best = set(leaves) if largest < max_sd else best
     if best is None:
         raise ValueError(
             f"max_sd={max_sd:.6g} is out of reach: of the trees with at most "
-            f"{count_leaves(nodes)} partitions that were grown, the best has a largest SD "
-            f"of {reached:.6g}. Ask for more than that, or let more grow with a larger "
+            f"{grown} partitions that were grown, the best has a largest SD "
+            f"of {smallest:.6g}. Ask for more than that, or let more grow with a larger "
             "alpha (ctree), a smaller cp (cart) or a smaller min_samples_leaf."
         )
-    return collapsed(nodes, set(order[:best]))
-
-
-def _largest(leaves: dict[int, float]) -> float:
-    return max((sd for sd in leaves.values() if not math.isnan(sd)), default=0.0)
+    return collapsed(nodes, best)

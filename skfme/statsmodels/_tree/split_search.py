@@ -7,12 +7,13 @@ the between-group sum of squares, CART's criterion, both.
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["TIE", "Cut", "best_bipartition", "best_contiguous", "best_cut"]
+from skfme._summaries.weighting import Weighting
+
+__all__ = ["TIE", "best_bipartition", "best_contiguous", "best_cut"]
 
 TIE = 1e-12
 """Splits whose gains differ by less, relatively, are tied: that is rounding."""
@@ -24,61 +25,50 @@ MOST_ENUMERATED = 16
 """The same for real weights, where minbucket forbids the best bipartition."""
 
 
-class Cut(NamedTuple):
-    """The best cut of sorted values: after position `last`, with its S² / (a (W − a))."""
+class Best(NamedTuple):
+    """The best of several splits: its position, and its S² / (a (W − a))."""
 
-    last: int
+    position: int
     gain: float
 
 
 def best_cut(
-    values: np.ndarray | None,
-    weights: np.ndarray | None,
-    deviations: np.ndarray,
-    least: float,
-) -> Cut | None:
-    """The first best cut between distinct values, or None if none is admissible.
+    values: np.ndarray | None, weights: Weighting, deviations: np.ndarray, least: float
+) -> Best | None:
+    """The first best cut, after a position, between distinct values; None if there is none.
 
     Parameters
     ----------
     values : ndarray of shape (n,) or None
         Sorted, none missing; None says that all are distinct.
-    weights, deviations : ndarray of shape (n,)
-        In the same order; weights may be None.
+    weights : Weighting of n rows
+    deviations : ndarray of shape (n,)
+        In the same order.
     least : float
         Weight that either side must have.
     """
     n = len(deviations)
-    weighted = deviations if weights is None else weights * deviations
-    sums = np.cumsum(weighted)
-    if weights is None:
-        left, total = np.arange(1.0, n + 1), float(n)
-        low, high = max(math.ceil(least) - 1, 0), min(math.floor(n - least), n - 1)
-    else:
-        left = np.cumsum(weights)
-        total = float(left[-1])
-        low = int(np.searchsorted(left, least))
-        high = int(np.searchsorted(left[: n - 1], total - least, side="right"))
-    # Deviations are from the node's mean, which missing values move.
-    shift = float(sums[-1]) / total
+    sums = np.cumsum(weights.times(deviations))
+    left = np.arange(1.0, n + 1) if weights.array is None else np.cumsum(weights.array)
+    total = float(left[-1])
+    low = int(np.searchsorted(left, least))
+    high = int(np.searchsorted(left[: n - 1], total - least, side="right"))
     if low >= high:
         return None
-    last = None
+    # Deviations are from the node's mean, which missing values move.
+    shift = float(sums[-1]) / total
+    ends: Any = slice(low, high)
     if values is not None:
-        last = low + np.flatnonzero(values[low + 1 : high + 1] != values[low:high])
-        sums, left = sums[last], left[last]
-    else:
-        sums, left = sums[low:high], left[low:high]
-    chosen = _first_best(sums - left * shift, left, total)
-    if chosen is None:
+        ends = low + np.flatnonzero(values[low + 1 : high + 1] != values[low:high])
+    best = _first_best(sums[ends] - left[ends] * shift, left[ends], total)
+    if best is None:
         return None
-    at = low + chosen[0] if last is None else int(last[chosen[0]])
-    return Cut(at, chosen[1])
+    return Best(
+        low + best.position if values is None else int(ends[best.position]), best.gain
+    )
 
 
-def _first_best(
-    sums: np.ndarray, left: np.ndarray, total: float
-) -> tuple[int, float] | None:
+def _first_best(sums: np.ndarray, left: np.ndarray, total: float) -> Best | None:
     """Position and gain, S² / (a (W − a)), of the first best split."""
     if not len(sums):
         return None
@@ -86,17 +76,17 @@ def _first_best(
     gains /= left
     gains /= total - left
     best = float(gains.max())
-    return (int(np.argmax(gains >= best * (1 - TIE))), best) if best > 0 else None
+    return Best(int(np.argmax(gains >= best * (1 - TIE))), best) if best > 0 else None
 
 
 def _first_admissible(
     sums: np.ndarray, left: np.ndarray, total: float, least: float
-) -> tuple[int, float] | None:
+) -> Best | None:
     """The first best of the splits that leave `least` on either side."""
     right = total - left
     fits = np.flatnonzero((left >= least) & (right >= least) & (left > 0) & (right > 0))
-    chosen = _first_best(sums[fits], left[fits], total)
-    return None if chosen is None else (int(fits[chosen[0]]), chosen[1])
+    best = _first_best(sums[fits], left[fits], total)
+    return None if best is None else Best(int(fits[best.position]), best.gain)
 
 
 def best_bipartition(
@@ -127,19 +117,25 @@ def best_bipartition(
         return None
     if len(weights) <= ENUMERATED:
         return _enumerated(weights, sums, least)
-    free = best_contiguous(weights, sums, 0.0)
-    if free is None:
+    contiguous = best_contiguous(weights, sums, 0.0)
+    if contiguous is None:
         return None
-    if least <= min(weights[free[0]].sum(), weights[~free[0]].sum()):
-        left: np.ndarray | None = free[0]
-    elif (weights == np.floor(weights)).all():
-        left = _knapsack(weights.astype(np.int64), sums, least)
-    elif len(weights) <= MOST_ENUMERATED:
-        left = _enumerated(weights, sums, least)
-    else:
-        bounded = best_contiguous(weights, sums, least)
-        left = None if bounded is None else bounded[0]
+    left: np.ndarray | None = contiguous[0]
+    if least > min(weights[left].sum(), weights[~contiguous[0]].sum()):
+        left = _best_under(weights, sums, least)
     return left if left is None or left[0] else ~left
+
+
+def _best_under(
+    weights: np.ndarray, sums: np.ndarray, least: float
+) -> np.ndarray | None:
+    """The best bipartition of many levels where `least` forbids the contiguous one."""
+    if (weights == np.floor(weights)).all():
+        return _knapsack(weights.astype(np.int64), sums, least)
+    if len(weights) <= MOST_ENUMERATED:
+        return _enumerated(weights, sums, least)
+    contiguous = best_contiguous(weights, sums, least)
+    return None if contiguous is None else contiguous[0]
 
 
 def best_contiguous(
@@ -147,15 +143,13 @@ def best_contiguous(
 ) -> tuple[np.ndarray, float] | None:
     """The best cut of the levels in the order of their means: left mask and gain."""
     order = np.argsort(sums / weights, kind="stable")
-    cumulated = np.cumsum(weights[order])[:-1]
-    chosen = _first_admissible(
-        np.cumsum(sums[order])[:-1], cumulated, weights.sum(), least
-    )
-    if chosen is None:
+    left_sums, left_weights = np.cumsum([sums[order], weights[order]], axis=1)[:, :-1]
+    cut = _first_admissible(left_sums, left_weights, float(weights.sum()), least)
+    if cut is None:
         return None
     left = np.zeros(len(weights), dtype=bool)
-    left[order[: chosen[0] + 1]] = True
-    return left, chosen[1]
+    left[order[: cut.position + 1]] = True
+    return left, cut.gain
 
 
 def _enumerated(
@@ -164,11 +158,10 @@ def _enumerated(
     """All bipartitions, in R's order: bit k of the number puts level k + 2 right."""
     numbers = np.arange(1, 2 ** (len(weights) - 1))
     right = (numbers[:, None] >> np.arange(len(weights) - 1)) & 1
-    total = weights.sum()
-    chosen = _first_admissible(
-        right @ sums[1:], total - right @ weights[1:], float(total), least
-    )
-    return None if chosen is None else np.r_[True, right[chosen[0]] == 0]
+    total = float(weights.sum())
+    left_weights = total - right @ weights[1:]
+    best = _first_admissible(right @ sums[1:], left_weights, total, least)
+    return None if best is None else np.r_[True, right[best.position] == 0]
 
 
 def _knapsack(weights: np.ndarray, sums: np.ndarray, least: float) -> np.ndarray | None:
@@ -187,14 +180,11 @@ def _knapsack(weights: np.ndarray, sums: np.ndarray, least: float) -> np.ndarray
         better = extended > largest[weight : reached + 1]
         largest[weight : reached + 1][better] = extended[better]
         added.append(np.packbits(better))
-    left_weights = np.arange(total + 1, dtype=float)
     feasible = np.flatnonzero(largest > 0)
-    chosen = _first_admissible(
-        largest[feasible], left_weights[feasible], float(total), least
-    )
-    if chosen is None:
+    best = _first_admissible(largest[feasible], feasible.astype(float), total, least)
+    if best is None:
         return None
-    rest, left = int(feasible[chosen[0]]), np.zeros(len(weights), dtype=bool)
+    rest, left = int(feasible[best.position]), np.zeros(len(weights), dtype=bool)
     for level in range(len(weights) - 1, -1, -1):
         at = rest - int(weights[level])
         bits = added[level]

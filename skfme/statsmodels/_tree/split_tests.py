@@ -63,38 +63,36 @@ def factor_tests(
     Parameters
     ----------
     levels : LevelSums
-        Of n_factors factors, in one node or several.
+        Of m nodes and n_factors factors.
     least_variance : float
         As for `numeric_statistics`.
     teststat : {"quadratic", "maximum"}
 
     Returns
     -------
-    statistics, log_1_minus_p : ndarray of shape (n_factors,)
+    statistics, log_1_minus_p : ndarray of shape (m, n_factors)
     """
     weights, sums, around, starts = levels
-    totals = np.add.reduceat(weights, starts)
-    per_level = np.repeat(totals, np.diff(starts, append=len(weights)))
-    variances = weights * (per_level - weights)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    totals = np.add.reduceat(weights, starts, axis=1)
+    slots = np.diff(starts, append=weights.shape[1])
+    variances = weights * (totals.repeat(slots, axis=1) - weights)
+    with np.errstate(divide="ignore", invalid="ignore"):  # p = 1 is −∞
         unit = around / (totals * (totals - 1))
-        largest_variance = np.maximum.reduceat(variances, starts) * unit
-        tested = np.flatnonzero((totals > 1) & (largest_variance > least_variance))
-        statistics, logs = np.full((2, len(starts)), np.nan)
+        largest_variance = np.maximum.reduceat(variances, starts, axis=1) * unit
+        tested = (totals > 1) & (largest_variance > least_variance)
         if teststat == "maximum":
-            ends = np.append(starts[1:], len(weights))
-            for k in tested:
-                own = slice(starts[k], ends[k])
-                statistics[k], logs[k] = _maximum_test(weights[own], sums[own], unit[k])
+            statistics, logs = np.full((2, *tested.shape), np.nan)
+            for i, k in zip(*np.nonzero(tested), strict=True):
+                factor = i, slice(starts[k], starts[k] + slots[k])
+                statistics[i, k], logs[i, k] = _maximum_test(
+                    weights[factor], sums[factor], unit[i, k]
+                )
             return statistics, logs
         between = np.where(weights > 0, sums**2 / weights, 0.0)
-    statistics[tested] = ((totals - 1) * np.add.reduceat(between, starts))[
-        tested
-    ] / around[tested]
-    levels_present = np.add.reduceat(weights > 0, starts, dtype=np.intp)
-    with np.errstate(divide="ignore"):  # p = 1 is −∞
-        logs[tested] = np.log1p(-chdtrc(levels_present[tested] - 1, statistics[tested]))
-    return statistics, logs
+        between = np.add.reduceat(between, starts, axis=1)
+        statistics = np.where(tested, (totals - 1) * between / around, np.nan)
+        present = np.add.reduceat(weights > 0, starts, axis=1, dtype=np.intp)
+        return statistics, np.log1p(-chdtrc(present - 1, statistics))
 
 
 def _maximum_test(

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
-from skfme.statsmodels._tree.growing import Node, leaves_of
+from skfme.statsmodels._tree.nodes import Node, count_leaves, leaves_of
 
-__all__ = ["Original", "Stability", "resampled"]
+__all__ = ["Stability", "resampled"]
 
 
 @dataclass(frozen=True)
@@ -70,83 +70,79 @@ class Stability:
         return share / len(leaves)
 
 
-class Original(NamedTuple):
-    """The tree whose stability is asked: root split, leaf of each row, leaves."""
+class _Root(NamedTuple):
+    """The split of a root: variable, levels on the side of the first one, and cut."""
 
-    root: Split | None
-    leaves: np.ndarray
-    ids: list[int]
+    variable: str
+    levels: str = ""
+    cut: float = np.nan
+
+    @classmethod
+    def of(cls, split: Split | None, covariates: tuple[Covariate, ...]) -> _Root:
+        if split is None:
+            return cls("(none)")
+        covariate = covariates[split.covariate]
+        name, sides = str(covariate.name), split.level_sides(covariate)
+        if covariate.numeric:
+            return cls(name, cut=np.nan if split.cut is None else split.cut)
+        levels = min(sides, key=lambda side: covariate.levels.index(side[0]))
+        return cls(name, ", ".join(map(str, levels)))
 
 
 def resampled(
     grown: Callable[[Sample], list[Node]],
     sample: Sample,
-    original: Original,
+    root: Split | None,
+    leaves_in_fit: np.ndarray,
     n_resamples: int,
     random_state: np.random.RandomState,
 ) -> Stability:
-    """Grow trees on bootstrap rows, and compare them with the original."""
+    """Grow trees on bootstrap rows, and compare them with the root and leaves of fit."""
     leaves = np.empty((n_resamples, len(sample)), dtype=np.int32)
-    roots, counts = [], []
+    counts, splits = [], []
     for b in range(n_resamples):
         rows = random_state.randint(len(sample), size=len(sample))
         nodes = grown(sample.take(rows))
-        leaves[b] = leaves_of(nodes, sample.covariates, len(sample))
-        roots.append(_describe_root(nodes[0].split, sample.covariates))
-        counts.append(sum(node.is_leaf for node in nodes))
-    own = _describe_root(original.root, sample.covariates)
-    same = np.array([root[:2] == own[:2] for root in roots])
-    if original.root is not None and not np.isnan(own[2]):
-        covariate = sample.covariates[original.root.covariate]
+        leaves[b] = leaves_of(nodes, sample.covariates)
+        counts.append(count_leaves(nodes))
+        splits.append(_Root.of(nodes[0].split, sample.covariates))
+    roots, original = pd.DataFrame(splits), _Root.of(root, sample.covariates)
+    same_variable = roots["variable"] == original.variable
+    same = same_variable & (roots["levels"] == original.levels)
+    if root is not None and not np.isnan(original.cut):
+        covariate = sample.covariates[root.covariate]
         values = np.sort(covariate.values)
         values = values[covariate.observed(values)]
-        ranks = np.searchsorted(values, [own[2], *(root[2] for root in roots)])
+        ranks = np.searchsorted(values, [original.cut, *roots["cut"]])
         same &= np.abs(ranks[1:] - ranks[0]) <= 0.05 * len(values)
     return Stability(
-        _summarize_roots(roots),
-        float(np.mean([root[0] == own[0] for root in roots])),
-        float(np.mean(same)),
-        _together(leaves, original.leaves, original.ids),
+        _frequencies(roots),
+        float(same_variable.mean()),
+        float(same.mean()),
+        _together(leaves, leaves_in_fit),
         np.array(counts),
         leaves,
     )
 
 
-def _describe_root(
-    split: Split | None, covariates: tuple[Covariate, ...]
-) -> tuple[str, str, float]:
-    """Variable, levels on the side of the first one, and cut of a root split."""
-    if split is None:
-        return "(none)", "", np.nan
-    covariate = covariates[split.covariate]
-    if covariate.numeric:
-        assert split.cut is not None
-        return str(covariate.name), "", split.cut
-    if split.cut is None:
-        left, right = set(split.left), set(split.right)
-        codes = sorted(left if min(left | right) in left else right)
-    else:
-        codes = [c for c in range(len(covariate.levels)) if c <= split.cut]
-    names = ", ".join(str(covariate.levels[c]) for c in codes)
-    return str(covariate.name), names, np.nan
-
-
-def _summarize_roots(roots: list[tuple[str, str, float]]) -> pd.DataFrame:
+def _frequencies(roots: pd.DataFrame) -> pd.DataFrame:
     """One row per variable and levels, the most frequent first."""
-    frame = pd.DataFrame(roots, columns=["variable", "levels", "cut"])
-    grouped = frame.groupby(["variable", "levels"], sort=False)["cut"]
-    table = pd.DataFrame({"share": grouped.size() / len(frame)})
+    grouped = roots.groupby(["variable", "levels"], sort=False)["cut"]
+    table = pd.DataFrame({"share": grouped.size() / len(roots)})
     for q in (25, 50, 75):
         table[f"cut_{q}"] = grouped.quantile(q / 100)
     return table.sort_values("share", ascending=False, kind="stable").reset_index()
 
 
-def _together(leaves: np.ndarray, own: np.ndarray, ids: list[int]) -> pd.DataFrame:
+def _together(leaves: np.ndarray, leaves_in_fit: np.ndarray) -> pd.DataFrame:
     """Mean share of pairs of a subspace's rows that share a resampled partition."""
-    shares = np.empty(len(ids))
-    for k, subspace in enumerate(ids):
-        members = leaves[:, own == subspace]
-        n = members.shape[1]
-        pairs = [float((np.bincount(labels) ** 2.0).sum() - n) for labels in members]
-        shares[k] = np.mean(pairs) / (n * (n - 1)) if n > 1 else np.nan
-    return pd.DataFrame({"together": shares}, index=pd.Index(ids, name="subspace"))
+    members = np.unique(leaves_in_fit[leaves_in_fit >= 0]).astype(int)
+    subspaces = pd.Index(members, name="subspace")
+    shares = np.full(len(subspaces), np.nan)
+    for k, subspace in enumerate(subspaces):
+        labels_of_rows = leaves[:, leaves_in_fit == subspace]
+        n = labels_of_rows.shape[1]
+        pairs = [(np.bincount(labels) ** 2.0).sum() - n for labels in labels_of_rows]
+        if n > 1:
+            shares[k] = np.mean(pairs) / (n * (n - 1))
+    return pd.DataFrame({"together": shares}, index=subspaces)

@@ -204,7 +204,7 @@ def test_honest_numbers_come_from_the_other_half():
     tree = EffectTree(honest=True, n_partitions=2, random_state=1)
     tree.fit(X[["x"]], effect, groups=X["patient"])
     assert tree.partitions_["n"].sum() == 500
-    estimated_from = tree._leaves_in_fit >= 0
+    estimated_from = tree._training.leaves >= 0
     assert not set(X["patient"][estimated_from]) & set(X["patient"][~estimated_from])
     inside = (tree.apply(X[["x"]]) == tree.partitions_.index[0]) & estimated_from
     assert tree.partitions_["cAME"].iloc[0] == pytest.approx(effect[inside].mean())

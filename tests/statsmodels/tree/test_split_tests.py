@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, norm
 
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Covariate, Sample
 from skfme.statsmodels._tree.growing import Layer
 from skfme.statsmodels._tree.node_sums import Levels, Scores
@@ -40,7 +41,7 @@ def _strasser_weber(g, y, w):
 def _layer(effects, weights=None, rows=None):
     every = np.zeros(len(effects) if rows is None else rows.max() + 1)
     every[slice(None) if rows is None else rows] = effects
-    return Layer(Sample((), every, weights), [(rows, ())])
+    return Layer(Sample((), every, Weighting(weights, len(every))), [(rows, ())])
 
 
 def _numeric(x):
@@ -77,10 +78,10 @@ def test_closed_forms_of_factor_statistics_are_the_definitions(node):
     deviations = y - np.average(y, weights=w)
     factor = Covariate("f", "unordered", tuple("abcd"), levels, False)
     sums = Levels([factor], len(y)).sums(_layer(deviations, given_weights))
-    (statistic,), (log_p,) = factor_tests(sums, 0.0, "quadratic")
+    ((statistic,),), ((log_p,),) = factor_tests(sums, 0.0, "quadratic")
     assert statistic == pytest.approx(quadratic, rel=1e-10)
     assert log_p == pytest.approx(np.log1p(-chi2.sf(quadratic, 3)), rel=1e-9)
-    (maximum,), _ = factor_tests(sums, 0.0, "maximum")
+    ((maximum,),), _ = factor_tests(sums, 0.0, "maximum")
     assert maximum == pytest.approx(np.max(np.abs(t - mu) / np.sqrt(np.diag(sigma))))
 
 
@@ -166,11 +167,11 @@ def test_rows_without_a_covariate_do_not_count_in_its_test(weighted):
     codes = np.where(gone, -1, levels)
     factor = Covariate("f", "unordered", tuple("abc"), codes, True)
     other = Covariate("g", "unordered", tuple("abc"), levels, False)
-    (with_holes, _), _ = factor_tests(
+    ((with_holes, _),), _ = factor_tests(
         Levels([factor, other], 80).sums(whole), 0.0, "quadratic"
     )
     known = Covariate("f", "unordered", tuple("abc"), levels[~gone], False)
-    (complete,), _ = factor_tests(
+    ((complete,),), _ = factor_tests(
         Levels([known], (~gone).sum()).sums(seen), 0.0, "quadratic"
     )
     assert with_holes == pytest.approx(complete, rel=1e-12)
@@ -197,9 +198,9 @@ def test_best_cut_is_the_first_best_of_all(seed, weighted, least):
     w = rng.integers(1, 4, 30).astype(float) if weighted else np.ones(30)
     y = np.round(rng.normal(size=30), 1)
     y = y - np.average(y, weights=w)
-    cut = best_cut(x, w if weighted else None, y, least)
+    cut = best_cut(x, Weighting(w if weighted else None, 30), y, least)
     expected = _brute_cut(x, y, w, least)
-    assert (None if cut is None else x[cut.last]) == expected
+    assert (None if cut is None else x[cut.position]) == expected
 
 
 def _brute_bipartition(weights, sums, least):

@@ -1,0 +1,131 @@
+"""A grown tree: a list of nodes in pre-order, and walks over it.
+
+Children come after their parent, and the nodes below one follow it, so that no function
+recurses. How trees are grown and pruned lives elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import islice, takewhile
+from typing import NamedTuple
+
+import numpy as np
+
+from skfme._summaries.weighted import weighted_mean
+from skfme._summaries.weighting import Weighting
+from skfme.statsmodels._tree.covariates import Covariate, Split
+
+__all__ = [
+    "Node",
+    "Spread",
+    "Tests",
+    "collapsed",
+    "count_leaves",
+    "leaves_of",
+    "parents",
+    "rows_below",
+]
+
+
+class Tests(NamedTuple):
+    """Statistic and adjusted log(1 − p) of every covariate; NaN if not tested."""
+
+    statistic: np.ndarray
+    log_1_minus_p: np.ndarray
+
+
+class Spread(NamedTuple):
+    """Number of rows, W = Σ w, ȳ = Σ w y / W, and Σ w (y − ȳ)² about it."""
+
+    n: int
+    weight: float
+    mean: float
+    ss: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, weights: Weighting) -> Spread:
+        mean = weighted_mean(values, weights)
+        ss = float(weights.dot((values - mean) ** 2))
+        return cls(len(values), weights.sum, mean, ss)
+
+    @property
+    def sd(self) -> float:
+        """SD with divisor W − 1; NaN where W ≤ 1."""
+        return math.sqrt(self.ss / (self.weight - 1)) if self.weight > 1 else math.nan
+
+
+class Node(NamedTuple):
+    """One node; `left` and `right` are positions in the tree's list, −1 in a leaf.
+
+    `spread` is that of the effects of its rows. Of a tree that is being made, leaves
+    hold their `rows`.
+    """
+
+    depth: int
+    spread: Spread
+    split: Split | None = None
+    tests: Tests | None = None
+    left: int = -1
+    right: int = -1
+    rows: np.ndarray | None = None
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.left < 0
+
+
+def count_leaves(nodes: list[Node]) -> int:
+    return sum(node.is_leaf for node in nodes)
+
+
+def parents(nodes: list[Node]) -> list[int]:
+    """Position of each node's parent; −1 for the root."""
+    above = [-1] * len(nodes)
+    for i, node in enumerate(nodes):
+        if not node.is_leaf:
+            above[node.left] = above[node.right] = i
+    return above
+
+
+def collapsed(nodes: list[Node], merged: set[int]) -> list[Node]:
+    """The tree with the nodes `merged` made leaves, in pre-order."""
+    order, waiting = [], [0]
+    while waiting:
+        i = waiting.pop()
+        order.append(i)
+        if not nodes[i].is_leaf and i not in merged:
+            waiting += [nodes[i].right, nodes[i].left]
+    position = {old: new for new, old in enumerate(order)} | {-1: -1}
+    tree = []
+    for i in order:
+        node = nodes[i]
+        if i in merged:
+            rows = rows_below(nodes, i)
+            node = node._replace(split=None, left=-1, right=-1, rows=rows)
+        tree.append(node._replace(left=position[node.left], right=position[node.right]))
+    return tree
+
+
+def rows_below(nodes: list[Node], i: int) -> np.ndarray:
+    """Rows of the leaves below a node, which in pre-order follow it; in their order."""
+    below = takewhile(lambda n: n.depth > nodes[i].depth, islice(nodes, i + 1, None))
+    rows = [node.rows for node in (nodes[i], *below) if node.rows is not None]
+    return np.sort(np.concatenate(rows))
+
+
+def leaves_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> np.ndarray:
+    """Position of the leaf that each row falls into."""
+    n = len(covariates[0].values)
+    leaves = np.zeros(n, dtype=np.intp)
+    waiting: list[tuple[int, np.ndarray]] = [(0, np.arange(n))]
+    while waiting:
+        i, rows = waiting.pop()
+        split = nodes[i].split
+        if split is None or not len(rows):
+            leaves[rows] = i
+            continue
+        covariate = covariates[split.covariate]
+        left = split.goes_left(covariate, covariate.values[rows])
+        waiting += [(nodes[i].left, rows[left]), (nodes[i].right, rows[~left])]
+    return leaves
