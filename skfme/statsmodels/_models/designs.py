@@ -3,15 +3,14 @@
 A formula's splines, centring and categorical codes are made by the design machinery
 that the model itself kept (patsy's or formulaic's), never by hand, so that a stepped
 row x⁺ is coded as the model would code it. What is rebuilt is compared with the design
-that the model was fitted with. What is predicted from a design is another file's
-business.
+that the model was fitted with. What is predicted from a design is in `fitted.py`.
 """
 
 from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +28,8 @@ __all__ = [
     "check_design",
     "compare_designs",
     "design_of",
-    "kept_rows",
     "probe_rows",
+    "rows_of_fit",
 ]
 
 _PROBE_ROWS = 64
@@ -96,17 +95,20 @@ class FormulaDesign(Design):
     ----------
     spec : patsy DesignInfo or formulaic ModelSpec
     formula : str
-    known : sequence of str or None
-        Columns of the data frame that the model was fitted on, where it kept it.
+    columns : sequence or None
+        Of the data frame that the model was fitted on, where it kept it.
     """
 
-    def __init__(self, spec: Any, formula: str, known: Sequence[str] | None) -> None:
+    def __init__(
+        self, spec: Any, formula: str, columns: Sequence[Hashable] | None
+    ) -> None:
         self.spec, self.wording = spec, f"the formula {formula!r}"
         self.names = tuple(spec.column_names)
         self._patsy = hasattr(spec, "factor_infos")
-        found = self._found_names()
-        self._read = found if known is None else found & set(known)
-        self._certain = known is not None
+        self._read = self._variables()
+        if columns is not None:
+            self._read &= set(map(str, columns))
+        self._certain = columns is not None
 
     def _factors(self) -> Iterator[ast.AST]:
         """The expressions that the formula is made of."""
@@ -118,17 +120,13 @@ class FormulaDesign(Design):
             except SyntaxError:  # a name in backticks
                 yield ast.Name(text.strip().strip("`"))
 
-    def _found_names(self) -> set[str]:
+    def _variables(self) -> set[str]:
+        """Names in the formula: columns, functions and what they are called on."""
         if not self._patsy:
             return set(map(str, self.spec.required_variables))
-        found = set()
-        for factor in self._factors():
-            for node in ast.walk(factor):
-                if isinstance(node, ast.Name):
-                    found.add(node.id)
-                elif quoted := _arguments(node, "Q"):
-                    found.add(str(ast.literal_eval(quoted[0])))
-        return found
+        nodes = [node for factor in self._factors() for node in ast.walk(factor)]
+        quoted = [arguments for node in nodes if (arguments := _arguments(node, "Q"))]
+        return _plain_names(nodes) | {str(ast.literal_eval(q[0])) for q in quoted}
 
     def used(self, table: Table) -> list[int]:
         lacking = sorted(self._read - set(map(str, table.names)))
@@ -147,7 +145,7 @@ class FormulaDesign(Design):
             if arguments and isinstance(arguments[0], ast.Name):
                 coded.add(arguments[0].id)
             else:
-                plain |= {n.id for n in ast.walk(factor) if isinstance(n, ast.Name)}
+                plain |= _plain_names(ast.walk(factor))
         return list[Hashable](sorted((coded - plain) & self._read))
 
     def matrix(self, table: Table) -> np.ndarray:
@@ -179,6 +177,10 @@ class FormulaDesign(Design):
             # Levels that the fit never saw would otherwise pass for the reference.
             warnings.simplefilter("error", DataMismatchWarning)
             return self.spec.get_model_matrix(frame, na_action="drop", output="pandas")
+
+
+def _plain_names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
 def _arguments(node: ast.AST, name: str) -> list[ast.expr]:
@@ -222,27 +224,27 @@ class ArrayDesign(Design):
 
     def _positions(self, table: Table) -> list[int | None]:
         """Where each column of the design is in the table; None for the constant."""
-        given = table.names
+        names = table.names
         if self.by_name:
-            found = {name: i for i, name in enumerate(given)}
+            position = {name: i for i, name in enumerate(names)}
             constant = None if self.constant is None else self.names[self.constant]
-            lacking = [n for n in self.names if n not in found and n != constant]
+            lacking = [n for n in self.names if n not in position and n != constant]
             if not lacking:
-                return [found.get(name) for name in self.names]
+                return [position.get(name) for name in self.names]
             if table.kind != "numpy":
                 raise ValueError(
                     f"The data lack the column {lacking[0]!r} of {self.wording}."
-                    + (nearest(lacking[0], given) or known_names(given))
+                    + (nearest(lacking[0], names) or known_names(names))
                 )
-        if len(given) == self.k:
-            return list(range(self.k))
-        if self.constant is not None and len(given) == self.k - 1:
-            positions: list[int | None] = list(range(self.k - 1))
-            return [*positions[: self.constant], None, *positions[self.constant :]]
-        raise ValueError(
-            f"The data have {len(given)} columns; {self.wording} expects {self.k}, in "
-            "this order."
-        )
+        positions: list[int | None] = list(range(len(names)))
+        if self.constant is not None and len(names) == self.k - 1:
+            positions.insert(self.constant, None)
+        if len(positions) != self.k:
+            raise ValueError(
+                f"The data have {len(names)} columns; {self.wording} expects {self.k}, "
+                "in this order."
+            )
+        return positions
 
     def matrix(self, table: Table) -> np.ndarray:
         matrix = np.empty((len(table), self.k))
@@ -271,11 +273,10 @@ class ArrayDesign(Design):
     ) -> np.ndarray:
         rows = slice(None) if mask.all() else np.flatnonzero(mask)
         changed = np.array(matrix[rows])
-        of_column = {p: i for i, p in enumerate(self._positions(table))}
+        positions = self._positions(table)
         for position, column in columns.items():
-            changed[:, of_column[position]] = self._numbers(
-                of_column[position], column
-            )[rows]
+            i = positions.index(position)
+            changed[:, i] = self._numbers(i, column)[rows]
         return changed
 
 
@@ -287,16 +288,12 @@ def design_of(model: Any) -> Design:
     ValueError
         If the model has no design matrix.
     """
-    data = model.data
-    spec = getattr(data, "model_spec", None)
-    if spec is None:  # statsmodels before 0.15
-        spec = getattr(data, "design_info", None)
-    formula = getattr(model, "formula", None)
+    data, formula = model.data, getattr(model, "formula", None)
+    before_0_15 = getattr(data, "design_info", None)
+    spec = getattr(data, "model_spec", before_0_15)
     if formula is not None and spec is not None:
-        frame = getattr(data, "frame", None)
-        columns = getattr(frame, "columns", None)
-        known = None if columns is None else [str(name) for name in columns]
-        return FormulaDesign(spec, str(formula), known)
+        columns = getattr(getattr(data, "frame", None), "columns", None)
+        return FormulaDesign(spec, str(formula), columns)
     names = getattr(data, "xnames", None)
     if not names:
         raise ValueError(
@@ -327,11 +324,11 @@ def check_design(design: Design, model: Any) -> bool:
     """
     if not isinstance(design, FormulaDesign):
         return True
-    frame, exog = getattr(model.data, "frame", None), getattr(model, "exog", None)
+    frame: Any = getattr(model.data, "frame", None)
+    exog = getattr(model, "exog", None)
     if exog is None or not hasattr(frame, "columns"):
         return False
-    assert frame is not None
-    rows = kept_rows(model, len(frame))
+    rows = rows_of_fit(model, len(frame))
     if rows is None:
         return False
     probe = probe_rows(len(rows))
@@ -345,7 +342,7 @@ def probe_rows(n: int) -> np.ndarray:
     return np.arange(0, n, max(2, n // _PROBE_ROWS))
 
 
-def kept_rows(model: Any, n: int) -> np.ndarray | None:
+def rows_of_fit(model: Any, n: int) -> np.ndarray | None:
     """Positions, among n rows of data, of those that the model was fitted on.
 
     None where the model was fitted on another number of rows.
@@ -356,14 +353,24 @@ def kept_rows(model: Any, n: int) -> np.ndarray | None:
 
 
 def compare_designs(
-    design: Design, table: Table, expected: np.ndarray, which: str
+    design: Design, table: Table, expected: np.ndarray, source: str
 ) -> None:
-    """Refuse a design whose rows depend on which others are built beside them."""
+    """Refuse a design whose rows depend on which others are built beside them.
+
+    Parameters
+    ----------
+    design : Design
+    table : Table of n rows
+    expected : ndarray of shape (n, k)
+        The rows as they were built before.
+    source : str
+        Where the rows come from, as an error says it.
+    """
     rebuilt = design.matrix(table)
     if rebuilt.shape != expected.shape:
         raise ValueError(
             f"The design matrix of {design.wording}, rebuilt for {len(rebuilt)} rows "
-            f"{which}, has {rebuilt.shape[1]} columns; the model was fitted with "
+            f"{source}, has {rebuilt.shape[1]} columns; the model was fitted with "
             f"{expected.shape[1]}. Effects need a design that the formula makes alone."
         )
     scale = np.maximum(np.abs(expected).max(axis=0, initial=0), 1e-300)
@@ -373,7 +380,7 @@ def compare_designs(
         columns = [repr(design.names[i]) for i in np.flatnonzero(wrong)]
         raise ValueError(
             f"The design matrix of {design.wording}, rebuilt for {len(rebuilt)} rows "
-            f"{which}, differs from the one that the model was fitted with, in "
+            f"{source}, differs from the one that the model was fitted with, in "
             f"{', '.join(columns[:3])}. Either the formula looks at "
             "other rows, as x - x.mean() does (center(x) and standardize(x) keep what "
             "they learnt), or the data frame has changed since the fit."

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special, stats
 
-from skfme.statsmodels._models.fitted import FittedModel
+from skfme.statsmodels._models.fitted import FittedModel, Inputs
 
 __all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
 
@@ -26,49 +26,42 @@ class Slope(NamedTuple):
     Attributes
     ----------
     mean : ndarray of shape (n_outputs, n)
-    by_predictor : ndarray of shape (n_outputs, n_predictors, n)
+    by_predictor : ndarray of shape (n_outputs, n_predictors, n) or None
         ∂μ/∂η.
     by_extra : ndarray of shape (n_outputs, n_extra, n) or None
         ∂μ/∂τ.
     """
 
     mean: np.ndarray
-    by_predictor: np.ndarray
+    by_predictor: np.ndarray | None = None
     by_extra: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> Slope:
-        extra = None if self.by_extra is None else self.by_extra[..., rows]
-        return Slope(self.mean[:, rows], self.by_predictor[..., rows], extra)
+        taken: list[Any] = [None if a is None else a[..., rows] for a in self]
+        return Slope(*taken)
 
 
 @dataclass(frozen=True)
 class Point:
-    """Rows at which the mean was taken, with what its gradient needs again.
+    """Rows at which the mean was taken, with what its gradient needs again."""
 
-    Attributes
-    ----------
-    X : ndarray of shape (n, k)
-    offset : ndarray of shape (n,) or None
-    mean : ndarray of shape (n, n_outputs)
-    slope : Slope or None
-    """
+    inputs: Inputs
+    slope: Slope
 
-    X: np.ndarray
-    offset: np.ndarray | None
-    mean: np.ndarray
-    slope: Slope | None = None
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean, of shape (n, n_outputs)."""
+        return self.slope.mean.T
 
     def take(self, rows: np.ndarray) -> Point:
-        offset = None if self.offset is None else self.offset[rows]
-        slope = None if self.slope is None else self.slope.take(rows)
-        return Point(self.X[rows], offset, self.mean[rows], slope)
+        return Point(self.inputs.take(rows), self.slope.take(rows))
 
 
 class MeanFunction:
     """μ(x; θ), and weighted sums of ∂μ/∂θ."""
 
-    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
-        """The mean at rows of the design matrix."""
+    def at(self, inputs: Inputs) -> Point:
+        """The mean at some rows."""
         raise NotImplementedError
 
     def gradients(
@@ -116,24 +109,23 @@ class Index(MeanFunction):
         self._coefficients = params[positions]
         self._slope = slope
 
-    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
-        predictors = self._coefficients @ X.T
-        if offset is not None:
-            predictors += offset
-        slope = self._slope(predictors)
-        return Point(X, offset, slope.mean.T, slope)
+    def at(self, inputs: Inputs) -> Point:
+        predictors = self._coefficients @ inputs.X.T
+        if inputs.offset is not None:
+            predictors += inputs.offset
+        return Point(inputs, self._slope(predictors))
 
     def gradients(
         self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
     ) -> np.ndarray:
-        assert point.slope is not None
-        by_predictor, by_extra = point.slope.by_predictor, point.slope.by_extra
+        X, (_, by_predictor, by_extra) = point.inputs.X, point.slope
+        assert by_predictor is not None
         n_outputs, n_predictors, n = by_predictor.shape
         sums = np.zeros((n_groups, n_outputs, self.p))
         slopes = (by_predictor * weights).reshape(n_outputs * n_predictors, n)
         for group, rows in _members(codes, n_groups):
-            blocks = slopes[:, rows] @ point.X[rows]
-            blocks = blocks.reshape(n_outputs, n_predictors, point.X.shape[1])
+            blocks = slopes[:, rows] @ X[rows]
+            blocks = blocks.reshape(n_outputs, n_predictors, X.shape[1])
             for i, position in enumerate(self.positions):
                 sums[group][:, position] += blocks[:, i]
             if by_extra is not None:
@@ -160,8 +152,8 @@ class Numeric(MeanFunction):
         step = np.cbrt(np.finfo(float).eps) * scale
         self._high, self._low = fitted.params + step, fitted.params - step
 
-    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
-        return Point(X, offset, self._fitted.mean(self._fitted.params, X, offset))
+    def at(self, inputs: Inputs) -> Point:
+        return Point(inputs, Slope(self._fitted.mean(self._fitted.params, inputs).T))
 
     def gradients(
         self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
@@ -173,7 +165,7 @@ class Numeric(MeanFunction):
             for moved in (self._high[j], self._low[j]):
                 theta = params.copy()
                 theta[j] = moved
-                ends.append(self._fitted.mean(theta, point.X, point.offset))
+                ends.append(self._fitted.mean(theta, point.inputs))
             slopes = (ends[0] - ends[1]) / (self._high[j] - self._low[j])
             sums[:, :, j] = group_sums(slopes * weights[:, None], codes, n_groups)
         return sums
@@ -222,40 +214,34 @@ def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
         return _ordered(model, params, first)
     if kind in (GLM, GEE):
         return Index(params, first, _of_link(model.family.link))
-    slopes: dict[Any, Callable[[np.ndarray], Slope]] = {}
-    for linear_kind in (linear.OLS, linear.WLS, linear.GLS, linear.GLSAR):
-        slopes[linear_kind] = _identity
-    slopes |= dict.fromkeys((MixedLM, QuantReg, RLM), _identity)
-    slopes[discrete.Logit] = _LOGISTIC
-    slopes[discrete.Probit] = _single(special.ndtr, stats.norm.pdf)
-    counts = (discrete.Poisson, discrete.NegativeBinomial, discrete.NegativeBinomialP)
-    for count in (*counts, discrete.GeneralizedPoisson):
-        slopes[count] = _single(np.exp, np.exp)
-    if kind in slopes:
-        return Index(params, first, slopes[kind])
-    return Numeric(fitted, bse)
+    slopes: dict[Any, Callable[[np.ndarray], Slope]] = {
+        **dict.fromkeys((linear.OLS, linear.WLS, linear.GLS, linear.GLSAR), _identity),
+        **dict.fromkeys((MixedLM, QuantReg, RLM), _identity),
+        discrete.Logit: _LOGISTIC,
+        discrete.Probit: _single(special.ndtr, stats.norm.pdf),
+        discrete.Poisson: _EXPONENTIAL,
+        discrete.NegativeBinomial: _EXPONENTIAL,
+        discrete.NegativeBinomialP: _EXPONENTIAL,
+        discrete.GeneralizedPoisson: _EXPONENTIAL,
+    }
+    return (
+        Index(params, first, slopes[kind]) if kind in slopes else Numeric(fitted, bse)
+    )
 
 
 def _single(
     mean: Callable[[np.ndarray], np.ndarray], slope: Callable[[np.ndarray], np.ndarray]
 ) -> Callable[[np.ndarray], Slope]:
     """One predictor, one output: μ = G(η)."""
-
-    def at(predictors: np.ndarray) -> Slope:
-        return Slope(mean(predictors), slope(predictors)[None])
-
-    return at
+    return lambda predictors: Slope(mean(predictors), slope(predictors)[None])
 
 
 def _identity(predictors: np.ndarray) -> Slope:
     return Slope(predictors, np.ones((1, 1, predictors.shape[1])))
 
 
-def _logistic_density(predictors: np.ndarray) -> np.ndarray:
-    return special.expit(predictors) * special.expit(-predictors)
-
-
-_LOGISTIC = _single(special.expit, _logistic_density)
+_EXPONENTIAL = _single(np.exp, np.exp)
+_LOGISTIC = _single(special.expit, lambda eta: special.expit(eta) * special.expit(-eta))
 
 
 def _of_link(link: Any) -> Callable[[np.ndarray], Slope]:

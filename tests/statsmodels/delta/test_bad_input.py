@@ -184,7 +184,7 @@ def test_groups_are_checked():
 
 
 def test_outputs_are_checked():
-    match = "output='9' is no output of the model.*Known: '0'"
+    match = "output='9' is no output of the effect.*Known: '0'"
     refused(ValueError, match, fit("mnlogit"), data(), STEP, output="9")
 
 
@@ -192,7 +192,7 @@ def test_infinite_and_missing_data_are_refused():
     infinite = data().assign(x=np.inf)
     refused(ValueError, "X contains infinity in x", fit("ols"), infinite, STEP)
     missing = data().assign(x=np.nan)
-    match = r"No row counts for 'z \+1'.*240 missing"
+    match = r"No row counts for the effect 'z \+1' \(missing: 240\)"
     refused(ValueError, match, fit("ols"), missing, {"z": 1})
 
 
