@@ -16,7 +16,7 @@ from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames.columns import ColumnData
 from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan
-from skfme.statsmodels._delta.sums import Measured, Moments, Sums
+from skfme.statsmodels._delta.sums import Moments, Sums
 from skfme.statsmodels._models.designs import compare_designs, probe_rows
 from skfme.statsmodels._models.fitted import Inputs
 from skfme.statsmodels._models.gradients import Index, Point, group_sums
@@ -47,20 +47,15 @@ def sums_of_effects(
     sums = Sums(n_effects, n_groups, n_outputs, len(mean.fitted.params))
     if with_moments:
         sums.moments = Moments(n_groups, n_effects * n_outputs)
-    bound = {
-        step.name: tuple(change.bind(table) for change in step.changes)
-        for step in plan.steps
-    }
+    bound = [[change.bind(table) for change in step.changes] for step in plan.steps]
     numbers = 3 * mean.fitted.design.k + n_outputs * (n_outputs + 2)
     size = plan_rows(len(table), table.row_bytes + 8 * numbers, batch_size, None)
     for part in gen_batches(len(table), size):
         batch = Batch(mean, plan, part)
         batch.check()
-        measured = [batch.measure(name, changes) for name, changes in bound.items()]
-        for effect, of_effect in enumerate(measured):
-            sums.add(effect, of_effect)
+        effects = [batch.add(sums, i, tuple(step)) for i, step in enumerate(bound)]
         if sums.moments is not None:
-            sums.moments.add(measured, batch.weights, batch.codes)
+            sums.moments.add(effects, batch.weights, batch.codes)
     return sums
 
 
@@ -69,7 +64,7 @@ class Batch:
 
     def __init__(self, mean: EstimatedMean, plan: Plan, part: slice) -> None:
         rows = plan.rows
-        self._mean, self._part, self._support = mean, part, plan.support
+        self._mean, self._plan, self._part = mean, plan, part
         self._offset, self._n_groups = rows.offset, len(rows.groups.keys)
         self.table = rows.table.take(part)
         self.weights = rows.weights.take(part).whole()
@@ -140,43 +135,40 @@ class Batch:
         alone, expected = self.table.take(rows), self._inputs.X[rows]
         compare_designs(self._mean.fitted.design, alone, expected, "by themselves")
 
-    def measure(self, name: str, changes: tuple[BoundChange, ...]) -> Measured:
-        """One effect: both ends of its step, and their sums by group."""
-        stepped = step_rows(
-            self.table, self._part, changes, self._support, self._before
-        )
+    def add(
+        self, sums: Sums, effect: int, changes: tuple[BoundChange, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Add the sums of one effect.
+
+        Returns
+        -------
+        fme : ndarray of shape (n_counted, n_outputs)
+        rows : ndarray of shape (n_counted,), int
+            Which rows of the batch count.
+        """
+        support, n_groups = self._plan.support, self._n_groups
+        stepped = step_rows(self.table, self._part, changes, support, self._before)
         asked = stepped.counted & (self.weights > 0)
         low, high, rows = self._ends(stepped, asked)
         weights, codes = self.weights[rows], self.codes[rows]
         fme = high.mean - low.mean
-        total = group_sums(fme * weights[:, None], codes, self._n_groups)
-        gradient = self._gradient(high, rows)
-        gradient -= (
-            self._base_gradient if low is self._base else self._gradient(low, rows)
-        )
+        total = group_sums(fme * weights[:, None], codes, n_groups)
+        before = self._base_gradient if low is self._base else self._gradient(low, rows)
+        gradient = self._gradient(high, rows) - before
         if not (np.isfinite(total).all() and np.isfinite(gradient).all()):
+            name = self._plan.steps[effect].name
             raise ValueError(_not_finite(fme, name, self._mean.fitted.name))
-        return Measured(
-            fme,
-            rows,
-            np.bincount(codes, minlength=self._n_groups),
-            np.bincount(codes, weights, self._n_groups),
-            total,
-            gradient,
-            self._by_status(stepped.status, asked, rows),
-        )
-
-    def _by_status(
-        self, status: np.ndarray, asked: np.ndarray, rows: np.ndarray
-    ) -> np.ndarray:
-        """Counts of shape (n_groups, n_statuses); rows that were lost are missing."""
-        if len(rows) < np.count_nonzero(asked):
-            lost = asked.copy()
-            lost[rows] = False
-            status = np.where(lost, STATUSES.index("missing"), status)
-        cells = self.codes * len(STATUSES) + status
-        counts = np.bincount(cells, minlength=self._n_groups * len(STATUSES))
-        return counts.reshape(self._n_groups, len(STATUSES))
+        # Rows whose design turned out to miss a value.
+        stepped.status[asked] = STATUSES.index("missing")
+        stepped.status[rows] = STATUSES.index("counted")
+        cells = self.codes * len(STATUSES) + stepped.status
+        counts = np.bincount(cells, minlength=sums.status[effect].size)
+        sums.n[effect] += np.bincount(codes, minlength=n_groups)
+        sums.weight[effect] += np.bincount(codes, weights, n_groups)
+        sums.total[effect] += total
+        sums.gradient[effect] += gradient
+        sums.status[effect] += counts.reshape(n_groups, -1)
+        return fme, rows
 
     def _ends(
         self, stepped: Stepped, asked: np.ndarray
@@ -200,13 +192,9 @@ class Batch:
         """The inputs of the rows in a mask, with columns changed."""
         design = self._mean.fitted.design
         X = design.stepped(self.table, self._inputs.X, mask, columns)
-        if not self._offset.columns:
-            return Inputs(X, self._offset.at(self.table, rows + self._part.start))
-        table = selected(self.table, mask, columns)
-        return Inputs(
-            X,
-            None if table is None else self._offset.at(table, rows + self._part.start),
-        )
+        read = bool(self._offset.columns)
+        table = selected(self.table, mask, columns) if read else None
+        return Inputs(X, self._offset.at(table, rows + self._part.start))
 
 
 def _not_finite(fme: np.ndarray, name: str, model: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from skfme._frames.checks import checked_weights
 from skfme._frames.tables import as_table
 from skfme.statsmodels._delta.averaging import sums_of_effects
 from skfme.statsmodels._delta.estimates import Estimates
@@ -19,6 +20,8 @@ from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan, Rows
 from skfme.statsmodels._delta.sums import Sums
 from skfme.statsmodels._inference.results import EffectResults
+from skfme.statsmodels._models.offsets import offset_of
+from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["delta_effects"]
 
@@ -142,7 +145,13 @@ def delta_effects(
         raise ValueError(f"covers must be one of {COVERS}, got {covers!r}.")
     fixed_rows = covers == "parameters"
     mean = EstimatedMean.of(results, covers, cov, cov_type, cov_kwds)
-    rows = Rows.of(mean.fitted, as_table(data), by, sample_weight, offset, exposure)
+    table = as_table(data)
+    rows = Rows(
+        table,
+        checked_weights(sample_weight, table),
+        Groups.of(table, by),
+        offset_of(mean.fitted, table, offset, exposure),
+    )
     background = None if background is None else as_table(background)
     plan = Plan.of(
         mean.fitted, rows, background, steps, extrapolation, categorical_features

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skfme._frames.checks import checked_weights, refuse_infinite
+from skfme._frames.checks import refuse_infinite
 from skfme._frames.hints import known_names
 from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table
@@ -20,7 +20,7 @@ from skfme._summaries.weighting import Weighting
 from skfme.extrapolation import Support, fit_support
 from skfme.statsmodels._models.designs import Design
 from skfme.statsmodels._models.fitted import FittedModel
-from skfme.statsmodels._models.offsets import Offset, offset_of
+from skfme.statsmodels._models.offsets import Offset
 from skfme.statsmodels._rows.groups import Groups
 from skfme.steps._changes import NamedStep
 from skfme.steps._steps import parse_steps
@@ -46,23 +46,6 @@ class Rows:
     weights: Weighting
     groups: Groups
     offset: Offset
-
-    @classmethod
-    def of(
-        cls,
-        fitted: FittedModel,
-        table: Table,
-        by: Any,
-        sample_weight: Any,
-        offset: Any,
-        exposure: Any,
-    ) -> Rows:
-        return cls(
-            table,
-            checked_weights(sample_weight, table),
-            Groups.of(table, by),
-            offset_of(fitted, table, offset, exposure),
-        )
 
 
 @dataclass(frozen=True)
@@ -103,12 +86,20 @@ class Plan:
         if weights.array is not None and not weights.array.all():
             positive = np.flatnonzero(weights.array)
             table, weights = table.take(positive), weights.take(positive)
-        listed = _categorical(design, categorical_features, given, table)
+        unread = set(given.names) - set(table.names)
+        if isinstance(categorical_features, str):
+            listed = design.categorical() or categorical_features
+        else:
+            listed = [key for key in categorical_features if key not in unread]
+            listed += design.categorical()
         columns = describe_columns(table, listed)
-        training = ModelTraining(table, columns, weights, design, offset, given.names)
+        read = {*design.used(table), *offset.positions(table).values()}
+        training = ModelTraining(table, columns, weights, design.wording, read, unread)
         parsed = parse_steps(steps, training)
         if steps is None or isinstance(steps, str):  # the columns of an array stay
-            parsed = tuple(step for step in parsed if training.allows(step))
+            parsed = tuple(
+                s for s in parsed if all(c.position in read for c in s.changes)
+            )
         support = fit_support(extrapolation, table, columns, weights)
         stepped = _columns_read(design, offset, rows.table)
         stepped = converted(stepped, table.kind, columns)
@@ -123,20 +114,15 @@ class ModelTraining(Training):
         table: Table,
         columns: Sequence[Column],
         weights: Weighting,
-        design: Design,
-        offset: Offset,
-        given: Sequence[Hashable],
+        wording: str,
+        read: set[int],
+        unread: set[Hashable],
     ) -> None:
         super().__init__(table, columns, weights)
-        self._wording, self._given = design.wording, given
-        self._read = {*design.used(table), *offset.positions(table).values()}
-
-    def allows(self, step: NamedStep) -> bool:
-        """Whether the model reads all columns that the step changes."""
-        return all(change.position in self._read for change in step.changes)
+        self._wording, self._read, self._unread = wording, read, unread
 
     def __getitem__(self, key: Hashable) -> TrainingColumn:
-        if key in self.table.names or key not in self._given:
+        if key not in self._unread:
             column = super().__getitem__(key)
             if column.column.position in self._read:
                 return column
@@ -154,14 +140,3 @@ def _columns_read(design: Design, offset: Offset, table: Table) -> Table:
         return table
     added = set(offset.positions(table).values()) - set(used)
     return table.select([*used, *sorted(added)])
-
-
-def _categorical(
-    design: Design, categorical_features: Any, given: Table, table: Table
-) -> Any:
-    """The columns listed that are in the table, and those that the formula codes."""
-    if isinstance(categorical_features, str):
-        return design.categorical() or categorical_features
-    unread = set(given.names) - set(table.names)
-    listed = [key for key in categorical_features if key not in unread]
-    return listed + design.categorical()

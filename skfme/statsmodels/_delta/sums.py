@@ -8,38 +8,12 @@ added is formed in `averaging.py`, batch by batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from skfme._engine.stepping import STATUSES
 
-__all__ = ["Measured", "Moments", "Sums"]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One effect on a batch: row by row, and its sums by group.
-
-    Attributes
-    ----------
-    fme : ndarray of shape (n_counted, n_outputs)
-    rows : ndarray of shape (n_counted,), int
-        Which rows of the batch count.
-    n : ndarray of shape (n_groups,), int
-    weight : ndarray of shape (n_groups,)
-    total : ndarray of shape (n_groups, n_outputs)
-    gradient : ndarray of shape (n_groups, n_outputs, p)
-    status : ndarray of shape (n_groups, n_statuses), int
-    """
-
-    fme: np.ndarray
-    rows: np.ndarray
-    n: np.ndarray
-    weight: np.ndarray
-    total: np.ndarray
-    gradient: np.ndarray
-    status: np.ndarray
+__all__ = ["Moments", "Sums"]
 
 
 class Sums:
@@ -68,14 +42,6 @@ class Sums:
         self.status = np.zeros((n_effects, n_groups, len(STATUSES)), dtype=int)
         self.moments: Moments | None = None
 
-    def add(self, effect: int, measured: Measured) -> None:
-        """Add a batch's sums of one effect."""
-        self.n[effect] += measured.n
-        self.weight[effect] += measured.weight
-        self.total[effect] += measured.total
-        self.gradient[effect] += measured.gradient
-        self.status[effect] += measured.status
-
     def left_out(self, effect: int) -> dict[str, int]:
         """Rows of all groups that do not count for an effect, by their status."""
         counts = self.status[effect].sum(axis=0).tolist()
@@ -96,19 +62,25 @@ class Moments:
         self._shift: np.ndarray | None = None
 
     def add(
-        self, effects: Sequence[Measured], weights: np.ndarray, codes: np.ndarray
+        self,
+        effects: Sequence[tuple[np.ndarray, np.ndarray]],
+        weights: np.ndarray,
+        codes: np.ndarray,
     ) -> None:
-        """Add a batch of n rows, with the weight and the group of each."""
-        width = sum(effect.fme.shape[1] for effect in effects)
-        fme, counts = np.zeros((2, len(codes), width))
-        start = 0
-        for effect in effects:
-            stop = start + effect.fme.shape[1]
-            fme[effect.rows, start:stop], counts[effect.rows, start:stop] = (
-                effect.fme,
-                1,
-            )
-            start = stop
+        """Add n rows, with the weight and the group of each.
+
+        Parameters
+        ----------
+        effects : sequence of (fme, rows)
+            For each step its effects, of shape (n_counted, n_outputs), and which of
+            the n rows they are of.
+        weights, codes : ndarray of shape (n,)
+        """
+        shape = (len(codes), len(effects), effects[0][0].shape[1])
+        fme, counts = np.zeros((2, *shape))
+        for i, (of_rows, rows) in enumerate(effects):
+            fme[rows, i], counts[rows, i] = of_rows, 1.0
+        fme, counts = (array.reshape(len(codes), -1) for array in (fme, counts))
         if self._shift is None:
             self._shift = fme.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
         counting = weights[:, None] * counts

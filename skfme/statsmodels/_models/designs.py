@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ __all__ = [
 
 _PROBE_ROWS = 64
 
+Columns = dict[int, ColumnData]  # of a table, by position
+
 
 class Design:
     """The model's own map from rows of a table to rows of its design matrix.
@@ -47,6 +50,7 @@ class Design:
     """
 
     names: tuple[Hashable, ...]
+
     wording: str
 
     @property
@@ -67,11 +71,7 @@ class Design:
         raise NotImplementedError
 
     def stepped(
-        self,
-        table: Table,
-        matrix: np.ndarray,
-        mask: np.ndarray,
-        columns: dict[int, ColumnData],
+        self, table: Table, matrix: np.ndarray, mask: np.ndarray, columns: Columns
     ) -> np.ndarray:
         """Rows of the design matrix with some of the table's columns changed.
 
@@ -190,13 +190,15 @@ def _arguments(node: ast.AST, name: str) -> list[ast.expr]:
     return []
 
 
+@dataclass(frozen=True)
 class ArrayDesign(Design):
     """The design of a model fitted on arrays: its columns, by name or position.
 
-    Parameters
+    Attributes
     ----------
-    names : sequence of hashable
+    names : tuple of hashable
         The model's own names of its columns.
+    wording : str
     by_name : bool
         Whether they are the user's, rather than made up for an array.
     constant : int or None
@@ -205,16 +207,11 @@ class ArrayDesign(Design):
         What the constant column holds.
     """
 
-    def __init__(
-        self,
-        names: Sequence[Hashable],
-        by_name: bool,
-        constant: int | None,
-        value: float = 1.0,
-    ) -> None:
-        self.names, self.constant, self.value = tuple(names), constant, value
-        self.by_name = by_name
-        self.wording = f"the model with columns {', '.join(map(str, names))}"
+    names: tuple[Hashable, ...]
+    wording: str
+    by_name: bool
+    constant: int | None = None
+    value: float = 1.0
 
     def used(self, table: Table) -> list[int]:
         positions = self._positions(table)
@@ -248,36 +245,32 @@ class ArrayDesign(Design):
 
     def matrix(self, table: Table) -> np.ndarray:
         matrix = np.empty((len(table), self.k))
-        for i, position in enumerate(self._positions(table)):
-            if i == self.constant or position is None:
-                matrix[:, i] = self.value
-            else:
-                matrix[:, i] = self._numbers(i, table.column(position))
-        return matrix
-
-    def _numbers(self, i: int, column: ColumnData) -> np.ndarray:
-        try:
-            return np.asarray(numbers_in(column), dtype=float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Column {self.names[i]!r} is not numeric, but {self.wording} was fitted "
-                "on numbers. Encode it as for the fit."
-            ) from error
+        if self.constant is not None:
+            matrix[:, self.constant] = self.value
+        columns = {position: table.column(position) for position in self.used(table)}
+        return self._filled(matrix, table, columns, slice(None))
 
     def stepped(
-        self,
-        table: Table,
-        matrix: np.ndarray,
-        mask: np.ndarray,
-        columns: dict[int, ColumnData],
+        self, table: Table, matrix: np.ndarray, mask: np.ndarray, columns: Columns
     ) -> np.ndarray:
         rows = slice(None) if mask.all() else np.flatnonzero(mask)
-        changed = np.array(matrix[rows])
-        positions = self._positions(table)
-        for position, column in columns.items():
-            i = positions.index(position)
-            changed[:, i] = self._numbers(i, column)[rows]
-        return changed
+        return self._filled(np.array(matrix[rows]), table, columns, rows)
+
+    def _filled(
+        self, matrix: np.ndarray, table: Table, columns: Columns, rows: Any
+    ) -> np.ndarray:
+        """A matrix for some of the rows, with the table's columns put in."""
+        for i, position in enumerate(self._positions(table)):
+            if position not in columns:
+                continue
+            try:
+                matrix[:, i] = np.asarray(numbers_in(columns[position]), float)[rows]
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Column {self.names[i]!r} is not numeric, but {self.wording} was "
+                    "fitted on numbers. Encode it as for the fit."
+                ) from error
+        return matrix
 
 
 def design_of(model: Any) -> Design:
@@ -300,13 +293,13 @@ def design_of(model: Any) -> Design:
             f"{type(model).__name__} has no design matrix, so that no effect of a "
             "covariate can be formed."
         )
+    exog, constant, value = getattr(model, "exog", None), None, 1.0
+    if exog is not None:  # else the results were stripped of their data
+        names, constant = names[: exog.shape[1]], getattr(data, "const_idx", None)
+        value = 1.0 if constant is None else float(exog[0, constant])
+    wording = f"the model with columns {', '.join(map(str, names))}"
     by_name = type(data).__name__.startswith("Pandas")
-    exog = getattr(model, "exog", None)
-    if exog is None:  # the results were stripped of their data
-        return ArrayDesign(names, by_name, None)
-    constant = getattr(data, "const_idx", None)
-    value = 1.0 if constant is None else float(exog[0, constant])
-    return ArrayDesign(names[: exog.shape[1]], by_name, constant, value)
+    return ArrayDesign(tuple(names), wording, by_name, constant, value)
 
 
 def check_design(design: Design, model: Any) -> bool:

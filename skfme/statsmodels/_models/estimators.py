@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import _fit_context
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
@@ -210,10 +209,9 @@ class StatsmodelsEstimator(MeanEstimator):
                 "None."
             )
         table = self._table(X, reset=True)
-        target = column_or_1d(y, warn=True)
+        target = _check_y(y, y_numeric=not self._classifies(), estimator=self)
         check_consistent_length(table.native, target)
         if not self._classifies():
-            target = _check_y(target, y_numeric=True, estimator=self)
             return table, target
         check_classification_targets(target)
         self.classes_ = _classes_in(y, target)
@@ -279,14 +277,11 @@ class StatsmodelsEstimator(MeanEstimator):
             from statsmodels.regression.linear_model import WLS
 
             return WLS, {"weights": weights}
-        parameters = {
-            name
-            for base in getattr(model_class, "__mro__", (model_class,))
-            for name in inspect.signature(base.__init__).parameters
-        }
+        bases = getattr(model_class, "__mro__", (model_class,))
+        parameters = [inspect.signature(base.__init__).parameters for base in bases]
         names = _WEIGHTS if self.weights == "auto" else (self.weights,)
         for name in names:
-            if name in parameters:
+            if any(name in of_base for of_base in parameters):
                 return model_class, {name: weights}
         raise ValueError(
             f"{model_class.__name__} takes no {' or '.join(names)}, so that sample_weight "

@@ -57,12 +57,32 @@ class Point:
         return Point(self.inputs.take(rows), self.slope.take(rows))
 
 
-class MeanFunction:
-    """μ(x; θ), and weighted sums of ∂μ/∂θ."""
+@dataclass(frozen=True)
+class Index:
+    """The mean of a model of linear predictors, and weighted sums of ∂μ/∂θ.
+
+    Attributes
+    ----------
+    params : ndarray of shape (p,)
+    positions : ndarray of shape (n_predictors, k), int
+        Where each predictor's coefficients are in the parameters.
+    slope : callable
+        Linear predictors of shape (n_predictors, n) -> Slope.
+    extra : ndarray of int, default=()
+        Where the further parameters are.
+    """
+
+    params: np.ndarray
+    positions: np.ndarray
+    slope: Callable[[np.ndarray], Slope]
+    extra: Any = ()
 
     def at(self, inputs: Inputs) -> Point:
         """The mean at some rows."""
-        raise NotImplementedError
+        predictors = self.params[self.positions] @ inputs.X.T
+        if inputs.offset is not None:
+            predictors += inputs.offset
+        return Point(inputs, self.slope(predictors))
 
     def gradients(
         self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
@@ -81,47 +101,10 @@ class MeanFunction:
         -------
         sums : ndarray of shape (n_groups, n_outputs, p)
         """
-        raise NotImplementedError
-
-
-class Index(MeanFunction):
-    """A model of linear predictors.
-
-    Parameters
-    ----------
-    params : ndarray of shape (p,)
-    positions : ndarray of shape (n_predictors, k), int
-        Where each predictor's coefficients are in the parameters.
-    slope : callable
-        Linear predictors of shape (n_predictors, n) -> Slope.
-    extra : ndarray of int, default=()
-        Where the further parameters are.
-    """
-
-    def __init__(
-        self,
-        params: np.ndarray,
-        positions: np.ndarray,
-        slope: Callable[[np.ndarray], Slope],
-        extra: Any = (),
-    ) -> None:
-        self.p, self.positions, self.extra = len(params), positions, extra
-        self._coefficients = params[positions]
-        self._slope = slope
-
-    def at(self, inputs: Inputs) -> Point:
-        predictors = self._coefficients @ inputs.X.T
-        if inputs.offset is not None:
-            predictors += inputs.offset
-        return Point(inputs, self._slope(predictors))
-
-    def gradients(
-        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
-    ) -> np.ndarray:
         X, (_, by_predictor, by_extra) = point.inputs.X, point.slope
         assert by_predictor is not None
         n_outputs, n_predictors, n = by_predictor.shape
-        sums = np.zeros((n_groups, n_outputs, self.p))
+        sums = np.zeros((n_groups, n_outputs, len(self.params)))
         slopes = (by_predictor * weights).reshape(n_outputs * n_predictors, n)
         for group, rows in _members(codes, n_groups):
             blocks = slopes[:, rows] @ X[rows]
@@ -133,42 +116,39 @@ class Index(MeanFunction):
         return sums
 
 
-class Numeric(MeanFunction):
-    """Any model that predicts from parameters and a design matrix.
+@dataclass(frozen=True)
+class Numeric:
+    """The mean of any model that predicts from parameters and a design matrix.
 
     Central differences, with steps of ∛ε relative to a parameter or, where that is
     larger, to its standard error, which is the scale on which the mean may bend.
-
-    Parameters
-    ----------
-    fitted : FittedModel
     """
 
-    def __init__(self, fitted: FittedModel, bse: np.ndarray) -> None:
-        self._fitted = fitted
-        scale = np.maximum(np.abs(fitted.params), np.nan_to_num(bse))
-        scale[scale == 0] = 1.0
-        # What is representable is what divides.
-        step = np.cbrt(np.finfo(float).eps) * scale
-        self._high, self._low = fitted.params + step, fitted.params - step
+    fitted: FittedModel
+    bse: np.ndarray
 
     def at(self, inputs: Inputs) -> Point:
-        return Point(inputs, Slope(self._fitted.mean(self._fitted.params, inputs).T))
+        """The mean at some rows."""
+        return Point(inputs, Slope(self.fitted.mean(self.fitted.params, inputs).T))
 
     def gradients(
         self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
     ) -> np.ndarray:
-        params = self._fitted.params
+        """Σ wᵢ ∂μᵢ/∂θ over the rows of each group, as of :class:`Index`."""
+        params, mean = self.fitted.params, self.fitted.mean
+        scale = np.maximum(np.abs(params), np.nan_to_num(self.bse))
+        steps = np.diag(np.cbrt(np.finfo(float).eps) * np.where(scale == 0, 1.0, scale))
         sums = np.zeros((n_groups, point.mean.shape[1], len(params)))
-        for j in range(len(params)):
-            ends = []
-            for moved in (self._high[j], self._low[j]):
-                theta = params.copy()
-                theta[j] = moved
-                ends.append(self._fitted.mean(theta, point.inputs))
-            slopes = (ends[0] - ends[1]) / (self._high[j] - self._low[j])
-            sums[:, :, j] = group_sums(slopes * weights[:, None], codes, n_groups)
+        for j, step in enumerate(steps):
+            high, low = params + step, params - step
+            gap = mean(high, point.inputs) - mean(low, point.inputs)
+            # What is representable is what divides.
+            slopes = gap / (high[j] - low[j]) * weights[:, None]
+            sums[:, :, j] = group_sums(slopes, codes, n_groups)
         return sums
+
+
+MeanFunction = Index | Numeric
 
 
 def group_sums(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
@@ -195,38 +175,19 @@ def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
 
     Only the very classes of statsmodels are known: a subclass may predict otherwise.
     """
-    from statsmodels.discrete import discrete_model as discrete
-    from statsmodels.genmod.generalized_estimating_equations import GEE
-    from statsmodels.genmod.generalized_linear_model import GLM
-    from statsmodels.miscmodels.ordinal_model import OrderedModel
-    from statsmodels.regression import linear_model as linear
-    from statsmodels.regression.mixed_linear_model import MixedLM
-    from statsmodels.regression.quantile_regression import QuantReg
-    from statsmodels.robust.robust_linear_model import RLM
-
-    model, params = fitted.model, fitted.params
-    kind, k = type(model), fitted.design.k
+    model, params, k = fitted.model, fitted.params, fitted.design.k
+    is_known = type(model).__module__.startswith("statsmodels.")
+    kind = type(model).__name__ if is_known else ""
     first = np.arange(k)[None]
-    if kind is discrete.MNLogit:
-        positions = np.arange(len(params)).reshape(-1, k)
-        return Index(params, positions, _multinomial)
-    if kind is OrderedModel:
+    if kind == "MNLogit":
+        return Index(params, np.arange(len(params)).reshape(-1, k), _multinomial)
+    if kind == "OrderedModel":
         return _ordered(model, params, first)
-    if kind in (GLM, GEE):
+    if kind in ("GLM", "GEE"):
         return Index(params, first, _of_link(model.family.link))
-    slopes: dict[Any, Callable[[np.ndarray], Slope]] = {
-        **dict.fromkeys((linear.OLS, linear.WLS, linear.GLS, linear.GLSAR), _identity),
-        **dict.fromkeys((MixedLM, QuantReg, RLM), _identity),
-        discrete.Logit: _LOGISTIC,
-        discrete.Probit: _single(special.ndtr, stats.norm.pdf),
-        discrete.Poisson: _EXPONENTIAL,
-        discrete.NegativeBinomial: _EXPONENTIAL,
-        discrete.NegativeBinomialP: _EXPONENTIAL,
-        discrete.GeneralizedPoisson: _EXPONENTIAL,
-    }
-    return (
-        Index(params, first, slopes[kind]) if kind in slopes else Numeric(fitted, bse)
-    )
+    if kind in _SLOPES:
+        return Index(params, first, _SLOPES[kind])
+    return Numeric(fitted, bse)
 
 
 def _single(
@@ -240,8 +201,15 @@ def _identity(predictors: np.ndarray) -> Slope:
     return Slope(predictors, np.ones((1, 1, predictors.shape[1])))
 
 
-_EXPONENTIAL = _single(np.exp, np.exp)
+_LINEAR = ("OLS", "WLS", "GLS", "GLSAR", "MixedLM", "QuantReg", "RLM")
+_COUNTS = ("Poisson", "NegativeBinomial", "NegativeBinomialP", "GeneralizedPoisson")
 _LOGISTIC = _single(special.expit, lambda eta: special.expit(eta) * special.expit(-eta))
+_SLOPES = {
+    **dict.fromkeys(_LINEAR, _identity),
+    **dict.fromkeys(_COUNTS, _single(np.exp, np.exp)),
+    "Logit": _LOGISTIC,
+    "Probit": _single(special.ndtr, stats.norm.pdf),
+}
 
 
 def _of_link(link: Any) -> Callable[[np.ndarray], Slope]:

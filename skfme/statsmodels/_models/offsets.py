@@ -61,9 +61,13 @@ class Offset:
             for part, column in columns.items()
         }
 
-    def at(self, table: Table, rows: Any) -> np.ndarray | None:
-        """Offsets of a table that is made of some rows of the data."""
-        added = [_on_the_scale(*part) for part in self.parts(table).items()]
+    def at(self, table: Table | None, rows: Any) -> np.ndarray | None:
+        """Offsets of some rows of the data, whose columns are those of a table.
+
+        The table may be None where there are no rows, or no columns to be read.
+        """
+        parts = {} if table is None else self.parts(table)
+        added = [_on_the_scale(part, values) for part, values in parts.items()]
         if self.values is not None:
             added.append(self.values[rows])
         return np.sum(added, axis=0) if added else None
