@@ -157,10 +157,10 @@ def delta_effects(
         mean.fitted, rows, background, steps, extrapolation, categorical_features
     )
     sums = sums_of_effects(mean, plan, batch_size, with_moments=not fixed_rows)
-    estimates = Estimates.of(sums, plan, mean.fitted.outputs, output)
+    estimates = Estimates.of(mean, plan, sums, output)
     effects = EffectResults(
         estimates.values,
-        estimates.covariance(mean.covariance.matrix, sums.moments),
+        estimates.covariance,
         labels=estimates.labels,
         df=mean.covariance.df if fixed_rows else None,
         covers=covers,

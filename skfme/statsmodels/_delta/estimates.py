@@ -16,8 +16,9 @@ from sklearn import get_config
 from skfme._engine.stepping import STATUSES
 from skfme._text.outputs import output_columns
 from skfme._text.reasons import no_row_counts
+from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan
-from skfme.statsmodels._delta.sums import Moments, Sums
+from skfme.statsmodels._delta.sums import Sums
 
 __all__ = ["Estimates"]
 
@@ -29,56 +30,44 @@ class Estimates:
     Attributes
     ----------
     values : ndarray of shape (n_estimates,)
+    covariance : ndarray of shape (n_estimates, n_estimates)
     gradients : ndarray of shape (n_estimates, p)
     n : ndarray of shape (n_estimates,), int
     labels : DataFrame of n_estimates rows
     """
 
     values: np.ndarray
+    covariance: np.ndarray
     gradients: np.ndarray
     n: np.ndarray
     labels: pd.DataFrame
-    _weight: np.ndarray
-    _group: np.ndarray
-    _column: np.ndarray
 
     @classmethod
     def of(
-        cls, sums: Sums, plan: Plan, outputs: tuple[str, ...], output: str | None
+        cls, mean: EstimatedMean, plan: Plan, sums: Sums, output: str | None
     ) -> Estimates:
         """Estimates of what some rows count for; a warning names the rest."""
+        outputs = mean.fitted.outputs
         chosen = np.array(output_columns(outputs, output))
         _warn_of_empty(sums, plan)
         counting = np.repeat(sums.weight[:, None] > 0, len(chosen), axis=1)
         effects, positions, groups = np.nonzero(counting)
         columns = chosen[positions]
         _refuse_too_many(len(effects))
+        weight = sums.weight[effects, groups]
+        values = sums.total[effects, groups, columns] / weight
+        gradients = sums.gradient[effects, groups, columns] / weight[:, None]
+        cov = gradients @ mean.covariance.matrix @ gradients.T
+        if sums.moments is not None:
+            places = effects * len(outputs) + columns
+            cov += sums.moments.covariance(groups, places, values, weight)
         labels = pd.DataFrame({"effect": [plan.steps[i].name for i in effects]})
         if len(outputs) > 1:
             labels["output"] = [outputs[i] for i in columns]
         for name, keys in plan.rows.groups.keys.items():
             labels[name] = keys.to_numpy()[groups]
-        weight = sums.weight[effects, groups]
-        return cls(
-            sums.total[effects, groups, columns] / weight,
-            sums.gradient[effects, groups, columns] / weight[:, None],
-            sums.n[effects, groups],
-            labels,
-            weight,
-            groups,
-            effects * len(outputs) + columns,
-        )
-
-    def covariance(self, V: np.ndarray, moments: Moments | None) -> np.ndarray:
-        """J V Jᵀ, and what the choice of rows adds where it is covered."""
-        cov = self.gradients @ V @ self.gradients.T
-        if moments is not None:
-            for group in np.unique(self._group):
-                rows = np.flatnonzero(self._group == group)
-                cov[np.ix_(rows, rows)] += moments.covariance(
-                    group, self._column[rows], self.values[rows], self._weight[rows]
-                )
-        return (cov + cov.T) / 2
+        n = sums.n[effects, groups]
+        return cls(values, (cov + cov.T) / 2, gradients, n, labels)
 
 
 def _warn_of_empty(sums: Sums, plan: Plan) -> None:

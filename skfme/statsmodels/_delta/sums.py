@@ -92,21 +92,34 @@ class Moments:
             self._counts[group] += m.T @ m
 
     def covariance(
-        self, group: int, columns: np.ndarray, means: np.ndarray, weight: np.ndarray
+        self,
+        groups: np.ndarray,
+        places: np.ndarray,
+        means: np.ndarray,
+        weight: np.ndarray,
     ) -> np.ndarray:
-        """Σ ω² (z − A)(z − A)ᵀ / (Σω Σω) of some effects of one group.
+        """Σ ω² (z − A)(z − A)ᵀ / (Σω Σω) of estimates; zero between groups.
 
         Parameters
         ----------
-        group : int
-        columns : ndarray of shape (k,), int
-            Where the effects are in z.
+        groups : ndarray of shape (k,), int
+            The group of each estimate.
+        places : ndarray of shape (k,), int
+            Where its effect is in z.
         means, weight : ndarray of shape (k,)
+
+        Returns
+        -------
+        cov : ndarray of shape (k, k)
         """
         assert self._shift is not None
-        cells = np.ix_(columns, columns)
-        gap = means - self._shift[columns]
-        crossed = self._sums[group][cells] * gap
-        counted = self._counts[group][cells] * np.outer(gap, gap)
-        central = self._squares[group][cells] - crossed - crossed.T + counted
-        return central / np.outer(weight, weight)
+        cov = np.zeros((len(groups), len(groups)))
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups == group)
+            cells = np.ix_(places[rows], places[rows])
+            gap = means[rows] - self._shift[places[rows]]
+            crossed = self._sums[group][cells] * gap
+            counted = self._counts[group][cells] * np.outer(gap, gap)
+            central = self._squares[group][cells] - crossed - crossed.T + counted
+            cov[np.ix_(rows, rows)] = central / np.outer(weight[rows], weight[rows])
+        return cov

@@ -157,11 +157,9 @@ class FormulaDesign(Design):
                 f"Rows of the design of {self.wording} could not be built from the data: "
                 f"{error}"
             ) from error
-        if len(rows) == len(frame):
-            return np.asarray(rows, dtype=float)
-        matrix = np.full((len(frame), self.k), np.nan)
-        matrix[rows.index.to_numpy()] = rows.to_numpy(dtype=float)
-        return matrix
+        if len(rows) < len(frame):
+            rows = rows.reindex(frame.index)
+        return rows.to_numpy(dtype=float)
 
     def _built(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Design rows of the complete rows, indexed by their positions."""

@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
+from statsmodels.regression.linear_model import OLS, WLS
 
 from skfme._frames.tables import Table, as_table, pandas_frame
 from skfme.statsmodels._models.fitted import fitted_model, offset_columns
@@ -179,18 +180,13 @@ class StatsmodelsEstimator(MeanEstimator):
                 formula, frame, eval_env=names, **model_kwds
             )
         fit = getattr(model, self.fit_method)
-        fit_kwds = dict(self.fit_kwds or {})
-        if "disp" in inspect.signature(fit).parameters:
-            fit_kwds.setdefault("disp", 0)
-        self.results_ = fit(**fit_kwds)
+        quiet = {"disp": 0} if "disp" in inspect.signature(fit).parameters else {}
+        self.results_ = fit(**{**quiet, **(self.fit_kwds or {})})
         return self
 
+    @property
     def _model_class(self) -> Any:
-        if self.model is not None:
-            return self.model
-        from statsmodels.regression.linear_model import OLS
-
-        return OLS
+        return OLS if self.model is None else self.model
 
     def _classifies(self) -> bool:
         if self.estimator_type == "auto":
@@ -199,7 +195,7 @@ class StatsmodelsEstimator(MeanEstimator):
 
     def _is(self, *names: str) -> bool:
         """Whether the model is of one of these classes."""
-        bases = getattr(self._model_class(), "__mro__", ())
+        bases = getattr(self._model_class, "__mro__", ())
         return any(base.__name__ in names for base in bases)
 
     def _checked(self, X: Any, y: Any) -> tuple[Table, np.ndarray]:
@@ -265,7 +261,7 @@ class StatsmodelsEstimator(MeanEstimator):
 
     def _weighted(self, sample_weight: Any, n: int) -> tuple[Any, dict[str, Any]]:
         """The model's class, and its argument that takes the weights."""
-        model_class = self._model_class()
+        model_class = self._model_class
         if sample_weight is None:
             return model_class, {}
         weights = _check_sample_weight(
@@ -273,9 +269,7 @@ class StatsmodelsEstimator(MeanEstimator):
         )
         if not weights.any():
             raise ValueError("sample_weight is zero in every row.")
-        if model_class.__name__ == "OLS":  # which is WLS of equal weights
-            from statsmodels.regression.linear_model import WLS
-
+        if model_class is OLS:  # which is WLS of equal weights
             return WLS, {"weights": weights}
         bases = getattr(model_class, "__mro__", (model_class,))
         parameters = [inspect.signature(base.__init__).parameters for base in bases]

@@ -124,17 +124,15 @@ class FittedModel:
         """What the fit added to the linear predictor, for each row it used."""
         added = getattr(self.model, "_offset_exposure", None)  # GEE's, with log made
         if added is None:
-            added = np.sum([getattr(self.model, n) for n in self._offset_parts], axis=0)
+            parts: list[Any] = [getattr(self.model, part, None) for part in OFFSETS]
+            added = np.sum([part for part in parts if _adds(part)], axis=0)
         return np.asarray(added, dtype=float) if _adds(added) else None
-
-    @property
-    def _offset_parts(self) -> list[str]:
-        return [part for part in OFFSETS if _adds(getattr(self.model, part, None))]
 
     @property
     def offset_names(self) -> list[str]:
         """Which of offset and exposure the model was fitted with, where it has one."""
-        return self._offset_parts or ["offset"]  # GEE's constraint makes one
+        names = [part for part in OFFSETS if _adds(getattr(self.model, part, None))]
+        return names or ["offset"]  # GEE's constraint makes one
 
     @property
     def is_weighted(self) -> bool:

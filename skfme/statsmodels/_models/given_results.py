@@ -61,6 +61,3 @@ class GivenResults(MeanEstimator):
 
     def _mean(self, X: Any) -> np.ndarray:
         return mean_of_rows(self.fitted_, as_table(X))
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "fitted_")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special, stats
+from statsmodels.genmod.families import links
 
 from skfme.statsmodels._models.fitted import FittedModel, Inputs
 
@@ -155,8 +156,7 @@ def group_sums(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarr
     """Sums of the rows of each group, of shape (n_groups, n_columns)."""
     if n_groups == 1:
         return values.sum(axis=0, keepdims=True)
-    columns = [np.bincount(codes, column, n_groups) for column in values.T]
-    return np.stack(columns, axis=1)
+    return np.stack([np.bincount(codes, v, n_groups) for v in values.T], axis=1)
 
 
 def _members(codes: np.ndarray, n_groups: int) -> Iterator[tuple[int, Any]]:
@@ -183,11 +183,13 @@ def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
         return Index(params, np.arange(len(params)).reshape(-1, k), _multinomial)
     if kind == "OrderedModel":
         return _ordered(model, params, first)
+    slope = _SLOPES.get(kind)
     if kind in ("GLM", "GEE"):
-        return Index(params, first, _of_link(model.family.link))
-    if kind in _SLOPES:
-        return Index(params, first, _SLOPES[kind])
-    return Numeric(fitted, bse)
+        link = model.family.link
+        # The link's own slope is inf/inf where the probability is 0 or 1.
+        is_logit = type(link) is links.Logit
+        slope = _LOGISTIC if is_logit else _single(link.inverse, link.inverse_deriv)
+    return Numeric(fitted, bse) if slope is None else Index(params, first, slope)
 
 
 def _single(
@@ -210,15 +212,6 @@ _SLOPES = {
     "Logit": _LOGISTIC,
     "Probit": _single(special.ndtr, stats.norm.pdf),
 }
-
-
-def _of_link(link: Any) -> Callable[[np.ndarray], Slope]:
-    from statsmodels.genmod.families import links
-
-    # The link's own slope is inf/inf where the probability is 0 or 1.
-    if type(link) is links.Logit:
-        return _LOGISTIC
-    return _single(link.inverse, link.inverse_deriv)
 
 
 def _multinomial(predictors: np.ndarray) -> Slope:
