@@ -47,13 +47,13 @@ def sums_of_effects(
     sums = Sums(n_effects, n_groups, n_outputs, len(mean.fitted.params))
     if with_moments:
         sums.moments = Moments(n_groups, n_effects * n_outputs)
-    bound = [[change.bind(table) for change in step.changes] for step in plan.steps]
+    bound = [tuple(c.bind(table) for c in step.changes) for step in plan.steps]
     numbers = 3 * mean.fitted.design.k + n_outputs * (n_outputs + 2)
     size = plan_rows(len(table), table.row_bytes + 8 * numbers, batch_size, None)
-    for part in gen_batches(len(table), size):
-        batch = Batch(mean, plan, part)
+    for span in gen_batches(len(table), size):
+        batch = Batch(mean, plan, span)
         batch.check()
-        effects = [batch.add(sums, i, tuple(step)) for i, step in enumerate(bound)]
+        effects = [batch.add(sums, i, changes) for i, changes in enumerate(bound)]
         if sums.moments is not None:
             sums.moments.add(effects, batch.weights, batch.codes)
     return sums
@@ -62,15 +62,15 @@ def sums_of_effects(
 class Batch:
     """One slice of the rows, with its predictions before any step."""
 
-    def __init__(self, mean: EstimatedMean, plan: Plan, part: slice) -> None:
+    def __init__(self, mean: EstimatedMean, plan: Plan, span: slice) -> None:
         rows = plan.rows
-        self._mean, self._plan, self._part = mean, plan, part
+        self._mean, self._plan, self._span = mean, plan, span
         self._offset, self._n_groups = rows.offset, len(rows.groups.keys)
-        self.table = rows.table.take(part)
-        self.weights = rows.weights.take(part).whole()
-        self.codes = rows.groups.codes[part]
+        self.table = rows.table.take(span)
+        self.weights = rows.weights.take(span).whole()
+        self.codes = rows.groups.codes[span]
         design = mean.fitted.design.matrix(self.table)
-        self._inputs = Inputs(design, rows.offset.at(self.table, part))
+        self._inputs = Inputs(design, rows.offset.at(self.table, span))
         self._complete = self._inputs.complete()
         self._position = np.cumsum(self._complete) - 1  # among the complete rows
         support = plan.support
@@ -103,17 +103,17 @@ class Batch:
             self._check_rows_of_fit()
             if isinstance(self._mean.function, Index):
                 self._check_mean()
-            if self._part.start == 0 and not self._mean.compared:
+            if self._span.start == 0 and not self._mean.compared:
                 self._check_alone()
 
     def _check_rows_of_fit(self) -> None:
         """The rows must be the fit's where its own offset is theirs."""
         if self._offset.fit_rows is None:
             return
-        fitted, fit_rows = self._mean.fitted, self._offset.fit_rows[self._part]
+        fitted, fit_rows = self._mean.fitted, self._offset.fit_rows[self._span]
         used = np.flatnonzero(fit_rows >= 0)
-        own = fitted.model.exog[fit_rows[used]]
-        if not np.allclose(self._inputs.X[used], own, rtol=1e-8):
+        expected = fitted.model.exog[fit_rows[used]]
+        if not np.allclose(self._inputs.X[used], expected, rtol=1e-8):
             raise ValueError(missing_offset(fitted))
 
     def _check_mean(self) -> None:
@@ -147,7 +147,7 @@ class Batch:
             Which rows of the batch count.
         """
         support, n_groups = self._plan.support, self._n_groups
-        stepped = step_rows(self.table, self._part, changes, support, self._before)
+        stepped = step_rows(self.table, self._span, changes, support, self._before)
         asked = stepped.counted & (self.weights > 0)
         low, high, rows = self._ends(stepped, asked)
         weights, codes = self.weights[rows], self.codes[rows]
@@ -173,7 +173,7 @@ class Batch:
     def _ends(
         self, stepped: Stepped, asked: np.ndarray
     ) -> tuple[Point, Point, np.ndarray]:
-        """Both ends of a step for the rows that have both, and which these are."""
+        """Both ends of a step for the rows that have both, and these rows."""
         rows, at = np.flatnonzero(asked), self._mean.function.at
         high = self._changed(rows, asked, stepped.end)
         if stepped.start:
@@ -192,9 +192,8 @@ class Batch:
         """The inputs of the rows in a mask, with columns changed."""
         design = self._mean.fitted.design
         X = design.stepped(self.table, self._inputs.X, mask, columns)
-        read = bool(self._offset.columns)
-        table = selected(self.table, mask, columns) if read else None
-        return Inputs(X, self._offset.at(table, rows + self._part.start))
+        table = selected(self.table, mask, columns) if self._offset.columns else None
+        return Inputs(X, self._offset.at(table, rows + self._span.start))
 
 
 def _not_finite(fme: np.ndarray, name: str, model: str) -> str:

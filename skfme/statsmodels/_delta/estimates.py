@@ -77,9 +77,10 @@ def _warn_of_empty(sums: Sums, plan: Plan) -> None:
         reasons = no_row_counts(plan.steps[0].name, sums.left_out(0))
         raise ValueError(f"{reasons}, so that there is no average.")
     # A group may well be where the step leads, and then nothing is amiss.
-    there = sums.status[:, :, STATUSES.index("at_target")] == sums.status.sum(axis=2)
+    at_target = sums.status[:, :, STATUSES.index("at_target")]
+    amiss = empty & (at_target < sums.status.sum(axis=2))
     texts = []
-    for effect, group in np.argwhere(empty & ~there):
+    for effect, group in np.argwhere(amiss):
         labels = plan.rows.groups.keys.iloc[group].items()
         key = ", ".join(f"{name}={label}" for name, label in labels)
         where = f" where {key}" if key else ""

@@ -15,6 +15,9 @@ from skfme._engine.stepping import STATUSES
 
 __all__ = ["Moments", "Sums"]
 
+# For each step its effects, (n_counted, n_outputs), and the rows that they are of.
+Effects = Sequence[tuple[np.ndarray, np.ndarray]]
+
 
 class Sums:
     """Sums of each effect and group.
@@ -61,25 +64,18 @@ class Moments:
         self._squares, self._sums, self._counts = np.zeros(shape)
         self._shift: np.ndarray | None = None
 
-    def add(
-        self,
-        effects: Sequence[tuple[np.ndarray, np.ndarray]],
-        weights: np.ndarray,
-        codes: np.ndarray,
-    ) -> None:
+    def add(self, effects: Effects, weights: np.ndarray, codes: np.ndarray) -> None:
         """Add n rows, with the weight and the group of each.
 
         Parameters
         ----------
         effects : sequence of (fme, rows)
-            For each step its effects, of shape (n_counted, n_outputs), and which of
-            the n rows they are of.
         weights, codes : ndarray of shape (n,)
         """
         shape = (len(codes), len(effects), effects[0][0].shape[1])
         fme, counts = np.zeros((2, *shape))
-        for i, (of_rows, rows) in enumerate(effects):
-            fme[rows, i], counts[rows, i] = of_rows, 1.0
+        for i, (values, rows) in enumerate(effects):
+            fme[rows, i], counts[rows, i] = values, 1.0
         fme, counts = (array.reshape(len(codes), -1) for array in (fme, counts))
         if self._shift is None:
             self._shift = fme.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)

@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
 from statsmodels.regression.linear_model import OLS, WLS
 
 from skfme._frames.tables import Table, as_table, pandas_frame
-from skfme.statsmodels._models.fitted import fitted_model, offset_columns
+from skfme.statsmodels._models.fitted import fitted_model, given_offsets
 from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
 from skfme.statsmodels._models.offsets import Offset
 
@@ -166,7 +166,7 @@ class StatsmodelsEstimator(MeanEstimator):
         table, y = self._checked(X, y)
         model_class, model_kwds = self._weighted(sample_weight, len(table))
         model_kwds |= self.model_kwds or {}
-        model_kwds |= Offset(offset_columns(self)).parts(table)
+        model_kwds |= Offset(given_offsets(self.offset, self.exposure)).parts(table)
         endog = self._coded(y)
         if self.formula is None:
             model = model_class(endog, self._exog(table), **model_kwds)
@@ -284,7 +284,9 @@ class StatsmodelsEstimator(MeanEstimator):
 
     def _exog(self, table: Table) -> pd.DataFrame:
         """Covariates and the constant, under their own names."""
-        added = Offset(offset_columns(self)).positions(table).values()
+        added = (
+            Offset(given_offsets(self.offset, self.exposure)).positions(table).values()
+        )
         names = [name for i, name in enumerate(table.names) if i not in added]
         exog = pandas_frame(table, names).set_axis(list(map(str, names)), axis=1)
         if self.fit_intercept and not self._is(*_WITHOUT_CONSTANT):

@@ -18,7 +18,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme.statsmodels._models.designs import Design, design_of
 
-__all__ = ["FittedModel", "Inputs", "fitted_model", "is_results", "offset_columns"]
+__all__ = ["FittedModel", "Inputs", "fitted_model", "given_offsets", "is_results"]
 
 OFFSETS = ("offset", "exposure")
 
@@ -124,14 +124,14 @@ class FittedModel:
         """What the fit added to the linear predictor, for each row it used."""
         added = getattr(self.model, "_offset_exposure", None)  # GEE's, with log made
         if added is None:
-            parts: list[Any] = [getattr(self.model, part, None) for part in OFFSETS]
-            added = np.sum([part for part in parts if _adds(part)], axis=0)
+            values: list[Any] = [getattr(self.model, kind, None) for kind in OFFSETS]
+            added = np.sum([array for array in values if _adds(array)], axis=0)
         return np.asarray(added, dtype=float) if _adds(added) else None
 
     @property
     def offset_names(self) -> list[str]:
         """Which of offset and exposure the model was fitted with, where it has one."""
-        names = [part for part in OFFSETS if _adds(getattr(self.model, part, None))]
+        names = [kind for kind in OFFSETS if _adds(getattr(self.model, kind, None))]
         return names or ["offset"]  # GEE's constraint makes one
 
     @property
@@ -186,14 +186,14 @@ def fitted_model(results: Any) -> FittedModel:
         np.asarray(results.params, dtype=float).ravel("F"),
         design_of(results.model),
         getattr(estimator, "classes_", None),
-        offset_columns(estimator),
+        given_offsets(*(getattr(estimator, kind, None) for kind in OFFSETS)),
     )
 
 
-def offset_columns(estimator: Any) -> dict[str, Any]:
-    """The columns that an estimator takes as offset and exposure."""
-    columns = {part: getattr(estimator, part, None) for part in OFFSETS}
-    return {part: column for part, column in columns.items() if column is not None}
+def given_offsets(offset: Any, exposure: Any) -> dict[str, Any]:
+    """Those of the two that are given, by their kind."""
+    values = zip(OFFSETS, (offset, exposure), strict=True)
+    return {kind: value for kind, value in values if value is not None}
 
 
 def _adds(offset: Any) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from skfme._frames.columns import as_vector, missing_in, numbers_in
 from skfme._frames.tables import Table
 from skfme.statsmodels._models.designs import rows_of_fit
-from skfme.statsmodels._models.fitted import FittedModel
+from skfme.statsmodels._models.fitted import FittedModel, given_offsets
 
 __all__ = ["Offset", "missing_offset", "offset_of"]
 
@@ -49,16 +49,16 @@ class Offset:
     def positions(self, table: Table) -> dict[str, int]:
         """Where the columns are in a table."""
         return {
-            part: table.position(name, f"{part} names")
-            for part, name in self.columns.items()
+            kind: table.position(name, f"{kind} names")
+            for kind, name in self.columns.items()
         }
 
     def parts(self, table: Table) -> dict[str, np.ndarray]:
         """The columns as numbers, NaN where one is missing."""
-        columns = {part: table.column(i) for part, i in self.positions(table).items()}
+        columns = {kind: table.column(i) for kind, i in self.positions(table).items()}
         return {
-            part: np.where(missing_in(column), np.nan, numbers_in(column).astype(float))
-            for part, column in columns.items()
+            kind: np.where(missing_in(column), np.nan, numbers_in(column).astype(float))
+            for kind, column in columns.items()
         }
 
     def at(self, table: Table | None, rows: Any) -> np.ndarray | None:
@@ -67,7 +67,7 @@ class Offset:
         The table may be None where there are no rows, or no columns to be read.
         """
         parts = {} if table is None else self.parts(table)
-        added = [_on_the_scale(part, values) for part, values in parts.items()]
+        added = [_on_the_scale(kind, values) for kind, values in parts.items()]
         if self.values is not None:
             added.append(self.values[rows])
         return np.sum(added, axis=0) if added else None
@@ -89,9 +89,7 @@ def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> 
         If the model has an offset that is not given and the data are not its own rows,
         or one is given and the model has none.
     """
-    parts = {"offset": offset, "exposure": exposure}
-    named = {part: value for part, value in parts.items() if value is not None}
-    given = {**fitted.offset_columns, **named}
+    given = {**fitted.offset_columns, **given_offsets(offset, exposure)}
     if fitted.own_offset is None:
         if given:
             raise ValueError(
@@ -101,17 +99,17 @@ def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> 
         return Offset()
     if not given:
         return _of_fit(fitted, fitted.own_offset, len(table))
-    lacking = [part for part in fitted.offset_names if part not in given]
+    lacking = [kind for kind in fitted.offset_names if kind not in given]
     if lacking:
         raise ValueError(
             f"The {fitted.name} model was fitted with {' and '.join(fitted.offset_names)}"
             f"; {lacking[0]} is not given."
         )
-    columns = {part: v for part, v in given.items() if isinstance(v, (str, int))}
+    columns = {kind: v for kind, v in given.items() if isinstance(v, (str, int))}
     arrays = [
-        _on_the_scale(part, as_vector(value, len(table), part).astype(float))
-        for part, value in given.items()
-        if part not in columns
+        _on_the_scale(kind, as_vector(value, len(table), kind).astype(float))
+        for kind, value in given.items()
+        if kind not in columns
     ]
     return Offset(columns, np.sum(arrays, axis=0) if arrays else None)
 
@@ -141,9 +139,9 @@ def missing_offset(fitted: FittedModel) -> str:
     )
 
 
-def _on_the_scale(part: str, values: np.ndarray) -> np.ndarray:
+def _on_the_scale(kind: str, values: np.ndarray) -> np.ndarray:
     """Added as it is, or the logarithm of an exposure."""
-    if part == "offset":
+    if kind == "offset":
         return values
     if (values <= 0).any():
         raise ValueError("exposure must be positive; its logarithm is added.")
