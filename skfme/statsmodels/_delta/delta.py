@@ -1,39 +1,27 @@
 """Average marginal effects of statsmodels models, with standard errors by delta method.
 
 With f(x; θ) the prediction, θ̂ the estimates with covariance V, and weights ω,
-A(θ) = Σ ωᵢ [f(xᵢ⁺; θ) − f(xᵢ; θ)] / Σ ωᵢ and Var(A) ≈ J V Jᵀ, J = ∂A/∂θ; the Js of all
-effects, groups and outputs are stacked, so that their covariance is joint. Rows are
-taken in batches, of which only sums of p entries are kept. How a model's design and
-gradients are made is told in `_designs.py` and `_gradients.py`.
+A(θ) = Σ ωᵢ [f(xᵢ⁺; θ) − f(xᵢ; θ)] / Σ ωᵢ and Var(A) ≈ J V Jᵀ, J = ∂A/∂θ. Here is the
+public function alone: the model is read in `mean.py`, the steps in `plan.py`, rows are
+averaged in `averaging.py`, and the averages and their covariance are in `estimates.py`.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from sklearn import get_config
-
-from skfme._engine.stepping import STATUSES
 from skfme._frames.checks import checked_weights
-from skfme._frames.hints import known_names, nearest
-from skfme._frames.schema import converted
 from skfme._frames.tables import as_table
-from skfme._summaries.weighting import Weighting
-from skfme.statsmodels._delta.averaging import Rows, Sums, sums_of_effects
+from skfme.statsmodels._delta.averaging import sums_of_effects
+from skfme.statsmodels._delta.estimates import Estimates
 from skfme.statsmodels._delta.identification import warn_of_unidentified
-from skfme.statsmodels._delta.plan import Plan, columns_read
+from skfme.statsmodels._delta.mean import EstimatedMean
+from skfme.statsmodels._delta.plan import Plan, Rows
+from skfme.statsmodels._delta.sums import Sums
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._models.designs import check_design
-from skfme.statsmodels._models.fitted import FittedModel, fitted_model
-from skfme.statsmodels._models.gradients import Index, mean_function
-from skfme.statsmodels._models.offsets import Offset, offset_columns, offset_of
+from skfme.statsmodels._models.offsets import offset_of
 from skfme.statsmodels._rows.groups import Groups
-from skfme.steps._changes import NamedStep
 
 __all__ = ["delta_effects"]
 
@@ -155,217 +143,44 @@ def delta_effects(
     """
     if covers not in COVERS:
         raise ValueError(f"covers must be one of {COVERS}, got {covers!r}.")
-    if hasattr(results, "results_"):  # a StatsmodelsEstimator, which knows its columns
-        offset = results.offset if offset is None else offset
-        exposure = results.exposure if exposure is None else exposure
-    classes = getattr(results, "classes_", None)
-    fitted = fitted_model(getattr(results, "results_", results), classes)
-    fitted.warn_if_not_converged()
-    if covers != "parameters" and fitted.is_clustered(cov_type):
-        raise ValueError(
-            f"covers={covers!r} takes the rows as independent draws, which the covariance "
-            f"of this {fitted.name} fit does not. Use covers='parameters', or "
-            "bootstrap_effects with groups."
-        )
-    V, df = fitted.inference(cov, cov_type, cov_kwds)
-    verified = check_design(fitted.design, fitted.model)
-
+    fixed_rows = covers == "parameters"
+    mean = EstimatedMean.of(results, covers, cov, cov_type, cov_kwds)
     table = as_table(data)
-    weights = checked_weights(sample_weight, table)
-    groups = Groups.of(table, by)
-    added = offset_of(fitted, table, offset, exposure)
-    named = list(offset_columns(offset, exposure).values())
-    inner = columns_read(fitted, table, named)
-    plan = Plan.of(
-        fitted,
-        table if background is None else as_table(background),
-        weights if background is None else Weighting(None, len(as_table(background))),
-        named,
-        steps,
-        extrapolation,
-        categorical_features,
-    )
     rows = Rows(
-        converted(inner, plan.kind, plan.columns),
-        weights.whole(),
-        groups.codes,
-        len(groups.keys),
-        added,
+        table,
+        checked_weights(sample_weight, table),
+        Groups.of(table, by),
+        offset_of(mean.fitted, table, offset, exposure),
     )
-    mean = mean_function(fitted, np.sqrt(np.diag(V)))
-    sums = sums_of_effects(
-        *(fitted, mean, rows, plan.steps, plan.support, batch_size),
-        verified=verified,
-        with_moments=covers != "parameters",
+    background = None if background is None else as_table(background)
+    plan = Plan.of(
+        mean.fitted, rows, background, steps, extrapolation, categorical_features
     )
-    estimates = Estimates.of(sums, fitted, plan.steps, groups, output)
+    sums = sums_of_effects(mean, plan, batch_size, with_moments=not fixed_rows)
+    estimates = Estimates.of(mean, plan, sums, output)
     effects = EffectResults(
         estimates.values,
-        estimates.covariance(V, sums),
+        estimates.covariance,
         labels=estimates.labels,
-        df=None if sums.moments is not None else df,
+        df=mean.covariance.df if fixed_rows else None,
         covers=covers,
         nobs=estimates.n,
-        title=f"Average marginal effects of {fitted.name}, delta method",
-        notes=[
-            *_notes_on_model(fitted, cov, cov_type, added, weights),
-            *_notes_on_rows(sums, plan.steps),
-        ],
+        title=f"Average marginal effects of {mean.fitted.name}, delta method",
+        notes=list(_notes(mean, plan, sums)),
     )
-    if isinstance(mean, Index) and fitted.model.exog is not None:
-        warn_of_unidentified(
-            fitted.model.exog, estimates.gradients, mean.positions, effects.names
-        )
+    warn_of_unidentified(mean, estimates.gradients, effects.names)
     return effects
 
 
-@dataclass(frozen=True)
-class Estimates:
-    """Averages of effects over groups, with their gradients in the parameters.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_estimates,)
-    gradients : ndarray of shape (n_estimates, p)
-    n : ndarray of shape (n_estimates,), int
-    labels : DataFrame of n_estimates rows
-    cells : ndarray of shape (n_estimates, 3), int
-        Effect, output and group of each.
-    """
-
-    values: np.ndarray
-    gradients: np.ndarray
-    n: np.ndarray
-    labels: pd.DataFrame
-    cells: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        sums: Sums,
-        fitted: FittedModel,
-        steps: tuple[NamedStep, ...],
-        groups: Groups,
-        output: str | None,
-    ) -> Estimates:
-        n_effects, n_groups, n_outputs = sums.total.shape
-        outputs = _chosen(fitted.outputs, output)
-        cells = np.array(
-            [
-                (effect, output, group)
-                for effect in range(n_effects)
-                for output in outputs
-                for group in range(n_groups)
-                if sums.weight[effect, group] > 0
-            ]
-        )
-        _warn_of_empty(sums, steps, groups)
-        _refuse_too_many(len(cells))
-        effect, which, group = cells.T
-        weight = sums.weight[effect, group]
-        labels = pd.DataFrame({"effect": [steps[i].name for i in effect]})
-        if n_outputs > 1:
-            labels["output"] = [fitted.outputs[i] for i in which]
-        for name in groups.keys:
-            labels[name] = groups.keys[name].to_numpy()[group]
-        return cls(
-            sums.total[effect, group, which] / weight,
-            sums.gradient[effect, group, which] / weight[:, None],
-            sums.n[effect, group],
-            labels,
-            cells,
-        )
-
-    def covariance(self, V: np.ndarray, sums: Sums) -> np.ndarray:
-        """J V Jᵀ, and what the choice of rows adds where it is covered."""
-        cov = self.gradients @ V @ self.gradients.T
-        if sums.moments is not None:
-            effect, which, group = self.cells.T
-            n_outputs = sums.total.shape[2]
-            for g in np.unique(group):
-                weight = np.maximum(sums.weight[:, g], np.finfo(float).tiny)
-                means = (sums.total[:, g] / weight[:, None]).ravel()
-                found = sums.moments.covariance(g, means, np.repeat(weight, n_outputs))
-                mine = np.flatnonzero(group == g)
-                at = effect[mine] * n_outputs + which[mine]
-                cov[np.ix_(mine, mine)] += found[np.ix_(at, at)]
-        return (cov + cov.T) / 2
-
-
-def _chosen(outputs: tuple[str, ...], output: str | None) -> list[int]:
-    if output is None:
-        return list(range(len(outputs)))
-    if str(output) not in outputs:
-        raise ValueError(
-            f"output={output!r} is no output of the model."
-            + known_names(outputs)
-            + nearest(output, outputs)
-        )
-    return [outputs.index(str(output))]
-
-
-def _warn_of_empty(sums: Sums, steps: tuple[NamedStep, ...], groups: Groups) -> None:
-    """Name what no row counts for; refuse if that is everything."""
-    empty = sums.weight <= 0
-    if empty.all():
-        reasons = _reasons(sums.rows[0].sum(axis=0))
-        raise ValueError(
-            f"No row counts for {steps[0].name!r}, so that there is no average"
-            + (f" ({reasons})." if reasons else ".")
-        )
-    # A group may well be where the step leads, and then nothing is amiss.
-    there = sums.rows[:, :, STATUSES.index("at_target")] == sums.rows.sum(axis=2)
-    texts = []
-    for effect, group in np.argwhere(empty & ~there):
-        key = ", ".join(f"{k}={v}" for k, v in groups.keys.iloc[group].items())
-        texts.append(f"{steps[effect].name!r}{f' where {key}' if key else ''}")
-    if texts:
-        more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
-        warnings.warn(
-            f"No row counts for {'; '.join(texts[:5])}{more}: left out.",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
-def _reasons(rows: np.ndarray) -> str:
-    """Rows left out, by status, in words."""
-    return ", ".join(
-        f"{count} {status.replace('_', ' ')}"
-        for status, count in zip(STATUSES[1:], rows[1:].tolist(), strict=True)
-        if count
-    )
-
-
-def _refuse_too_many(n_estimates: int) -> None:
-    megabytes = 8 * n_estimates**2 / 2**20
-    if megabytes > get_config()["working_memory"]:
-        raise ValueError(
-            f"{n_estimates:,} estimates have a joint covariance of {megabytes:,.0f} MB, "
-            "more than scikit-learn's working_memory. Use fewer groups or effects, or "
-            "sklearn.set_config(working_memory=…)."
-        )
-
-
-def _notes_on_model(
-    fitted: FittedModel,
-    cov: Any,
-    cov_type: str | None,
-    added: Offset | None,
-    weights: Weighting,
-) -> list[str]:
-    own = getattr(fitted.results, "cov_type", "nonrobust")
-    kind = "as given" if cov is not None else (cov_type or own)
-    notes = [f"Covariance of the parameters: {kind}."]
-    if added is not None:
-        notes.append("Rows keep their offset, unless its column is stepped.")
-    if not weights.given and fitted.is_weighted:
-        notes.append("The fit was weighted; these averages are not (sample_weight).")
-    return notes
-
-
-def _notes_on_rows(sums: Sums, steps: tuple[NamedStep, ...]) -> list[str]:
-    found = zip(steps, map(_reasons, sums.rows.sum(axis=1)), strict=True)
-    return [
-        f"Rows left out of {s.name!r}: {reasons}." for s, reasons in found if reasons
-    ]
+def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
+    """Sentences under the summary."""
+    yield f"Covariance of the parameters: {mean.covariance.kind}."
+    if plan.rows.offset.given:
+        yield "Rows keep their offset, unless its column is stepped."
+    if mean.fitted.is_weighted and not plan.rows.weights.given:
+        yield "The fit was weighted; these averages are not (sample_weight)."
+    for effect, step in enumerate(plan.steps):
+        counts = sums.left_out(effect).items()
+        reasons = [f"{n} {status.replace('_', ' ')}" for status, n in counts if n]
+        if reasons:
+            yield f"Rows left out of {step.name!r}: {', '.join(reasons)}."

@@ -1,4 +1,4 @@
-"""Whether the data can tell an effect at all.
+"""Whether the data determine an effect at all.
 
 Where covariates repeat one another, Xb = 0 for some b ≠ 0, and parameters that differ
 by b fit alike: an effect whose gradient J has J b ≠ 0 is whatever the fit made of it.
@@ -10,31 +10,33 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import linalg
+
+from skfme.statsmodels._delta.mean import EstimatedMean
+from skfme.statsmodels._models.gradients import Index
 
 __all__ = ["warn_of_unidentified"]
 
 
 def warn_of_unidentified(
-    exog: np.ndarray, gradients: np.ndarray, positions: np.ndarray, names: Sequence[str]
+    mean: EstimatedMean, gradients: np.ndarray, names: Sequence[str]
 ) -> None:
-    """Warn of estimates that the covariates do not determine.
+    """Warn of estimates that the covariates of the fit do not determine.
 
     Parameters
     ----------
-    exog : ndarray of shape (n, k)
-        The design that the model was fitted with.
+    mean : EstimatedMean
     gradients : ndarray of shape (n_estimates, p)
-    positions : ndarray of shape (n_predictors, k), int
-        Where each predictor's coefficients are among the p parameters.
     names : sequence of str of length n_estimates
     """
+    exog = mean.fitted.model.exog
+    if exog is None or not isinstance(mean.function, Index):
+        return
     scale = np.sqrt(np.einsum("ij,ij->j", exog, exog))
     scale[scale == 0] = 1.0
     null = _null_space(exog / scale)
-    if not null.shape[1]:
-        return
     # In units of the columns, in which what is large and what is not can be compared.
-    blocks = gradients[:, positions] / scale  # (n_estimates, n_predictors, k)
+    blocks = gradients[:, mean.function.positions] / scale  # (., n_predictors, k)
     along = np.linalg.norm(blocks @ null, axis=2)
     lost = (along > 1e-6 * np.linalg.norm(blocks, axis=2)).any(axis=1)
     if lost.any():
@@ -61,7 +63,5 @@ def _null_space(exog: np.ndarray) -> np.ndarray:
     # The squared condition number is too coarse to judge by, but settles most fits.
     if np.linalg.eigvalsh(exog.T @ exog)[0] > 1e-9:
         return np.empty((k, 0))
-    _, singular, right = np.linalg.svd(np.linalg.qr(exog, mode="r"))
-    full = np.zeros(k)
-    full[: len(singular)] = singular
-    return right[full <= max(n, k) * np.finfo(float).eps * full[0]].T
+    rcond = max(n, k) * np.finfo(float).eps
+    return linalg.null_space(np.linalg.qr(exog, mode="r"), rcond=rcond)

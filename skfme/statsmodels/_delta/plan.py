@@ -1,82 +1,109 @@
-"""What is changed and whose averages are formed, resolved against a model's columns.
+"""What is changed and over which rows it is averaged, resolved against a model's columns.
 
-Steps are read by :func:`skfme.steps.parse_steps`, as everywhere; here it is seen to that
-only columns that the model reads can be stepped.
+Steps are read by :func:`skfme.steps.parse_steps`, as everywhere; here it is checked that
+only columns that the model reads are stepped. Sums over the rows are another file's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from skfme._frames.checks import refuse_infinite
 from skfme._frames.hints import known_names
-from skfme._frames.schema import Column, describe_columns
+from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme.extrapolation import Support, fit_support
+from skfme.statsmodels._models.designs import Design
 from skfme.statsmodels._models.fitted import FittedModel
+from skfme.statsmodels._models.offsets import Offset
+from skfme.statsmodels._rows.groups import Groups
 from skfme.steps._changes import NamedStep
 from skfme.steps._parsing import parse_steps
 from skfme.steps._training import Training, TrainingColumn
 
-__all__ = ["Plan", "columns_read"]
+__all__ = ["Plan", "Rows"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows to average over.
+
+    Attributes
+    ----------
+    table : Table of n rows
+        With all the columns that were given.
+    weights : Weighting
+    groups : Groups
+    offset : Offset
+    """
+
+    table: Table
+    weights: Weighting
+    groups: Groups
+    offset: Offset
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is changed, resolved against the rows that ranges come from.
+    """What is changed, and over which rows.
 
     Attributes
     ----------
     steps : tuple of NamedStep
     support : Support or None
-    columns : tuple of Column
-    kind : str
-        Of the table that these belong to.
+        Judges which stepped rows count; None counts all.
+    rows : Rows
+        Of the columns that the model reads only, in the type of table that steps and
+        support were made from.
     """
 
     steps: tuple[NamedStep, ...]
     support: Support | None
-    columns: tuple[Column, ...]
-    kind: str
+    rows: Rows
 
     @classmethod
     def of(
         cls,
         fitted: FittedModel,
-        given: Table,
-        weights: Weighting,
-        named: list[Any],
+        rows: Rows,
+        background: Table | None,
         steps: Any,
         extrapolation: Any,
         categorical_features: Any,
     ) -> Plan:
-        table = columns_read(fitted, given, named)
+        """Read the steps; ranges come from the background, or from the rows."""
+        design, offset = fitted.design, rows.offset
+        given, weights = rows.table, rows.weights
+        if background is not None:
+            given, weights = background, Weighting(None, len(background))
+        table = _columns_read(design, offset, given)
         refuse_infinite(table)
         if weights.array is not None and not weights.array.all():
             positive = np.flatnonzero(weights.array)
             table, weights = table.take(positive), weights.take(positive)
-        design = fitted.design
+        unread = set(given.names) - set(table.names)
         if isinstance(categorical_features, str):
             listed = design.categorical() or categorical_features
         else:
-            unread = set(given.names) - set(table.names)
             listed = [key for key in categorical_features if key not in unread]
             listed += design.categorical()
         columns = describe_columns(table, listed)
-        allowed = {*design.used(table), *(table.position(name) for name in named)}
-        training = ModelTraining(table, columns, weights, fitted, given.names, allowed)
+        read = {*design.used(table), *offset.positions(table).values()}
+        training = ModelTraining(table, columns, weights, design.wording, read, unread)
         parsed = parse_steps(steps, training)
         if steps is None or isinstance(steps, str):  # the columns of an array stay
             parsed = tuple(
-                s for s in parsed if all(c.position in allowed for c in s.changes)
+                s for s in parsed if all(c.position in read for c in s.changes)
             )
         support = fit_support(extrapolation, table, columns, weights)
-        return cls(parsed, support, columns, table.kind)
+        stepped = _columns_read(design, offset, rows.table)
+        stepped = converted(stepped, table.kind, columns)
+        return cls(parsed, support, replace(rows, table=stepped))
 
 
 class ModelTraining(Training):
@@ -87,31 +114,29 @@ class ModelTraining(Training):
         table: Table,
         columns: Sequence[Column],
         weights: Weighting,
-        fitted: FittedModel,
-        given: Sequence[Hashable],
-        allowed: set[int],
+        wording: str,
+        read: set[int],
+        unread: set[Hashable],
     ) -> None:
         super().__init__(table, columns, weights)
-        self._fitted, self._given, self._allowed = fitted, given, allowed
+        self._wording, self._read, self._unread = wording, read, unread
 
     def __getitem__(self, key: Hashable) -> TrainingColumn:
-        known = key in self.table.names or key not in self._given
-        if known:
+        if key not in self._unread:
             column = super().__getitem__(key)
-            if column.column.position in self._allowed:
+            if column.column.position in self._read:
                 return column
-        wording = self._fitted.design.wording
         raise ValueError(
-            f"steps change {key!r}, which {wording} does not use: the effect would be "
-            "zero whatever the data."
-            + known_names([self.table.names[i] for i in sorted(self._allowed)])
+            f"steps change {key!r}, which {self._wording} does not use: the effect would "
+            "be zero whatever the data."
+            + known_names([self.table.names[i] for i in sorted(self._read)])
         )
 
 
-def columns_read(fitted: FittedModel, table: Table, named: list[Any]) -> Table:
+def _columns_read(design: Design, offset: Offset, table: Table) -> Table:
     """The table's columns that the model or its offset reads; all of an array's."""
-    used = fitted.design.used(table)
+    used = design.used(table)
     if table.kind == "numpy":
         return table
-    others = {table.position(name) for name in named} - set(used)
-    return table.select([*used, *sorted(others)])
+    added = set(offset.positions(table).values()) - set(used)
+    return table.select([*used, *sorted(added)])

@@ -3,15 +3,15 @@
 A formula's splines, centring and categorical codes are made by the design machinery
 that the model itself kept (patsy's or formulaic's), never by hand, so that a stepped
 row x⁺ is coded as the model would code it. What is rebuilt is compared with the design
-that the model was fitted with. What is predicted from a design is another file's
-business.
+that the model was fitted with. What is predicted from a design is in `fitted.py`.
 """
 
 from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,13 @@ __all__ = [
     "check_design",
     "compare_designs",
     "design_of",
-    "kept_rows",
     "probe_rows",
+    "rows_of_fit",
 ]
 
 _PROBE_ROWS = 64
+
+Columns = dict[int, ColumnData]  # of a table, by position
 
 
 class Design:
@@ -48,6 +50,7 @@ class Design:
     """
 
     names: tuple[Hashable, ...]
+
     wording: str
 
     @property
@@ -68,11 +71,7 @@ class Design:
         raise NotImplementedError
 
     def stepped(
-        self,
-        table: Table,
-        matrix: np.ndarray,
-        mask: np.ndarray,
-        columns: dict[int, ColumnData],
+        self, table: Table, matrix: np.ndarray, mask: np.ndarray, columns: Columns
     ) -> np.ndarray:
         """Rows of the design matrix with some of the table's columns changed.
 
@@ -96,17 +95,20 @@ class FormulaDesign(Design):
     ----------
     spec : patsy DesignInfo or formulaic ModelSpec
     formula : str
-    known : sequence of str or None
-        Columns of the data frame that the model was fitted on, where it kept it.
+    columns : sequence or None
+        Of the data frame that the model was fitted on, where it kept it.
     """
 
-    def __init__(self, spec: Any, formula: str, known: Sequence[str] | None) -> None:
+    def __init__(
+        self, spec: Any, formula: str, columns: Sequence[Hashable] | None
+    ) -> None:
         self.spec, self.wording = spec, f"the formula {formula!r}"
         self.names = tuple(spec.column_names)
         self._patsy = hasattr(spec, "factor_infos")
-        found = self._found_names()
-        self._read = found if known is None else found & set(known)
-        self._certain = known is not None
+        self._read = self._variables()
+        if columns is not None:
+            self._read &= set(map(str, columns))
+        self._certain = columns is not None
 
     def _factors(self) -> Iterator[ast.AST]:
         """The expressions that the formula is made of."""
@@ -118,17 +120,13 @@ class FormulaDesign(Design):
             except SyntaxError:  # a name in backticks
                 yield ast.Name(text.strip().strip("`"))
 
-    def _found_names(self) -> set[str]:
+    def _variables(self) -> set[str]:
+        """Names in the formula: columns, functions and what they are called on."""
         if not self._patsy:
             return set(map(str, self.spec.required_variables))
-        found = set()
-        for factor in self._factors():
-            for node in ast.walk(factor):
-                if isinstance(node, ast.Name):
-                    found.add(node.id)
-                elif quoted := _arguments(node, "Q"):
-                    found.add(str(ast.literal_eval(quoted[0])))
-        return found
+        nodes = [node for factor in self._factors() for node in ast.walk(factor)]
+        quoted = [arguments for node in nodes if (arguments := _arguments(node, "Q"))]
+        return _plain_names(nodes) | {str(ast.literal_eval(q[0])) for q in quoted}
 
     def used(self, table: Table) -> list[int]:
         lacking = sorted(self._read - set(map(str, table.names)))
@@ -147,7 +145,7 @@ class FormulaDesign(Design):
             if arguments and isinstance(arguments[0], ast.Name):
                 coded.add(arguments[0].id)
             else:
-                plain |= {n.id for n in ast.walk(factor) if isinstance(n, ast.Name)}
+                plain |= _plain_names(ast.walk(factor))
         return list[Hashable](sorted((coded - plain) & self._read))
 
     def matrix(self, table: Table) -> np.ndarray:
@@ -159,11 +157,9 @@ class FormulaDesign(Design):
                 f"Rows of the design of {self.wording} could not be built from the data: "
                 f"{error}"
             ) from error
-        if len(rows) == len(frame):
-            return np.asarray(rows, dtype=float)
-        matrix = np.full((len(frame), self.k), np.nan)
-        matrix[rows.index.to_numpy()] = rows.to_numpy(dtype=float)
-        return matrix
+        if len(rows) < len(frame):
+            rows = rows.reindex(frame.index)
+        return rows.to_numpy(dtype=float)
 
     def _built(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Design rows of the complete rows, indexed by their positions."""
@@ -181,6 +177,10 @@ class FormulaDesign(Design):
             return self.spec.get_model_matrix(frame, na_action="drop", output="pandas")
 
 
+def _plain_names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
 def _arguments(node: ast.AST, name: str) -> list[ast.expr]:
     """Arguments of a call of a function by its name; none of anything else."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -188,13 +188,15 @@ def _arguments(node: ast.AST, name: str) -> list[ast.expr]:
     return []
 
 
+@dataclass(frozen=True)
 class ArrayDesign(Design):
     """The design of a model fitted on arrays: its columns, by name or position.
 
-    Parameters
+    Attributes
     ----------
-    names : sequence of hashable
+    names : tuple of hashable
         The model's own names of its columns.
+    wording : str
     by_name : bool
         Whether they are the user's, rather than made up for an array.
     constant : int or None
@@ -203,16 +205,11 @@ class ArrayDesign(Design):
         What the constant column holds.
     """
 
-    def __init__(
-        self,
-        names: Sequence[Hashable],
-        by_name: bool,
-        constant: int | None,
-        value: float = 1.0,
-    ) -> None:
-        self.names, self.constant, self.value = tuple(names), constant, value
-        self.by_name = by_name
-        self.wording = f"the model with columns {', '.join(map(str, names))}"
+    names: tuple[Hashable, ...]
+    wording: str
+    by_name: bool
+    constant: int | None = None
+    value: float = 1.0
 
     def used(self, table: Table) -> list[int]:
         positions = self._positions(table)
@@ -222,61 +219,56 @@ class ArrayDesign(Design):
 
     def _positions(self, table: Table) -> list[int | None]:
         """Where each column of the design is in the table; None for the constant."""
-        given = table.names
+        names = table.names
         if self.by_name:
-            found = {name: i for i, name in enumerate(given)}
+            position = {name: i for i, name in enumerate(names)}
             constant = None if self.constant is None else self.names[self.constant]
-            lacking = [n for n in self.names if n not in found and n != constant]
+            lacking = [n for n in self.names if n not in position and n != constant]
             if not lacking:
-                return [found.get(name) for name in self.names]
+                return [position.get(name) for name in self.names]
             if table.kind != "numpy":
                 raise ValueError(
                     f"The data lack the column {lacking[0]!r} of {self.wording}."
-                    + (nearest(lacking[0], given) or known_names(given))
+                    + (nearest(lacking[0], names) or known_names(names))
                 )
-        if len(given) == self.k:
-            return list(range(self.k))
-        if self.constant is not None and len(given) == self.k - 1:
-            positions: list[int | None] = list(range(self.k - 1))
-            return [*positions[: self.constant], None, *positions[self.constant :]]
-        raise ValueError(
-            f"The data have {len(given)} columns; {self.wording} expects {self.k}, in "
-            "this order."
-        )
+        positions: list[int | None] = list(range(len(names)))
+        if self.constant is not None and len(names) == self.k - 1:
+            positions.insert(self.constant, None)
+        if len(positions) != self.k:
+            raise ValueError(
+                f"The data have {len(names)} columns; {self.wording} expects {self.k}, "
+                "in this order."
+            )
+        return positions
 
     def matrix(self, table: Table) -> np.ndarray:
         matrix = np.empty((len(table), self.k))
-        for i, position in enumerate(self._positions(table)):
-            if i == self.constant or position is None:
-                matrix[:, i] = self.value
-            else:
-                matrix[:, i] = self._numbers(i, table.column(position))
-        return matrix
-
-    def _numbers(self, i: int, column: ColumnData) -> np.ndarray:
-        try:
-            return np.asarray(numbers_in(column), dtype=float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Column {self.names[i]!r} is not numeric, but {self.wording} was fitted "
-                "on numbers. Encode it as for the fit."
-            ) from error
+        if self.constant is not None:
+            matrix[:, self.constant] = self.value
+        columns = {position: table.column(position) for position in self.used(table)}
+        return self._filled(matrix, table, columns, slice(None))
 
     def stepped(
-        self,
-        table: Table,
-        matrix: np.ndarray,
-        mask: np.ndarray,
-        columns: dict[int, ColumnData],
+        self, table: Table, matrix: np.ndarray, mask: np.ndarray, columns: Columns
     ) -> np.ndarray:
         rows = slice(None) if mask.all() else np.flatnonzero(mask)
-        changed = np.array(matrix[rows])
-        of_column = {p: i for i, p in enumerate(self._positions(table))}
-        for position, column in columns.items():
-            changed[:, of_column[position]] = self._numbers(
-                of_column[position], column
-            )[rows]
-        return changed
+        return self._filled(np.array(matrix[rows]), table, columns, rows)
+
+    def _filled(
+        self, matrix: np.ndarray, table: Table, columns: Columns, rows: Any
+    ) -> np.ndarray:
+        """A matrix for some of the rows, with the table's columns put in."""
+        for i, position in enumerate(self._positions(table)):
+            if position not in columns:
+                continue
+            try:
+                matrix[:, i] = np.asarray(numbers_in(columns[position]), float)[rows]
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Column {self.names[i]!r} is not numeric, but {self.wording} was "
+                    "fitted on numbers. Encode it as for the fit."
+                ) from error
+        return matrix
 
 
 def design_of(model: Any) -> Design:
@@ -287,29 +279,25 @@ def design_of(model: Any) -> Design:
     ValueError
         If the model has no design matrix.
     """
-    data = model.data
-    spec = getattr(data, "model_spec", None)
-    if spec is None:  # statsmodels before 0.15
-        spec = getattr(data, "design_info", None)
-    formula = getattr(model, "formula", None)
+    data, formula = model.data, getattr(model, "formula", None)
+    before_0_15 = getattr(data, "design_info", None)
+    spec = getattr(data, "model_spec", before_0_15)
     if formula is not None and spec is not None:
-        frame = getattr(data, "frame", None)
-        columns = getattr(frame, "columns", None)
-        known = None if columns is None else [str(name) for name in columns]
-        return FormulaDesign(spec, str(formula), known)
+        columns = getattr(getattr(data, "frame", None), "columns", None)
+        return FormulaDesign(spec, str(formula), columns)
     names = getattr(data, "xnames", None)
     if not names:
         raise ValueError(
             f"{type(model).__name__} has no design matrix, so that no effect of a "
             "covariate can be formed."
         )
+    exog, constant, value = getattr(model, "exog", None), None, 1.0
+    if exog is not None:  # else the results were stripped of their data
+        names, constant = names[: exog.shape[1]], getattr(data, "const_idx", None)
+        value = 1.0 if constant is None else float(exog[0, constant])
+    wording = f"the model with columns {', '.join(map(str, names))}"
     by_name = type(data).__name__.startswith("Pandas")
-    exog = getattr(model, "exog", None)
-    if exog is None:  # the results were stripped of their data
-        return ArrayDesign(names, by_name, None)
-    constant = getattr(data, "const_idx", None)
-    value = 1.0 if constant is None else float(exog[0, constant])
-    return ArrayDesign(names[: exog.shape[1]], by_name, constant, value)
+    return ArrayDesign(tuple(names), wording, by_name, constant, value)
 
 
 def check_design(design: Design, model: Any) -> bool:
@@ -327,11 +315,11 @@ def check_design(design: Design, model: Any) -> bool:
     """
     if not isinstance(design, FormulaDesign):
         return True
-    frame, exog = getattr(model.data, "frame", None), getattr(model, "exog", None)
+    frame: Any = getattr(model.data, "frame", None)
+    exog = getattr(model, "exog", None)
     if exog is None or not hasattr(frame, "columns"):
         return False
-    assert frame is not None
-    rows = kept_rows(model, len(frame))
+    rows = rows_of_fit(model, len(frame))
     if rows is None:
         return False
     probe = probe_rows(len(rows))
@@ -345,7 +333,7 @@ def probe_rows(n: int) -> np.ndarray:
     return np.arange(0, n, max(2, n // _PROBE_ROWS))
 
 
-def kept_rows(model: Any, n: int) -> np.ndarray | None:
+def rows_of_fit(model: Any, n: int) -> np.ndarray | None:
     """Positions, among n rows of data, of those that the model was fitted on.
 
     None where the model was fitted on another number of rows.
@@ -356,14 +344,24 @@ def kept_rows(model: Any, n: int) -> np.ndarray | None:
 
 
 def compare_designs(
-    design: Design, table: Table, expected: np.ndarray, which: str
+    design: Design, table: Table, expected: np.ndarray, source: str
 ) -> None:
-    """Refuse a design whose rows depend on which others are built beside them."""
+    """Refuse a design whose rows depend on which others are built beside them.
+
+    Parameters
+    ----------
+    design : Design
+    table : Table of n rows
+    expected : ndarray of shape (n, k)
+        The rows as they were built before.
+    source : str
+        Where the rows come from, as an error says it.
+    """
     rebuilt = design.matrix(table)
     if rebuilt.shape != expected.shape:
         raise ValueError(
             f"The design matrix of {design.wording}, rebuilt for {len(rebuilt)} rows "
-            f"{which}, has {rebuilt.shape[1]} columns; the model was fitted with "
+            f"{source}, has {rebuilt.shape[1]} columns; the model was fitted with "
             f"{expected.shape[1]}. Effects need a design that the formula makes alone."
         )
     scale = np.maximum(np.abs(expected).max(axis=0, initial=0), 1e-300)
@@ -373,7 +371,7 @@ def compare_designs(
         columns = [repr(design.names[i]) for i in np.flatnonzero(wrong)]
         raise ValueError(
             f"The design matrix of {design.wording}, rebuilt for {len(rebuilt)} rows "
-            f"{which}, differs from the one that the model was fitted with, in "
+            f"{source}, differs from the one that the model was fitted with, in "
             f"{', '.join(columns[:3])}. Either the formula looks at "
             "other rows, as x - x.mean() does (center(x) and standardize(x) keep what "
             "they learnt), or the data frame has changed since the fit."

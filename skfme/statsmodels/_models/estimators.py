@@ -13,11 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import ClassifierTags, RegressorTags, column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -26,27 +24,23 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
+from statsmodels.regression.linear_model import OLS, WLS
 
 from skfme._frames.tables import Table, as_table, pandas_frame
-from skfme.statsmodels._models.fitted import fitted_model
+from skfme.statsmodels._models.fitted import fitted_model, given_offsets
+from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
 from skfme.statsmodels._models.offsets import Offset
 
 __all__ = ["StatsmodelsEstimator"]
 
 # Models of classes, and those that take weights, by the name of their argument.
-_CLASSIFIERS = ("Logit", "Probit", "MNLogit", "OrderedModel", "ConditionalLogit")
+_OF_MANY_CLASSES = ("MNLogit", "OrderedModel")
+_CLASSIFIERS = ("Logit", "Probit", "ConditionalLogit", *_OF_MANY_CLASSES)
 _WEIGHTS = ("freq_weights", "weights")
 _WITHOUT_CONSTANT = ("OrderedModel", "ConditionalLogit", "ConditionalPoisson")
 
 
-def _classifies(estimator: StatsmodelsEstimator) -> bool:
-    """Whether the estimator predicts classes."""
-    if estimator.estimator_type == "auto":
-        return estimator._is(*_CLASSIFIERS)
-    return estimator.estimator_type == "classifier"
-
-
-class StatsmodelsEstimator(BaseEstimator):
+class StatsmodelsEstimator(MeanEstimator):
     """Any model of statsmodels as a scikit-learn regressor or classifier.
 
     Parameters
@@ -172,7 +166,7 @@ class StatsmodelsEstimator(BaseEstimator):
         table, y = self._checked(X, y)
         model_class, model_kwds = self._weighted(sample_weight, len(table))
         model_kwds |= self.model_kwds or {}
-        model_kwds |= self._added_columns(table)
+        model_kwds |= Offset(given_offsets(self.offset, self.exposure)).parts(table)
         endog = self._coded(y)
         if self.formula is None:
             model = model_class(endog, self._exog(table), **model_kwds)
@@ -180,26 +174,28 @@ class StatsmodelsEstimator(BaseEstimator):
             frame = pandas_frame(table, table.names)
             frame[endog.name] = endog
             right = self.formula.partition("~")[2] or self.formula
-            whole = f"{endog.name} ~ {right}"
+            formula = f"{endog.name} ~ {right}"
             names = _names_for_formulas()
-            model = model_class.from_formula(whole, frame, eval_env=names, **model_kwds)
+            model = model_class.from_formula(
+                formula, frame, eval_env=names, **model_kwds
+            )
         fit = getattr(model, self.fit_method)
-        fit_kwds = dict(self.fit_kwds or {})
-        if "disp" in inspect.signature(fit).parameters:
-            fit_kwds.setdefault("disp", 0)
-        self.results_ = fit(**fit_kwds)
+        quiet = {"disp": 0} if "disp" in inspect.signature(fit).parameters else {}
+        self.results_ = fit(**{**quiet, **(self.fit_kwds or {})})
         return self
 
+    @property
     def _model_class(self) -> Any:
-        if self.model is not None:
-            return self.model
-        from statsmodels.regression.linear_model import OLS
+        return OLS if self.model is None else self.model
 
-        return OLS
+    def _classifies(self) -> bool:
+        if self.estimator_type == "auto":
+            return self._is(*_CLASSIFIERS)
+        return self.estimator_type == "classifier"
 
     def _is(self, *names: str) -> bool:
         """Whether the model is of one of these classes."""
-        bases = getattr(self._model_class(), "__mro__", ())
+        bases = getattr(self._model_class, "__mro__", ())
         return any(base.__name__ in names for base in bases)
 
     def _checked(self, X: Any, y: Any) -> tuple[Table, np.ndarray]:
@@ -209,10 +205,9 @@ class StatsmodelsEstimator(BaseEstimator):
                 "None."
             )
         table = self._table(X, reset=True)
-        target = column_or_1d(y, warn=True)
+        target = _check_y(y, y_numeric=not self._classifies(), estimator=self)
         check_consistent_length(table.native, target)
-        if not _classifies(self):
-            target = _check_y(target, y_numeric=True, estimator=self)
+        if not self._classifies():
             return table, target
         check_classification_targets(target)
         self.classes_ = _classes_in(y, target)
@@ -221,7 +216,7 @@ class StatsmodelsEstimator(BaseEstimator):
                 "A classifier needs two classes, and y holds one class only: "
                 f"{self.classes_[0]!r}."
             )
-        if len(self.classes_) > 2 and not self._is("MNLogit", "OrderedModel"):
+        if len(self.classes_) > 2 and not self._is(*_OF_MANY_CLASSES):
             raise ValueError(
                 "Only binary classification is supported. The type of the target is "
                 f"{type_of_target(target)}; sm.MNLogit takes more classes than two."
@@ -231,47 +226,42 @@ class StatsmodelsEstimator(BaseEstimator):
     def _table(self, X: Any, reset: bool) -> Table:
         """X checked, as a table; columns without text names are x0, x1, …"""
         if self.formula is None:
-            least = 2 if reset else 1
-            options: dict[str, Any] = {"dtype": np.float64, "ensure_min_samples": least}
-            given = validate_data(self, X, reset=reset, **options)
+            options: dict[str, Any] = {"ensure_min_samples": 2 if reset else 1}
+            X = validate_data(self, X, reset=reset, dtype=np.float64, **options)
             names = getattr(self, "feature_names_in_", None)
-            return as_table(
-                given if names is None else pd.DataFrame(given, columns=names)
-            )
+            return as_table(X if names is None else pd.DataFrame(X, columns=names))
         table = as_table(X)
         if table.kind == "numpy":
             return as_table(validate_data(self, X, dtype=None, reset=reset))
         validate_data(self, X, skip_check_array=True, reset=reset)
         if hasattr(self, "feature_names_in_"):
             return table
-        frame = pandas_frame(table, table.names)
-        return as_table(
-            frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
-        )
+        names = [f"x{i}" for i in range(len(table.names))]
+        return as_table(pandas_frame(table, table.names).set_axis(names, axis=1))
 
     def _coded(self, y: np.ndarray) -> pd.Series:
         """The target as statsmodels takes it; classes by their position."""
-        if not _classifies(self):
-            return pd.Series(np.asarray(y, dtype=float), name=self._target())
-        codes = pd.Index(self.classes_).get_indexer(pd.Index(y))
-        return pd.Series(codes, name=self._target())
+        if self._classifies():
+            y = pd.Index(self.classes_).get_indexer(pd.Index(y))
+        else:
+            y = np.asarray(y, dtype=float)
+        return pd.Series(y, name=self._target())
 
     def _target(self) -> str:
         """The name of the left side."""
         left, tilde, _ = (self.formula or "").partition("~")
-        if not tilde or not left.strip():
-            return "y"
-        if not left.strip().isidentifier():
+        name = left.strip() if tilde else ""
+        if name and not name.isidentifier():
             raise ValueError(
-                f"The left side of the formula is {left.strip()!r}; expected a plain name, "
+                f"The left side of the formula is {name!r}; expected a plain name, "
                 "for which y stands. To model a transformed target, use "
                 "sklearn.compose.TransformedTargetRegressor."
             )
-        return left.strip()
+        return name or "y"
 
     def _weighted(self, sample_weight: Any, n: int) -> tuple[Any, dict[str, Any]]:
         """The model's class, and its argument that takes the weights."""
-        model_class = self._model_class()
+        model_class = self._model_class
         if sample_weight is None:
             return model_class, {}
         weights = _check_sample_weight(
@@ -279,43 +269,24 @@ class StatsmodelsEstimator(BaseEstimator):
         )
         if not weights.any():
             raise ValueError("sample_weight is zero in every row.")
-        if model_class.__name__ == "OLS":  # which is WLS of equal weights
-            from statsmodels.regression.linear_model import WLS
-
+        if model_class is OLS:  # which is WLS of equal weights
             return WLS, {"weights": weights}
-        known = {
-            name
-            for base in getattr(model_class, "__mro__", (model_class,))
-            for name in inspect.signature(base.__init__).parameters
-        }
-        wanted = _WEIGHTS if self.weights == "auto" else (self.weights,)
-        for name in wanted:
-            if name in known:
+        bases = getattr(model_class, "__mro__", (model_class,))
+        parameters = [inspect.signature(base.__init__).parameters for base in bases]
+        names = _WEIGHTS if self.weights == "auto" else (self.weights,)
+        for name in names:
+            if any(name in of_base for of_base in parameters):
                 return model_class, {name: weights}
         raise ValueError(
-            f"{model_class.__name__} takes no {' or '.join(wanted)}, so that sample_weight "
+            f"{model_class.__name__} takes no {' or '.join(names)}, so that sample_weight "
             "would be lost. OLS, WLS and GLM take weights; a binomial GLM is a Logit."
         )
 
-    def _positions(self, table: Table) -> dict[str, int]:
-        """Where offset and exposure are in the table."""
-        given = {"offset": self.offset, "exposure": self.exposure}
-        return {
-            part: table.position(name, f"{part} names")
-            for part, name in given.items()
-            if name is not None
-        }
-
-    def _added_columns(self, table: Table) -> dict[str, Any]:
-        found = self._positions(table)
-        frame = pandas_frame(table, [table.names[i] for i in found.values()])
-        return {
-            part: frame.iloc[:, i].to_numpy(dtype=float) for i, part in enumerate(found)
-        }
-
     def _exog(self, table: Table) -> pd.DataFrame:
         """Covariates and the constant, under their own names."""
-        added = set(self._positions(table).values())
+        added = (
+            Offset(given_offsets(self.offset, self.exposure)).positions(table).values()
+        )
         names = [name for i, name in enumerate(table.names) if i not in added]
         exog = pandas_frame(table, names).set_axis(list(map(str, names)), axis=1)
         if self.fit_intercept and not self._is(*_WITHOUT_CONSTANT):
@@ -323,47 +294,8 @@ class StatsmodelsEstimator(BaseEstimator):
         return exog
 
     def _mean(self, X: Any) -> np.ndarray:
-        """Predictions of the model, of shape (n_samples, n_outputs)."""
         check_is_fitted(self, "results_")
-        table = self._table(X, reset=False)
-        fitted = fitted_model(self.results_)
-        found, offset = self._positions(table), None
-        if found:
-            columns = {part: table.names[i] for part, i in found.items()}
-            offset = Offset(columns).at(table, np.arange(len(table)))
-        return fitted.mean(fitted.params, fitted.design.matrix(table), offset)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The mean of y given X, or the most probable class.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            NaN where a row misses a value that the formula needs.
-        """
-        if _classifies(self):
-            most = np.argmax(self.predict_proba(X), axis=1)
-            return self.classes_[most]
-        return self._mean(X)[:, 0]
-
-    @available_if(_classifies)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-        """
-        p = self._mean(X)
-        return np.column_stack([1 - p[:, 0], p[:, 0]]) if p.shape[1] == 1 else p
+        return mean_of_rows(fitted_model(self), self._table(X, reset=False))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of a regressor, accuracy of a classifier.
@@ -378,20 +310,15 @@ class StatsmodelsEstimator(BaseEstimator):
         -------
         score : float
         """
-        score = accuracy_score if _classifies(self) else r2_score
+        score = accuracy_score if self._classifies() else r2_score
         return float(score(y, self.predict(X), sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        if _classifies(self):
-            many = self._is("MNLogit", "OrderedModel")
-            tags.estimator_type = "classifier"
-            tags.classifier_tags = ClassifierTags(multi_class=many)
-        else:
-            tags.estimator_type = "regressor"
-            tags.regressor_tags = RegressorTags()
         tags.input_tags.string = self.formula is not None
+        if tags.classifier_tags is not None:
+            tags.classifier_tags.multi_class = self._is(*_OF_MANY_CLASSES)
         return tags
 
 
@@ -399,8 +326,7 @@ def _classes_in(given: Any, y: np.ndarray) -> np.ndarray:
     """The classes, in the order of the categories where they are ordered."""
     dtype = getattr(given, "dtype", None)
     if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
-        present = set(y)
-        return np.array([c for c in dtype.categories if c in present])
+        return dtype.categories[dtype.categories.isin(y)].to_numpy()
     return np.unique(y)
 
 

@@ -1,15 +1,15 @@
-"""A fitted statsmodels model: its parameters, covariance, outputs, offset and mean.
+"""A fitted statsmodels model: its parameters, outputs, offset and mean.
 
 The one reader of results objects, so that every other file sees a model as a function
-of its parameters, a design matrix and an offset, μ(X; θ, o).
+of its parameters, a design matrix and an offset, μ(X, o; θ). The covariance of the
+parameters is read in `covariance.py`, gradients are formed in `gradients.py`.
 """
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,38 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme.statsmodels._models.designs import Design, design_of
 
-__all__ = ["FittedModel", "fitted_model", "is_results"]
+__all__ = ["FittedModel", "Inputs", "fitted_model", "given_offsets", "is_results"]
+
+OFFSETS = ("offset", "exposure")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model predicts from, row by row.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, k)
+        Rows of the design matrix.
+    offset : ndarray of shape (n,) or None, default=None
+        What is added to the linear predictor with coefficient 1.
+    """
+
+    X: np.ndarray
+    offset: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> Inputs:
+        """Some of the rows, by a mask or by positions."""
+        if rows.dtype == bool and rows.all():
+            return self
+        return Inputs(self.X[rows], None if self.offset is None else self.offset[rows])
+
+    def complete(self) -> np.ndarray:
+        """Mask of the rows that miss nothing."""
+        # A sum is one fast pass, and finite if every entry is.
+        finite = np.isfinite(self.X.sum())
+        mask = np.ones(len(self.X), bool) if finite else ~np.isnan(self.X).any(axis=1)
+        return mask if self.offset is None else mask & ~np.isnan(self.offset)
 
 
 def is_results(model: Any) -> bool:
@@ -41,6 +72,8 @@ class FittedModel:
     design : Design
     classes : sequence or None, default=None
         Other names of the outputs than the model's own.
+    offset_columns : mapping of "offset" or "exposure" -> label
+        The columns that a StatsmodelsEstimator takes them from.
     """
 
     results: Any
@@ -48,19 +81,17 @@ class FittedModel:
     params: np.ndarray
     design: Design
     classes: Any = None
+    offset_columns: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return type(self.model).__name__
 
-    def mean(
-        self, params: np.ndarray, X: np.ndarray, offset: np.ndarray | None
-    ) -> np.ndarray:
+    def mean(self, params: np.ndarray, inputs: Inputs) -> np.ndarray:
         """The model's own predictions, of shape (n, n_outputs)."""
-        shape = np.shape(self.results.params)
-        given = params.reshape(shape, order="F") if len(shape) == 2 else params
-        known = {} if offset is None else {"offset": offset}
-        values = self.model.predict(given, X, **known)
+        params = params.reshape(np.shape(self.results.params), order="F")
+        added = {} if inputs.offset is None else {"offset": inputs.offset}
+        values = self.model.predict(params, inputs.X, **added)
         try:
             mean = np.asarray(values, dtype=float)
         except (TypeError, ValueError) as error:
@@ -69,121 +100,53 @@ class FittedModel:
                 "numbers, so that no effect on it can be formed."
             ) from error
         mean = mean[:, None] if mean.ndim == 1 else mean
-        if mean.ndim != 2 or len(mean) != len(X):
+        if mean.ndim != 2 or len(mean) != len(inputs.X):
             raise ValueError(
                 f"{self.name}.predict returned an array of shape {np.shape(values)} for "
-                f"{len(X)} rows; expected (n,) or (n, n_outputs)."
+                f"{len(inputs.X)} rows; expected (n,) or (n, n_outputs)."
             )
         return mean
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs: the classes of a multinomial or an ordered model."""
-        named = getattr(self.model, "_ynames_map", None)
+        numbered = getattr(self.model, "_ynames_map", None)
         labels = getattr(self.model, "labels", None)
-        if self.classes is not None and (named or labels is not None):
-            return tuple(map(str, self.classes))
-        if named:
-            return tuple(str(named[i]) for i in range(len(named)))
+        if numbered:
+            labels = [numbered[i] for i in range(len(numbered))]
         if labels is not None and len(labels):
-            return tuple(map(str, labels))
+            return tuple(map(str, labels if self.classes is None else self.classes))
         name = self.model.endog_names
         return (name if isinstance(name, str) else "y",)
 
     @cached_property
     def own_offset(self) -> np.ndarray | None:
         """What the fit added to the linear predictor, for each row it used."""
-        both = getattr(self.model, "_offset_exposure", None)  # GEE's, with log made
-        names = self.offset_names
-        parts = [getattr(self.model, n) for n in names] if both is None else [both]
-        given = [np.asarray(p, dtype=float) for p in parts if np.ndim(p) == 1]
-        total = np.sum(given, axis=0)
-        return total if given and np.any(total) else None
+        added = getattr(self.model, "_offset_exposure", None)  # GEE's, with log made
+        if added is None:
+            values: list[Any] = [getattr(self.model, kind, None) for kind in OFFSETS]
+            added = np.sum([array for array in values if _adds(array)], axis=0)
+        return np.asarray(added, dtype=float) if _adds(added) else None
 
     @property
     def offset_names(self) -> list[str]:
-        """Which of offset and exposure the model was fitted with."""
-        found = (getattr(self.model, name, None) for name in ("offset", "exposure"))
-        return [
-            name
-            for name, part in zip(("offset", "exposure"), found, strict=True)
-            if part is not None and np.ndim(part) == 1 and np.any(part)
-        ]
+        """Which of offset and exposure the model was fitted with, where it has one."""
+        names = [kind for kind in OFFSETS if _adds(getattr(self.model, kind, None))]
+        return names or ["offset"]  # GEE's constraint makes one
 
     @property
     def is_weighted(self) -> bool:
         """Whether the fit gave rows unlike weights."""
         bases = {base.__name__ for base in type(self.model).__mro__}
         names = ("freq_weights", "var_weights") if "GLM" in bases else ("weights",)
-        found = [np.asarray(getattr(self.model, name, 1.0)) for name in names]
-        unlike = any(w.ndim == 1 and np.ptp(w) > 0 for w in found)
-        return bool(bases & {"GLM", "WLS"}) and unlike
+        weights = [np.asarray(getattr(self.model, name, 1.0)) for name in names]
+        return bool(bases & {"GLM", "WLS"}) and any(np.ptp(w) > 0 for w in weights)
 
     def is_clustered(self, cov_type: str | None) -> bool:
         """Whether the fit, or the covariance asked for, takes rows as dependent."""
         kind = cov_type or str(getattr(self.results, "cov_type", ""))
         grouped = getattr(self.model, "groups", None) is not None
         return grouped or kind.lower().startswith(("cluster", "hac"))
-
-    def inference(
-        self, cov: Any, cov_type: str | None, cov_kwds: Mapping | None
-    ) -> tuple[np.ndarray, float | None]:
-        """Covariance of the parameters, and the degrees of freedom of a t distribution.
-
-        Parameters
-        ----------
-        cov : array-like of shape (p, p) or None
-            A covariance instead of the fit's own.
-        cov_type, cov_kwds : str, mapping or None
-            Another of statsmodels' types instead of the fit's own.
-
-        Returns
-        -------
-        cov : ndarray of shape (p, p)
-        df : float or None
-            None where the fit uses the normal distribution.
-        """
-        if cov is not None:
-            if cov_type is not None:
-                raise ValueError("Give either cov or cov_type, not both.")
-            return _checked_matrix(cov, len(self.params), "cov"), _df(self.results)
-        results = self.results
-        if not hasattr(results, "cov_params"):
-            raise TypeError(
-                f"{type(results).__name__} has no cov_params(), as regularised fits have "
-                "none. Give the covariance of the parameters as cov, or use "
-                "bootstrap_effects, which refits."
-            )
-        if cov_type is not None:
-            results = self._robust(cov_type, dict(cov_kwds or {}))
-        try:
-            found = results.cov_params()
-        except Exception as error:
-            raise ValueError(
-                f"cov_params() of the {self.name} fit failed: {error}. Give the "
-                "covariance of the parameters as cov."
-            ) from error
-        what = f"cov_params() of the {self.name} fit"
-        return _checked_matrix(found, len(self.params), what), _df(results)
-
-    def _robust(self, cov_type: str, cov_kwds: dict) -> Any:
-        # A copy, as statsmodels changes the results in place.
-        results = copy.copy(getattr(self.results, "_results", self.results))
-        if not hasattr(results, "_get_robustcov_results"):
-            raise ValueError(
-                f"{self.name} results cannot take another cov_type after the fit. Refit "
-                f"with fit(cov_type={cov_type!r}), or give the matrix as cov."
-            )
-        if cov_type == "nonrobust":
-            vars(results).pop("cov_params_default", None)
-        try:
-            results._get_robustcov_results(cov_type=cov_type, **cov_kwds)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"cov_type={cov_type!r} with cov_kwds={cov_kwds} failed: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        return results
 
     def warn_if_not_converged(self) -> None:
         details = getattr(self.results, "mle_retvals", None)
@@ -196,36 +159,46 @@ class FittedModel:
                 "estimates, and neither effects nor standard errors can be trusted. Fit "
                 "with more iterations (maxiter) or another method.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 
-def _df(results: Any) -> float | None:
-    if not getattr(results, "use_t", False):
-        return None
-    inference = getattr(results, "df_resid_inference", None)
-    return float(results.df_resid if inference is None else inference)
-
-
-def fitted_model(results: Any, classes: Any = None) -> FittedModel:
+def fitted_model(results: Any) -> FittedModel:
     """Read a results object of statsmodels.
 
     Parameters
     ----------
-    results : results object
-    classes : sequence or None, default=None
-        Other names of a multinomial or ordered model's outputs than its own.
+    results : results object, or fitted StatsmodelsEstimator
+        The estimator names the classes, and the columns of offset and exposure.
 
     Raises
     ------
     TypeError
         If it is not one: an unfitted model, or a model of another library.
     """
+    estimator = results if hasattr(results, "results_") else None
+    results = getattr(results, "results_", results)
     if not is_results(results):
         raise TypeError(_what_is_wrong(results))
-    params = np.asarray(results.params, dtype=float)
-    design = design_of(results.model)
-    return FittedModel(results, results.model, params.ravel("F"), design, classes)
+    return FittedModel(
+        results,
+        results.model,
+        np.asarray(results.params, dtype=float).ravel("F"),
+        design_of(results.model),
+        getattr(estimator, "classes_", None),
+        given_offsets(*(getattr(estimator, kind, None) for kind in OFFSETS)),
+    )
+
+
+def given_offsets(offset: Any, exposure: Any) -> dict[str, Any]:
+    """Those of the two that are given, by their kind."""
+    values = zip(OFFSETS, (offset, exposure), strict=True)
+    return {kind: value for kind, value in values if value is not None}
+
+
+def _adds(offset: Any) -> bool:
+    """Whether an offset has an entry for each row, and one that is not zero."""
+    return np.ndim(offset) == 1 and bool(np.any(offset))
 
 
 def _what_is_wrong(given: Any) -> str:
@@ -239,24 +212,3 @@ def _what_is_wrong(given: Any) -> str:
             "average_effects (the rows' uncertainty) and bootstrap_effects (refits)."
         )
     return f"Expected the results object of a statsmodels fit, got {given!r:.80}."
-
-
-def _checked_matrix(cov: Any, p: int, what: str) -> np.ndarray:
-    matrix = np.asarray(cov, dtype=float)
-    if matrix.shape != (p, p):
-        raise ValueError(
-            f"{what} has shape {matrix.shape}; expected {(p, p)}, one row and column for "
-            f"each of the {p} parameters."
-        )
-    if not np.isfinite(matrix).all():
-        raise ValueError(
-            f"{what} has NaN or infinite entries: the information matrix could not be "
-            "inverted, as with separated classes, or covariates that repeat one another."
-        )
-    scale = np.sqrt(np.abs(np.diag(matrix)))
-    gap = np.abs(matrix - matrix.T) > 1e-6 * np.outer(scale, scale) + 1e-300
-    if gap.any() or (np.diag(matrix) < 0).any():
-        raise ValueError(
-            f"{what} is not a covariance: symmetric, variances at least 0."
-        )
-    return (matrix + matrix.T) / 2

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special, stats
+from statsmodels.genmod.families import links
 
-from skfme.statsmodels._models.fitted import FittedModel
+from skfme.statsmodels._models.fitted import FittedModel, Inputs
 
 __all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
 
@@ -26,50 +27,63 @@ class Slope(NamedTuple):
     Attributes
     ----------
     mean : ndarray of shape (n_outputs, n)
-    by_predictor : ndarray of shape (n_outputs, n_predictors, n)
+    by_predictor : ndarray of shape (n_outputs, n_predictors, n) or None
         ∂μ/∂η.
     by_extra : ndarray of shape (n_outputs, n_extra, n) or None
         ∂μ/∂τ.
     """
 
     mean: np.ndarray
-    by_predictor: np.ndarray
+    by_predictor: np.ndarray | None = None
     by_extra: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> Slope:
-        extra = None if self.by_extra is None else self.by_extra[..., rows]
-        return Slope(self.mean[:, rows], self.by_predictor[..., rows], extra)
+        taken: list[Any] = [None if a is None else a[..., rows] for a in self]
+        return Slope(*taken)
 
 
 @dataclass(frozen=True)
 class Point:
-    """Rows at which the mean was taken, with what its gradient needs again.
+    """Rows at which the mean was taken, with what its gradient needs again."""
+
+    inputs: Inputs
+    slope: Slope
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean, of shape (n, n_outputs)."""
+        return self.slope.mean.T
+
+    def take(self, rows: np.ndarray) -> Point:
+        return Point(self.inputs.take(rows), self.slope.take(rows))
+
+
+@dataclass(frozen=True)
+class Index:
+    """The mean of a model of linear predictors, and weighted sums of ∂μ/∂θ.
 
     Attributes
     ----------
-    X : ndarray of shape (n, k)
-    offset : ndarray of shape (n,) or None
-    mean : ndarray of shape (n, n_outputs)
-    slope : Slope or None
+    params : ndarray of shape (p,)
+    positions : ndarray of shape (n_predictors, k), int
+        Where each predictor's coefficients are in the parameters.
+    slope : callable
+        Linear predictors of shape (n_predictors, n) -> Slope.
+    extra : ndarray of int, default=()
+        Where the further parameters are.
     """
 
-    X: np.ndarray
-    offset: np.ndarray | None
-    mean: np.ndarray
-    slope: Slope | None = None
+    params: np.ndarray
+    positions: np.ndarray
+    slope: Callable[[np.ndarray], Slope]
+    extra: Any = ()
 
-    def take(self, rows: np.ndarray) -> Point:
-        offset = None if self.offset is None else self.offset[rows]
-        slope = None if self.slope is None else self.slope.take(rows)
-        return Point(self.X[rows], offset, self.mean[rows], slope)
-
-
-class MeanFunction:
-    """μ(x; θ), and weighted sums of ∂μ/∂θ."""
-
-    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
-        """The mean at rows of the design matrix."""
-        raise NotImplementedError
+    def at(self, inputs: Inputs) -> Point:
+        """The mean at some rows."""
+        predictors = self.params[self.positions] @ inputs.X.T
+        if inputs.offset is not None:
+            predictors += inputs.offset
+        return Point(inputs, self.slope(predictors))
 
     def gradients(
         self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
@@ -88,52 +102,14 @@ class MeanFunction:
         -------
         sums : ndarray of shape (n_groups, n_outputs, p)
         """
-        raise NotImplementedError
-
-
-class Index(MeanFunction):
-    """A model of linear predictors.
-
-    Parameters
-    ----------
-    params : ndarray of shape (p,)
-    positions : ndarray of shape (n_predictors, k), int
-        Where each predictor's coefficients are in the parameters.
-    slope : callable
-        Linear predictors of shape (n_predictors, n) -> Slope.
-    extra : ndarray of int, default=()
-        Where the further parameters are.
-    """
-
-    def __init__(
-        self,
-        params: np.ndarray,
-        positions: np.ndarray,
-        slope: Callable[[np.ndarray], Slope],
-        extra: Any = (),
-    ) -> None:
-        self.p, self.positions, self.extra = len(params), positions, extra
-        self._coefficients = params[positions]
-        self._slope = slope
-
-    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
-        predictors = self._coefficients @ X.T
-        if offset is not None:
-            predictors += offset
-        slope = self._slope(predictors)
-        return Point(X, offset, slope.mean.T, slope)
-
-    def gradients(
-        self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
-    ) -> np.ndarray:
-        assert point.slope is not None
-        by_predictor, by_extra = point.slope.by_predictor, point.slope.by_extra
+        X, (_, by_predictor, by_extra) = point.inputs.X, point.slope
+        assert by_predictor is not None
         n_outputs, n_predictors, n = by_predictor.shape
-        sums = np.zeros((n_groups, n_outputs, self.p))
+        sums = np.zeros((n_groups, n_outputs, len(self.params)))
         slopes = (by_predictor * weights).reshape(n_outputs * n_predictors, n)
         for group, rows in _members(codes, n_groups):
-            blocks = slopes[:, rows] @ point.X[rows]
-            blocks = blocks.reshape(n_outputs, n_predictors, point.X.shape[1])
+            blocks = slopes[:, rows] @ X[rows]
+            blocks = blocks.reshape(n_outputs, n_predictors, X.shape[1])
             for i, position in enumerate(self.positions):
                 sums[group][:, position] += blocks[:, i]
             if by_extra is not None:
@@ -141,50 +117,46 @@ class Index(MeanFunction):
         return sums
 
 
-class Numeric(MeanFunction):
-    """Any model that predicts from parameters and a design matrix.
+@dataclass(frozen=True)
+class Numeric:
+    """The mean of any model that predicts from parameters and a design matrix.
 
     Central differences, with steps of ∛ε relative to a parameter or, where that is
     larger, to its standard error, which is the scale on which the mean may bend.
-
-    Parameters
-    ----------
-    fitted : FittedModel
     """
 
-    def __init__(self, fitted: FittedModel, bse: np.ndarray) -> None:
-        self._fitted = fitted
-        scale = np.maximum(np.abs(fitted.params), np.nan_to_num(bse))
-        scale[scale == 0] = 1.0
-        # What is representable is what divides.
-        step = np.cbrt(np.finfo(float).eps) * scale
-        self._high, self._low = fitted.params + step, fitted.params - step
+    fitted: FittedModel
+    bse: np.ndarray
 
-    def at(self, X: np.ndarray, offset: np.ndarray | None) -> Point:
-        return Point(X, offset, self._fitted.mean(self._fitted.params, X, offset))
+    def at(self, inputs: Inputs) -> Point:
+        """The mean at some rows."""
+        return Point(inputs, Slope(self.fitted.mean(self.fitted.params, inputs).T))
 
     def gradients(
         self, point: Point, weights: np.ndarray, codes: np.ndarray, n_groups: int
     ) -> np.ndarray:
-        params = self._fitted.params
+        """Σ wᵢ ∂μᵢ/∂θ over the rows of each group, as of :class:`Index`."""
+        params, mean = self.fitted.params, self.fitted.mean
+        scale = np.maximum(np.abs(params), np.nan_to_num(self.bse))
+        steps = np.diag(np.cbrt(np.finfo(float).eps) * np.where(scale == 0, 1.0, scale))
         sums = np.zeros((n_groups, point.mean.shape[1], len(params)))
-        for j in range(len(params)):
-            ends = []
-            for moved in (self._high[j], self._low[j]):
-                theta = params.copy()
-                theta[j] = moved
-                ends.append(self._fitted.mean(theta, point.X, point.offset))
-            slopes = (ends[0] - ends[1]) / (self._high[j] - self._low[j])
-            sums[:, :, j] = group_sums(slopes * weights[:, None], codes, n_groups)
+        for j, step in enumerate(steps):
+            high, low = params + step, params - step
+            gap = mean(high, point.inputs) - mean(low, point.inputs)
+            # What is representable is what divides.
+            slopes = gap / (high[j] - low[j]) * weights[:, None]
+            sums[:, :, j] = group_sums(slopes, codes, n_groups)
         return sums
+
+
+MeanFunction = Index | Numeric
 
 
 def group_sums(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
     """Sums of the rows of each group, of shape (n_groups, n_columns)."""
     if n_groups == 1:
         return values.sum(axis=0, keepdims=True)
-    columns = [np.bincount(codes, column, n_groups) for column in values.T]
-    return np.stack(columns, axis=1)
+    return np.stack([np.bincount(codes, v, n_groups) for v in values.T], axis=1)
 
 
 def _members(codes: np.ndarray, n_groups: int) -> Iterator[tuple[int, Any]]:
@@ -203,68 +175,43 @@ def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
 
     Only the very classes of statsmodels are known: a subclass may predict otherwise.
     """
-    from statsmodels.discrete import discrete_model as discrete
-    from statsmodels.genmod.generalized_estimating_equations import GEE
-    from statsmodels.genmod.generalized_linear_model import GLM
-    from statsmodels.miscmodels.ordinal_model import OrderedModel
-    from statsmodels.regression import linear_model as linear
-    from statsmodels.regression.mixed_linear_model import MixedLM
-    from statsmodels.regression.quantile_regression import QuantReg
-    from statsmodels.robust.robust_linear_model import RLM
-
-    model, params = fitted.model, fitted.params
-    kind, k = type(model), fitted.design.k
+    model, params, k = fitted.model, fitted.params, fitted.design.k
+    is_known = type(model).__module__.startswith("statsmodels.")
+    kind = type(model).__name__ if is_known else ""
     first = np.arange(k)[None]
-    if kind is discrete.MNLogit:
-        positions = np.arange(len(params)).reshape(-1, k)
-        return Index(params, positions, _multinomial)
-    if kind is OrderedModel:
+    if kind == "MNLogit":
+        return Index(params, np.arange(len(params)).reshape(-1, k), _multinomial)
+    if kind == "OrderedModel":
         return _ordered(model, params, first)
-    if kind in (GLM, GEE):
-        return Index(params, first, _of_link(model.family.link))
-    slopes: dict[Any, Callable[[np.ndarray], Slope]] = {}
-    for linear_kind in (linear.OLS, linear.WLS, linear.GLS, linear.GLSAR):
-        slopes[linear_kind] = _identity
-    slopes |= dict.fromkeys((MixedLM, QuantReg, RLM), _identity)
-    slopes[discrete.Logit] = _LOGISTIC
-    slopes[discrete.Probit] = _single(special.ndtr, stats.norm.pdf)
-    counts = (discrete.Poisson, discrete.NegativeBinomial, discrete.NegativeBinomialP)
-    for count in (*counts, discrete.GeneralizedPoisson):
-        slopes[count] = _single(np.exp, np.exp)
-    if kind in slopes:
-        return Index(params, first, slopes[kind])
-    return Numeric(fitted, bse)
+    slope = _SLOPES.get(kind)
+    if kind in ("GLM", "GEE"):
+        link = model.family.link
+        # The link's own slope is inf/inf where the probability is 0 or 1.
+        is_logit = type(link) is links.Logit
+        slope = _LOGISTIC if is_logit else _single(link.inverse, link.inverse_deriv)
+    return Numeric(fitted, bse) if slope is None else Index(params, first, slope)
 
 
 def _single(
     mean: Callable[[np.ndarray], np.ndarray], slope: Callable[[np.ndarray], np.ndarray]
 ) -> Callable[[np.ndarray], Slope]:
     """One predictor, one output: μ = G(η)."""
-
-    def at(predictors: np.ndarray) -> Slope:
-        return Slope(mean(predictors), slope(predictors)[None])
-
-    return at
+    return lambda predictors: Slope(mean(predictors), slope(predictors)[None])
 
 
 def _identity(predictors: np.ndarray) -> Slope:
     return Slope(predictors, np.ones((1, 1, predictors.shape[1])))
 
 
-def _logistic_density(predictors: np.ndarray) -> np.ndarray:
-    return special.expit(predictors) * special.expit(-predictors)
-
-
-_LOGISTIC = _single(special.expit, _logistic_density)
-
-
-def _of_link(link: Any) -> Callable[[np.ndarray], Slope]:
-    from statsmodels.genmod.families import links
-
-    # The link's own slope is inf/inf where the probability is 0 or 1.
-    if type(link) is links.Logit:
-        return _LOGISTIC
-    return _single(link.inverse, link.inverse_deriv)
+_LINEAR = ("OLS", "WLS", "GLS", "GLSAR", "MixedLM", "QuantReg", "RLM")
+_COUNTS = ("Poisson", "NegativeBinomial", "NegativeBinomialP", "GeneralizedPoisson")
+_LOGISTIC = _single(special.expit, lambda eta: special.expit(eta) * special.expit(-eta))
+_SLOPES = {
+    **dict.fromkeys(_LINEAR, _identity),
+    **dict.fromkeys(_COUNTS, _single(np.exp, np.exp)),
+    "Logit": _LOGISTIC,
+    "Probit": _single(special.ndtr, stats.norm.pdf),
+}
 
 
 def _multinomial(predictors: np.ndarray) -> Slope:

@@ -9,22 +9,22 @@ model was fitted on, the fit's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from skfme._frames.columns import as_vector, missing_in, numbers_in
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.designs import kept_rows
-from skfme.statsmodels._models.fitted import FittedModel
+from skfme.statsmodels._models.designs import rows_of_fit
+from skfme.statsmodels._models.fitted import FittedModel, given_offsets
 
-__all__ = ["Offset", "offset_columns", "offset_of"]
+__all__ = ["Offset", "missing_offset", "offset_of"]
 
 
 @dataclass(frozen=True)
 class Offset:
-    """The offset of any rows of a table.
+    """The offset of any rows of a table; none where nothing is given.
 
     Attributes
     ----------
@@ -32,45 +32,56 @@ class Offset:
         Read from the table, stepped or not.
     values : ndarray of shape (n,) or None
         Of the rows of the data, whatever is stepped; NaN where there is none.
-    own : ndarray of shape (n,), int, or None
+    fit_rows : ndarray of shape (n,), int, or None
         Where the values are the fit's own: which row of the fit each row of the data
         is, −1 for none.
     """
 
-    columns: Mapping[str, Any]
+    columns: Mapping[str, Any] = field(default_factory=dict)
     values: np.ndarray | None = None
-    own: np.ndarray | None = None
+    fit_rows: np.ndarray | None = None
 
-    def at(self, table: Table, rows: np.ndarray) -> np.ndarray:
-        """Offsets of a table made of the given rows of the data."""
-        total = np.zeros(len(table)) if self.values is None else self.values[rows]
-        for part, name in self.columns.items():
-            column = table.column(table.position(name, f"{part} names"))
-            values = np.asarray(numbers_in(column), dtype=float)
-            values = np.where(missing_in(column), np.nan, values)
-            total = total + _on_the_scale(part, values)
-        return total
+    @property
+    def given(self) -> bool:
+        """Whether there is one."""
+        return bool(self.columns) or self.values is not None
+
+    def positions(self, table: Table) -> dict[str, int]:
+        """Where the columns are in a table."""
+        return {
+            kind: table.position(name, f"{kind} names")
+            for kind, name in self.columns.items()
+        }
+
+    def parts(self, table: Table) -> dict[str, np.ndarray]:
+        """The columns as numbers, NaN where one is missing."""
+        columns = {kind: table.column(i) for kind, i in self.positions(table).items()}
+        return {
+            kind: np.where(missing_in(column), np.nan, numbers_in(column).astype(float))
+            for kind, column in columns.items()
+        }
+
+    def at(self, table: Table | None, rows: Any) -> np.ndarray | None:
+        """Offsets of some rows of the data, whose columns are those of a table.
+
+        The table may be None where there are no rows, or no columns to be read.
+        """
+        parts = {} if table is None else self.parts(table)
+        added = [_on_the_scale(kind, values) for kind, values in parts.items()]
+        if self.values is not None:
+            added.append(self.values[rows])
+        return np.sum(added, axis=0) if added else None
 
 
-def offset_columns(offset: Any, exposure: Any) -> dict[str, Any]:
-    """Those of the two that name a column."""
-    given = {"offset": offset, "exposure": exposure}
-    return {
-        part: value for part, value in given.items() if isinstance(value, (str, int))
-    }
-
-
-def offset_of(
-    fitted: FittedModel, table: Table, offset: Any, exposure: Any
-) -> Offset | None:
-    """The offset of the data's rows, or None where the model has none.
+def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> Offset:
+    """The offset of the data's rows; none where the model has none.
 
     Parameters
     ----------
     fitted : FittedModel
     table : Table of n rows
     offset, exposure : str, array-like of shape (n,) or None
-        A column of the data, or one entry per row.
+        A column of the data, or one entry per row; None takes the model's own.
 
     Raises
     ------
@@ -78,49 +89,46 @@ def offset_of(
         If the model has an offset that is not given and the data are not its own rows,
         or one is given and the model has none.
     """
-    given = {"offset": offset, "exposure": exposure}
-    given = {part: value for part, value in given.items() if value is not None}
-    own = fitted.own_offset
-    if own is None:
+    given = {**fitted.offset_columns, **given_offsets(offset, exposure)}
+    if fitted.own_offset is None:
         if given:
             raise ValueError(
                 f"{next(iter(given))} is given, but the {fitted.name} model was fitted "
                 "without one."
             )
-        return None
+        return Offset()
     if not given:
-        return _own(fitted, own, len(table))
-    lacking = [part for part in fitted.offset_names if part not in given]
+        return _of_fit(fitted, fitted.own_offset, len(table))
+    lacking = [kind for kind in fitted.offset_names if kind not in given]
     if lacking:
         raise ValueError(
             f"The {fitted.name} model was fitted with {' and '.join(fitted.offset_names)}"
             f"; {lacking[0]} is not given."
         )
-    columns = offset_columns(offset, exposure)
-    for part, name in columns.items():
-        table.position(name, f"{part} names")
+    columns = {kind: v for kind, v in given.items() if isinstance(v, (str, int))}
     arrays = [
-        _on_the_scale(part, as_vector(value, len(table), part).astype(float))
-        for part, value in given.items()
-        if part not in columns
+        _on_the_scale(kind, as_vector(value, len(table), kind).astype(float))
+        for kind, value in given.items()
+        if kind not in columns
     ]
     return Offset(columns, np.sum(arrays, axis=0) if arrays else None)
 
 
-def _own(fitted: FittedModel, own: np.ndarray, n: int) -> Offset:
-    rows = kept_rows(fitted.model, n)
+def _of_fit(fitted: FittedModel, values: np.ndarray, n: int) -> Offset:
+    """The fit's own offset, where the data may be the n rows that it was given."""
+    rows = rows_of_fit(fitted.model, n)
     if rows is None or fitted.model.exog is None:
         raise ValueError(missing_offset(fitted))
-    where = np.full(n, -1)
-    where[rows] = np.arange(len(rows))
-    values = np.full(n, np.nan)
-    values[rows] = own
-    return Offset({}, values, where)
+    of_data = np.full(n, np.nan)
+    of_data[rows] = values
+    fit_rows = np.full(n, -1)
+    fit_rows[rows] = np.arange(len(rows))
+    return Offset({}, of_data, fit_rows)
 
 
 def missing_offset(fitted: FittedModel) -> str:
     """What to say where the rows of the data have no offset."""
-    names = fitted.offset_names or ["offset"]
+    names = fitted.offset_names
     return (
         f"The {fitted.name} model was fitted with {' and '.join(names)}, and the data are "
         "not the rows it was fitted on. Give "
@@ -131,9 +139,9 @@ def missing_offset(fitted: FittedModel) -> str:
     )
 
 
-def _on_the_scale(part: str, values: np.ndarray) -> np.ndarray:
+def _on_the_scale(kind: str, values: np.ndarray) -> np.ndarray:
     """Added as it is, or the logarithm of an exposure."""
-    if part == "offset":
+    if kind == "offset":
         return values
     if (values <= 0).any():
         raise ValueError("exposure must be positive; its logarithm is added.")

@@ -67,7 +67,8 @@ def test_covariates_that_repeat_one_another_are_named():
     results = smf.ols("y ~ x + twice + z", rows).fit()
     with pytest.warns(UserWarning, match=r"rank 3 of 4.*'x \+1'.*fit alike") as w:
         effects = delta_effects(results, rows, [{"x": 1}, {"z": 1}])
-    assert "'z +1'" not in str(w[0].message)  # which the data do tell
+    assert "'z +1'" not in str(w[0].message)  # which the data determine
+    assert w[0].filename == __file__
     plain = smf.ols("y ~ x + z", rows).fit()
     assert effects.bse.iloc[1] == pytest.approx(plain.bse["z"], rel=1e-6)
 
@@ -103,17 +104,18 @@ def test_a_matrix_that_is_no_covariance_is_refused(cov, match):
     refused(ValueError, match, fit("ols"), data(), STEP, cov=cov)
 
 
-def test_covariance_types_are_checked():
-    refused(ValueError, "cov_type='HC9'", fit("ols"), data(), STEP, cov_type="HC9")
-    refused(
-        ValueError, "failed: KeyError: 'groups'", fit("logit"), data(), STEP,
-        cov_type="cluster",
-    )  # fmt: skip
-    refused(
-        ValueError, "either cov or cov_type", fit("ols"), data(), STEP,
-        cov=np.eye(7), cov_type="HC1",
-    )  # fmt: skip
-    refused(ValueError, "covers must be one of", fit("ols"), data(), STEP, covers="all")
+@pytest.mark.parametrize(
+    ("name", "kwds", "match"),
+    [
+        ("ols", {"cov_type": "HC9"}, "cov_type='HC9'"),
+        ("logit", {"cov_type": "cluster"}, "failed: KeyError: 'groups'"),
+        ("ols", {"cov": np.eye(7), "cov_type": "HC1"}, "either cov or cov_type"),
+        ("ols", {"covers": "all"}, "covers must be one of"),
+    ],
+    ids=["unknown type", "cluster without groups", "matrix and type", "covers"],
+)
+def test_a_covariance_that_cannot_be_had_is_refused(name, kwds, match):
+    refused(ValueError, match, fit(name), data(), STEP, **kwds)
 
 
 @pytest.mark.parametrize("name", ["gee", "mixedlm", "ols"])
@@ -129,26 +131,56 @@ def test_dependent_rows_are_no_independent_draws(name):
 # Steps and data
 
 
-def test_a_step_on_a_column_that_the_formula_lacks_is_refused():
-    match = "change 'w', which the formula .* does not use.*Known: 'x', 'z'"
-    refused(ValueError, match, fit("ols"), data(), {"w": 1})
-    refused(ValueError, match, fit("ols"), data(), [{"x": 1}, {"z": 1, "w": 1}])
-    refused(ValueError, "'xx', which is not a column", fit("ols"), data(), {"xx": 1})
-    X = sm.add_constant(data()[["x", "z"]])
-    array = sm.OLS(data()["y"].to_numpy(), X.to_numpy()).fit()
-    refused(ValueError, "change 0, which the model", array, X.to_numpy(), {0: 1})
+UNUSED = "change 'w', which the formula .* does not use.*Known: 'x', 'z'"
 
 
-def test_columns_that_the_data_lack_are_named():
-    renamed = data().rename(columns={"z": "zed"})
+@pytest.mark.parametrize(
+    ("steps", "match"),
+    [
+        ({"w": 1}, UNUSED),
+        ([{"x": 1}, {"z": 1, "w": 1}], UNUSED),
+        ({"xx": 1}, "'xx', which is not a column"),
+    ],
+    ids=["unused", "unused in a joint step", "unknown"],
+)
+def test_a_step_on_a_column_that_the_formula_lacks_is_refused(steps, match):
+    refused(ValueError, match, fit("ols"), data(), steps)
+
+
+def test_a_step_on_the_constant_of_an_array_is_refused():
+    X = sm.add_constant(data()[["x", "z"]]).to_numpy()
+    results = sm.OLS(data()["y"].to_numpy(), X).fit()
+    refused(ValueError, "change 0, which the model", results, X, {0: 1})
+
+
+RENAMED = data().rename(columns={"z": "zed"})
+
+
+def test_a_column_of_the_formula_that_the_data_lack_is_named():
     match = "lack the column 'z', which the formula .*Known: 'x', 'zed'"
-    refused(ValueError, match, fit("ols"), renamed, STEP)
-    arrays = sm.OLS(data()["y"], data()[["x", "z"]]).fit()
-    refused(ValueError, "lack the column 'z' of", arrays, renamed, STEP)
-    array = data()[["x", "z", "d", "w"]].to_numpy()
-    refused(ValueError, "data have 4 columns; .* expects 2", arrays, array, {0: 1})
-    text = data()[["x", "c"]].rename(columns={"c": "z"})
-    refused(ValueError, "'z' is not numeric", arrays, text, STEP)
+    refused(ValueError, match, fit("ols"), RENAMED, STEP)
+
+
+@pytest.mark.parametrize(
+    ("table", "steps", "match"),
+    [
+        (RENAMED, STEP, "lack the column 'z' of"),
+        (
+            data()[["x", "z", "d", "w"]].to_numpy(),
+            {0: 1},
+            "data have 4 columns; .* expects 2",
+        ),
+        (
+            data()[["x", "c"]].rename(columns={"c": "z"}),
+            STEP,
+            "'z' is not numeric",
+        ),
+    ],
+    ids=["another name", "too many columns", "text"],
+)
+def test_data_that_do_not_fit_the_design_of_arrays_are_refused(table, steps, match):
+    results = sm.OLS(data()["y"], data()[["x", "z"]]).fit()
+    refused(ValueError, match, results, table, steps)
 
 
 def test_a_category_that_was_never_seen_is_refused():
@@ -165,26 +197,36 @@ def test_a_category_that_was_never_seen_is_refused():
         (np.ones(239), "sample_weight"),
         (np.full(240, np.nan), "NaN"),
     ],
+    ids=["negative", "zero", "too few", "missing"],
 )
-def test_weights_are_checked(weights, match):
+def test_weights_that_are_none_are_refused(weights, match):
     refused(ValueError, match, fit("ols"), data(), STEP, sample_weight=weights)
 
 
-def test_groups_are_checked():
-    refused(ValueError, r"by has shape \(3,\)", fit("ols"), data(), STEP, by=np.ones(3))
-    refused(ValueError, "by names 'cc'", fit("ols"), data(), STEP, by="cc")
-    effect = pd.Series(np.ones(240), name="effect")
-    match = "by names 'effect', which is a column of the results"
-    refused(ValueError, match, fit("ols"), data(), STEP, by=effect)
+@pytest.mark.parametrize(
+    ("by", "match"),
+    [
+        (np.ones(3), r"by has shape \(3,\)"),
+        ("cc", "by names 'cc'"),
+        (
+            pd.Series(np.ones(240), name="effect"),
+            "by names 'effect', which is a column of the results",
+        ),
+    ],
+    ids=["too few", "unknown", "a name that is taken"],
+)
+def test_groups_that_cannot_be_formed_are_refused(by, match):
+    refused(ValueError, match, fit("ols"), data(), STEP, by=by)
+
+
+def test_more_groups_than_memory_holds_are_refused():
+    match, groups = "240 estimates have a joint covariance", np.arange(240)
     with config_context(working_memory=0.1):
-        refused(
-            ValueError, "240 estimates have a joint covariance", fit("ols"), data(),
-            STEP, by=np.arange(240),
-        )  # fmt: skip
+        refused(ValueError, match, fit("ols"), data(), STEP, by=groups)
 
 
-def test_outputs_are_checked():
-    match = "output='9' is no output of the model.*Known: '0'"
+def test_an_output_that_the_model_lacks_is_refused():
+    match = "output='9' is no output of the effect.*Known: '0'"
     refused(ValueError, match, fit("mnlogit"), data(), STEP, output="9")
 
 
@@ -192,7 +234,7 @@ def test_infinite_and_missing_data_are_refused():
     infinite = data().assign(x=np.inf)
     refused(ValueError, "X contains infinity in x", fit("ols"), infinite, STEP)
     missing = data().assign(x=np.nan)
-    match = r"No row counts for 'z \+1'.*240 missing"
+    match = r"No row counts for the effect 'z \+1' \(missing: 240\)"
     refused(ValueError, match, fit("ols"), missing, {"z": 1})
 
 

@@ -106,56 +106,71 @@ def test_a_contrast_needs_no_value_of_the_feature_it_sets():
 # Offsets and exposure
 
 
-@pytest.mark.parametrize("which", ["offset", "exposure"])
-def test_the_fits_own_offset_is_kept_through_missing_rows(which):
+@pytest.mark.parametrize("kind", ["offset", "exposure"])
+def test_the_fits_own_offset_is_kept_through_missing_rows(kind):
     rows = frame()
     rows.loc[3:12, "x"] = np.nan
     rows.loc[40:44, "count"] = np.nan
-    added = np.log(rows["time"]) if which == "offset" else rows["time"]
-    model = smf.glm(
-        "count ~ x + z", rows, family=sm.families.Poisson(), **{which: added}
-    )
+    added = np.log(rows["time"]) if kind == "offset" else rows["time"]
+    family = sm.families.Poisson()
+    model = smf.glm("count ~ x + z", rows, family=family, **{kind: added})
     results = model.fit()
     effects = delta_effects(results, rows, {"z": 1})
     kept = rows.dropna(subset=["x", "count"])
     ends = [
-        results.predict(kept.assign(z=kept["z"] + h), **{which: added[kept.index]})
+        results.predict(kept.assign(z=kept["z"] + h), **{kind: added[kept.index]})
         for h in (0, 1)
     ]
     assert effects.nobs[0] == len(kept)
     assert effects.params.iloc[0] == pytest.approx((ends[1] - ends[0]).mean())
-    own = delta_effects(results, kept, {"z": 1}, **{which: added[kept.index]})
+    own = delta_effects(results, kept, {"z": 1}, **{kind: added[kept.index]})
     assert own.params.iloc[0] == pytest.approx(effects.params.iloc[0])
     assert own.bse.iloc[0] == pytest.approx(effects.bse.iloc[0])
-    if which == "exposure":
+    if kind == "exposure":
         named = delta_effects(results, kept, {"z": 1}, exposure="time")
         assert named.bse.iloc[0] == pytest.approx(effects.bse.iloc[0])
 
 
 def test_an_exposure_that_is_a_column_can_be_stepped():
-    results = smf.poisson("count ~ x", data(), exposure=data()["time"]).fit(disp=0)
+    results = exposed()
     effects = delta_effects(results, data(), {"time": 1}, exposure="time")
     rate = results.predict(data(), exposure=np.ones(len(data())))
     assert effects.params.iloc[0] == pytest.approx(rate.mean())
 
 
-def test_other_rows_need_an_offset_of_their_own():
-    results = smf.poisson("count ~ x", data(), exposure=data()["time"]).fit(disp=0)
-    some = data().iloc[:100]
-    with pytest.raises(ValueError, match=r"fitted with exposure.*Give exposure="):
-        delta_effects(results, some, {"x": 1})
-    moved = data().assign(x=data()["x"] + 1)  # as many rows, but other ones
-    with pytest.raises(ValueError, match=r"not the rows it was fitted on"):
-        delta_effects(results, moved, {"x": 1})
-    with pytest.raises(ValueError, match=r"exposure must be positive"):
-        delta_effects(results, some, {"x": 1}, exposure=np.zeros(100))
-    with pytest.raises(ValueError, match=r"exposure has shape \(99,\)"):
-        delta_effects(results, some, {"x": 1}, exposure=np.ones(99))
+def exposed():
+    return smf.poisson("count ~ x", data(), exposure=data()["time"]).fit(disp=0)
+
+
+SOME = data().iloc[:100]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kwds", "match"),
+    [
+        (SOME, {}, r"fitted with exposure.*Give exposure="),
+        (data().assign(x=data()["x"] + 1), {}, r"not the rows it was fitted on"),
+        (SOME, {"exposure": np.zeros(100)}, r"exposure must be positive"),
+        (SOME, {"exposure": np.ones(99)}, r"exposure has shape \(99,\)"),
+        (SOME, {"exposure": "times"}, r"exposure names 'times'.*Did you mean 'time'"),
+        (SOME, {"offset": "time"}, r"fitted with exposure; exposure is not given"),
+    ],
+    ids=["fewer", "as many", "not positive", "too few", "unknown", "the other kind"],
+)
+def test_other_rows_need_an_offset_of_their_own(rows, kwds, match):
+    with pytest.raises(ValueError, match=match):
+        delta_effects(exposed(), rows, {"x": 1}, **kwds)
+
+
+def test_an_offset_that_the_fit_had_not_is_refused():
     plain = smf.poisson("count ~ x", data()).fit(disp=0)
     with pytest.raises(ValueError, match="offset is given, but the Poisson model"):
         delta_effects(plain, data(), {"x": 1}, offset="time")
+
+
+def test_fme_of_a_fit_with_an_offset_names_other_ways():
     with pytest.raises(ValueError, match=r"Explain lambda X: results.predict"):
-        fme(results, data(), {"x": 1})
+        fme(exposed(), data(), {"x": 1})
 
 
 # Arrays

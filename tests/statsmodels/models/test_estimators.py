@@ -257,29 +257,79 @@ def test_regularised_fits_predict():
 # Bad input
 
 
-def test_errors_say_what_to_do(frame):
-    X, y = frame[["x", "z"]], data()["b"]
-    with pytest.raises(ValueError, match="Logit takes no .*a binomial GLM is a Logit"):
-        StatsmodelsEstimator(sm.Logit).fit(X, y, sample_weight=np.ones(len(X)))
-    with pytest.raises(ValueError, match="zero in every row|at least one non-zero"):
-        StatsmodelsEstimator().fit(X, y, sample_weight=np.zeros(len(X)))
-    with pytest.raises(ValueError, match="[Nn]egative values"):
-        StatsmodelsEstimator().fit(X, y, sample_weight=-np.ones(len(X)))
-    with pytest.raises(ValueError, match="left side .*TransformedTargetRegressor"):
-        StatsmodelsEstimator(formula="np.log(y) ~ x").fit(X, y)
-    with pytest.raises(ValueError, match="one class only"):
-        StatsmodelsEstimator(sm.Logit).fit(X, np.zeros(len(X)))
-    with pytest.raises(ValueError, match="sm.MNLogit takes more classes"):
-        StatsmodelsEstimator(sm.Logit).fit(X, data()["kind"])
-    with pytest.raises(ValueError, match="offset names 'zz'.*Did you mean"):
-        StatsmodelsEstimator(sm.GLM, offset="zz").fit(X, y)
-    with pytest.raises(ValueError, match="y has 3|inconsistent numbers"):
-        StatsmodelsEstimator(formula="x").fit(X, [1.0, 2.0, 3.0])
-    with pytest.raises(NotFittedError):
-        StatsmodelsEstimator(formula="x").predict(X)
-    fitted = StatsmodelsEstimator(formula="x").fit(X, y)
+ONES = np.ones(240)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y", "weights", "match"),
+    [
+        (
+            StatsmodelsEstimator(sm.Logit),
+            *(data()["b"], ONES, "Logit takes no .*a binomial GLM is a Logit"),
+        ),
+        (
+            StatsmodelsEstimator(),
+            *(data()["b"], 0 * ONES, "zero in every row|at least one non-zero"),
+        ),
+        (StatsmodelsEstimator(), data()["b"], -ONES, "[Nn]egative values"),
+        (
+            StatsmodelsEstimator(formula="np.log(y) ~ x"),
+            *(data()["b"], None, "left side .*TransformedTargetRegressor"),
+        ),
+        (StatsmodelsEstimator(sm.Logit), 0 * ONES, None, "one class only"),
+        (
+            StatsmodelsEstimator(sm.Logit),
+            *(data()["kind"], None, "sm.MNLogit takes more classes"),
+        ),
+        (
+            StatsmodelsEstimator(sm.GLM, offset="zz"),
+            *(data()["b"], None, "offset names 'zz'.*Did you mean"),
+        ),
+        (
+            StatsmodelsEstimator(formula="x"),
+            *([1.0, 2.0, 3.0], None, "y has 3|inconsistent numbers"),
+        ),
+        (StatsmodelsEstimator(), None, None, "requires y to be passed"),
+    ],
+    ids=[
+        *("weights not taken", "zero weights", "negative weights", "left side"),
+        *("one class", "many classes", "unknown offset", "short y", "no y"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(estimator, y, weights, match, frame):
+    with pytest.raises(ValueError, match=match):
+        estimator.fit(frame[["x", "z"]], y, sample_weight=weights)
+
+
+def test_columns_of_another_order_are_refused(frame):
+    fitted = StatsmodelsEstimator(formula="x").fit(frame[["x", "z"]], data()["b"])
     with pytest.raises(ValueError, match="feature names"):
         fitted.predict(frame[["z", "x"]])
+
+
+def test_nothing_is_predicted_before_a_fit(frame):
+    with pytest.raises(NotFittedError):
+        StatsmodelsEstimator(formula="x").predict(frame[["x", "z"]])
+
+
+@pytest.mark.parametrize("exog", ["names", "positions"])
+def test_an_exposure_that_is_no_covariate_can_be_stepped(exog, frame):
+    X = frame[["x", "z"]].assign(time=data()["time"])
+    X = X if exog == "names" else X.to_numpy()
+    column = "time" if exog == "names" else 2
+    model = StatsmodelsEstimator(sm.Poisson, exposure=column).fit(X, data()["count"])
+    effects = delta_effects(model, X, {column: 1})
+    rate = model.predict(X) / data()["time"]
+    assert effects.params.iloc[0] == pytest.approx(rate.mean())
+
+
+def test_one_column_can_be_offset_and_exposure(frame):
+    X = frame[["x", "z"]].assign(time=data()["time"])
+    model = StatsmodelsEstimator(sm.Poisson, offset="time", exposure="time")
+    time = data()["time"]
+    both = smf.poisson("count ~ x + z", data(), offset=time, exposure=time).fit(disp=0)
+    fitted = model.fit(X, data()["count"]).results_
+    np.testing.assert_allclose(fitted.params, both.params, rtol=1e-6)
 
 
 def test_rows_that_miss_a_value_have_no_prediction(frame):

@@ -1,0 +1,104 @@
+"""Averages of effects with their joint covariance, from sums over rows.
+
+A = Σ ω [μ(x⁺) − μ(x)] / Σ ω of each effect, output and group, and Var(A) ≈ J V Jᵀ with
+J = ∂A/∂θ; the Js of all are stacked, so that their covariance is joint.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn import get_config
+
+from skfme._engine.stepping import STATUSES
+from skfme._text.outputs import output_columns
+from skfme._text.reasons import no_row_counts
+from skfme.statsmodels._delta.mean import EstimatedMean
+from skfme.statsmodels._delta.plan import Plan
+from skfme.statsmodels._delta.sums import Sums
+
+__all__ = ["Estimates"]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Averages of effects over groups, with their gradients in the parameters.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_estimates,)
+    covariance : ndarray of shape (n_estimates, n_estimates)
+    gradients : ndarray of shape (n_estimates, p)
+    n : ndarray of shape (n_estimates,), int
+    labels : DataFrame of n_estimates rows
+    """
+
+    values: np.ndarray
+    covariance: np.ndarray
+    gradients: np.ndarray
+    n: np.ndarray
+    labels: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, mean: EstimatedMean, plan: Plan, sums: Sums, output: str | None
+    ) -> Estimates:
+        """Estimates of what some rows count for; a warning names the rest."""
+        outputs = mean.fitted.outputs
+        chosen = np.array(output_columns(outputs, output))
+        _warn_of_empty(sums, plan)
+        counting = np.repeat(sums.weight[:, None] > 0, len(chosen), axis=1)
+        effects, positions, groups = np.nonzero(counting)
+        columns = chosen[positions]
+        _refuse_too_many(len(effects))
+        weight = sums.weight[effects, groups]
+        values = sums.total[effects, groups, columns] / weight
+        gradients = sums.gradient[effects, groups, columns] / weight[:, None]
+        cov = gradients @ mean.covariance.matrix @ gradients.T
+        if sums.moments is not None:
+            places = effects * len(outputs) + columns
+            cov += sums.moments.covariance(groups, places, values, weight)
+        labels = pd.DataFrame({"effect": [plan.steps[i].name for i in effects]})
+        if len(outputs) > 1:
+            labels["output"] = [outputs[i] for i in columns]
+        for name, keys in plan.rows.groups.keys.items():
+            labels[name] = keys.to_numpy()[groups]
+        n = sums.n[effects, groups]
+        return cls(values, (cov + cov.T) / 2, gradients, n, labels)
+
+
+def _warn_of_empty(sums: Sums, plan: Plan) -> None:
+    """Name what no row counts for; refuse if that is everything."""
+    empty = sums.weight <= 0
+    if empty.all():
+        reasons = no_row_counts(plan.steps[0].name, sums.left_out(0))
+        raise ValueError(f"{reasons}, so that there is no average.")
+    # A group may well be where the step leads, and then nothing is amiss.
+    at_target = sums.status[:, :, STATUSES.index("at_target")]
+    amiss = empty & (at_target < sums.status.sum(axis=2))
+    texts = []
+    for effect, group in np.argwhere(amiss):
+        labels = plan.rows.groups.keys.iloc[group].items()
+        key = ", ".join(f"{name}={label}" for name, label in labels)
+        where = f" where {key}" if key else ""
+        texts.append(f"{plan.steps[effect].name!r}{where}")
+    if texts:
+        more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
+        warnings.warn(
+            f"No row counts for {'; '.join(texts[:5])}{more}: left out.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _refuse_too_many(n_estimates: int) -> None:
+    megabytes = 8 * n_estimates**2 / 2**20
+    if megabytes > get_config()["working_memory"]:
+        raise ValueError(
+            f"{n_estimates:,} estimates have a joint covariance of {megabytes:,.0f} MB, "
+            "more than scikit-learn's working_memory. Use fewer groups or effects, or "
+            "sklearn.set_config(working_memory=…)."
+        )

@@ -1,0 +1,58 @@
+"""The mean of a fitted model with the covariance of its parameters, as it is averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skfme.statsmodels._models.covariance import ParameterCovariance
+from skfme.statsmodels._models.designs import check_design
+from skfme.statsmodels._models.fitted import FittedModel, fitted_model
+from skfme.statsmodels._models.gradients import MeanFunction, mean_function
+
+__all__ = ["EstimatedMean"]
+
+
+@dataclass(frozen=True)
+class EstimatedMean:
+    """μ(x; θ) at the estimates θ̂, whose covariance is V.
+
+    Attributes
+    ----------
+    fitted : FittedModel
+    function : MeanFunction
+    covariance : ParameterCovariance
+    compared : bool
+        Whether the design was compared with the model's own.
+    """
+
+    fitted: FittedModel
+    function: MeanFunction
+    covariance: ParameterCovariance
+    compared: bool
+
+    @classmethod
+    def of(
+        cls,
+        results: Any,
+        covers: str,
+        cov: Any,
+        cov_type: str | None,
+        cov_kwds: Mapping | None,
+    ) -> EstimatedMean:
+        """Read the results of a fit, and check what is rebuilt of them."""
+        fitted = fitted_model(results)
+        fitted.warn_if_not_converged()
+        if covers != "parameters" and fitted.is_clustered(cov_type):
+            raise ValueError(
+                f"covers={covers!r} takes the rows as independent draws, which the "
+                f"covariance of this {fitted.name} fit does not. Use "
+                "covers='parameters', or bootstrap_effects with groups."
+            )
+        covariance = ParameterCovariance.of(fitted, cov, cov_type, cov_kwds)
+        compared = check_design(fitted.design, fitted.model)
+        function = mean_function(fitted, np.sqrt(np.diag(covariance.matrix)))
+        return cls(fitted, function, covariance, compared)

@@ -1,0 +1,122 @@
+"""The covariance V of a fit's parameters: the fit's own, of another type, or given."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skfme.statsmodels._models.fitted import FittedModel
+
+__all__ = ["ParameterCovariance"]
+
+
+@dataclass(frozen=True)
+class ParameterCovariance:
+    """The covariance of p parameters.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (p, p)
+    df : float or None
+        Degrees of freedom of a t distribution; None where the fit uses the normal.
+    kind : str
+        Its type, as a summary names it.
+    """
+
+    matrix: np.ndarray
+    df: float | None
+    kind: str
+
+    @classmethod
+    def of(
+        cls,
+        fitted: FittedModel,
+        cov: Any,
+        cov_type: str | None,
+        cov_kwds: Mapping | None,
+    ) -> ParameterCovariance:
+        """Read or check the covariance.
+
+        Parameters
+        ----------
+        fitted : FittedModel
+        cov : array-like of shape (p, p) or None
+            A covariance instead of the fit's own.
+        cov_type, cov_kwds : str, mapping or None
+            Another of statsmodels' types instead of the fit's own.
+        """
+        p, results = len(fitted.params), fitted.results
+        if cov is not None:
+            if cov_type is not None:
+                raise ValueError("Give either cov or cov_type, not both.")
+            return cls(_checked(cov, p, "cov"), _df(results), "as given")
+        if not hasattr(results, "cov_params"):
+            raise TypeError(
+                f"{type(results).__name__} has no cov_params(), as regularised fits have "
+                "none. Give the covariance of the parameters as cov, or use "
+                "bootstrap_effects, which refits."
+            )
+        kind = str(cov_type or getattr(results, "cov_type", "nonrobust"))
+        if cov_type is not None:
+            results = _of_type(fitted, cov_type, dict(cov_kwds or {}))
+        name = f"cov_params() of the {fitted.name} fit"
+        try:
+            matrix = results.cov_params()
+        except Exception as error:
+            raise ValueError(
+                f"{name} failed: {error}. Give the covariance of the parameters as cov."
+            ) from error
+        return cls(_checked(matrix, p, name), _df(results), kind)
+
+
+def _of_type(fitted: FittedModel, cov_type: str, cov_kwds: dict) -> Any:
+    """The results with another covariance."""
+    # A copy, as statsmodels changes the results in place.
+    results = copy.copy(getattr(fitted.results, "_results", fitted.results))
+    if not hasattr(results, "_get_robustcov_results"):
+        raise ValueError(
+            f"{fitted.name} results cannot take another cov_type after the fit. Refit "
+            f"with fit(cov_type={cov_type!r}), or give the matrix as cov."
+        )
+    if cov_type == "nonrobust":
+        vars(results).pop("cov_params_default", None)
+    try:
+        results._get_robustcov_results(cov_type=cov_type, **cov_kwds)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"cov_type={cov_type!r} with cov_kwds={cov_kwds} failed: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return results
+
+
+def _df(results: Any) -> float | None:
+    if not getattr(results, "use_t", False):
+        return None
+    inference = getattr(results, "df_resid_inference", None)
+    return float(results.df_resid if inference is None else inference)
+
+
+def _checked(cov: Any, p: int, name: str) -> np.ndarray:
+    matrix = np.asarray(cov, dtype=float)
+    if matrix.shape != (p, p):
+        raise ValueError(
+            f"{name} has shape {matrix.shape}; expected {(p, p)}, one row and column for "
+            f"each of the {p} parameters."
+        )
+    if not np.isfinite(matrix).all():
+        raise ValueError(
+            f"{name} has NaN or infinite entries: the information matrix could not be "
+            "inverted, as with separated classes, or covariates that repeat one another."
+        )
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    gap = np.abs(matrix - matrix.T) > 1e-6 * np.outer(scale, scale) + 1e-300
+    if gap.any() or (np.diag(matrix) < 0).any():
+        raise ValueError(
+            f"{name} is not a covariance: symmetric, variances at least 0."
+        )
+    return (matrix + matrix.T) / 2
