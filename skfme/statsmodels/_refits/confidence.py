@@ -16,13 +16,14 @@ G⁻¹(p) is read at position p(B + 1) of the B ordered replicates.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-__all__ = ["METHODS", "BootstrapDistribution"]
+__all__ = ["METHODS", "BootstrapDistribution", "refuse_unknown"]
 
 METHODS = ("percentile", "basic", "bca", "normal")
 
@@ -62,10 +63,7 @@ class BootstrapDistribution:
         ValueError
             If the method is unknown, or BCa has no jackknife to go by.
         """
-        if method not in METHODS:
-            raise ValueError(
-                f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}."
-            )
+        refuse_unknown("method", method, METHODS)
         if method == "bca" and self.jackknife is None:
             raise ValueError(
                 "BCa intervals need refits without each part of the rows, which are made "
@@ -76,20 +74,20 @@ class BootstrapDistribution:
     @cached_property
     def cov(self) -> np.ndarray:
         """Covariance of the replicates, of shape (k, k)."""
-        return np.atleast_2d(np.cov(self.replicates, rowvar=False))
+        cov = np.atleast_2d(np.cov(self.replicates, rowvar=False))
+        # Replicates that are all the same have no spread, whatever round-off says.
+        same = np.ptp(self.replicates, axis=0) == 0
+        cov[same, same] = 0.0
+        return cov
 
     @cached_property
     def se(self) -> np.ndarray:
-        # Replicates that are all the same have no spread, whatever round-off says.
-        same = np.ptp(self.replicates, axis=0) == 0
-        return np.where(same, 0.0, np.sqrt(np.diag(self.cov)))
+        return np.sqrt(np.diag(self.cov))
 
     @cached_property
     def bias_correction(self) -> np.ndarray:
         """z₀: how far the estimate is from the median replicate, in normal units."""
-        below = np.count_nonzero(self.replicates < self.estimates, axis=0)
-        tied = np.count_nonzero(self.replicates == self.estimates, axis=0)
-        return ndtri((below + tied / 2) / len(self.replicates))
+        return ndtri(self._count_below(self.estimates) / len(self.replicates))
 
     @cached_property
     def acceleration(self) -> np.ndarray:
@@ -110,9 +108,7 @@ class BootstrapDistribution:
         if self.method == "percentile":
             return self._read(np.full(self._k, level))
         shift = self.bias_correction + ndtri(level)
-        with np.errstate(
-            invalid="ignore"
-        ):  # of an infinite correction, warned of below
+        with np.errstate(invalid="ignore"):  # an infinite correction is warned of below
             stretched = shift / (1 - self.acceleration * shift)
         levels = ndtr(self.bias_correction + stretched)
         return self._where_defined(self._read(levels))
@@ -153,11 +149,14 @@ class BootstrapDistribution:
         start, end = self._ordered[low, column], self._ordered[high, column]
         return start + (at - low) * (end - start)
 
-    def _share_below(self, values: np.ndarray) -> np.ndarray:
-        """G of one value for each estimate; ties half, and never 0 or 1."""
+    def _count_below(self, values: np.ndarray) -> np.ndarray:
+        """Replicates below one value for each estimate; ties half."""
         below = np.count_nonzero(self.replicates < values, axis=0)
-        through = np.count_nonzero(self.replicates <= values, axis=0)
-        return ((below + through) / 2 + 0.5) / (len(self.replicates) + 1)
+        return (below + np.count_nonzero(self.replicates <= values, axis=0)) / 2
+
+    def _share_below(self, values: np.ndarray) -> np.ndarray:
+        """G of one value for each estimate, never 0 or 1."""
+        return (self._count_below(values) + 0.5) / (len(self.replicates) + 1)
 
     def _where_defined(self, values: np.ndarray) -> np.ndarray:
         lost = ~np.isfinite(self.bias_correction)
@@ -171,3 +170,11 @@ class BootstrapDistribution:
                 stacklevel=4,
             )
         return np.where(lost, np.nan, values)
+
+
+def refuse_unknown(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a choice that is none of those there are."""
+    if value not in choices:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}."
+        )
