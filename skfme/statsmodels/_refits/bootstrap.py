@@ -25,7 +25,7 @@ from skfme.statsmodels._refits.group_means import GroupMeans, groups_asked
 from skfme.statsmodels._refits.refitting import Refitting, prepared, replicated
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 
-__all__ = ["averages_again", "bootstrap_effects", "refit_notes"]
+__all__ = ["bootstrap_effects", "refit_averages", "refit_notes"]
 
 # Refits for BCa's acceleration, whose standard error is 0.65 / 200 for blocks.
 MOST_BLOCKS = 200
@@ -164,12 +164,10 @@ def bootstrap_effects(
     effects = fitted._explain(table, sample_weight)
     means = GroupMeans.of(effects, groups_asked(effects, by, partition))
     work = partial(
-        averages_again, refitting, refitting.table, means, population == "resampled"
+        refit_averages, refitting, refitting.table, means, population == "resampled"
     )
     draws = units.draws(draw_seed, n_resamples)
-    replicates, failures = replicated(
-        work, draws, n_resamples, n_jobs=n_jobs, verbose=verbose
-    )
+    replicates, failures = replicated(work, draws, n_resamples, n_jobs, verbose)
     jackknife = None
     if method == "bca":
         rows = units.left_out(MOST_BLOCKS, np.random.default_rng(block_seed))
@@ -177,8 +175,8 @@ def bootstrap_effects(
             work,
             [(remaining, fit_seed) for remaining in rows],
             len(rows),
-            n_jobs=n_jobs,
-            verbose=verbose,
+            n_jobs,
+            verbose,
             what="jackknife refit",
         )
         failures += lost
@@ -193,7 +191,7 @@ def bootstrap_effects(
     )
 
 
-def averages_again(
+def refit_averages(
     refitting: Refitting,
     table: Table,
     means: GroupMeans,
@@ -203,15 +201,13 @@ def averages_again(
 ) -> np.ndarray:
     """Averages by a model of some rows: over a table, or over those rows of it."""
     effects = refitting.effects(rows, seed, table)
-    return means(
-        effects, np.bincount(rows, minlength=len(table)) if resampled else None
-    )
+    return means(effects, rows if resampled else None)
 
 
 def _drawn_from(units: Units, groups: Any, stratify: Any) -> str:
     drawn = f"{len(units)} rows"
     if groups is not None:
-        drawn = f"{len(units)} groups of {units.n_rows} rows"
+        drawn = f"{len(units)} groups of {len(units.codes)} rows"
     return drawn + (f" in {len(units.strata)} strata" if stratify is not None else "")
 
 

@@ -44,6 +44,7 @@ class BootstrapResults(EffectResults):
     jackknife : ndarray of shape (n_parts, k) or None
         The estimates without each row, group or block of them; for BCa only.
     method : str
+        How intervals are read from the replicates.
     failures : tuple of str
         What each refit that failed said.
     """
@@ -54,24 +55,13 @@ class BootstrapResults(EffectResults):
         failures: tuple[str, ...] = (),
         **described: Any,
     ) -> None:
-        self._distribution = distribution
-        self.failures = failures
+        self._distribution, self.failures = distribution, failures
+        self.replicates, self.jackknife = (
+            distribution.replicates,
+            distribution.jackknife,
+        )
+        self.method = distribution.method
         super().__init__(distribution.estimates, distribution.cov, **described)
-
-    @property
-    def method(self) -> str:
-        """How intervals are read from the replicates."""
-        return self._distribution.method
-
-    @property
-    def replicates(self) -> np.ndarray:
-        """The estimates in each resample that did not fail."""
-        return self._distribution.replicates
-
-    @property
-    def jackknife(self) -> np.ndarray | None:
-        """The estimates without each row, group or block of them."""
-        return self._distribution.jackknife
 
     @property
     def n_failed(self) -> int:

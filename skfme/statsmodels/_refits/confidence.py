@@ -43,8 +43,8 @@ class BootstrapDistribution:
 
     estimates: np.ndarray
     replicates: np.ndarray
-    jackknife: np.ndarray | None
-    method: str
+    jackknife: np.ndarray | None = None
+    method: str = "percentile"
 
     def contrast(self, R: np.ndarray, q: np.ndarray) -> BootstrapDistribution:
         """The distribution of R·estimates − q."""
@@ -104,9 +104,9 @@ class BootstrapDistribution:
         if self.method == "normal":
             return self.estimates + ndtri(level) * self.se
         if self.method == "basic":
-            return 2 * self.estimates - self._read(np.full(self._k, 1 - level))
+            return 2 * self.estimates - self._read(1 - level)
         if self.method == "percentile":
-            return self._read(np.full(self._k, level))
+            return self._read(level)
         shift = self.bias_correction + ndtri(level)
         with np.errstate(invalid="ignore"):  # an infinite correction is warned of below
             stretched = shift / (1 - self.acceleration * shift)
@@ -131,23 +131,19 @@ class BootstrapDistribution:
             levels = ndtr(stretched - self.bias_correction)
         return self._where_defined(levels)
 
-    @property
-    def _k(self) -> int:
-        return len(self.estimates)
-
     @cached_property
     def _ordered(self) -> np.ndarray:
         return np.sort(self.replicates, axis=0)
 
-    def _read(self, levels: np.ndarray) -> np.ndarray:
-        """G⁻¹ of one level for each estimate, linear between ordered replicates."""
-        n = len(self._ordered)
-        at = np.clip(np.nan_to_num(levels) * (n + 1) - 1, 0, n - 1)
-        low = np.floor(at).astype(int)
-        high = np.minimum(low + 1, n - 1)
-        column = np.arange(self._k)
-        start, end = self._ordered[low, column], self._ordered[high, column]
-        return start + (at - low) * (end - start)
+    def _read(self, levels: float | np.ndarray) -> np.ndarray:
+        """G⁻¹ of one level for all estimates, or for each; linear between replicates."""
+        last = len(self._ordered) - 1
+        places = np.clip(np.nan_to_num(levels) * (last + 2) - 1, 0, last)
+        low = np.floor(places).astype(int)
+        columns = np.arange(len(self.estimates))
+        start = self._ordered[low, columns]
+        end = self._ordered[np.minimum(low + 1, last), columns]
+        return start + (places - low) * (end - start)
 
     def _count_below(self, values: np.ndarray) -> np.ndarray:
         """Replicates below one value for each estimate; ties half."""
@@ -162,7 +158,7 @@ class BootstrapDistribution:
         lost = ~np.isfinite(self.bias_correction)
         if lost.any():
             warnings.warn(
-                f"{np.count_nonzero(lost)} of {self._k} estimates lie beyond all their "
+                f"{np.count_nonzero(lost)} of {len(lost)} estimates lie beyond all their "
                 "replicates, where BCa is not defined: NaN. The learner fits resamples "
                 "unlike the rows themselves; read the distribution in replicates, or "
                 "take method='normal'.",

@@ -140,18 +140,17 @@ class CrossFittedEffects(ForwardEffects):
         units = np.arange(len(fold))
         if self.groups is not None:
             units = pd.factorize(self.groups)[0]
-        by_unit, n_units, variances = [], [], []
-        for influence in by_fold.influences(self, units):
-            shares = influence.totals / influence.totals.sum()
-            by_unit.append(influence.by_unit @ shares)
-            n_units.append(influence.n_units)
-            variances.append(np.mean(np.sum(influence.by_unit**2, axis=0)))
-        self._refuse_lone_units(folds, np.concatenate(n_units))
+        influence, df, variances = [], [], []
+        for by_unit, n_units, totals in by_fold.influences(self, units):
+            influence.append(by_unit @ totals / totals.sum())
+            df.append(n_units - 1)
+            variances.append(np.mean(np.sum(by_unit**2, axis=0)))
+        self._refuse_lone_units(folds, np.concatenate(df))
         results = CrossFitResults(
             whole(self),
-            np.array(by_unit) @ np.array(by_unit).T,
+            np.array(influence) @ np.array(influence).T,
             **whole.described,
-            df=[np.sum(n - 1) for n in n_units],
+            df=[np.sum(df_by_fold) for df_by_fold in df],
             covers="sample",
             title="Cross-fitted effects",
             notes=[f"Each row is explained by one of {self.fold.max() + 1} models."],
@@ -162,9 +161,9 @@ class CrossFittedEffects(ForwardEffects):
         results.fold_sd_expected = pd.Series(np.sqrt(variances), results.names)
         return results
 
-    def _refuse_lone_units(self, folds: pd.DataFrame, n_units: np.ndarray) -> None:
-        if n_units.min() < 2:
-            fold = folds.iloc[int(np.argmax(n_units < 2))]
+    def _refuse_lone_units(self, folds: pd.DataFrame, df: np.ndarray) -> None:
+        if not df.all():
+            fold = folds.iloc[int(np.argmin(df))]
             unit = "row" if self.groups is None else "group"
             raise ValueError(
                 f"Fold {fold['fold']} has one {unit} only that counts for the effect "
@@ -267,11 +266,9 @@ def cross_fit_effects(
     )
     if verbose:
         by_fold = with_progress(by_fold, len(splits), "folds", "fold")
-    tested = np.concatenate([test for _, test in splits])
-    effects = _assembled(list(by_fold), tested, table, weights)
-    fold = np.empty(len(table), dtype=int)
-    for k, (_, test) in enumerate(splits):
-        fold[test] = k
+    order = np.argsort(np.concatenate([test for _, test in splits]))
+    fold = np.repeat(np.arange(len(splits)), [len(test) for _, test in splits])[order]
+    effects = _assembled(list(by_fold), order, table, weights)
     crossed = CrossFittedEffects(effects, effects[0].context, fold, groups)
     warn_of_empty(crossed)
     return crossed
@@ -324,12 +321,11 @@ def _splits(
 
 def _assembled(
     by_fold: list[ForwardEffects],
-    tested: np.ndarray,
+    order: np.ndarray,
     table: Table,
     weights: Weighting,
 ) -> list[ForwardEffect]:
-    """The folds' effects in X's order, given the rows that the folds explained."""
-    order = np.argsort(tested)
+    """The folds' effects together, put into X's order."""
     counts = [effects.context.n_outside_before for effects in by_fold]
     judged = [count for count in counts if count is not None]
     context = replace(

@@ -22,7 +22,7 @@ from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
 from skfme.statsmodels._tree.subspaces import groups_of_tree
 
-__all__ = ["GroupMeans", "Influence", "groups_asked"]
+__all__ = ["GroupMeans", "groups_asked"]
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class GroupMeans:
                     f"{no_row_counts(effect.name, effect.n_left_out)}, so that it has "
                     "no average. Take a smaller step, or extrapolation=None."
                 )
-            present, cells, counts = np.unique(
-                groups.codes[rows], return_inverse=True, return_counts=True
-            )
-            _warn_of_empty(effect.name, groups.keys.drop(present.tolist()))
-            members.append((rows, cells))
+            counts = np.bincount(groups.codes[rows], minlength=len(groups.keys))
+            present = counts > 0
+            _warn_of_empty(effect.name, groups.keys[~present])
+            cells = np.cumsum(present) - 1
+            members.append((rows, cells[groups.codes[rows]]))
             for k in outputs:
-                labels[effect.name, effects.outputs[k]] = groups.keys.iloc[present]
-                nobs.append(counts)
+                labels[effect.name, effects.outputs[k]] = groups.keys[present]
+                nobs.append(counts[present])
         return cls(
             _label_frame(labels, len(effects.outputs) > 1),
             np.concatenate(nobs),
@@ -109,7 +109,7 @@ class GroupMeans:
         return [f"Subspace {s.subspace}: {s.rule}." for s in subspaces.itertuples()]
 
     def __call__(
-        self, effects: ForwardEffects, counts: np.ndarray | None = None
+        self, effects: ForwardEffects, draw: np.ndarray | None = None
     ) -> np.ndarray:
         """The averages under one model.
 
@@ -117,8 +117,8 @@ class GroupMeans:
         ----------
         effects : ForwardEffects
             Of the same steps and rows.
-        counts : ndarray of shape (n,) or None
-            How often each row is there; None is once.
+        draw : ndarray of int or None
+            Rows to average over, repeated ones included; None is each row once.
 
         Returns
         -------
@@ -129,7 +129,9 @@ class GroupMeans:
         ValueError
             If a group has lost all its rows.
         """
-        weights = self.weights if counts is None else self.weights * counts
+        weights = self.weights
+        if draw is not None:
+            weights = weights * np.bincount(draw, minlength=len(weights))
         means = []
         for effect, (rows, cells) in zip(effects.values(), self.members, strict=True):
             w = weights[rows]
@@ -145,7 +147,7 @@ class GroupMeans:
 
     def influences(
         self, effects: ForwardEffects, units: np.ndarray
-    ) -> Iterator[Influence]:
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """What each unit moves the averages by, for one effect and output at a time.
 
         Parameters
@@ -153,12 +155,29 @@ class GroupMeans:
         effects : ForwardEffects
         units : ndarray of int of shape (n,)
             Unit of each row, from 0.
+
+        Yields
+        ------
+        by_unit : ndarray of shape (n_all_units, n_cells)
+            Sums of squares are the variances of the averages, given the model; NaN of
+            fewer than two units.
+        n_units : ndarray of shape (n_cells,)
+            Units that each average rests on.
+        totals : ndarray of shape (n_cells,)
+            Sums of weights.
         """
-        n_units = int(units.max()) + 1
         for effect, (rows, cells) in zip(effects.values(), self.members, strict=True):
-            w, unit = self.weights[rows], units[rows]
+            w = self.weights[rows]
+            totals = np.bincount(cells, w)
+            shape = int(units.max()) + 1, len(totals)
+            pairs = units[rows] * len(totals) + cells
+            counts = np.bincount(pairs, minlength=np.prod(shape)).reshape(shape)
+            n_units = np.count_nonzero(counts, axis=0)
+            factor = np.sqrt(n_units / np.where(n_units > 1, n_units - 1, np.nan))
             for fme in effect.fme_2d[rows][:, self.outputs].T:
-                yield Influence.of(fme, w, cells, unit, n_units)
+                means = np.bincount(cells, w * fme) / totals
+                sums = np.bincount(pairs, w * (fme - means[cells]), np.prod(shape))
+                yield factor * sums.reshape(shape) / totals, n_units, totals
 
     def covariance(
         self, effects: ForwardEffects, units: np.ndarray
@@ -171,48 +190,9 @@ class GroupMeans:
             NaN for averages over one unit.
         n_units : ndarray of shape (k,)
         """
-        influences = list(self.influences(effects, units))
-        by_unit = np.hstack([influence.by_unit for influence in influences])
-        n_units = np.concatenate([influence.n_units for influence in influences])
-        return by_unit.T @ by_unit, n_units
-
-
-@dataclass(frozen=True)
-class Influence:
-    """Of the units on the averages of one effect and output, one for each cell.
-
-    Attributes
-    ----------
-    totals : ndarray of shape (n_cells,)
-        Sums of weights.
-    n_units : ndarray of shape (n_cells,)
-        Units that each average rests on.
-    by_unit : ndarray of shape (n_all_units, n_cells)
-        Sums of squares are the variances of the averages, given the model; NaN of
-        fewer than two units.
-    """
-
-    totals: np.ndarray
-    n_units: np.ndarray
-    by_unit: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        fme: np.ndarray,
-        w: np.ndarray,
-        cells: np.ndarray,
-        unit: np.ndarray,
-        n_all_units: int,
-    ) -> Influence:
-        totals = np.bincount(cells, w)
-        means = np.bincount(cells, w * fme) / totals
-        shape = n_all_units, len(totals)
-        pairs = unit * len(totals) + cells
-        sums = np.bincount(pairs, w * (fme - means[cells]), np.prod(shape))
-        n_units = np.bincount(np.unique(pairs) % len(totals))
-        factor = np.sqrt(n_units / np.where(n_units > 1, n_units - 1, np.nan))
-        return cls(totals, n_units, factor * sums.reshape(shape) / totals)
+        influences, n_units, _ = zip(*self.influences(effects, units), strict=True)
+        by_unit = np.hstack(influences)
+        return by_unit.T @ by_unit, np.concatenate(n_units)
 
 
 def groups_asked(effects: ForwardEffects, by: Any, partition: Any) -> Groups:

@@ -11,15 +11,13 @@ adds to that.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_method_params
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
@@ -29,15 +27,11 @@ from skfme._text.outputs import one_output
 from skfme._text.tables import Text
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
-from skfme.statsmodels._refits.bootstrap import averages_again, refit_notes
+from skfme.statsmodels._refits.bootstrap import refit_averages, refit_notes
 from skfme.statsmodels._refits.bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._refits.confidence import BootstrapDistribution
 from skfme.statsmodels._refits.group_means import GroupMeans
-from skfme.statsmodels._refits.refitting import (
-    check_refittable,
-    prepared,
-    replicated,
-)
+from skfme.statsmodels._refits.refitting import prepared, replicated
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 from skfme.statsmodels._tree.effect_tree import EffectTree
 from skfme.statsmodels._tree.subspaces import groups_of_tree
@@ -75,8 +69,8 @@ class HonestRegions:
     sample: EffectResults
     refit: BootstrapResults | None
     effect: ForwardEffect
-    explainer: FMEExplainer = field(repr=False)
-    rows: dict[str, np.ndarray] = field(repr=False)
+    explainer: FMEExplainer
+    rows: dict[str, np.ndarray]
 
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """One row per region.
@@ -119,17 +113,11 @@ class HonestRegions:
         counts = ", ".join(
             f"{len(rows)} rows to {part}" for part, rows in self.rows.items()
         )
-        lines = [
-            str(self.sample.summary(alpha)),
-            textwrap.fill(f"Parts: {counts}.", WIDTH),
-        ]
-        if self.refit is None:
-            lines.append(
-                "The model's own error is not covered; n_resamples asks for it."
-            )
-        else:
-            lines += ["", str(self.refit.summary(alpha))]
-        return Text("\n".join(lines))
+        parts = textwrap.fill(f"Parts: {counts}.", WIDTH)
+        refit = ["The model's own error is not covered; n_resamples asks for it."]
+        if self.refit is not None:
+            refit = ["", str(self.refit.summary(alpha))]
+        return Text("\n".join([str(self.sample.summary(alpha)), parts, *refit]))
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -234,7 +222,6 @@ def honest_regions(
     0  82        1.3
     1  46        2.1
     """
-    check_refittable(explainer, X, y)
     if n_resamples:
         check_count("n_resamples", n_resamples)
         warn_of_few(n_resamples, 0.05, "percentile")
@@ -245,13 +232,7 @@ def honest_regions(
     units = Units.of(len(table), groups, stratify)
     rows = _three_parts(units, sizes, np.random.default_rng(for_parts))
     train, partition, estimate = rows.values()
-    fitted, refitting = prepared(
-        explainer,
-        table.take(train),
-        _safe_indexing(y, train),
-        _check_method_params(table.native, fit_params or {}, train),
-        for_model,
-    )
+    fitted, refitting = prepared(explainer, table, y, fit_params, for_model, rows=train)
     step = _one_step(fitted, effect)
     searched, apart = (
         fitted._explain(table.take(part), weights.take(part).array)[step.name]
@@ -266,18 +247,11 @@ def honest_regions(
     refit = None
     if n_resamples:
         asked = replace(refitting, steps=(step,))
-        work = partial(averages_again, asked, fitted._table(apart.table), means, False)
+        work = partial(refit_averages, asked, fitted._table(apart.table), means, False)
         trained = units.among(train)
-        replicates, failures = replicated(
-            work,
-            trained.draws(for_draws, n_resamples),
-            n_resamples,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        distribution = BootstrapDistribution(
-            means(effects), replicates, None, "percentile"
-        )
+        draws = trained.draws(for_draws, n_resamples)
+        replicates, failures = replicated(work, draws, n_resamples, n_jobs, verbose)
+        distribution = BootstrapDistribution(means(effects), replicates)
         refit = _over_refits(distribution, failures, means, len(trained))
     return HonestRegions(tree, sample, refit, apart, fitted, rows)
 
@@ -308,12 +282,11 @@ def _three_parts(
             "sizes must be three positive shares that sum to 1, to train, to partition "
             f"and to estimate; got {sizes!r}."
         )
-    weights = units.sizes
     part = np.empty(len(units), dtype=int)
     for stratum in units.strata:
         order = rng.permutation(stratum)
-        ends = np.cumsum(weights[order])
-        middle = (ends - weights[order] / 2) / ends[-1]
+        n_rows = units.sizes[order]
+        middle = (np.cumsum(n_rows) - n_rows / 2) / n_rows.sum()
         part[order] = np.searchsorted(np.cumsum(shares)[:2], middle)
     counts = np.bincount(part, minlength=3)
     if (counts < 2).any():

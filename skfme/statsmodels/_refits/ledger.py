@@ -11,14 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import (
-    BaggingClassifier,
-    BaggingRegressor,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn import ensemble
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.tables import as_table
@@ -41,12 +34,12 @@ __all__ = ["uncertainty_ledger"]
 # Learners whose members differ by their seeds alone, so that more of them average
 # these out; boosting is not among them.
 AVERAGING = {
-    BaggingClassifier: "four times the estimators",
-    BaggingRegressor: "four times the estimators",
-    ExtraTreesClassifier: "four times the trees",
-    ExtraTreesRegressor: "four times the trees",
-    RandomForestClassifier: "four times the trees",
-    RandomForestRegressor: "four times the trees",
+    ensemble.BaggingClassifier: "four times the estimators",
+    ensemble.BaggingRegressor: "four times the estimators",
+    ensemble.ExtraTreesClassifier: "four times the trees",
+    ensemble.ExtraTreesRegressor: "four times the trees",
+    ensemble.RandomForestClassifier: "four times the trees",
+    ensemble.RandomForestRegressor: "four times the trees",
 }
 
 
@@ -143,8 +136,8 @@ def uncertainty_ledger(
         partial(_nested_averages, refitting, means),
         units.draws(draw_seed, n_resamples, n_seeds),
         n_resamples,
-        n_jobs=n_jobs,
-        verbose=verbose,
+        n_jobs,
+        verbose,
         what="resample",
     )
     return UncertaintyLedger(
@@ -165,9 +158,8 @@ def _nested_averages(
     *seeds: np.random.SeedSequence,
 ) -> np.ndarray:
     """Averages by models of some rows: (n_seeds, 2, k), over all rows and over those."""
-    counts = np.bincount(rows, minlength=len(refitting.table))
     averages = []
     for seed in seeds:
         effects = refitting.effects(rows, seed, refitting.table)
-        averages.append([means(effects), means(effects, counts)])
+        averages.append([means(effects), means(effects, rows)])
     return np.array(averages)

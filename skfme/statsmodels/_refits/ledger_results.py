@@ -118,6 +118,10 @@ class UncertaintyLedger(EffectResults):
         rows and errors of the model fitted on them go together, below where they offset
         one another.
     refits : NestedRefits
+    n_resamples : int
+        Number of training sets that were fitted.
+    n_seeds : int
+        Number of seeds for each.
     """
 
     def __init__(
@@ -129,11 +133,12 @@ class UncertaintyLedger(EffectResults):
         **described: Any,
     ) -> None:
         parts, drawn = Components.of(refits.fixed), Components.of(refits.drawn)
-        positive = np.diag(parts.refit) >= 0
-        refit = parts.refit * np.outer(positive, positive)
+        nonnegative = np.diag(parts.refit) >= 0
+        refit = parts.refit * np.outer(nonnegative, nonnegative)
         cov = rows_cov + refit + parts.seed
         super().__init__(params, cov, covers="sample + refit", **described)
         self.refits, self._rows_cov, self._more_seeds = refits, rows_cov, more_seeds
+        self.n_resamples, self.n_seeds, _ = refits.fixed.shape
         self._parts = parts
         variances = [np.diag(matrix) for matrix in (rows_cov, refit, parts.seed)]
         self._variances = np.column_stack(variances)
@@ -162,16 +167,6 @@ class UncertaintyLedger(EffectResults):
     def together(self) -> pd.Series:
         """Standard errors of everything drawn at once."""
         return self._series(np.sqrt(self._together), "together")
-
-    @property
-    def n_resamples(self) -> int:
-        """Number of training sets that were fitted."""
-        return self.refits.fixed.shape[0]
-
-    @property
-    def n_seeds(self) -> int:
-        """Number of seeds for each."""
-        return self.refits.fixed.shape[1]
 
     @property
     def shares(self) -> pd.DataFrame:

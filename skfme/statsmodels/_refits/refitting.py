@@ -24,12 +24,12 @@ from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import one_target
-from skfme._frames.tables import Table, as_table
+from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme.quadrature import Rule
 from skfme.steps._changes import NamedStep
 
-__all__ = ["Refitting", "check_refittable", "last_step", "prepared", "replicated"]
+__all__ = ["Refitting", "last_step", "prepared", "replicated"]
 
 # More failures than this share would condition the results on the fits that work.
 MOST_FAILED = 0.1
@@ -101,7 +101,7 @@ class Refitting:
         return self.explainer._over(estimator)
 
 
-def check_refittable(explainer: Any, X: Any, y: Any) -> None:
+def _check_refittable(explainer: Any, table: Table, y: Any) -> None:
     """Refuse what no model could be fitted again from, before any is fitted."""
     if not isinstance(explainer, FMEExplainer):
         raise TypeError(
@@ -120,31 +120,33 @@ def check_refittable(explainer: Any, X: Any, y: Any) -> None:
             f"y is None, but {model_name(last)} has to be fitted again. Give the target "
             "it was trained on."
         )
-    n_rows = len(as_table(X))
-    if _num_samples(y) != n_rows:
-        raise ValueError(f"y has {_num_samples(y)} entries; X has {n_rows} rows.")
+    if _num_samples(y) != len(table):
+        raise ValueError(f"y has {_num_samples(y)} entries; X has {len(table)} rows.")
 
 
 def prepared(
     explainer: FMEExplainer,
-    X: Any,
+    table: Table,
     y: Any,
     fit_params: dict[str, Any] | None,
     seed: np.random.SeedSequence,
     *,
+    rows: np.ndarray | None = None,
     every_seed: bool = False,
 ) -> tuple[FMEExplainer, Refitting]:
-    """Fit a clone of the explainer on all rows, and ready it for refits.
+    """Fit a clone of the explainer, and ready it for refits on the same rows.
 
     Parameters
     ----------
     explainer : FMEExplainer
         Fitted or not.
-    X : array-like or dataframe of shape (n_samples, n_features)
+    table : Table of n_samples rows
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
     fit_params : dict or None
         As FMEExplainer.fit takes them.
     seed : SeedSequence
+    rows : ndarray of int or None
+        The training rows; None is all.
     every_seed : bool
         Whether refits set every ``random_state`` of the model, or those that are None.
 
@@ -158,20 +160,23 @@ def prepared(
     TypeError
         If `explainer` is no FMEExplainer, or its model is frozen.
     ValueError
-        If y is missing or not as long as X.
+        If y is missing or not as long as the table.
     """
-    check_refittable(explainer, X, y)
+    _check_refittable(explainer, table, y)
+    params = dict(fit_params or {})
+    if rows is not None:
+        params = _check_method_params(table.native, params, rows)
+        table, y = table.take(rows), _safe_indexing(y, rows)
     if explainer._wants_one_target():
         y = one_target(y, model_name(explainer.estimator))
-    params = dict(fit_params or {})
     fitted = clone(explainer).set_params(verbose=0)
     seeded = _random_states(fitted.estimator, every_seed)
     fitted.estimator = _seeded(fitted.estimator, seeded, seed)
-    fitted.fit(X, y, **params)
+    fitted.fit(table, y, **params)
     refitting = Refitting(
         fitted._over(None),
         fitted.steps_,
-        fitted._table(X),
+        fitted._table(table),
         y,
         fitted._fit_params(params.pop("sample_weight", None), params),
         _classes(fitted.estimator_),
@@ -191,7 +196,6 @@ def replicated(
     work: Callable[..., np.ndarray],
     tasks: Iterable[tuple[Any, ...]],
     n_tasks: int,
-    *,
     n_jobs: int | None,
     verbose: int,
     what: str = "refit",

@@ -80,10 +80,6 @@ class Units:
     def __len__(self) -> int:
         return len(self.stratum)
 
-    @property
-    def n_rows(self) -> int:
-        return len(self.codes)
-
     @cached_property
     def strata(self) -> list[np.ndarray]:
         """Units of each stratum."""
