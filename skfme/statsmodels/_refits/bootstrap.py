@@ -214,7 +214,7 @@ def _drawn_from(units: Units, groups: Any, stratify: Any) -> str:
 def refit_notes(
     drawn_from: str, failures: Sequence[str], partition: Any = None
 ) -> list[str]:
-    """What a summary says of how the replicates were made."""
+    """Sentences for a summary on how the replicates were made."""
     notes = [f"Each resample draws {drawn_from} with replacement."]
     if failures:
         notes.append(f"{len(failures)} refits failed and are left out: {failures[0]}.")

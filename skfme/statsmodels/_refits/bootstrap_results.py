@@ -46,7 +46,7 @@ class BootstrapResults(EffectResults):
     method : str
         How intervals are read from the replicates.
     failures : tuple of str
-        What each refit that failed said.
+        The error of each refit that failed.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 Each method gives a confidence distribution, C(v) = the level at which a one-sided
 interval ends in v; an interval takes its quantiles, a p-value its tails, so that both
-say the same. With G the distribution of the replicates around the estimate b:
+agree. With G the distribution of the replicates around the estimate b:
 
 - percentile: C⁻¹(p) = G⁻¹(p);
 - basic: C⁻¹(p) = 2b − G⁻¹(1 − p);
@@ -75,7 +75,7 @@ class BootstrapDistribution:
     def cov(self) -> np.ndarray:
         """Covariance of the replicates, of shape (k, k)."""
         cov = np.atleast_2d(np.cov(self.replicates, rowvar=False))
-        # Replicates that are all the same have no spread, whatever round-off says.
+        # Replicates that are all the same have no spread, despite round-off.
         same = np.ptp(self.replicates, axis=0) == 0
         cov[same, same] = 0.0
         return cov

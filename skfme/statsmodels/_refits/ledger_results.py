@@ -84,7 +84,7 @@ class NestedRefits:
     drawn : ndarray of shape (n_resamples, n_seeds, k)
         Over the rows of the resample.
     failures : tuple of str
-        What each resample that failed said.
+        The error of each resample that failed.
     """
 
     fixed: np.ndarray

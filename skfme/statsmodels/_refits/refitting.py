@@ -1,9 +1,9 @@
 """A learner fitted again on other rows, and the effects by the new model.
 
-Steps, ranges and what counts as extrapolation are those learned from all rows: only
-the model is new, so that every refit estimates the same thing, for the same rows.
-How errors of single refits are counted is here too; which rows are drawn, and what
-is made of the effects, is not.
+FME*(x) = f*(x + h) − f*(x), f* the learner fitted on rows drawn. Steps, ranges and what
+counts as extrapolation are those learned from all rows: only the model is new, so that
+every refit estimates the same thing, for the same rows. How errors of single refits
+are counted is here too; which rows are drawn, and what is made of the effects, is not.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Refitting:
     fit_params : dict
         Passed to the model's fit; arrays of n entries are taken row by row.
     classes : list of ndarray
-        The classes that every refit has to know; empty for a regressor.
+        The classes that every refit has to have seen; empty for a regressor.
     seeded : tuple of str
         The model's parameters that each refit sets to a seed of its own.
     """
@@ -217,7 +217,7 @@ def replicated(
     -------
     results : ndarray of shape (n_succeeded, …)
     failures : tuple of str
-        What each failed task said, by its number.
+        The error of each failed task, after its number.
 
     Raises
     ------

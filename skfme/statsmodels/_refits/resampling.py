@@ -172,7 +172,7 @@ def _stratum_of_units(stratify: Any, codes: np.ndarray, unit: str) -> np.ndarray
     if len(lone):
         raise ValueError(
             f"The strata {', '.join(map(str, lone[:5]))} have one {unit} each, of which "
-            "every resample would hold a copy. Join them with others; stratify wants "
+            "every resample would hold a copy. Join them with others; stratify needs "
             "few distinct entries."
         )
     return by_unit
