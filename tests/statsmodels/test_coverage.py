@@ -40,10 +40,10 @@ def test_coverage_is_the_share_of_truths_inside_with_its_error(benchmark):
     study = benchmark.STUDIES[0]
     inside, outside = [1.0, 0.0, 2.0, 1.9], [1.0, 0.0, 2.0, 2.1]
     runs = [np.array([inside]), np.array([outside]), np.array([inside, outside])]
-    found = benchmark.coverage_of(study, [*runs, np.array([inside])], 0, 1, 0.0)
-    assert found.coverage == pytest.approx((1 + 0 + 0.5 + 1) / 4)
-    assert found.error == pytest.approx(np.std([1, 0, 0.5, 1], ddof=1) / 2)
-    assert found.verdict == "93.5 to 96.5: MISSED"
+    coverage = benchmark.coverage_of(study, [*runs, np.array([inside])], 0, 1, 0.0)
+    assert coverage.coverage == pytest.approx((1 + 0 + 0.5 + 1) / 4)
+    assert coverage.error == pytest.approx(np.std([1, 0, 0.5, 1], ddof=1) / 2)
+    assert coverage.verdict == "93.5 to 96.5: MISSED"
     low, _ = benchmark.Coverage("ridge", 0.95, 0.0, 500, 199, 1, 0.0, "").limits
     assert low == pytest.approx(0.95 - 3 * np.sqrt(0.95 * 0.05 / 500))
     own = next(s for s in benchmark.STUDIES if s.own_expectation)

@@ -8,20 +8,24 @@ intervals are made is in the files this one imports.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from skfme._explainer.explainer import FMEExplainer
-from skfme._frames.tables import as_table
+from skfme._frames.tables import Table, as_table
 from skfme.statsmodels._refits.bootstrap_results import BootstrapResults, warn_of_few
-from skfme.statsmodels._refits.confidence import METHODS, BootstrapDistribution
+from skfme.statsmodels._refits.confidence import (
+    METHODS,
+    BootstrapDistribution,
+    refuse_unknown,
+)
 from skfme.statsmodels._refits.group_means import GroupMeans, groups_asked
-from skfme.statsmodels._refits.refitting import Refitting, fme_of, prepared, replicated
+from skfme.statsmodels._refits.refitting import Refitting, prepared, replicated
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 
-__all__ = ["Again", "OnDraw", "bootstrap_effects", "refit_notes"]
+__all__ = ["bootstrap_effects", "refit_averages", "refit_notes"]
 
 # Refits for BCa's acceleration, whose standard error is 0.65 / 200 for blocks.
 MOST_BLOCKS = 200
@@ -149,111 +153,68 @@ def bootstrap_effects(
     bp -10    2.3
     Name: std_error, dtype: float64
     """
-    _check_choices(method, population, n_resamples)
+    refuse_unknown("method", method, METHODS)
+    refuse_unknown("population", population, tuple(POPULATIONS))
+    check_count("n_resamples", n_resamples)
     warn_of_few(n_resamples, 0.05, method)
     fit_seed, draw_seed, block_seed = seed_sequence(random_state).spawn(3)
-    units = Units.of(len(as_table(X)), groups, stratify)
-    fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed)
-    effects = fitted._explain(X, sample_weight)
+    table = as_table(X)
+    units = Units.of(len(table), groups, stratify)
+    fitted, refitting = prepared(explainer, table, y, fit_params, fit_seed)
+    effects = fitted._explain(table, sample_weight)
     means = GroupMeans.of(effects, groups_asked(effects, by, partition))
-    again = Again(refitting, means, population == "resampled")
-    replicates, failures = replicated(
-        OnDraw(again, units),
-        draw_seed.spawn(n_resamples),
-        n_jobs=n_jobs,
-        verbose=verbose,
+    work = partial(
+        refit_averages, refitting, refitting.table, means, population == "resampled"
     )
+    draws = units.draws(draw_seed, n_resamples)
+    replicates, failures = replicated(work, draws, n_resamples, n_jobs, verbose)
     jackknife = None
     if method == "bca":
+        rows = units.left_out(MOST_BLOCKS, np.random.default_rng(block_seed))
         jackknife, lost = replicated(
-            OnRows(again, fit_seed),
-            units.left_out(MOST_BLOCKS, np.random.default_rng(block_seed)),
-            n_jobs=n_jobs,
-            verbose=verbose,
+            work,
+            [(remaining, fit_seed) for remaining in rows],
+            len(rows),
+            n_jobs,
+            verbose,
             what="jackknife refit",
         )
         failures += lost
-    distribution = BootstrapDistribution(
-        means(fme_of(effects)), replicates, jackknife, method
-    )
+    notes = refit_notes(_drawn_from(units, groups, stratify), failures, partition)
     return BootstrapResults(
-        distribution,
-        labels=means.labels,
-        names=means.names,
+        BootstrapDistribution(means(effects), replicates, jackknife, method),
+        failures,
+        **means.described,
         covers=POPULATIONS[population],
-        failures=failures,
-        nobs=means.nobs,
         title=f"Effects over refits of {effects.context.model}",
-        notes=[
-            *refit_notes(_drawn_from(units, groups, stratify), failures, partition),
-            *means.rules,
-        ],
+        notes=[*notes, *means.rules],
     )
 
 
-@dataclass(frozen=True)
-class Again:
-    """Averages by a model fitted on other rows: over all rows, or over those."""
-
-    refitting: Refitting
-    means: GroupMeans
-    resampled: bool
-
-    def __call__(self, rows: np.ndarray, seed: np.random.SeedSequence) -> np.ndarray:
-        fme = self.refitting.fme(rows, seed)
-        if not self.resampled:
-            return self.means(fme)
-        n_rows = len(self.means.weights)
-        return self.means(fme, np.bincount(rows, minlength=n_rows))
-
-
-@dataclass(frozen=True)
-class OnDraw:
-    """The same on the rows that a seed draws, which also seeds the model."""
-
-    again: Again
-    units: Units
-
-    def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
-        for_rows, for_model = seed.spawn(2)
-        rows = self.units.drawn(np.random.default_rng(for_rows))
-        return self.again(rows, for_model)
-
-
-@dataclass(frozen=True)
-class OnRows:
-    """The same on rows given, with one seed for every model."""
-
-    again: Again
-    seed: np.random.SeedSequence
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        return self.again(rows, self.seed)
-
-
-def _check_choices(method: str, population: str, n_resamples: int) -> None:
-    for name, value, known in (
-        ("method", method, METHODS),
-        ("population", population, tuple(POPULATIONS)),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}."
-            )
-    check_count("n_resamples", n_resamples)
+def refit_averages(
+    refitting: Refitting,
+    table: Table,
+    means: GroupMeans,
+    resampled: bool,
+    rows: np.ndarray,
+    seed: np.random.SeedSequence,
+) -> np.ndarray:
+    """Averages by a model of some rows: over a table, or over those rows of it."""
+    effects = refitting.effects(rows, seed, table)
+    return means(effects, rows if resampled else None)
 
 
 def _drawn_from(units: Units, groups: Any, stratify: Any) -> str:
-    what = f"{len(units)} rows"
+    drawn = f"{len(units)} rows"
     if groups is not None:
-        what = f"{len(units)} groups of {units.n_rows} rows"
-    return what + (f" in {len(units.strata)} strata" if stratify is not None else "")
+        drawn = f"{len(units)} groups of {len(units.codes)} rows"
+    return drawn + (f" in {len(units.strata)} strata" if stratify is not None else "")
 
 
 def refit_notes(
     drawn_from: str, failures: Sequence[str], partition: Any = None
 ) -> list[str]:
-    """What a summary says of how the replicates were made."""
+    """Sentences for a summary on how the replicates were made."""
     notes = [f"Each resample draws {drawn_from} with replacement."]
     if failures:
         notes.append(f"{len(failures)} refits failed and are left out: {failures[0]}.")

@@ -1,13 +1,12 @@
 """BootstrapResults: the results protocol over a distribution of replicates.
 
-Where the replicates come from is the callers' business; here intervals, p-values and
-tests of estimates and of their differences are read from them.
+Intervals, p-values and tests of estimates and of their differences are read from the
+replicates, θ*_1 … θ*_B; where these come from is not known here.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,51 +44,24 @@ class BootstrapResults(EffectResults):
     jackknife : ndarray of shape (n_parts, k) or None
         The estimates without each row, group or block of them; for BCa only.
     method : str
+        How intervals are read from the replicates.
     failures : tuple of str
-        What each refit that failed said.
+        The error of each refit that failed.
     """
 
     def __init__(
         self,
         distribution: BootstrapDistribution,
-        *,
-        labels: pd.DataFrame,
-        covers: str,
         failures: tuple[str, ...] = (),
-        names: Sequence[str] | None = None,
-        nobs: Any = None,
-        title: str = "",
-        notes: Sequence[str] = (),
+        **described: Any,
     ) -> None:
-        self._distribution = distribution
-        self.failures = failures
-        cov = distribution.cov.copy()
-        np.fill_diagonal(cov, distribution.se**2)
-        super().__init__(
-            distribution.estimates,
-            cov,
-            labels=labels,
-            covers=covers,
-            names=names,
-            nobs=nobs,
-            title=title,
-            notes=notes,
+        self._distribution, self.failures = distribution, failures
+        self.replicates, self.jackknife = (
+            distribution.replicates,
+            distribution.jackknife,
         )
-
-    @property
-    def method(self) -> str:
-        """How intervals are read from the replicates."""
-        return self._distribution.method
-
-    @property
-    def replicates(self) -> np.ndarray:
-        """The estimates in each resample that did not fail."""
-        return self._distribution.replicates
-
-    @property
-    def jackknife(self) -> np.ndarray | None:
-        """The estimates without each row, group or block of them."""
-        return self._distribution.jackknife
+        self.method = distribution.method
+        super().__init__(distribution.estimates, distribution.cov, **described)
 
     @property
     def n_failed(self) -> int:
@@ -193,9 +165,9 @@ class BootstrapResults(EffectResults):
         matrix, q = linear_hypothesis(R, self.names)
         return BootstrapResults(
             self._distribution.contrast(matrix, q),
+            self.failures,
             labels=plain.labels,
             covers=self.covers,
-            failures=self.failures,
             title=self.title,
             notes=self.notes[:1],
         )
@@ -203,16 +175,16 @@ class BootstrapResults(EffectResults):
     def _all_notes(self) -> list[str]:
         se, bias = self._se(), np.abs(self.bias.to_numpy())
         notable = bias > NOTABLE_BIAS * se
-        own = [f"Intervals and P: {self.method}, from {len(self.replicates)} refits."]
+        notes = [f"Intervals and P: {self.method}, from {len(self.replicates)} refits."]
         if notable.any():
             names = [n for n, far in zip(self.names, notable, strict=True) if far]
             more = ", …" if len(names) > 3 else ""
-            own.append(
+            notes.append(
                 f"The mean over refits is more than {NOTABLE_BIAS:g} standard errors "
                 f"from the estimate of {', '.join(names[:3])}{more}: the learner fits "
                 "resamples unlike the rows themselves, and intervals may miss."
             )
-        return [*super()._all_notes(), *own]
+        return [*super()._all_notes(), *notes]
 
 
 class _BootstrapTests(ContrastResults):

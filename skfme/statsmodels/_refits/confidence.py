@@ -2,7 +2,7 @@
 
 Each method gives a confidence distribution, C(v) = the level at which a one-sided
 interval ends in v; an interval takes its quantiles, a p-value its tails, so that both
-say the same. With G the distribution of the replicates around the estimate b:
+agree. With G the distribution of the replicates around the estimate b:
 
 - percentile: C⁻¹(p) = G⁻¹(p);
 - basic: C⁻¹(p) = 2b − G⁻¹(1 − p);
@@ -16,13 +16,14 @@ G⁻¹(p) is read at position p(B + 1) of the B ordered replicates.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-__all__ = ["METHODS", "BootstrapDistribution"]
+__all__ = ["METHODS", "BootstrapDistribution", "refuse_unknown"]
 
 METHODS = ("percentile", "basic", "bca", "normal")
 
@@ -42,8 +43,8 @@ class BootstrapDistribution:
 
     estimates: np.ndarray
     replicates: np.ndarray
-    jackknife: np.ndarray | None
-    method: str
+    jackknife: np.ndarray | None = None
+    method: str = "percentile"
 
     def contrast(self, R: np.ndarray, q: np.ndarray) -> BootstrapDistribution:
         """The distribution of R·estimates − q."""
@@ -62,10 +63,7 @@ class BootstrapDistribution:
         ValueError
             If the method is unknown, or BCa has no jackknife to go by.
         """
-        if method not in METHODS:
-            raise ValueError(
-                f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}."
-            )
+        refuse_unknown("method", method, METHODS)
         if method == "bca" and self.jackknife is None:
             raise ValueError(
                 "BCa intervals need refits without each part of the rows, which are made "
@@ -76,20 +74,20 @@ class BootstrapDistribution:
     @cached_property
     def cov(self) -> np.ndarray:
         """Covariance of the replicates, of shape (k, k)."""
-        return np.atleast_2d(np.cov(self.replicates, rowvar=False))
+        cov = np.atleast_2d(np.cov(self.replicates, rowvar=False))
+        # Replicates that are all the same have no spread, despite round-off.
+        same = np.ptp(self.replicates, axis=0) == 0
+        cov[same, same] = 0.0
+        return cov
 
     @cached_property
     def se(self) -> np.ndarray:
-        # Replicates that are all the same have no spread, whatever round-off says.
-        same = np.ptp(self.replicates, axis=0) == 0
-        return np.where(same, 0.0, np.sqrt(np.diag(self.cov)))
+        return np.sqrt(np.diag(self.cov))
 
     @cached_property
     def bias_correction(self) -> np.ndarray:
         """z₀: how far the estimate is from the median replicate, in normal units."""
-        below = np.count_nonzero(self.replicates < self.estimates, axis=0)
-        tied = np.count_nonzero(self.replicates == self.estimates, axis=0)
-        return ndtri((below + tied / 2) / len(self.replicates))
+        return ndtri(self._count_below(self.estimates) / len(self.replicates))
 
     @cached_property
     def acceleration(self) -> np.ndarray:
@@ -106,13 +104,11 @@ class BootstrapDistribution:
         if self.method == "normal":
             return self.estimates + ndtri(level) * self.se
         if self.method == "basic":
-            return 2 * self.estimates - self._read(np.full(self._k, 1 - level))
+            return 2 * self.estimates - self._read(1 - level)
         if self.method == "percentile":
-            return self._read(np.full(self._k, level))
+            return self._read(level)
         shift = self.bias_correction + ndtri(level)
-        with np.errstate(
-            invalid="ignore"
-        ):  # of an infinite correction, warned of below
+        with np.errstate(invalid="ignore"):  # an infinite correction is warned of below
             stretched = shift / (1 - self.acceleration * shift)
         levels = ndtr(self.bias_correction + stretched)
         return self._where_defined(self._read(levels))
@@ -135,35 +131,34 @@ class BootstrapDistribution:
             levels = ndtr(stretched - self.bias_correction)
         return self._where_defined(levels)
 
-    @property
-    def _k(self) -> int:
-        return len(self.estimates)
-
     @cached_property
     def _ordered(self) -> np.ndarray:
         return np.sort(self.replicates, axis=0)
 
-    def _read(self, levels: np.ndarray) -> np.ndarray:
-        """G⁻¹ of one level for each estimate, linear between ordered replicates."""
-        n = len(self._ordered)
-        at = np.clip(np.nan_to_num(levels) * (n + 1) - 1, 0, n - 1)
-        low = np.floor(at).astype(int)
-        high = np.minimum(low + 1, n - 1)
-        column = np.arange(self._k)
-        start, end = self._ordered[low, column], self._ordered[high, column]
-        return start + (at - low) * (end - start)
+    def _read(self, levels: float | np.ndarray) -> np.ndarray:
+        """G⁻¹ of one level for all estimates, or for each; linear between replicates."""
+        last = len(self._ordered) - 1
+        places = np.clip(np.nan_to_num(levels) * (last + 2) - 1, 0, last)
+        low = np.floor(places).astype(int)
+        columns = np.arange(len(self.estimates))
+        start = self._ordered[low, columns]
+        end = self._ordered[np.minimum(low + 1, last), columns]
+        return start + (places - low) * (end - start)
+
+    def _count_below(self, values: np.ndarray) -> np.ndarray:
+        """Replicates below one value for each estimate; ties half."""
+        below = np.count_nonzero(self.replicates < values, axis=0)
+        return (below + np.count_nonzero(self.replicates <= values, axis=0)) / 2
 
     def _share_below(self, values: np.ndarray) -> np.ndarray:
-        """G of one value for each estimate; ties half, and never 0 or 1."""
-        below = np.count_nonzero(self.replicates < values, axis=0)
-        through = np.count_nonzero(self.replicates <= values, axis=0)
-        return ((below + through) / 2 + 0.5) / (len(self.replicates) + 1)
+        """G of one value for each estimate, never 0 or 1."""
+        return (self._count_below(values) + 0.5) / (len(self.replicates) + 1)
 
     def _where_defined(self, values: np.ndarray) -> np.ndarray:
         lost = ~np.isfinite(self.bias_correction)
         if lost.any():
             warnings.warn(
-                f"{np.count_nonzero(lost)} of {self._k} estimates lie beyond all their "
+                f"{np.count_nonzero(lost)} of {len(lost)} estimates lie beyond all their "
                 "replicates, where BCa is not defined: NaN. The learner fits resamples "
                 "unlike the rows themselves; read the distribution in replicates, or "
                 "take method='normal'.",
@@ -171,3 +166,11 @@ class BootstrapDistribution:
                 stacklevel=4,
             )
         return np.where(lost, np.nan, values)
+
+
+def refuse_unknown(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a choice that is none of those there are."""
+    if value not in choices:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}."
+        )

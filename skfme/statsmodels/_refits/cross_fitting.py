@@ -7,7 +7,7 @@ mean over all rows, Σ_k (n_k / n) ē_k; given the models, its variance is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -34,9 +34,10 @@ from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._summaries.weighting import Weighting
 from skfme._text.printing import format_number
+from skfme.quadrature import as_rule
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refits.group_means import GroupMeans
-from skfme.statsmodels._refits.refitting import Refitting, fme_of, prepared
+from skfme.statsmodels._refits.refitting import Refitting, prepared
 from skfme.statsmodels._refits.resampling import seed_sequence
 from skfme.statsmodels._rows.groups import Groups
 
@@ -74,10 +75,11 @@ class CrossFitResults(EffectResults):
             The columns of :meth:`EffectResults.to_frame`, ``fold_sd`` and
             ``fold_sd_expected``.
         """
-        frame = super().to_frame(alpha)
-        frame["fold_sd"] = self.fold_sd.to_numpy()
-        frame["fold_sd_expected"] = self.fold_sd_expected.to_numpy()
-        return frame
+        return super().to_frame(alpha).join(self._more_columns().reset_index(drop=True))
+
+    def _more_columns(self) -> pd.DataFrame:
+        spread = {"fold_sd": self.fold_sd, "fold_sd_expected": self.fold_sd_expected}
+        return pd.DataFrame(spread)
 
     def _all_notes(self) -> list[str]:
         spread = ", ".join(
@@ -131,48 +133,43 @@ class CrossFittedEffects(ForwardEffects):
         ValueError
             If a fold has fewer than two rows, or groups, that count for an effect.
         """
-        by_fold = GroupMeans.of(
-            self, Groups.of_labels(pd.DataFrame({"fold": self.fold}))
-        )
-        fme = fme_of(self)
-        units = np.arange(len(self.fold))
+        whole = GroupMeans.of(self, Groups.of(self.context.table, None))
+        fold = pd.DataFrame({"fold": self.fold})
+        by_fold = GroupMeans.of(self, Groups.of_labels(fold))
+        folds = by_fold.labels.assign(n=by_fold.nobs, ame=by_fold(self))
+        units = np.arange(len(fold))
         if self.groups is not None:
             units = pd.factorize(self.groups)[0]
-        folds = by_fold.labels.assign(n=by_fold.nobs, ame=by_fold(fme))
-        labels = by_fold.labels.drop(columns="fold").drop_duplicates()
-        estimate = folds.groupby(list(labels), sort=False).ngroup().to_numpy()
-        influence = np.zeros((int(units.max()) + 1, len(labels)))
-        totals, variances, df = np.empty((3, len(folds)))
-        for i, one in enumerate(by_fold.influences(fme, units)):
-            if one.n_units < 2:
-                raise self._too_few(folds.iloc[i])
-            totals[i], variances[i], df[i] = one.total, one.variance, one.n_units - 1
-            influence[:, estimate[i]] += one.total * one.by_unit
-        whole = np.bincount(estimate, totals)
-        influence /= whole
+        influence, df, variances = [], [], []
+        for by_unit, n_units, totals in by_fold.influences(self, units):
+            influence.append(by_unit @ totals / totals.sum())
+            df.append(n_units - 1)
+            variances.append(np.mean(np.sum(by_unit**2, axis=0)))
+        self._refuse_lone_units(folds, np.concatenate(df))
         results = CrossFitResults(
-            np.bincount(estimate, totals * folds["ame"]) / whole,
-            influence.T @ influence,
-            labels=labels,
-            df=np.bincount(estimate, df),
+            whole(self),
+            np.array(influence) @ np.array(influence).T,
+            **whole.described,
+            df=[np.sum(df_by_fold) for df_by_fold in df],
             covers="sample",
-            nobs=np.bincount(estimate, by_fold.nobs).astype(int),
             title="Cross-fitted effects",
             notes=[f"Each row is explained by one of {self.fold.max() + 1} models."],
         )
         results.folds = folds
-        spread = folds.groupby(estimate)["ame"].std().to_numpy()
-        results.fold_sd = pd.Series(spread, results.names)
-        expected = np.bincount(estimate, variances) / np.bincount(estimate)
-        results.fold_sd_expected = pd.Series(np.sqrt(expected), results.names)
+        spread = folds.groupby(list(whole.labels), sort=False)["ame"].std()
+        results.fold_sd = pd.Series(spread.to_numpy(), results.names)
+        results.fold_sd_expected = pd.Series(np.sqrt(variances), results.names)
         return results
 
-    def _too_few(self, which: pd.Series) -> ValueError:
-        what = "row" if self.groups is None else "group"
-        return ValueError(
-            f"Fold {which['fold']} has one {what} only that counts for the effect "
-            f"{which['effect']!r}; its share of a variance needs two. Take fewer folds."
-        )
+    def _refuse_lone_units(self, folds: pd.DataFrame, df: np.ndarray) -> None:
+        if not df.all():
+            fold = folds.iloc[int(np.argmin(df))]
+            unit = "row" if self.groups is None else "group"
+            raise ValueError(
+                f"Fold {fold['fold']} has one {unit} only that counts for the effect "
+                f"{fold['effect']!r}; its share of a variance needs two. Take fewer "
+                "folds."
+            )
 
 
 def cross_fit_effects(
@@ -229,8 +226,8 @@ def cross_fit_effects(
 
     Notes
     -----
-    Step sizes and the extrapolation envelope are those of all rows (they know X, and
-    not y), so that the rows that count are those that ``explain`` would count. A
+    Step sizes and the extrapolation envelope are those of all rows (made from X, and
+    not from y), so that the rows that count are those that ``explain`` would count. A
     function among the steps is given the columns of one fold at a time.
 
     References
@@ -255,110 +252,103 @@ def cross_fit_effects(
     for_models, for_folds = seed_sequence(random_state).spawn(2)
     table = as_table(X)
     weights = checked_weights(sample_weight, table)
-    kept = None if groups is None else as_vector(groups, len(table), "groups")
-    _, refitting = prepared(explainer, X, y, fit_params, for_models)
-    splits = _splits(cv, refitting, is_classifier(explainer), kept, for_folds)
+    if groups is not None:
+        groups = as_vector(groups, len(table), "groups")
+    fitted, refitting = prepared(explainer, table, y, fit_params, for_models)
+    if isinstance(cv, Integral):
+        cv = _shuffled_folds(int(cv), refitting, groups, for_folds)
+    splits = _splits(cv, refitting, groups)
+    seeds, rule = for_models.spawn(len(splits)), as_rule(fitted.nlm)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    parts = parallel(
-        delayed(_explained)(refitting, train, test, seed)
-        for (train, test), seed in zip(
-            splits, for_models.spawn(len(splits)), strict=True
-        )
+    by_fold = parallel(
+        delayed(refitting.effects)(train, seed, refitting.table.take(test), rule)
+        for (train, test), seed in zip(splits, seeds, strict=True)
     )
     if verbose:
-        parts = with_progress(parts, len(splits), "folds", "fold")
-    fold = np.empty(len(table), dtype=int)
-    for k, (_, test) in enumerate(splits):
-        fold[test] = k
-    effects = _assembled(list(parts), fold, table, weights)
-    crossed = CrossFittedEffects(effects, effects[0].context, fold, kept)
+        by_fold = with_progress(by_fold, len(splits), "folds", "fold")
+    order = np.argsort(np.concatenate([test for _, test in splits]))
+    fold = np.repeat(np.arange(len(splits)), [len(test) for _, test in splits])[order]
+    effects = _assembled(list(by_fold), order, table, weights)
+    crossed = CrossFittedEffects(effects, effects[0].context, fold, groups)
     warn_of_empty(crossed)
     return crossed
 
 
-def _splits(
-    cv: Any,
+def _shuffled_folds(
+    n_folds: int,
     refitting: Refitting,
-    classifier: bool,
     groups: np.ndarray | None,
     seed: np.random.SeedSequence,
+) -> Any:
+    """A splitter that keeps the shares of classes, and groups together."""
+    target = type_of_target(refitting.y)
+    plain, grouped = KFold, GroupKFold
+    if is_classifier(refitting.explainer) and target in ("binary", "multiclass"):
+        plain, grouped = StratifiedKFold, StratifiedGroupKFold
+    state = int(seed.generate_state(1)[0])
+    kind = plain if groups is None else grouped
+    return kind(n_folds, shuffle=True, random_state=state)
+
+
+def _splits(
+    cv: Any, refitting: Refitting, groups: np.ndarray | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Train and test rows of each fold; each row is tested once, by a model apart."""
-    X, y, n = refitting.table.native, refitting.y, len(refitting.table)
-    if isinstance(cv, Integral):
-        classes = classifier and type_of_target(y) in ("binary", "multiclass")
-        kinds = {
-            (False, False): KFold,
-            (True, False): StratifiedKFold,
-            (False, True): GroupKFold,
-            (True, True): StratifiedGroupKFold,
-        }
-        state = int(seed.generate_state(1)[0])
-        kind = kinds[classes, groups is not None]
-        cv = kind(int(cv), shuffle=True, random_state=state)
-    pairs = check_cv(cv, y, classifier=classifier).split(X, y, groups)
-    splits = [(np.arange(n)[train], np.arange(n)[test]) for train, test in pairs]
+    splitter = check_cv(cv, refitting.y, classifier=is_classifier(refitting.explainer))
+    pairs = splitter.split(refitting.table.native, refitting.y, groups)
+    rows = np.arange(len(refitting.table))
+    splits = [(rows[train], rows[test]) for train, test in pairs]
     tested = np.sort(np.concatenate([test for _, test in splits]))
-    if not np.array_equal(tested, np.arange(n)):
+    if not np.array_equal(tested, rows):
         raise ValueError(
-            f"The folds of cv={cv!r} test {len(np.unique(tested))} of {n} rows, "
+            f"The folds of cv={cv!r} test {len(np.unique(tested))} of {len(rows)} rows, "
             f"{len(tested)} times in all. Cross-fitting explains each row once: take a "
             "splitter whose test folds are a partition, such as KFold."
         )
-    units = np.arange(n) if groups is None else groups
+    units = rows if groups is None else groups
     for k, (train, test) in enumerate(splits):
-        both = np.flatnonzero(np.isin(units[test], units[train]))
-        if len(both):
-            what = "" if groups is None else " or its group"
+        seen = test[np.isin(units[test], units[train])]
+        if len(seen):
+            group, apart = "", "rows apart."
+            if groups is not None:
+                group, apart = " or its group", "groups apart, as GroupKFold."
             raise ValueError(
-                f"The model of fold {k} has seen row {test[both[0]]}{what}. Take a "
-                "splitter that keeps "
-                + ("rows apart." if groups is None else "groups apart, as GroupKFold.")
+                f"The model of fold {k} has seen row {seen[0]}{group}. Take a splitter "
+                f"that keeps {apart}"
             )
     return splits
 
 
-def _explained(
-    refitting: Refitting,
-    train: np.ndarray,
-    test: np.ndarray,
-    seed: np.random.SeedSequence,
-) -> ForwardEffects:
-    """Effects of the test rows by a model of the others."""
-    return refitting.model(train, seed)._explain(refitting.table.take(test))
-
-
 def _assembled(
-    parts: Sequence[ForwardEffects],
-    fold: np.ndarray,
+    by_fold: list[ForwardEffects],
+    order: np.ndarray,
     table: Table,
     weights: Weighting,
 ) -> list[ForwardEffect]:
-    """The folds' effects in X's order."""
-    order = np.argsort(np.argsort(fold, kind="stable"), kind="stable")
-    judged = [part.context.n_outside_before for part in parts]
-    outside = [count for count in judged if count is not None]
+    """The folds' effects together, put into X's order."""
+    counts = [effects.context.n_outside_before for effects in by_fold]
+    judged = [count for count in counts if count is not None]
     context = replace(
-        parts[0].context,
+        by_fold[0].context,
         table=table,
         weights=weights,
-        n_outside_before=sum(outside) if outside else None,
+        n_outside_before=sum(judged) if judged else None,
     )
 
-    def whole(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(arrays)[order]
+    def whole(arrays: Iterable[np.ndarray]) -> np.ndarray:
+        return np.concatenate([*arrays])[order]
 
-    together = []
-    for several in zip(*(part.values() for part in parts), strict=True):
-        nlm = [e.nlm_2d for e in several]
-        together.append(
+    assembled = []
+    for parts in zip(*(effects.values() for effects in by_fold), strict=True):
+        nlm = [part.nlm_2d for part in parts if part.nlm_2d is not None]
+        assembled.append(
             replace(
-                several[0],
+                parts[0],
                 context=context,
-                fme_2d=whole([e.fme_2d for e in several]),
-                status_codes=whole([e.status_codes for e in several]),
-                nlm_2d=None if nlm[0] is None else whole(nlm),
-                n_not_converged=sum(e.n_not_converged for e in several),
+                fme_2d=whole(part.fme_2d for part in parts),
+                status_codes=whole(part.status_codes for part in parts),
+                nlm_2d=whole(nlm) if nlm else None,
+                n_not_converged=sum(part.n_not_converged for part in parts),
             )
         )
-    return together
+    return assembled

@@ -1,7 +1,7 @@
 """Means of effects, by effect, output and group, as a function of row weights.
 
-AME and cAME of the same rows under many models: what counts and what group a row is
-in are looked up once, ē = Σ w FME / Σ w is formed for each model and set of weights.
+AME and cAME of the same rows under many models: which rows count and the group of each
+are looked up once, ē = Σ w FME / Σ w is formed for each model and set of weights.
 Given the model, Var(ē) = U / (U − 1) · Σ_u (Σ_{i in u} w_i (FME_i − ē))² / (Σ w)² over
 U units, rows or groups of them.
 """
@@ -9,7 +9,7 @@ U units, rows or groups of them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.effects import ForwardEffects
+from skfme._text.reasons import no_row_counts
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
 from skfme.statsmodels._tree.subspaces import groups_of_tree
 
-__all__ = ["GroupMeans", "Influence", "groups_asked"]
+__all__ = ["GroupMeans", "groups_asked"]
 
 
 @dataclass(frozen=True)
@@ -34,31 +35,23 @@ class GroupMeans:
         ``effect``, ``output`` (for several) and group columns.
     nobs : ndarray of shape (k,)
         Rows that count.
-    rows : tuple of ndarray
-        For each effect, the rows that count, of positive weight.
-    cells : tuple of ndarray
-        For each effect, the group of these rows.
-    present : tuple of ndarray
-        For each effect, the groups that have rows.
+    members : tuple of (rows, cells)
+        For each effect, the rows that count, of positive weight, and the cell of each:
+        the number of its group among those that have rows.
     weights : ndarray of shape (n,)
-    outputs : tuple of int
+    outputs : list of int
         Positions of the outputs that are averaged.
     """
 
     labels: pd.DataFrame
     nobs: np.ndarray
-    rows: tuple[np.ndarray, ...]
-    cells: tuple[np.ndarray, ...]
-    present: tuple[np.ndarray, ...]
+    members: tuple[tuple[np.ndarray, np.ndarray], ...]
     weights: np.ndarray
-    outputs: tuple[int, ...]
+    outputs: list[int]
 
     @classmethod
     def of(
-        cls,
-        effects: ForwardEffects,
-        groups: Groups,
-        output: int | None = None,
+        cls, effects: ForwardEffects, groups: Groups, output: int | None = None
     ) -> GroupMeans:
         """Look up the rows and groups of some effects.
 
@@ -74,66 +67,58 @@ class GroupMeans:
         ValueError
             If no row counts for an effect.
         """
-        n = len(next(iter(effects.values())).counted)
-        given = effects.sample_weight
-        weights = np.ones(n) if given is None else given
-        codes, keys = groups.codes, groups.keys
-        outputs = tuple(range(len(effects.outputs))) if output is None else (output,)
-        rows, cells, present, labels, nobs = [], [], [], [], []
+        weights = effects.context.weights.whole()
+        outputs = list(range(len(effects.outputs))) if output is None else [output]
+        labels, nobs, members = {}, [], []
         for effect in effects.values():
-            counted = np.flatnonzero(effect.counted & (weights > 0))
-            if not len(counted):
+            rows = np.flatnonzero(effect.counted & (weights > 0))
+            if not len(rows):
                 raise ValueError(
-                    f"No row counts for the effect {effect.name!r}, so that it has no "
-                    "average. Take a smaller step, or extrapolation=None."
+                    f"{no_row_counts(effect.name, effect.n_left_out)}, so that it has "
+                    "no average. Take a smaller step, or extrapolation=None."
                 )
-            counts = np.bincount(codes[counted], minlength=len(keys))
-            kept = np.flatnonzero(counts)
-            _warn_of_empty(effect.name, keys, counts)
-            rows.append(counted)
-            cells.append(codes[counted])
-            present.append(kept)
+            counts = np.bincount(groups.codes[rows], minlength=len(groups.keys))
+            present = counts > 0
+            _warn_of_empty(effect.name, groups.keys[~present])
+            cells = np.cumsum(present) - 1
+            members.append((rows, cells[groups.codes[rows]]))
             for k in outputs:
-                part = keys.iloc[kept].reset_index(drop=True)
-                if len(effects.outputs) > 1:
-                    part.insert(0, "output", effects.outputs[k])
-                part.insert(0, "effect", effect.name)
-                labels.append(part)
-                nobs.append(counts[kept])
+                labels[effect.name, effects.outputs[k]] = groups.keys[present]
+                nobs.append(counts[present])
         return cls(
-            pd.concat(labels, ignore_index=True),
+            _label_frame(labels, len(effects.outputs) > 1),
             np.concatenate(nobs),
-            tuple(rows),
-            tuple(cells),
-            tuple(present),
+            tuple(members),
             weights,
             outputs,
         )
 
     @property
-    def names(self) -> list[str]:
-        """Names of the averages; a subspace goes by its number."""
-        return names_of(self.labels.drop(columns="rule", errors="ignore"))
+    def described(self) -> dict[str, Any]:
+        """Labels, names and sizes of the averages, as results take them."""
+        # A subspace goes by its number.
+        names = names_of(self.labels.drop(columns="rule", errors="ignore"))
+        return {"labels": self.labels, "names": names, "nobs": self.nobs}
 
     @property
     def rules(self) -> list[str]:
         """What the subspaces are, in words; empty without a partition."""
         if "rule" not in self.labels:
             return []
-        known = self.labels[["subspace", "rule"]].drop_duplicates()
-        return [f"Subspace {row.subspace}: {row.rule}." for row in known.itertuples()]
+        subspaces = self.labels[["subspace", "rule"]].drop_duplicates()
+        return [f"Subspace {s.subspace}: {s.rule}." for s in subspaces.itertuples()]
 
     def __call__(
-        self, fme: Sequence[np.ndarray], counts: np.ndarray | None = None
+        self, effects: ForwardEffects, draw: np.ndarray | None = None
     ) -> np.ndarray:
         """The averages under one model.
 
         Parameters
         ----------
-        fme : sequence of ndarray of shape (n, n_outputs)
-            One for each effect.
-        counts : ndarray of shape (n,) or None
-            How often each row is there; None is once.
+        effects : ForwardEffects
+            Of the same steps and rows.
+        draw : ndarray of int or None
+            Rows to average over, repeated ones included; None is each row once.
 
         Returns
         -------
@@ -144,85 +129,70 @@ class GroupMeans:
         ValueError
             If a group has lost all its rows.
         """
-        weights = self.weights if counts is None else self.weights * counts
+        weights = self.weights
+        if draw is not None:
+            weights = weights * np.bincount(draw, minlength=len(weights))
         means = []
-        for values, rows, cells, present in zip(
-            fme, self.rows, self.cells, self.present, strict=True
-        ):
-            kept = weights[rows]
-            totals = np.bincount(cells, kept)[present]
+        for effect, (rows, cells) in zip(effects.values(), self.members, strict=True):
+            w = weights[rows]
+            totals = np.bincount(cells, w)
             if not totals.all():
                 raise ValueError(
                     "these rows hold none that counts of some effect or group; draw "
                     "within groups, with stratify, or take population='fixed'"
                 )
-            for column in values[rows][:, self.outputs].T:
-                means.append(np.bincount(cells, kept * column)[present] / totals)
+            for fme in effect.fme_2d[rows][:, self.outputs].T:
+                means.append(np.bincount(cells, w * fme) / totals)
         return np.concatenate(means)
 
     def influences(
-        self, fme: Sequence[np.ndarray], units: np.ndarray
-    ) -> Iterator[Influence]:
-        """What each unit moves each average by, one average after the other.
+        self, effects: ForwardEffects, units: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """What each unit moves the averages by, for one effect and output at a time.
 
         Parameters
         ----------
-        fme : sequence of ndarray of shape (n, n_outputs)
+        effects : ForwardEffects
         units : ndarray of int of shape (n,)
             Unit of each row, from 0.
+
+        Yields
+        ------
+        by_unit : ndarray of shape (n_all_units, n_cells)
+            Sums of squares are the variances of the averages, given the model; NaN of
+            fewer than two units.
+        n_units : ndarray of shape (n_cells,)
+            Units that each average rests on.
+        totals : ndarray of shape (n_cells,)
+            Sums of weights.
         """
-        n_units = int(units.max()) + 1
-        for values, rows, cells, present in zip(
-            fme, self.rows, self.cells, self.present, strict=True
-        ):
-            for column in values[rows][:, self.outputs].T:
-                for cell in present:
-                    members = cells == cell
-                    yield Influence.of(
-                        column[members],
-                        self.weights[rows[members]],
-                        units[rows[members]],
-                        n_units,
-                    )
+        for effect, (rows, cells) in zip(effects.values(), self.members, strict=True):
+            w = self.weights[rows]
+            totals = np.bincount(cells, w)
+            shape = int(units.max()) + 1, len(totals)
+            pairs = units[rows] * len(totals) + cells
+            counts = np.bincount(pairs, minlength=np.prod(shape)).reshape(shape)
+            n_units = np.count_nonzero(counts, axis=0)
+            factor = np.sqrt(n_units / np.where(n_units > 1, n_units - 1, np.nan))
+            for fme in effect.fme_2d[rows][:, self.outputs].T:
+                means = np.bincount(cells, w * fme) / totals
+                sums = np.bincount(pairs, w * (fme - means[cells]), np.prod(shape))
+                yield factor * sums.reshape(shape) / totals, n_units, totals
 
-    def covariance(self, fme: Sequence[np.ndarray], units: np.ndarray) -> np.ndarray:
-        """Joint covariance of the averages given the model, of shape (k, k)."""
-        columns = [one.by_unit for one in self.influences(fme, units)]
-        return np.array([[a @ b for b in columns] for a in columns])
+    def covariance(
+        self, effects: ForwardEffects, units: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Joint covariance of the averages given the model, and units of each.
 
-
-@dataclass(frozen=True)
-class Influence:
-    """Of the units on one average.
-
-    Attributes
-    ----------
-    by_unit : ndarray of shape (n_units,)
-        Its sum of squares is the variance of the average, given the model; NaN of
-        fewer than two units.
-    n_units : int
-        Units that the average rests on.
-    total : float
-        Its sum of weights.
-    """
-
-    by_unit: np.ndarray
-    n_units: int
-    total: float
-
-    @classmethod
-    def of(
-        cls, e: np.ndarray, w: np.ndarray, unit: np.ndarray, n_units: int
-    ) -> Influence:
-        total = float(w.sum())
-        sums = np.bincount(unit, w * (e - w @ e / total), n_units)
-        used = len(np.unique(unit))
-        factor = np.sqrt(used / (used - 1)) if used > 1 else np.nan
-        return cls(factor * sums / total, used, total)
-
-    @property
-    def variance(self) -> float:
-        return float(self.by_unit @ self.by_unit)
+        Returns
+        -------
+        cov : ndarray of shape (k, k)
+            NaN for averages over one unit.
+        n_units : ndarray of shape (k,)
+        """
+        influences, n_units, _ = zip(*self.influences(effects, units), strict=True)
+        by_unit = np.hstack(influences)
+        return by_unit.T @ by_unit, np.concatenate(n_units)
 
 
 def groups_asked(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
@@ -244,12 +214,21 @@ def groups_asked(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
     return groups_of_tree(partition, effects.X)
 
 
-def _warn_of_empty(name: str, keys: pd.DataFrame, counts: np.ndarray) -> None:
-    empty = keys[counts == 0]
-    if len(empty):
-        shown = [", ".join(map(str, row)) for row in empty.itertuples(index=False)]
+def _label_frame(
+    keys: dict[tuple[str, str], pd.DataFrame], several_outputs: bool
+) -> pd.DataFrame:
+    """Group columns of the cells, by effect and output, behind columns of these."""
+    stacked = pd.concat(keys, names=["effect", "output"])
+    labels = stacked.reset_index(["effect", "output"]).reset_index(drop=True)
+    return labels if several_outputs else labels.drop(columns="output")
+
+
+def _warn_of_empty(name: str, keys: pd.DataFrame) -> None:
+    """Warn of groups without rows that count."""
+    if len(keys):
+        groups = [", ".join(map(str, row)) for row in keys.itertuples(index=False)]
         warnings.warn(
-            f"No row counts for the effect {name!r} in the groups {'; '.join(shown)}, "
+            f"No row counts for the effect {name!r} in the groups {'; '.join(groups)}, "
             "which are left out.",
             UserWarning,
             stacklevel=4,

@@ -1,8 +1,8 @@
 """Honest regions: rows in three parts, to train, to partition and to estimate.
 
 The model learns from the first part, a tree finds regions among its effects on the
-second, and the third says what the effects are in each region: rows that neither knew.
-Intervals of a leaf's mean are then those of any mean of independent rows,
+second, and the effects in each region are averaged over the third: rows that neither
+has seen. Intervals of a leaf's mean are then those of any mean of independent rows,
 ē_l ± t · s_l / √n_l; where the partition is found on the same rows they are too short.
 As the third part is independent of the first, the variance by another training set
 adds to that.
@@ -10,41 +10,33 @@ adds to that.
 
 from __future__ import annotations
 
-import copy
 import textwrap
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_method_params
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.exploration import step_named
 from skfme._frames.checks import checked_weights
-from skfme._frames.tables import Table, as_table
+from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import one_output
 from skfme._text.printing import Text
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
-from skfme.statsmodels._refits.bootstrap import Again, OnDraw, refit_notes
+from skfme.statsmodels._refits.bootstrap import refit_averages, refit_notes
 from skfme.statsmodels._refits.bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._refits.confidence import BootstrapDistribution
 from skfme.statsmodels._refits.group_means import GroupMeans
-from skfme.statsmodels._refits.refitting import (
-    Refitting,
-    check_refittable,
-    fme_of,
-    prepared,
-    replicated,
-)
+from skfme.statsmodels._refits.refitting import prepared, replicated
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 from skfme.statsmodels._tree.effect_tree import EffectTree
 from skfme.statsmodels._tree.subspaces import groups_of_tree
+from skfme.steps._changes import NamedStep
 
 __all__ = ["HonestRegions", "honest_regions"]
 
@@ -78,8 +70,8 @@ class HonestRegions:
     sample: EffectResults
     refit: BootstrapResults | None
     effect: ForwardEffect
-    explainer: FMEExplainer = field(repr=False)
-    rows: dict[str, np.ndarray] = field(repr=False)
+    explainer: FMEExplainer
+    rows: dict[str, np.ndarray]
 
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """One row per region.
@@ -99,15 +91,13 @@ class HonestRegions:
             ``both_std_error``, of rows and refit together.
         """
         frame = self.sample.to_frame(alpha)
-        at = int(frame.columns.get_loc("estimate"))  # type: ignore[arg-type]
-        frame.insert(at, "n", self.sample.nobs)
-        if self.refit is not None:
-            refit = self.refit.to_frame(alpha)
-            for name in ("std_error", "conf_low", "conf_high"):
-                frame[f"refit_{name}"] = refit[name]
-            squares = frame["std_error"] ** 2 + frame["refit_std_error"] ** 2
-            frame["both_std_error"] = np.sqrt(squares)
-        return frame
+        frame.insert(frame.columns.tolist().index("estimate"), "n", self.sample.nobs)
+        if self.refit is None:
+            return frame
+        refit = self.refit.to_frame(alpha)[["std_error", "conf_low", "conf_high"]]
+        frame = frame.join(refit.add_prefix("refit_"))
+        both = np.hypot(frame["std_error"], frame["refit_std_error"])
+        return frame.assign(both_std_error=both)
 
     def summary(self, alpha: float = 0.05) -> Text:
         """Both kinds of interval, one table each.
@@ -124,20 +114,11 @@ class HonestRegions:
         counts = ", ".join(
             f"{len(rows)} rows to {part}" for part, rows in self.rows.items()
         )
-        parts = [
-            str(self.sample.summary(alpha)),
-            textwrap.fill(f"Parts: {counts}.", WIDTH),
-        ]
-        if self.refit is None:
-            parts.append(
-                textwrap.fill(
-                    "The model's own error is not covered; n_resamples asks for it.",
-                    WIDTH,
-                )
-            )
-        else:
-            parts += ["", str(self.refit.summary(alpha))]
-        return Text("\n".join(parts))
+        parts = textwrap.fill(f"Parts: {counts}.", WIDTH)
+        refit = ["The model's own error is not covered; n_resamples asks for it."]
+        if self.refit is not None:
+            refit = ["", str(self.refit.summary(alpha))]
+        return Text("\n".join([str(self.sample.summary(alpha)), parts, *refit]))
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -242,44 +223,38 @@ def honest_regions(
     0  82        1.3
     1  46        2.1
     """
-    check_refittable(explainer, X, y)
     if n_resamples:
         check_count("n_resamples", n_resamples)
         warn_of_few(n_resamples, 0.05, "percentile")
-    whole = as_table(X)
-    weights = checked_weights(sample_weight, whole)
+    table = as_table(X)
+    weights = checked_weights(sample_weight, table)
     for_parts, for_model, for_draws = seed_sequence(random_state).spawn(3)
     tree = _checked_tree(tree, for_parts)
-    units = Units.of(len(whole), groups, stratify)
+    units = Units.of(len(table), groups, stratify)
     rows = _three_parts(units, sizes, np.random.default_rng(for_parts))
-    learned = rows["train"]
-    fitted, refitting = prepared(
-        explainer,
-        whole.take(learned).native,
-        _safe_indexing(y, learned),
-        _check_method_params(whole.native, fit_params or {}, learned),
-        for_model,
-    )
-    name = _one_effect(fitted, effect)
+    train, partition, estimate = rows.values()
+    fitted, refitting = prepared(explainer, table, y, fit_params, for_model, rows=train)
+    step = _one_step(fitted, effect)
     searched, apart = (
-        _explained(fitted, whole, weights, rows[part])[name]
-        for part in ("partition", "estimate")
+        fitted._explain(table.take(part), weights.take(part).array)[step.name]
+        for part in (partition, estimate)
     )
-    which = one_output(apart.outputs, output, "a tree")
-    grown = _grown(tree, searched, which, units.codes[rows["partition"]])
-    regions = _reestimated(grown, apart, which)
+    k = one_output(apart.outputs, output, "a tree")
+    tree = _partitioned(tree, searched, apart, k, units.codes[partition])
 
     effects = ForwardEffects([apart], apart.context)
-    means = GroupMeans.of(effects, groups_of_tree(regions, apart.X), which)
-    fme = fme_of(effects)
-    sample = _over_rows(means, fme, units.codes[rows["estimate"]])
+    means = GroupMeans.of(effects, groups_of_tree(tree, apart.X), k)
+    sample = _over_rows(means, effects, units.codes[estimate])
     refit = None
     if n_resamples:
-        one = _asked_for(refitting, name, fitted._table(apart.X))
-        work = OnDraw(Again(one, means, False), units.among(learned))
-        seeds = for_draws.spawn(n_resamples)
-        refit = _over_refits(work, fme, seeds, n_jobs=n_jobs, verbose=verbose)
-    return HonestRegions(regions, sample, refit, apart, fitted, rows)
+        asked = replace(refitting, steps=(step,))
+        work = partial(refit_averages, asked, fitted._table(apart.table), means, False)
+        trained = units.among(train)
+        draws = trained.draws(for_draws, n_resamples)
+        replicates, failures = replicated(work, draws, n_resamples, n_jobs, verbose)
+        distribution = BootstrapDistribution(means(effects), replicates)
+        refit = _over_refits(distribution, failures, means, len(trained))
+    return HonestRegions(tree, sample, refit, apart, fitted, rows)
 
 
 def _checked_tree(tree: EffectTree | None, seed: np.random.SeedSequence) -> EffectTree:
@@ -308,12 +283,11 @@ def _three_parts(
             "sizes must be three positive shares that sum to 1, to train, to partition "
             f"and to estimate; got {sizes!r}."
         )
-    weights = np.diff(units.starts)
     part = np.empty(len(units), dtype=int)
     for stratum in units.strata:
         order = rng.permutation(stratum)
-        ends = np.cumsum(weights[order])
-        middle = (ends - weights[order] / 2) / ends[-1]
+        n_rows = units.sizes[order]
+        middle = (np.cumsum(n_rows) - n_rows / 2) / n_rows.sum()
         part[order] = np.searchsorted(np.cumsum(shares)[:2], middle)
     counts = np.bincount(part, minlength=3)
     if (counts < 2).any():
@@ -328,86 +302,62 @@ def _three_parts(
     }
 
 
-def _one_effect(explainer: FMEExplainer, effect: str | None) -> str:
+def _one_step(explainer: FMEExplainer, effect: str | None) -> NamedStep:
     if effect is not None:
-        return step_named(explainer.steps_, effect).name
-    names = [step.name for step in explainer.steps_]
-    if len(names) > 1:
+        return step_named(explainer.steps_, effect)
+    steps = explainer.steps_
+    if len(steps) > 1:
         raise ValueError(
-            f"The explainer has {len(names)} effects, and regions are found for one: "
-            f"choose it with effect={names[0]!r}, for example."
+            f"The explainer has {len(steps)} effects, and regions are found for one: "
+            f"choose it with effect={steps[0].name!r}, for example."
         )
-    return names[0]
+    return steps[0]
 
 
-def _explained(
-    explainer: FMEExplainer, whole: Table, weights: Weighting, rows: np.ndarray
-) -> ForwardEffects:
-    return explainer._explain(whole.take(rows), weights.take(rows).array)
-
-
-def _asked_for(refitting: Refitting, name: str, explained: Table) -> Refitting:
-    """Refits that are asked for one effect, of some rows."""
-    one = copy.copy(refitting.explainer)
-    one.steps_ = (step_named(one.steps_, name),)
-    return replace(refitting, explainer=one, explained=explained)
-
-
-def _grown(
-    tree: EffectTree, effect: ForwardEffect, which: int, units: np.ndarray
+def _partitioned(
+    tree: EffectTree,
+    searched: ForwardEffect,
+    apart: ForwardEffect,
+    k: int,
+    units: np.ndarray,
 ) -> EffectTree:
-    """The tree over the effects of the partition part."""
+    """The tree over the k-th output of some rows, with the numbers of rows apart."""
     if tree.categorical_features == "auto":
-        tree.categorical_features = list(effect.categorical_features)
-    return tree.fit(
-        effect.X, effect.fme_2d[:, which], effect.sample_weight, groups=units
-    )
-
-
-def _reestimated(tree: EffectTree, effect: ForwardEffect, which: int) -> EffectTree:
-    nlm = None if effect.nlm_2d is None else effect.nlm_2d[:, which]
-    fme = effect.fme_2d[:, which]
-    return tree._estimated_from(effect.X, fme, effect.sample_weight, nlm)
+        tree.categorical_features = list(searched.categorical_features)
+    tree.fit(searched.X, searched.fme_2d[:, k], searched.sample_weight, groups=units)
+    nlm = None if apart.nlm_2d is None else apart.nlm_2d[:, k]
+    return tree._estimated_from(apart.X, apart.fme_2d[:, k], apart.sample_weight, nlm)
 
 
 def _over_rows(
-    means: GroupMeans, fme: list[np.ndarray], units: np.ndarray
+    means: GroupMeans, effects: ForwardEffects, units: np.ndarray
 ) -> EffectResults:
     """Leaf means with intervals given the model and the partition."""
-    influences = list(means.influences(fme, units))
-    columns = np.column_stack([one.by_unit for one in influences])
+    cov, n_units = means.covariance(effects, units)
     return EffectResults(
-        means(fme),
-        columns.T @ columns,
-        labels=means.labels,
-        names=means.names,
+        means(effects),
+        cov,
+        **means.described,
         notes=means.rules,
-        df=[max(one.n_units - 1, 1) for one in influences],
+        df=np.maximum(n_units - 1, 1),
         covers="sample",
-        nobs=means.nobs,
         title="Honest regions: over rows, given the model",
         why_missing="its rows are of one group",
     )
 
 
 def _over_refits(
-    work: OnDraw,
-    fme: list[np.ndarray],
-    seeds: list[np.random.SeedSequence],
-    *,
-    n_jobs: int | None,
-    verbose: int,
+    distribution: BootstrapDistribution,
+    failures: tuple[str, ...],
+    means: GroupMeans,
+    n_units: int,
 ) -> BootstrapResults:
     """Leaf means with intervals given the partition and the rows."""
-    replicates, failures = replicated(work, seeds, n_jobs=n_jobs, verbose=verbose)
-    means = work.again.means
     return BootstrapResults(
-        BootstrapDistribution(means(fme), replicates, None, "percentile"),
-        labels=means.labels,
-        names=means.names,
+        distribution,
+        failures,
+        **means.described,
         covers="refit",
-        failures=failures,
-        nobs=means.nobs,
         title="Honest regions: over refits, given the rows",
-        notes=refit_notes(f"{len(work.units)} rows or groups to train", failures),
+        notes=refit_notes(f"{n_units} rows or groups to train", failures),
     )

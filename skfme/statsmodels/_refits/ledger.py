@@ -1,31 +1,28 @@
 """The ledger: how much of a standard error rows, training data and seed have.
 
-Here the learner is fitted again, on resamples and under several seeds for each; how the
-parts are estimated from that is in `_ledger_results.py`.
+Here the learner is fitted again, on resamples b and under several seeds s for each,
+which gives averages A_bs; how the parts are estimated from these is in
+`ledger_results.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import (
-    BaggingClassifier,
-    BaggingRegressor,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn import ensemble
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.tables import as_table
 from skfme.statsmodels._refits.group_means import GroupMeans, groups_asked
-from skfme.statsmodels._refits.ledger_results import NestedRefits, UncertaintyLedger
+from skfme.statsmodels._refits.ledger_results import (
+    MORE_FITS,
+    NestedRefits,
+    UncertaintyLedger,
+)
 from skfme.statsmodels._refits.refitting import (
     Refitting,
-    fme_of,
     last_step,
     prepared,
     replicated,
@@ -37,12 +34,12 @@ __all__ = ["uncertainty_ledger"]
 # Learners whose members differ by their seeds alone, so that more of them average
 # these out; boosting is not among them.
 AVERAGING = {
-    BaggingClassifier: "estimators",
-    BaggingRegressor: "estimators",
-    ExtraTreesClassifier: "trees",
-    ExtraTreesRegressor: "trees",
-    RandomForestClassifier: "trees",
-    RandomForestRegressor: "trees",
+    ensemble.BaggingClassifier: "four times the estimators",
+    ensemble.BaggingRegressor: "four times the estimators",
+    ensemble.ExtraTreesClassifier: "four times the trees",
+    ensemble.ExtraTreesRegressor: "four times the trees",
+    ensemble.RandomForestClassifier: "four times the trees",
+    ensemble.RandomForestRegressor: "four times the trees",
 }
 
 
@@ -106,7 +103,7 @@ def uncertainty_ledger(
     The refit part is that of the average over the rows of X, by models of resampled
     rows; the rows part is that of the mean effect of the model fitted on all rows. As
     these are the same rows, the two errors can be correlated, which no sum of parts
-    tells: ``together`` is the standard error with everything drawn at once.
+    shows: ``together`` is the standard error with everything drawn at once.
 
     References
     ----------
@@ -128,49 +125,41 @@ def uncertainty_ledger(
     check_count("n_resamples", n_resamples)
     check_count("n_seeds", n_seeds)
     fit_seed, draw_seed = seed_sequence(random_state).spawn(2)
-    units = Units.of(len(as_table(X)), groups, stratify)
-    fitted, refitting = prepared(explainer, X, y, fit_params, fit_seed, every_seed=True)
-    effects = fitted._explain(X, sample_weight)
+    table = as_table(X)
+    units = Units.of(len(table), groups, stratify)
+    fitted, refitting = prepared(
+        explainer, table, y, fit_params, fit_seed, every_seed=True
+    )
+    effects = fitted._explain(table, sample_weight)
     means = GroupMeans.of(effects, groups_asked(effects, by, partition))
-    work = _Nested(refitting, means, units, int(n_seeds))
     nested, failures = replicated(
-        work,
-        draw_seed.spawn(int(n_resamples)),
-        n_jobs=n_jobs,
-        verbose=verbose,
+        partial(_nested_averages, refitting, means),
+        units.draws(draw_seed, n_resamples, n_seeds),
+        n_resamples,
+        n_jobs,
+        verbose,
         what="resample",
     )
-    fme = fme_of(effects)
-    members = AVERAGING.get(type(last_step(explainer.estimator)))
-    more = {} if members is None else {"more_seeds": f"four times the {members}"}
     return UncertaintyLedger(
-        means(fme),
-        means.covariance(fme, units.codes),
+        means(effects),
+        means.covariance(effects, units.codes)[0],
         NestedRefits(nested[:, :, 0], nested[:, :, 1], failures),
-        labels=means.labels,
-        names=means.names,
+        AVERAGING.get(type(last_step(explainer.estimator)), MORE_FITS),
+        **means.described,
         notes=means.rules,
-        nobs=means.nobs,
         title=f"Where the standard errors of {effects.context.model} come from",
-        **more,
     )
 
 
-@dataclass(frozen=True)
-class _Nested:
-    """Averages by models of one resample: (n_seeds, 2, k), over all rows and over its."""
-
-    refitting: Refitting
-    means: GroupMeans
-    units: Units
-    n_seeds: int
-
-    def __call__(self, seed: np.random.SeedSequence) -> np.ndarray:
-        for_rows, *for_models = seed.spawn(1 + self.n_seeds)
-        rows = self.units.drawn(np.random.default_rng(for_rows))
-        counts = np.bincount(rows, minlength=self.units.n_rows)
-        found = []
-        for for_model in for_models:
-            fme = self.refitting.fme(rows, for_model)
-            found.append([self.means(fme), self.means(fme, counts)])
-        return np.array(found)
+def _nested_averages(
+    refitting: Refitting,
+    means: GroupMeans,
+    rows: np.ndarray,
+    *seeds: np.random.SeedSequence,
+) -> np.ndarray:
+    """Averages by models of some rows: (n_seeds, 2, k), over all rows and over those."""
+    averages = []
+    for seed in seeds:
+        effects = refitting.effects(rows, seed, refitting.table)
+        averages.append([means(effects), means(effects, rows)])
+    return np.array(averages)

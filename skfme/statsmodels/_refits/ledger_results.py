@@ -13,7 +13,6 @@ rows of each resample have the variance of everything drawn at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,16 +23,16 @@ from skfme._text.printing import format_number
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.results import EffectResults
 
-__all__ = ["PARTS", "NestedRefits", "UncertaintyLedger"]
+__all__ = ["MORE_FITS", "NestedRefits", "UncertaintyLedger"]
 
-PARTS = ("rows", "refit", "seed")
-WORDS = dict(
-    zip(
-        PARTS,
-        ("the choice of rows", "the training data", "the learner's seed"),
-        strict=True,
-    )
-)
+# The parts of a standard error, and what each comes from.
+PARTS = {
+    "rows": "the choice of rows",
+    "refit": "the training data",
+    "seed": "the learner's seed",
+}
+# What averages seeds out where the learner has no members to add.
+MORE_FITS = "the mean of four fits under different seeds"
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class NestedRefits:
     drawn : ndarray of shape (n_resamples, n_seeds, k)
         Over the rows of the resample.
     failures : tuple of str
-        What each resample that failed said.
+        The error of each resample that failed.
     """
 
     fixed: np.ndarray
@@ -119,6 +118,10 @@ class UncertaintyLedger(EffectResults):
         rows and errors of the model fitted on them go together, below where they offset
         one another.
     refits : NestedRefits
+    n_resamples : int
+        Number of training sets that were fitted.
+    n_seeds : int
+        Number of seeds for each.
     """
 
     def __init__(
@@ -126,54 +129,44 @@ class UncertaintyLedger(EffectResults):
         params: Any,
         rows_cov: np.ndarray,
         refits: NestedRefits,
-        *,
-        labels: pd.DataFrame,
-        names: Sequence[str] | None = None,
-        nobs: Any = None,
-        title: str = "",
-        notes: Sequence[str] = (),
-        more_seeds: str = "the mean of four fits under different seeds",
+        more_seeds: str = MORE_FITS,
+        **described: Any,
     ) -> None:
-        parts = Components.of(refits.fixed)
-        known = np.diag(parts.refit) >= 0
-        refit = parts.refit * np.outer(known, known)
-        super().__init__(
-            params,
-            rows_cov + refit + parts.seed,
-            labels=labels,
-            covers="sample + refit",
-            names=names,
-            nobs=nobs,
-            title=title,
-            notes=notes,
-        )
+        parts, drawn = Components.of(refits.fixed), Components.of(refits.drawn)
+        nonnegative = np.diag(parts.refit) >= 0
+        refit = parts.refit * np.outer(nonnegative, nonnegative)
+        cov = rows_cov + refit + parts.seed
+        super().__init__(params, cov, covers="sample + refit", **described)
         self.refits, self._rows_cov, self._more_seeds = refits, rows_cov, more_seeds
-        found = [np.diag(cov) for cov in (rows_cov, refit, parts.seed)]
-        self.variances = pd.DataFrame(dict(zip(PARTS, found, strict=True)), self.names)
-        below = np.where(known, np.nan, np.diag(parts.refit))
-        self.negative = self._series(below, "negative")
-        self.mc_errors = self._mc_errors(parts)
-        whole = Components.of(refits.drawn)
-        total = np.maximum(np.diag(whole.refit), 0) + np.diag(whole.seed)
-        self.together = self._series(np.sqrt(total), "together")
-
-    def _mc_errors(self, parts: Components) -> pd.DataFrame:
-        se = np.sqrt(self.variances[["refit", "seed"]].to_numpy())
-        errors = np.column_stack([parts.refit_error, parts.seed_error])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            errors = np.where(se > 0, errors / (2 * se), np.nan)
-        frame = pd.DataFrame(errors, self.names, ["refit", "seed"])
-        return frame.reindex(columns=list(PARTS))
+        self.n_resamples, self.n_seeds, _ = refits.fixed.shape
+        self._parts = parts
+        variances = [np.diag(matrix) for matrix in (rows_cov, refit, parts.seed)]
+        self._variances = np.column_stack(variances)
+        self._together = np.maximum(np.diag(drawn.refit), 0) + np.diag(drawn.seed)
 
     @property
-    def n_resamples(self) -> int:
-        """Number of training sets that were fitted."""
-        return self.refits.fixed.shape[0]
+    def variances(self) -> pd.DataFrame:
+        """Variance by rows, training data and seed; none is negative."""
+        return pd.DataFrame(self._variances, self.names, list(PARTS), copy=True)
 
     @property
-    def n_seeds(self) -> int:
-        """Number of seeds for each."""
-        return self.refits.fixed.shape[1]
+    def negative(self) -> pd.Series:
+        """Unbiased estimates of ``refit`` that are below zero; NaN elsewhere."""
+        refit = np.diag(self._parts.refit)
+        return self._series(np.where(refit < 0, refit, np.nan), "negative")
+
+    @property
+    def mc_errors(self) -> pd.DataFrame:
+        """Standard errors of the square roots of `variances`, by the number of refits."""
+        se = self.variances**0.5
+        errors = {"refit": self._parts.refit_error, "seed": self._parts.seed_error}
+        halved = pd.DataFrame(errors, self.names) / (2 * se.where(se > 0))
+        return halved[list(PARTS)]
+
+    @property
+    def together(self) -> pd.Series:
+        """Standard errors of everything drawn at once."""
+        return self._series(np.sqrt(self._together), "together")
 
     @property
     def shares(self) -> pd.DataFrame:
@@ -232,9 +225,9 @@ class UncertaintyLedger(EffectResults):
             plain.params.to_numpy(),
             matrix @ self._rows_cov @ matrix.T,
             self.refits.contrast(matrix, q),
+            self._more_seeds,
             labels=plain.labels,
             title=self.title,
-            more_seeds=self._more_seeds,
         )
 
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
@@ -252,14 +245,13 @@ class UncertaintyLedger(EffectResults):
             ``se_refit``, ``se_seed`` and the shares of the variance ``share_rows``, …;
             ``se_together``; and ``truncated``, whether the refit part came out negative.
         """
-        frame = super().to_frame(alpha)
-        for part in PARTS:
-            frame[f"se_{part}"] = np.sqrt(self.variances[part].to_numpy())
-        for part in PARTS:
-            frame[f"share_{part}"] = self.shares[part].to_numpy()
-        frame["se_together"] = self.together.to_numpy()
-        frame["truncated"] = self.negative.notna().to_numpy()
-        return frame
+        return super().to_frame(alpha).join(self._more_columns().reset_index(drop=True))
+
+    def _more_columns(self) -> pd.DataFrame:
+        columns = (self.variances**0.5).add_prefix("se_")
+        columns = columns.join(self.shares.add_prefix("share_"))
+        truncated = self.negative.notna()
+        return columns.assign(se_together=self.together, truncated=truncated)
 
     def sentences(self) -> list[str]:
         """What the parts of each estimate say, and what would help.
@@ -268,27 +260,32 @@ class UncertaintyLedger(EffectResults):
         -------
         sentences : list of str
         """
-        return [self._sentence(name) for name in self.names]
+        errors = [self.bse, self.projected(rows=4), self.projected(seeds=4)]
+        shares = self.shares.to_dict("records")
+        return [
+            self._sentence(name, *figures)
+            for name, *figures in zip(self.names, shares, *errors, strict=True)
+        ]
 
-    def _sentence(self, name: str) -> str:
-        if np.isnan(self.bse[name]):
+    def _sentence(self, name: str, shares: dict[str, float], *errors: float) -> str:
+        """`errors` are those of now, of four times the rows and of the seeds."""
+        if np.isnan(errors[0]):
             return f"{name}: one row or group alone tells nothing of its spread."
-        if self.bse[name] == 0:
+        if errors[0] == 0:
             return f"{name}: nothing varies."
-        shares = self.shares.loc[name]
-        se, data, seeds = (
-            format_number(self.projected(**more)[name], 3)
-            for more in ({}, {"rows": 4}, {"seeds": 4})
-        )
-        largest = str(shares.idxmax())
+        largest = max(shares, key=lambda part: shares[part])
+        se, with_rows, with_seeds = (format_number(error, 3) for error in errors)
         text = (
             f"{name}: {100 * shares[largest]:.0f} % of the variance is "
-            f"{WORDS[largest]}. Four times the rows would halve the parts of rows and "
-            f"refit, and bring the standard error from {se} to {data}"
+            f"{PARTS[largest]}. Four times the rows would halve the parts of rows and "
+            f"refit, and bring the standard error from {se} to {with_rows}"
         )
         if not shares["seed"] > 0:
             return f"{text}; the seed has no part in it."
-        return f"{text}; {self._more_seeds} would halve the seed's, and bring it to {seeds}."
+        return (
+            f"{text}; {self._more_seeds} would halve the seed's, and bring it to "
+            f"{with_seeds}."
+        )
 
     def _table(self, alpha: float) -> tuple[list[str], list[list[str]]]:
         header = ["effect", "coef", "std err", *PARTS, *(f"{p} %" for p in PARTS)]
@@ -310,12 +307,12 @@ class UncertaintyLedger(EffectResults):
     def _precision(self) -> str:
         """How well the simulated parts are known, at the worst."""
         relative = self.mc_errors / self.variances**0.5
-        known = [
+        precisions = [
             f"{part} to {100 * relative[part].max():.0f} %"
             for part in ("refit", "seed")
             if relative[part].notna().any()
         ]
-        return f", which tell {', '.join(known)} or better." if known else "."
+        return f", which tell {', '.join(precisions)} or better." if precisions else "."
 
     def _all_notes(self) -> list[str]:
         notes = [

@@ -1,15 +1,15 @@
-"""A learner fitted again on other rows, explained over all of them.
+"""A learner fitted again on other rows, and the effects by the new model.
 
-Steps, ranges and what counts as extrapolation are those learned from all rows: only
-the model is new, so that every refit answers the same question, for the same rows.
-How an error of a single refit is counted is here too; which rows are drawn, and what
-is made of the effects, is not.
+FME*(x) = f*(x + h) − f*(x), f* the learner fitted on rows drawn. Steps, ranges and what
+counts as extrapolation are those learned from all rows: only the model is new, so that
+every refit estimates the same thing, for the same rows. How errors of single refits
+are counted is here too; which rows are drawn, and what is made of the effects, is not.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +25,12 @@ from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import params_of_fit
 from skfme._frames.checks import one_target
-from skfme._frames.tables import Table, as_table
+from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
+from skfme.quadrature import Rule
+from skfme.steps._changes import NamedStep
 
-__all__ = [
-    "Refitting",
-    "check_refittable",
-    "fme_of",
-    "last_step",
-    "prepared",
-    "replicated",
-]
+__all__ = ["Refitting", "last_step", "prepared", "replicated"]
 
 # More failures than this share would condition the results on the fits that work.
 MOST_FAILED = 0.1
@@ -49,53 +44,65 @@ class Refitting:
     ----------
     explainer : FMEExplainer
         With steps, ranges and extrapolation fitted on all rows, and no model.
+    steps : tuple of NamedStep
+        The effects that are computed with each model.
     table : Table of n rows
     y : array-like of shape (n,) or (n, n_targets)
     fit_params : dict
         Passed to the model's fit; arrays of n entries are taken row by row.
     classes : list of ndarray
-        The classes that every refit has to know; empty for a regressor.
+        The classes that every refit has to have seen; empty for a regressor.
     seeded : tuple of str
         The model's parameters that each refit sets to a seed of its own.
-    explained : Table of n_explained rows
-        The rows whose effects are asked of every model: those of `table`, or others.
     """
 
     explainer: FMEExplainer
+    steps: tuple[NamedStep, ...]
     table: Table
     y: Any
     fit_params: dict[str, Any]
     classes: list[np.ndarray]
     seeded: tuple[str, ...]
-    explained: Table
 
-    def model(self, rows: np.ndarray, seed: np.random.SeedSequence) -> FMEExplainer:
-        """The explainer over a model fitted on some rows, repeated ones included."""
+    def effects(
+        self,
+        rows: np.ndarray,
+        seed: np.random.SeedSequence,
+        table: Table,
+        rule: Rule | None = None,
+    ) -> ForwardEffects:
+        """Effects by a model of some rows, repeated ones included, on a checked table.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Positions of the training rows in the refitting's own table.
+        seed : SeedSequence
+            Of the model.
+        table : Table
+            The rows to explain.
+        rule : Rule or None
+            Of the NLM; None computes none.
+        """
+        return self._over(rows, seed)._effects(table, self.steps, rule, None)
+
+    def _over(self, rows: np.ndarray, seed: np.random.SeedSequence) -> FMEExplainer:
+        """The explainer over a model fitted on some rows."""
         estimator = _seeded(clone(self.explainer.estimator), self.seeded, seed)
         fit_params = _check_method_params(self.table.native, self.fit_params, rows)
-        estimator.fit(
-            self.table.take(rows).native, _safe_indexing(self.y, rows), **fit_params
-        )
-        self._refuse_lost_classes(estimator)
-        return self.explainer._over(estimator)
-
-    def fme(self, rows: np.ndarray, seed: np.random.SeedSequence) -> list[np.ndarray]:
-        """FMEs by that model, of shape (n_explained, n_outputs) for each effect."""
-        explainer, table = self.model(rows, seed), self.explained
-        # Checked once, and without NLMs.
-        return fme_of(explainer._effects(table, explainer.steps_, None, None))
-
-    def _refuse_lost_classes(self, estimator: Any) -> None:
-        for known, found in zip(self.classes, _classes(estimator), strict=True):
-            lost = np.setdiff1d(known, found)
+        X, y = self.table.take(rows).native, _safe_indexing(self.y, rows)
+        estimator.fit(X, y, **fit_params)
+        for classes, learned in zip(self.classes, _classes(estimator), strict=True):
+            lost = np.setdiff1d(classes, learned)
             if len(lost):
                 raise ValueError(
                     f"these rows hold no y of class {', '.join(map(str, lost))}; draw "
                     "within classes, with stratify=y"
                 )
+        return self.explainer._over(estimator)
 
 
-def check_refittable(explainer: Any, X: Any, y: Any) -> None:
+def _check_refittable(explainer: Any, table: Table, y: Any) -> None:
     """Refuse what no model could be fitted again from, before any is fitted."""
     if not isinstance(explainer, FMEExplainer):
         raise TypeError(
@@ -109,36 +116,38 @@ def check_refittable(explainer: Any, X: Any, y: Any) -> None:
             "fitted again, so that nothing is learned about other training data. Give "
             "the explainer the estimator itself."
         )
-    n_rows = len(as_table(X))
     if y is None:
         raise ValueError(
             f"y is None, but {model_name(last)} has to be fitted again. Give the target "
             "it was trained on."
         )
-    if _num_samples(y) != n_rows:
-        raise ValueError(f"y has {_num_samples(y)} entries; X has {n_rows} rows.")
+    if _num_samples(y) != len(table):
+        raise ValueError(f"y has {_num_samples(y)} entries; X has {len(table)} rows.")
 
 
 def prepared(
     explainer: FMEExplainer,
-    X: Any,
+    table: Table,
     y: Any,
     fit_params: dict[str, Any] | None,
     seed: np.random.SeedSequence,
     *,
+    rows: np.ndarray | None = None,
     every_seed: bool = False,
 ) -> tuple[FMEExplainer, Refitting]:
-    """Fit a clone of the explainer on all rows, and ready it for refits.
+    """Fit a clone of the explainer, and ready it for refits on the same rows.
 
     Parameters
     ----------
     explainer : FMEExplainer
         Fitted or not.
-    X : array-like or dataframe of shape (n_samples, n_features)
+    table : Table of n_samples rows
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
     fit_params : dict or None
         As FMEExplainer.fit takes them.
     seed : SeedSequence
+    rows : ndarray of int or None
+        The training rows; None is all.
     every_seed : bool
         Whether refits set every ``random_state`` of the model, or those that are None.
 
@@ -152,25 +161,27 @@ def prepared(
     TypeError
         If `explainer` is no FMEExplainer, or its model is frozen.
     ValueError
-        If y is missing or not as long as X.
+        If y is missing or not as long as the table.
     """
-    check_refittable(explainer, X, y)
+    _check_refittable(explainer, table, y)
+    params = dict(fit_params or {})
+    if rows is not None:
+        params = _check_method_params(table.native, params, rows)
+        table, y = table.take(rows), _safe_indexing(y, rows)
     if explainer._wants_one_target():
         y = one_target(y, model_name(explainer.estimator))
     fitted = clone(explainer).set_params(verbose=0)
     seeded = _random_states(fitted.estimator, every_seed)
     fitted.estimator = _seeded(fitted.estimator, seeded, seed)
-    fitted.fit(X, y, **(fit_params or {}))
-    given = dict(fit_params or {})
-    known = fitted._table(X)
+    fitted.fit(table, y, **params)
     refitting = Refitting(
         fitted._over(None),
-        known,
+        fitted.steps_,
+        fitted._table(table),
         y,
-        params_of_fit(fitted, given.pop("sample_weight", None), given),
+        params_of_fit(fitted, params.pop("sample_weight", None), params),
         _classes(fitted.estimator_),
         seeded,
-        known,
     )
     return fitted, refitting
 
@@ -182,15 +193,10 @@ def last_step(estimator: Any) -> Any:
     return estimator
 
 
-def fme_of(effects: ForwardEffects) -> list[np.ndarray]:
-    """FMEs of shape (n_samples, n_outputs), one array per effect."""
-    return [effect.fme_2d for effect in effects.values()]
-
-
 def replicated(
-    work: Callable[[Any], np.ndarray],
-    tasks: Sequence[Any],
-    *,
+    work: Callable[..., np.ndarray],
+    tasks: Iterable[tuple[Any, ...]],
+    n_tasks: int,
     n_jobs: int | None,
     verbose: int,
     what: str = "refit",
@@ -200,8 +206,9 @@ def replicated(
     Parameters
     ----------
     work : callable
-        task -> array of numbers, of the same shape for each.
-    tasks : sequence
+        ``work(*task)`` is an array of numbers, of the same shape for each task.
+    tasks : iterable of tuple
+    n_tasks : int
     n_jobs, verbose
         As in :class:`skfme.FMEExplainer`; processes unless a backend is set.
     what : str
@@ -211,7 +218,7 @@ def replicated(
     -------
     results : ndarray of shape (n_succeeded, …)
     failures : tuple of str
-        What each failed task said, by its number.
+        The error of each failed task, after its number.
 
     Raises
     ------
@@ -220,21 +227,23 @@ def replicated(
     """
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     running = parallel(delayed(_attempt)(work, task) for task in tasks)
-    outcomes = running
-    if verbose:
-        outcomes = with_progress(running, len(tasks), "refits", what)
+    outcomes = with_progress(running, n_tasks, "refits", what) if verbose else running
     results, failures = [], []
     for number, outcome in enumerate(outcomes):
         if not isinstance(outcome, str):
             results.append(outcome)
             continue
         failures.append(f"{what} {number}: {outcome}")
-        if len(failures) > MOST_FAILED * len(tasks):
+        if len(failures) > MOST_FAILED * n_tasks:
             _abandon(running)
-            raise _too_many(failures, len(tasks), what)
+            raise RuntimeError(
+                f"{len(failures)} {what}s failed, more than a tenth of {n_tasks}: what "
+                "the others say would hold for the rows only that the learner can be "
+                f"fitted to. The first said: {failures[0]}."
+            )
     if failures:
         warnings.warn(
-            f"{len(failures)} of {len(tasks)} {what}s failed and are left out. The first "
+            f"{len(failures)} of {n_tasks} {what}s failed and are left out. The first "
             f"said: {failures[0]}.",
             UserWarning,
             stacklevel=3,
@@ -242,27 +251,21 @@ def replicated(
     return np.array(results), tuple(failures)
 
 
-def _attempt(work: Callable[[Any], np.ndarray], task: Any) -> np.ndarray | str:
+def _attempt(
+    work: Callable[..., np.ndarray], task: tuple[Any, ...]
+) -> np.ndarray | str:
     # Whatever a learner raises on unlucky rows is a failure of that refit, and counted.
     try:
-        return work(task)
+        return work(*task)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
 
 def _abandon(running: Generator) -> None:
-    """Stop the jobs that run; joblib would warn of the results that no one wants."""
+    """Stop the jobs that run; joblib would warn of results that nothing reads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         running.close()
-
-
-def _too_many(failures: list[str], n_tasks: int, what: str) -> RuntimeError:
-    return RuntimeError(
-        f"{len(failures)} {what}s failed, more than a tenth of {n_tasks}: what the "
-        "others say would hold for the rows only that the learner can be fitted to. "
-        f"The first said: {failures[0]}."
-    )
 
 
 def _classes(estimator: Any) -> list[np.ndarray]:
@@ -274,23 +277,17 @@ def _classes(estimator: Any) -> list[np.ndarray]:
 
 def _random_states(estimator: Any, every: bool) -> tuple[str, ...]:
     """Names of the model's random_state parameters that are None, or of all."""
-    return tuple(
-        sorted(
-            name
-            for name, value in estimator.get_params(deep=True).items()
-            if (name == "random_state" or name.endswith("__random_state"))
-            and (every or value is None)
-        )
-    )
+    names = [
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if name.split("__")[-1] == "random_state" and (every or value is None)
+    ]
+    return tuple(sorted(names))
 
 
 def _seeded(
     estimator: Any, names: tuple[str, ...], seed: np.random.SeedSequence
 ) -> Any:
-    if not names:
-        return estimator
     # The range of the legacy generators, which most learners still seed.
-    words = seed.generate_state(len(names)) >> 1
-    return estimator.set_params(
-        **{name: int(word) for name, word in zip(names, words, strict=True)}
-    )
+    seeds = (seed.generate_state(len(names)) >> 1).tolist()
+    return estimator.set_params(**dict(zip(names, seeds, strict=True)))

@@ -1,13 +1,15 @@
 """Which rows a resample holds: rows, or whole groups, drawn with replacement.
 
-Nothing here knows models or effects. A unit is what is drawn: a row, or a group of
-rows that is kept whole; units are drawn within their stratum, as many as it has.
+A unit is what is drawn: a row, or a group of rows that is kept whole; n_s units are
+drawn from the n_s units of each stratum s. Models and effects are not known here.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -26,21 +28,18 @@ _FEW_UNITS = 10
 
 @dataclass(frozen=True)
 class Units:
-    """The units of a table, and the rows of each.
+    """The units of a table, and their strata.
 
     Attributes
     ----------
-    order : ndarray of shape (n_rows,)
-        Rows, sorted by unit.
-    starts : ndarray of shape (n_units + 1,)
-        Where each unit's rows begin in `order`.
-    strata : tuple of ndarray
-        Units of each stratum; together they are all units.
+    codes : ndarray of int of shape (n_rows,)
+        Unit of each row, from 0.
+    stratum : ndarray of int of shape (n_units,)
+        Stratum of each unit.
     """
 
-    order: np.ndarray
-    starts: np.ndarray
-    strata: tuple[np.ndarray, ...]
+    codes: np.ndarray
+    stratum: np.ndarray
 
     @classmethod
     def of(cls, n_rows: int, groups: Any = None, stratify: Any = None) -> Units:
@@ -57,78 +56,80 @@ class Units:
             If an entry is missing, a length is wrong, a group lies in two strata, or
             there are fewer than two units in the table or in a stratum.
         """
-        codes = np.arange(n_rows) if groups is None else _codes(groups, n_rows)[0]
+        codes = np.arange(n_rows)
+        if groups is not None:
+            codes = _codes(groups, n_rows, "groups")[0]
         n_units = int(codes.max()) + 1
-        what = "row" if groups is None else "group"
+        unit = "row" if groups is None else "group"
         if n_units < 2:
             raise ValueError(
-                f"Resampling draws {what}s with replacement, but there is only one "
-                f"{what}, of which every resample would be a copy. Give two at least."
+                f"Resampling draws {unit}s with replacement, but there is only one "
+                f"{unit}, of which every resample would be a copy. Give two at least."
             )
         if n_units < _FEW_UNITS:
             warnings.warn(
-                f"Resampling draws from {n_units} {what}s only; intervals from so few "
+                f"Resampling draws from {n_units} {unit}s only; intervals from so few "
                 "are too short as a rule.",
                 UserWarning,
                 stacklevel=3,
             )
-        order = np.argsort(codes, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-        strata: tuple[np.ndarray, ...] = (np.arange(n_units),)
-        if stratify is not None:
-            strata = _strata(stratify, codes, order[starts[:-1]], what)
-        return cls(order, starts, strata)
+        if stratify is None:
+            return cls(codes, np.zeros(n_units, dtype=np.intp))
+        return cls(codes, _stratum_of_units(stratify, codes, unit))
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return len(self.stratum)
 
-    @property
-    def n_rows(self) -> int:
-        return len(self.order)
+    @cached_property
+    def strata(self) -> list[np.ndarray]:
+        """Units of each stratum."""
+        return [np.flatnonzero(self.stratum == s) for s in np.unique(self.stratum)]
 
-    @property
-    def codes(self) -> np.ndarray:
-        """Unit of each row."""
-        codes = np.empty(self.n_rows, dtype=np.intp)
-        codes[self.order] = np.repeat(np.arange(len(self)), np.diff(self.starts))
-        return codes
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """Number of rows of each unit."""
+        return np.bincount(self.codes)
+
+    @cached_property
+    def _sorted_rows(self) -> np.ndarray:
+        """Rows, sorted by unit."""
+        return np.argsort(self.codes, kind="stable")
 
     def rows_of(self, units: np.ndarray) -> np.ndarray:
         """Rows of the units named, those of a repeated unit repeated."""
-        lengths = np.diff(self.starts)[units]
-        ends = np.cumsum(lengths)
-        within = np.arange(int(ends[-1])) - np.repeat(ends - lengths, lengths)
-        return self.order[np.repeat(self.starts[units], lengths) + within]
+        sizes = self.sizes[units]
+        starts = np.cumsum(self.sizes) - self.sizes
+        # From the place of a row in the result to its place among the sorted rows.
+        shifts = starts[units] - (np.cumsum(sizes) - sizes)
+        return self._sorted_rows[np.arange(sizes.sum()) + np.repeat(shifts, sizes)]
 
     def among(self, rows: np.ndarray) -> Units:
         """The units of some rows, which are numbered anew; these hold units whole."""
-        old = self.codes[rows]
-        codes = np.unique(old, return_inverse=True)[1]
-        order = np.argsort(codes, kind="stable")
-        kept = np.unique(old)
-        stratum = np.empty(len(self), dtype=np.intp)
-        for s, units in enumerate(self.strata):
-            stratum[units] = s
-        strata = tuple(
-            np.flatnonzero(stratum[kept] == s) for s in range(len(self.strata))
-        )
-        starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-        return Units(order, starts, tuple(s for s in strata if len(s)))
+        units, codes = np.unique(self.codes[rows], return_inverse=True)
+        return Units(codes, self.stratum[units])
 
     def drawn(self, rng: np.random.Generator) -> np.ndarray:
         """Rows of one resample."""
         units = [s[rng.integers(len(s), size=len(s))] for s in self.strata]
         return self.rows_of(np.concatenate(units))
 
+    def draws(
+        self, seed: np.random.SeedSequence, n_resamples: int, n_models: int = 1
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows of each resample, then a seed for each model that is fitted on them."""
+        for child in seed.spawn(n_resamples):
+            for_rows, *for_models = child.spawn(1 + n_models)
+            yield self.drawn(np.random.default_rng(for_rows)), *for_models
+
     def left_out(self, most: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Rows that remain when each unit, or each of `most` random blocks, is gone.
+        """Rows that remain without each unit, or each of `most` random blocks of units.
 
         Blocks take their units from every stratum alike.
         """
-        spread = np.concatenate([rng.permutation(units) for units in self.strata])
-        block = np.empty(len(self), dtype=np.intp)
+        shuffled = np.concatenate([rng.permutation(units) for units in self.strata])
         n_blocks = min(len(self), most)
-        block[spread] = np.arange(len(self)) % n_blocks
+        block = np.empty(len(self), dtype=np.intp)
+        block[shuffled] = np.arange(len(self)) % n_blocks
         return [self.rows_of(np.flatnonzero(block != b)) for b in range(n_blocks)]
 
 
@@ -144,7 +145,7 @@ def seed_sequence(random_state: Any) -> np.random.SeedSequence:
     return np.random.SeedSequence([int(word) for word in entropy])
 
 
-def _codes(values: Any, n_rows: int, name: str = "groups") -> tuple[np.ndarray, Any]:
+def _codes(values: Any, n_rows: int, name: str) -> tuple[np.ndarray, Any]:
     """Codes of the distinct entries in order of appearance, and these entries."""
     labels = as_vector(values, n_rows, name)
     missing = pd.isna(labels)
@@ -156,25 +157,22 @@ def _codes(values: Any, n_rows: int, name: str = "groups") -> tuple[np.ndarray, 
     return pd.factorize(labels)
 
 
-def _strata(
-    stratify: Any, codes: np.ndarray, firsts: np.ndarray, what: str
-) -> tuple[np.ndarray, ...]:
-    """Units of each stratum, given the unit of each row and a first row of each."""
-    of_row, labels = _codes(stratify, len(codes), "stratify")
-    of_unit = of_row[firsts]
-    astray = np.flatnonzero(of_unit[codes] != of_row)
+def _stratum_of_units(stratify: Any, codes: np.ndarray, unit: str) -> np.ndarray:
+    """Stratum of each unit, given the unit of each row."""
+    by_row, labels = _codes(stratify, len(codes), "stratify")
+    by_unit = by_row[np.unique(codes, return_index=True)[1]]
+    astray = np.flatnonzero(by_unit[codes] != by_row)
     if len(astray):
         raise ValueError(
             f"A group is drawn whole, within one stratum, but the group of row "
             f"{astray[0]} has rows in several strata. Give stratify the same entry in "
             "all rows of a group."
         )
-    strata = tuple(np.flatnonzero(of_unit == s) for s in range(len(labels)))
-    lone = [str(label) for label, s in zip(labels, strata, strict=True) if len(s) < 2]
-    if lone:
+    lone = labels[np.bincount(by_unit) < 2]
+    if len(lone):
         raise ValueError(
-            f"The strata {', '.join(lone[:5])} have one {what} each, of which every "
-            "resample would hold a copy. Join them with others; stratify wants few "
-            "distinct entries."
+            f"The strata {', '.join(map(str, lone[:5]))} have one {unit} each, of which "
+            "every resample would hold a copy. Join them with others; stratify needs "
+            "few distinct entries."
         )
-    return strata
+    return by_unit

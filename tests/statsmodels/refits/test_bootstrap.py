@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_iris
@@ -167,7 +168,7 @@ def test_groups_are_drawn_whole_into_every_fit(data):
         np.testing.assert_array_equal(target, y[ids])
 
 
-def test_failures_are_counted_and_told(data):
+def test_failures_are_counted_and_named(data):
     X, y = data
     limit = y.mean() + 1.6 * np.std(y) / np.sqrt(N)
     with pytest.warns(UserWarning, match=r"\d+ of 300 refits failed") as caught:
@@ -255,8 +256,6 @@ def test_normal_intervals_and_equivalence_are_the_protocols_own():
     np.testing.assert_allclose(
         tests.pvalues, np.maximum(*(np.vstack([tests.pvalue_low, tests.pvalue_upp])))
     )
-    from scipy.stats import norm
-
     z = (results.params + 15) / results.bse
     np.testing.assert_allclose(tests.pvalue_low, norm.sf(z), rtol=1e-9)
     percentile = results.conf_int(0.05, method="percentile")
@@ -356,13 +355,13 @@ def test_tables_of_two_libraries_give_the_same_replicates(diabetes):
         LinearRegression(),
     )
     explainer = FMEExplainer(learner, steps=[{"sex": "m"}, {"bmi": 1, "sex": "f"}])
-    found = [
+    of_pandas, of_polars = (
         bootstrap_effects(
             explainer, table, target, n_resamples=5, method="normal", random_state=0
         )
         for table, target in ((X, y), (pl.from_pandas(X), pl.from_pandas(y)))
-    ]
-    np.testing.assert_allclose(found[0].replicates, found[1].replicates)
+    )
+    np.testing.assert_allclose(of_pandas.replicates, of_polars.replicates)
 
 
 def test_a_fitted_explainer_is_left_as_it_is_and_results_are_pickled(data):
@@ -388,7 +387,7 @@ def test_progress_is_shown_on_request(data, capfd):
     assert "refits" in capfd.readouterr().err
 
 
-def test_a_learner_that_fits_resamples_unlike_the_rows_is_told_of(data):
+def test_a_learner_that_fits_resamples_unlike_the_rows_is_reported(data):
     X, y = data
     results = bootstrap_effects(
         explainer_of(Remembers()), X, y, n_resamples=50, method="normal", random_state=0
@@ -419,18 +418,26 @@ def test_a_learner_that_fits_resamples_unlike_the_rows_is_told_of(data):
         ({"by": "sex"}, ValueError, "by names 'sex', which is not a column"),
         ({"by": 1, "partition": EffectTree()}, ValueError, "give one of them"),
     ],
+    ids=[
+        *("no explainer", "no target", "short target", "unknown method"),
+        *("unknown population", "one resample", "fraction of a resample", "one group"),
+        *("short groups", "short strata", "strata of one row", "negative weights"),
+        *("weights of zero", "no tree", "unfitted tree", "unknown column"),
+        "column and partition",
+    ],
 )
 def test_bad_input_is_refused_before_any_resample(data, change, error, message):
     X, y = data
-    given = {"explainer": explainer_of(MeanSlope()), "X": X, "y": y, "n_resamples": 199}
-    given |= change
-    explainer = given.pop("explainer")
+    options = {"explainer": explainer_of(MeanSlope()), "y": y, "n_resamples": 199}
+    options |= change
     with pytest.raises(error, match=message):
-        bootstrap_effects(explainer, given.pop("X"), given.pop("y"), **given)
+        bootstrap_effects(X=X, **options)
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda m: m, lambda m: make_pipeline(StandardScaler(), m)]
+    "wrap",
+    [lambda model: model, lambda model: make_pipeline(StandardScaler(), model)],
+    ids=["alone", "in a pipeline"],
 )
 def test_a_frozen_model_is_refused(data, wrap):
     X, y = data
@@ -473,7 +480,7 @@ def test_a_group_lost_by_a_resample_is_a_failure(data):
     assert bootstrap_effects(explainer, X, y, **options).n_failed == 0
 
 
-def test_clones_of_the_explainer_give_the_same(data):
+def test_clones_of_the_explainer_give_the_same_replicates(data):
     X, y = data
     explainer = explainer_of(MeanSlope())
     first, second = (

@@ -1,5 +1,7 @@
 """Intervals and p-values read from replicates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -23,15 +25,15 @@ def skewed():
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
 def test_intervals_equal_scipys_from_the_same_replicates(skewed, method, level):
     data, distribution = skewed
-    found = distribution.by(method)
-    ends = [found.quantiles(p) for p in ((1 - level) / 2, (1 + level) / 2)]
+    by_method = distribution.by(method)
+    ends = [by_method.quantiles(p) for p in ((1 - level) / 2, (1 + level) / 2)]
     for j in range(2):
         replicates = distribution.replicates[:, j]
         expected = _by_scipy(data[:, j], replicates, method, level)
         ordered = np.sort(replicates)
-        for end, wanted in zip(ends, expected, strict=True):
+        for end, by_scipy in zip(ends, expected, strict=True):
             # scipy reads quantiles one order statistic nearer the middle at most
-            pair = np.array([end[j], wanted])
+            pair = np.array([end[j], by_scipy])
             if method == "basic":
                 pair = 2 * data[:, j].mean() - pair
             ranks = np.searchsorted(ordered, pair)
@@ -61,10 +63,10 @@ def test_acceleration_of_a_mean_is_a_sixth_of_its_skewness(skewed):
 @pytest.mark.parametrize("method", METHODS)
 def test_tails_invert_quantiles(skewed, method):
     distribution = skewed[1].by(method)
-    some = 5 / len(distribution.replicates)  # levels are known to a few replicates
+    few = 5 / len(distribution.replicates)  # levels are known to a few replicates
     for level in (0.01, 0.2, 0.5, 0.83, 0.99):
         np.testing.assert_allclose(
-            distribution.tails(distribution.quantiles(level)), level, atol=some
+            distribution.tails(distribution.quantiles(level)), level, atol=few
         )
 
 
@@ -112,14 +114,15 @@ def test_bca_of_an_estimate_beyond_all_replicates_is_nan_with_a_warning():
         assert np.isnan(beyond.quantiles(0.025))
 
 
-def test_unknown_methods_and_a_missing_jackknife_are_refused(skewed):
-    _, distribution = skewed
-    with pytest.raises(
-        ValueError, match="one of 'percentile', 'basic', 'bca', 'normal'"
-    ):
-        distribution.by("bootstrap-t")
-    bare = BootstrapDistribution(
-        distribution.estimates, distribution.replicates, None, "percentile"
-    )
-    with pytest.raises(ValueError, match="method='bca'"):
-        bare.by("bca")
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("bootstrap-t", "one of 'percentile', 'basic', 'bca', 'normal'"),
+        ("bca", "method='bca'"),
+    ],
+    ids=["unknown", "without a jackknife"],
+)
+def test_methods_that_cannot_be_read_are_refused(skewed, method, message):
+    distribution = replace(skewed[1], jackknife=None)
+    with pytest.raises(ValueError, match=message):
+        distribution.by(method)

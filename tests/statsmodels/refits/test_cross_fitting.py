@@ -58,8 +58,8 @@ def test_no_group_is_explained_by_a_model_that_saw_it(data):
     )
     assert len(np.unique(np.column_stack([groups, effects.fold]), axis=0)) == 13
     for k, (rows, *_) in enumerate(Remembers.fitted[1:]):
-        known = groups[rows[:, 1].astype(int)]
-        assert not np.isin(groups[effects.fold == k], known).any()
+        seen = groups[rows[:, 1].astype(int)]
+        assert not np.isin(groups[effects.fold == k], seen).any()
 
 
 def test_effects_are_those_of_the_folds_models_in_the_inputs_order(diabetes):
@@ -83,7 +83,7 @@ def test_effects_are_those_of_the_folds_models_in_the_inputs_order(diabetes):
     pd.testing.assert_frame_equal(effects["bp +5"].X, X)
 
 
-def test_standard_errors_are_those_of_means_of_independent_folds(data):
+def test_effects_that_only_models_vary_have_a_spread_and_no_standard_error(data):
     X, y = data
     effects = cross_fit_effects(
         explainer_of(SeedSlope(data=0.0)), X, y, cv=4, random_state=0
@@ -94,6 +94,9 @@ def test_standard_errors_are_those_of_means_of_independent_folds(data):
     assert results.fold_sd.iloc[0] > 0.1
     assert results.fold_sd_expected.iloc[0] == pytest.approx(0, abs=1e-14)
 
+
+def test_standard_errors_are_those_of_means_of_independent_folds(data):
+    X, y = data
     effects = cross_fit_effects(explainer_of(Parabola()), X, y, cv=7, random_state=0)
     results, fme = effects.results(), 2 * X[:, 0] + 1
     by_fold = pd.Series(fme).groupby(effects.fold)
@@ -157,13 +160,13 @@ def test_folds_of_a_classifier_hold_every_class():
 def test_a_seed_gives_the_same_whatever_the_jobs_and_the_table(diabetes):
     X, y = diabetes
     explainer = FMEExplainer(SeedSlope(), steps={"bmi": 1}, extrapolation=None)
-    given = [(X, y, 1), (X, y, 2), (pl.from_pandas(X), pl.from_pandas(y), 1)]
-    first, *others = (
+    calls = [(X, y, 1), (X, y, 2), (pl.from_pandas(X), pl.from_pandas(y), 1)]
+    first, *repeated = (
         cross_fit_effects(explainer, table, target, n_jobs=n_jobs, random_state=8)
-        for table, target, n_jobs in given
+        for table, target, n_jobs in calls
     )
-    for other in others:
-        np.testing.assert_array_equal(first["bmi +1"].fme, other["bmi +1"].fme)
+    for again in repeated:
+        np.testing.assert_array_equal(first["bmi +1"].fme, again["bmi +1"].fme)
 
 
 def test_a_plain_explanation_is_what_one_model_for_all_folds_gives(data):
@@ -189,7 +192,12 @@ def test_a_plain_explanation_is_what_one_model_for_all_folds_gives(data):
         ({"groups": np.ones(5)}, r"groups has shape \(5,\)"),
         ({"sample_weight": -np.ones(N)}, "negative"),
     ],
+    ids=[
+        *("untested rows", "rows tested twice", "rows seen", "groups seen", "one fold"),
+        *("short groups", "negative weights"),
+    ],
 )
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored:UserWarning")
 def test_folds_that_would_not_keep_rows_apart_are_refused(data, options, message):
     X, y = data
     with pytest.raises(ValueError, match=message):
@@ -208,13 +216,37 @@ def test_own_splitters_and_iterables_are_taken(data):
     np.testing.assert_allclose(effects["x0 +1"].fme[:30], y[30:].mean())
 
 
-def test_what_cannot_be_refitted_or_averaged_is_refused(data):
+def test_effects_are_in_the_inputs_order_where_folds_are_not(data):
+    X, y = data
+    shuffled = np.random.default_rng(0).permutation(N)
+    halves = [(shuffled[30:], shuffled[:30]), (shuffled[:30], shuffled[30:])]
+    effects = cross_fit_effects(explainer_of(Parabola()), X, y, cv=halves)
+    np.testing.assert_allclose(effects["x0 +1"].fme, 2 * X[:, 0] + 1)
+    np.testing.assert_array_equal(effects.fold[shuffled], np.repeat([0, 1], 30))
+
+
+def test_a_frozen_model_is_refused(data):
     X, y = data
     frozen = FrozenEstimator(LinearRegression().fit(X, y))
     with pytest.raises(TypeError, match="cannot be fitted again"):
         cross_fit_effects(FMEExplainer(frozen), X, y)
+
+
+def test_a_missing_target_is_refused(data):
     with pytest.raises(ValueError, match="y is None"):
-        cross_fit_effects(explainer_of(MeanSlope()), X, None)
-    alone = cross_fit_effects(explainer_of(MeanSlope()), X, y, cv=N)
-    with pytest.raises(ValueError, match="Fold 0 has one row only"):
-        alone.results()
+        cross_fit_effects(explainer_of(MeanSlope()), data[0], None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cv": N}, "Fold 0 has one row only"),
+        ({"cv": 3, "groups": np.arange(N) % 3}, "Fold 0 has one group only"),
+    ],
+    ids=["row", "group"],
+)
+def test_folds_of_one_unit_have_no_standard_error(data, options, message):
+    X, y = data
+    effects = cross_fit_effects(explainer_of(MeanSlope()), X, y, **options)
+    with pytest.raises(ValueError, match=message):
+        effects.results()

@@ -135,13 +135,11 @@ def test_groups_stay_in_one_part_and_are_the_units(diabetes):
         sizes=(0.5, 0.25, 0.25),
         random_state=0,
     )
-    where = {name: set(groups[rows]) for name, rows in regions.rows.items()}
-    assert (
-        not where["train"] & where["partition"] | where["partition"] & where["estimate"]
-    )
-    assert sum(map(len, where.values())) == 60
+    train, partition, estimate = (set(groups[rows]) for rows in regions.rows.values())
+    assert not train & partition | partition & estimate
+    assert len(train) + len(partition) + len(estimate) == 60
     assert len(regions.rows["train"]) == pytest.approx(len(X) / 2, abs=8)
-    assert regions.sample.df.max() <= len(where["estimate"]) - 1
+    assert regions.sample.df.max() <= len(estimate) - 1
 
 
 def test_small_regions_merge_until_two_rows_estimate_them():
@@ -203,13 +201,17 @@ def test_one_output_and_one_effect_are_chosen():
         ({"y": None}, ValueError, "y is None"),
         ({"y": [1, 2]}, ValueError, "y has 2 entries; X has 442 rows"),
     ],
+    ids=[
+        *("two sizes", "a size of zero", "sizes above one", "no training rows"),
+        *("two groups", "honest tree", "no tree", "unknown effect", "one resample"),
+        *("no target", "short target"),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:Resampling draws:UserWarning")
 def test_bad_input_is_refused(diabetes, options, error, message):
     X, y = diabetes
-    given = {"y": y, "random_state": 0} | options
     with pytest.raises(error, match=message):
-        honest_regions(forest_of(), X, **given)
+        honest_regions(forest_of(), X, **({"y": y, "random_state": 0} | options))
 
 
 def test_a_frozen_model_is_refused(diabetes):

@@ -36,25 +36,27 @@ def explainer_of(learner, steps=None):
 def test_components_are_unbiased_before_they_are_truncated():
     rng = np.random.default_rng(0)
     refit, seed, n_resamples, n_seeds = 0.3, 2.0, 5, 3
-    found = []
+    simulated = []
     for _ in range(3000):
         between = rng.normal(scale=np.sqrt(refit), size=(n_resamples, 1, 1))
         within = rng.normal(scale=np.sqrt(seed), size=(n_resamples, n_seeds, 1))
         parts = Components.of(7 + between + within)
-        found.append([parts.refit[0, 0], parts.seed[0, 0], parts.refit_error[0] ** 2])
-    found = np.array(found)
-    assert (found[:, 0] < 0).mean() > 0.2  # truncation would show
-    se = found.std(axis=0) / np.sqrt(len(found))
-    assert abs(found[:, 0].mean() - refit) < 4 * se[0]
-    assert abs(found[:, 1].mean() - seed) < 4 * se[1]
+        simulated.append(
+            [parts.refit[0, 0], parts.seed[0, 0], parts.refit_error[0] ** 2]
+        )
+    estimates = np.array(simulated)
+    assert (estimates[:, 0] < 0).mean() > 0.2  # truncation would show
+    se = estimates.std(axis=0) / np.sqrt(len(estimates))
+    assert abs(estimates[:, 0].mean() - refit) < 4 * se[0]
+    assert abs(estimates[:, 1].mean() - seed) < 4 * se[1]
     # by the chi-square distributions of the two mean squares
     m = refit + seed / n_seeds
     variance = 2 * m**2 / (n_resamples - 1)
     variance += 2 * (seed / n_seeds) ** 2 / (n_resamples * (n_seeds - 1))
-    assert found[:, 0].var() == pytest.approx(variance, rel=0.1)
+    assert estimates[:, 0].var() == pytest.approx(variance, rel=0.1)
 
 
-def test_components_of_a_table_worked_by_hand():
+def test_components_equal_those_worked_by_hand():
     averages = np.array([[[1.0], [3.0]], [[6.0], [10.0]], [[4.0], [6.0]]])
     # within: variances 2, 8, 2, mean 4; means 2, 8, 5 have variance 9
     parts = Components.of(averages)
@@ -83,17 +85,17 @@ def test_known_parts_of_training_data_and_seed_are_found(data):
         explainer_of(learner), X, y, n_resamples=B, n_seeds=S, random_state=0
     )
     seed, refit = 0.5**2, 9 * np.var(y) / N
-    found = ledger.variances.iloc[0]
-    assert found["rows"] == pytest.approx(0, abs=1e-20)
-    assert found["seed"] == pytest.approx(
+    variances = ledger.variances.iloc[0]
+    assert variances["rows"] == pytest.approx(0, abs=1e-20)
+    assert variances["seed"] == pytest.approx(
         seed, abs=4 * seed * np.sqrt(2 / (B * (S - 1)))
     )
     error = np.sqrt(2 / (B - 1)) * (refit + seed / S)
-    assert found["refit"] == pytest.approx(refit, abs=4 * error)
+    assert variances["refit"] == pytest.approx(refit, abs=4 * error)
     assert ledger.mc_errors["seed"].iloc[0] == pytest.approx(
-        np.sqrt(found["seed"] / (2 * B * (S - 1)))
+        np.sqrt(variances["seed"] / (2 * B * (S - 1)))
     )
-    assert ledger.bse.iloc[0] == pytest.approx(np.sqrt(found.sum()))
+    assert ledger.bse.iloc[0] == pytest.approx(np.sqrt(variances.sum()))
     assert learner.random_state == 17
 
 
@@ -158,6 +160,20 @@ def test_differences_have_parts_of_their_own(data):
     assert "p_adjusted" in difference.to_frame()
 
 
+def test_differences_in_several_labels_are_summarised_by_their_names(data):
+    X, y = data
+    by = np.where(X[:, 0] > 0, "high", "low")
+    ledger = uncertainty_ledger(
+        explainer_of(SeedSlope(), [{0: 1}, {0: 3}]), X, y, by=by, n_resamples=5
+    )
+    differences = ledger.pairwise()
+    both = next(name for name in differences.names if name.count("|") == 2)
+    assert differences.variances.loc[both, "refit"] >= 0
+    assert list(differences.together.index) == differences.names
+    assert sum(f"{both}:" in text for text in differences.sentences()) == 1
+    assert "Differences" in differences.summary()
+
+
 def test_four_times_the_trees_halve_the_part_of_the_seed():
     X, y = load_diabetes(return_X_y=True, scaled=False)
     seeds = []
@@ -218,12 +234,12 @@ def test_failures_are_counted(data):
         ({"y": None}, ValueError, "y is None"),
         ({"groups": np.ones(N)}, ValueError, "only one group"),
     ],
+    ids=["one seed", "no resample", "no target", "one group"],
 )
 def test_bad_input_is_refused(data, options, error, message):
     X, y = data
-    given = {"y": y} | options
     with pytest.raises(error, match=message):
-        uncertainty_ledger(explainer_of(Ridge()), X, **given)
+        uncertainty_ledger(explainer_of(Ridge()), X, **({"y": y} | options))
 
 
 def test_a_frozen_model_has_no_ledger(data):

@@ -45,13 +45,13 @@ def test_rows_are_drawn_with_equal_chance():
 def test_left_out_blocks_are_a_partition_of_the_units():
     units = Units.of(len(GROUPS), GROUPS, stratify=GROUPS % 2)
     for most, expected in ((100, 12), (4, 4)):
-        kept = units.left_out(most, np.random.default_rng(0))
-        assert len(kept) == expected
-        gone = [np.setdiff1d(np.arange(len(GROUPS)), rows) for rows in kept]
+        remaining = units.left_out(most, np.random.default_rng(0))
+        assert len(remaining) == expected
+        blocks = [np.setdiff1d(np.arange(len(GROUPS)), rows) for rows in remaining]
         np.testing.assert_array_equal(
-            np.sort(np.concatenate(gone)), np.arange(len(GROUPS))
+            np.sort(np.concatenate(blocks)), np.arange(len(GROUPS))
         )
-        for rows in gone:  # whole groups, and of both strata where blocks allow it
+        for rows in blocks:  # whole groups, and of both strata where blocks allow it
             assert not np.isin(
                 GROUPS[rows], GROUPS[np.setdiff1d(range(30), rows)]
             ).any()
@@ -62,10 +62,10 @@ def test_left_out_blocks_are_a_partition_of_the_units():
 def test_units_of_some_rows_keep_groups_and_strata():
     units = Units.of(len(GROUPS), GROUPS, stratify=GROUPS % 2)
     rows = np.flatnonzero(GROUPS < 5)
-    part = units.among(rows)
-    assert len(part) == 5
-    assert [len(s) for s in part.strata] == [3, 2]
-    np.testing.assert_array_equal(GROUPS[rows][part.rows_of(np.array([3]))], [3] * 4)
+    some = units.among(rows)
+    assert len(some) == 5
+    assert [len(s) for s in some.strata] == [3, 2]
+    np.testing.assert_array_equal(GROUPS[rows][some.rows_of(np.array([3]))], [3] * 4)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,10 @@ def test_units_of_some_rows_keep_groups_and_strata():
             {"groups": GROUPS, "stratify": (GROUPS == 11).astype(int)},
             "The strata 1 have one group each",
         ),
+    ],
+    ids=[
+        *("short groups", "short strata", "one group", "missing group"),
+        *("stratum of one row", "group in two strata", "stratum of one group"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(options, message):
