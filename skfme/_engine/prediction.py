@@ -222,7 +222,7 @@ def choose_response(
     elif method == "decision_function" and len(labels) == 2 and n_outputs == 1:
         outputs = labels[1:]
     else:
-        outputs = _target_names(y, n_outputs)
+        outputs = _target_names(estimator, y, n_outputs)
     return Response(estimator, method, False, outputs, resolution)
 
 
@@ -292,7 +292,10 @@ def _is_classifier(estimator: Any) -> bool:
     return hasattr(estimator, "predict_proba") and classes is not None
 
 
-def _target_names(y: Any, n_outputs: int) -> tuple[str, ...]:
+def _target_names(estimator: Any, y: Any, n_outputs: int) -> tuple[str, ...]:
+    names = getattr(unfrozen(estimator), "target_names_", ())
+    if len(names) == n_outputs > 1:
+        return tuple(names)
     columns = getattr(y, "columns", None)
     if n_outputs > 1 and columns is not None and len(columns) == n_outputs:
         return tuple(str(name) for name in columns)

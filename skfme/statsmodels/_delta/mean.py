@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skfme.statsmodels._models.checks import check_predictions
 from skfme.statsmodels._models.covariance import ParameterCovariance
 from skfme.statsmodels._models.designs import check_design
 from skfme.statsmodels._models.fitted import FittedModel, fitted_model
@@ -54,5 +55,6 @@ class EstimatedMean:
             )
         covariance = ParameterCovariance.of(fitted, cov, cov_type, cov_kwds)
         compared = check_design(fitted.design, fitted.model)
+        check_predictions(fitted)
         function = mean_function(fitted, np.sqrt(np.diag(covariance.matrix)))
         return cls(fitted, function, covariance, compared)

@@ -293,11 +293,33 @@ def design_of(model: Any) -> Design:
         )
     exog, constant, value = getattr(model, "exog", None), None, 1.0
     if exog is not None:  # else the results were stripped of their data
-        names, constant = names[: exog.shape[1]], getattr(data, "const_idx", None)
+        names = _own_names(model, list(names), exog.shape[1])
+        constant = getattr(data, "const_idx", None)
         value = 1.0 if constant is None else float(exog[0, constant])
     wording = f"the model with columns {', '.join(map(str, names))}"
     by_name = type(data).__name__.startswith("Pandas")
     return ArrayDesign(tuple(names), wording, by_name, constant, value)
+
+
+# A response of several levels becomes several rows of the design.
+_EXPANDED = ("NominalGEE", "OrdinalGEE")
+
+
+def _own_names(model: Any, names: list[Hashable], k: int) -> list[Hashable]:
+    """Names of the design's k columns, whatever other parameters have names as well.
+
+    Those of an inflation part or of a hurdle come first, of scales and thresholds last.
+    """
+    if type(model).__name__ in _EXPANDED:
+        raise ValueError(
+            f"{type(model).__name__} makes several rows of each row of a table, so that no "
+            "effect of a row can be formed. MNLogit or OrderedModel fit one row for one."
+        )
+    columns = getattr(getattr(model.data, "orig_exog", None), "columns", None)
+    if columns is not None and len(columns) == k:
+        return list(columns)
+    first = getattr(model, "k_inflate", 0) or 0
+    return names[first : first + k]
 
 
 def check_design(design: Design, model: Any) -> bool:

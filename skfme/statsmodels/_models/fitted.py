@@ -17,6 +17,7 @@ import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme.statsmodels._models.designs import Design, design_of
+from skfme.statsmodels._models.inflation import Inflation, inflation_of
 
 __all__ = ["FittedModel", "Inputs", "fitted_model", "given_offsets", "is_results"]
 
@@ -91,7 +92,15 @@ class FittedModel:
         """The model's own predictions, of shape (n, n_outputs)."""
         params = params.reshape(np.shape(self.results.params), order="F")
         added = {} if inputs.offset is None else {"offset": inputs.offset}
-        values = self.model.predict(params, inputs.X, **added)
+        if self.inflation is not None:
+            added["exog_infl"] = self.inflation.matrix(inputs.X)
+        try:
+            values = self.model.predict(params, inputs.X, **added)
+        except NotImplementedError as error:
+            raise TypeError(
+                f"{self.name} predicts nothing for rows that are given to it "
+                "(statsmodels does not implement it), so that no effect can be formed."
+            ) from error
         try:
             mean = np.asarray(values, dtype=float)
         except (TypeError, ValueError) as error:
@@ -108,16 +117,30 @@ class FittedModel:
         return mean
 
     @cached_property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the outputs: the classes of a multinomial or an ordered model."""
+    def class_names(self) -> tuple[str, ...]:
+        """Names of a multinomial or an ordered model's classes; empty of any other."""
         numbered = getattr(self.model, "_ynames_map", None)
         labels = getattr(self.model, "labels", None)
         if numbered:
             labels = [numbered[i] for i in range(len(numbered))]
-        if labels is not None and len(labels):
-            return tuple(map(str, labels if self.classes is None else self.classes))
+        if labels is None or not len(labels):
+            return ()
+        return tuple(map(str, labels if self.classes is None else self.classes))
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs: classes, or responses."""
+        if self.class_names:
+            return self.class_names
         name = self.model.endog_names
+        if isinstance(name, list):  # several responses
+            return tuple(map(str, name))
         return (name if isinstance(name, str) else "y",)
+
+    @cached_property
+    def inflation(self) -> Inflation | None:
+        """The inflation part of a zero-inflated model."""
+        return inflation_of(self.model)
 
     @cached_property
     def own_offset(self) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skfme._frames.tables import Table, as_table
+from skfme.statsmodels._models.checks import check_predictions
 from skfme.statsmodels._models.designs import Design, check_design
 from skfme.statsmodels._models.fitted import fitted_model
 from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
@@ -25,6 +26,8 @@ class GivenResults(MeanEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Of a multinomial or an ordered model.
+    target_names_ : tuple of str
+        Of any other model.
     """
 
     def __init__(self, results: Any) -> None:
@@ -41,6 +44,7 @@ class GivenResults(MeanEstimator):
         """
         fitted = fitted_model(self.results)
         check_design(fitted.design, fitted.model)
+        check_predictions(fitted)
         if fitted.own_offset is not None:
             names = fitted.offset_names
             raise ValueError(
@@ -52,8 +56,10 @@ class GivenResults(MeanEstimator):
         fitted.warn_if_not_converged()
         self.__name__ = fitted.name
         self.fitted_ = fitted
-        if len(fitted.outputs) > 1:
-            self.classes_ = np.array(fitted.outputs)
+        if fitted.class_names:
+            self.classes_ = np.array(fitted.class_names)
+        else:
+            self.target_names_ = fitted.outputs
         return self
 
     def columns_read(self, table: Table) -> list[int]:

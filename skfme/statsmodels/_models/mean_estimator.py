@@ -47,13 +47,14 @@ class MeanEstimator(BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,), or (n_samples, n_responses)
             NaN where a row misses a value that the formula needs.
         """
         if self._classifies():
             most_probable = np.argmax(self.predict_proba(X), axis=1)
             return self.classes_[most_probable]
-        return self._mean(X)[:, 0]
+        mean = self._mean(X)
+        return mean[:, 0] if mean.shape[1] == 1 else mean
 
     @available_if(lambda self: self._classifies())
     def predict_proba(self, X: Any) -> np.ndarray:
