@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.base import BaseEstimator, OutlierMixin, RegressorMixin
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -93,6 +94,21 @@ def test_a_scaler_in_place_leaves_rows_and_ranges_alone():
     assert effects["x0 +1"].n == inside.sum()
     assert [effect.ame for effect in effects.values()] == pytest.approx([1, 2])
     np.testing.assert_array_equal(X, ARRAY)
+
+
+@pytest.mark.parametrize("engine", ["trees", "linear", "predict"])
+def test_no_engine_scales_the_users_table_in_place(engine):
+    forest = RandomForestRegressor(20, max_depth=3, random_state=0)
+    last = LinearRegression() if engine == "linear" else forest
+    model = make_pipeline(StandardScaler(copy=False), last).fit(ARRAY.copy(), Y)
+    careful = make_pipeline(StandardScaler(), model[-1]).fit(ARRAY, Y)
+    X = ARRAY.copy()
+    effects = ame(model, X, [{0: 1.0}, {1: -2.0}], engine=engine, batch_size=150)
+    np.testing.assert_array_equal(X, ARRAY)
+    for effect, step in zip(effects.values(), ([1, 0], [0, -2]), strict=True):
+        expected = careful.predict(ARRAY + step) - careful.predict(ARRAY)
+        rows = effect.counted
+        np.testing.assert_allclose(effect.fme[rows], expected[rows], atol=1e-9)
 
 
 def slope(t):

@@ -192,7 +192,9 @@ class TransformedInputs:
 
 def transformed_table(transformers: Sequence[Any], table: Table) -> tuple[Table, bool]:
     """A table behind some transformers, and whether it was a sparse matrix there."""
-    values = table.native
+    if not transformers:
+        return table, False
+    values = table.private()  # a transformer may work in place
     for transformer in transformers:
         values = transformer.transform(values)
     was_sparse = sparse.issparse(values)
