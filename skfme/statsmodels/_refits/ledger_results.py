@@ -250,7 +250,7 @@ class UncertaintyLedger(EffectResults):
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         parts = (self.variances**0.5).add_prefix("se_")
         parts = parts.join(self.shares.add_prefix("share_"))
-        frame[list(parts)] = parts.to_numpy()
+        frame[parts.columns] = parts.to_numpy()
         frame["se_together"] = self.together.to_numpy()
         frame["truncated"] = self.negative.notna().to_numpy()
         return frame
