@@ -21,7 +21,7 @@ from skfme.statsmodels._refits.confidence import (
     BootstrapDistribution,
     refuse_unknown,
 )
-from skfme.statsmodels._refits.group_means import GroupMeans, groups_asked
+from skfme.statsmodels._refits.group_means import GroupMeans, groups_of
 from skfme.statsmodels._refits.refitting import Refitting, prepared, replicated
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
 
@@ -162,7 +162,7 @@ def bootstrap_effects(
     units = Units.of(len(table), groups, stratify)
     fitted, refitting = prepared(explainer, table, y, fit_params, fit_seed)
     effects = fitted._explain(table, sample_weight)
-    means = GroupMeans.of(effects, groups_asked(effects, by, partition))
+    means = GroupMeans.of(effects, groups_of(effects, by, partition))
     work = partial(
         refit_averages, refitting, refitting.table, means, population == "resampled"
     )
@@ -170,14 +170,10 @@ def bootstrap_effects(
     replicates, failures = replicated(work, draws, n_resamples, n_jobs, verbose)
     jackknife = None
     if method == "bca":
-        rows = units.left_out(MOST_BLOCKS, np.random.default_rng(block_seed))
+        remaining = units.left_out(MOST_BLOCKS, np.random.default_rng(block_seed))
+        tasks = [(rows, fit_seed) for rows in remaining]
         jackknife, lost = replicated(
-            work,
-            [(remaining, fit_seed) for remaining in rows],
-            len(rows),
-            n_jobs,
-            verbose,
-            what="jackknife refit",
+            work, tasks, len(tasks), n_jobs, verbose, "jackknife refit"
         )
         failures += lost
     notes = refit_notes(_drawn_from(units, groups, stratify), failures, partition)

@@ -75,11 +75,12 @@ class CrossFitResults(EffectResults):
             The columns of :meth:`EffectResults.to_frame`, ``fold_sd`` and
             ``fold_sd_expected``.
         """
-        return super().to_frame(alpha).join(self._more_columns().reset_index(drop=True))
+        return self._more_columns(super().to_frame(alpha))
 
-    def _more_columns(self) -> pd.DataFrame:
-        spread = {"fold_sd": self.fold_sd, "fold_sd_expected": self.fold_sd_expected}
-        return pd.DataFrame(spread)
+    def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
+        frame["fold_sd"] = self.fold_sd.to_numpy()
+        frame["fold_sd_expected"] = self.fold_sd_expected.to_numpy()
+        return frame
 
     def _all_notes(self) -> list[str]:
         spread = ", ".join(

@@ -22,12 +22,12 @@ from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
 from skfme.statsmodels._tree.subspaces import groups_of_tree
 
-__all__ = ["GroupMeans", "groups_asked"]
+__all__ = ["GroupMeans", "groups_of"]
 
 
 @dataclass(frozen=True)
 class GroupMeans:
-    """The averages asked for, in the order of effects, outputs and groups.
+    """Averages of effects, in the order of effects, outputs and groups.
 
     Attributes
     ----------
@@ -171,8 +171,8 @@ class GroupMeans:
             totals = np.bincount(cells, w)
             shape = int(units.max()) + 1, len(totals)
             pairs = units[rows] * len(totals) + cells
-            counts = np.bincount(pairs, minlength=np.prod(shape)).reshape(shape)
-            n_units = np.count_nonzero(counts, axis=0)
+            counts = np.bincount(pairs, minlength=np.prod(shape))
+            n_units = np.count_nonzero(counts.reshape(shape), axis=0)
             factor = np.sqrt(n_units / np.where(n_units > 1, n_units - 1, np.nan))
             for fme in effect.fme_2d[rows][:, self.outputs].T:
                 means = np.bincount(cells, w * fme) / totals
@@ -195,7 +195,7 @@ class GroupMeans:
         return by_unit.T @ by_unit, np.concatenate(n_units)
 
 
-def groups_asked(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
+def groups_of(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
     """The groups that `by` names, or the subspaces of a partition.
 
     Raises

@@ -15,7 +15,7 @@ from sklearn import ensemble
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.tables import as_table
-from skfme.statsmodels._refits.group_means import GroupMeans, groups_asked
+from skfme.statsmodels._refits.group_means import GroupMeans, groups_of
 from skfme.statsmodels._refits.ledger_results import (
     MORE_FITS,
     NestedRefits,
@@ -131,15 +131,10 @@ def uncertainty_ledger(
         explainer, table, y, fit_params, fit_seed, every_seed=True
     )
     effects = fitted._explain(table, sample_weight)
-    means = GroupMeans.of(effects, groups_asked(effects, by, partition))
-    nested, failures = replicated(
-        partial(_nested_averages, refitting, means),
-        units.draws(draw_seed, n_resamples, n_seeds),
-        n_resamples,
-        n_jobs,
-        verbose,
-        what="resample",
-    )
+    means = GroupMeans.of(effects, groups_of(effects, by, partition))
+    work = partial(_nested_averages, refitting, means)
+    draws = units.draws(draw_seed, n_resamples, n_seeds)
+    nested, failures = replicated(work, draws, n_resamples, n_jobs, verbose, "resample")
     return UncertaintyLedger(
         means(effects),
         means.covariance(effects, units.codes)[0],

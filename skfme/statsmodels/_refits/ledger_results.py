@@ -245,13 +245,15 @@ class UncertaintyLedger(EffectResults):
             ``se_refit``, ``se_seed`` and the shares of the variance ``share_rows``, …;
             ``se_together``; and ``truncated``, whether the refit part came out negative.
         """
-        return super().to_frame(alpha).join(self._more_columns().reset_index(drop=True))
+        return self._more_columns(super().to_frame(alpha))
 
-    def _more_columns(self) -> pd.DataFrame:
-        columns = (self.variances**0.5).add_prefix("se_")
-        columns = columns.join(self.shares.add_prefix("share_"))
-        truncated = self.negative.notna()
-        return columns.assign(se_together=self.together, truncated=truncated)
+    def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
+        parts = (self.variances**0.5).add_prefix("se_")
+        parts = parts.join(self.shares.add_prefix("share_"))
+        frame[parts.columns] = parts.to_numpy()
+        frame["se_together"] = self.together.to_numpy()
+        frame["truncated"] = self.negative.notna().to_numpy()
+        return frame
 
     def sentences(self) -> list[str]:
         """What the parts of each estimate say, and what would help.
