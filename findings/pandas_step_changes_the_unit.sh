@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Adding a timedelta of whole days to a column of seconds makes it a column of microseconds.
 #
-# What:      Series of datetime64[s] + datetime.timedelta(days=7), and the same of NumPy
-#            arrays and, for Arrow columns, of pyarrow.
+# What:      Series of datetime64[s] + datetime.timedelta(days=7).
 # Versions:  pandas 2.3.3 (3.1.1 does the same), numpy 2.4.6, scikit-learn 1.6.1, Python 3.11
 # Expected:  datetime64[s], since every sum is a whole number of seconds.
 # Seen:      datetime64[us]. A model that reads the ticks as numbers, as scikit-learn's
