@@ -6,11 +6,13 @@ picture; what it says about intervals is what their own results say.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import math
 import os
 import platform
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +50,7 @@ from skfme.plotting import (
     ExtrapolationDisplay,
     FMEDisplay,
 )
-from skfme.plotting._parts.canvas import check_matplotlib, png_of
+from skfme.plotting._parts.canvas import Display, check_matplotlib, png_of
 
 if TYPE_CHECKING:
     from skfme._explainer.explainer import FMEExplainer
@@ -138,15 +140,15 @@ def write_report(
             "inference must be results with to_frame(), such as those of "
             f"skfme.statsmodels; got {type(inference).__name__}."
         )
-    known = read_labels(labels, effects.context.table)
-    writer = _Writer(effects, Wording(known, response_label), labels)
-    context = next(iter(effects.values())).context
+    context = effects.context
+    wording = Wording(read_labels(labels, context.table), response_label)
+    writer = _Writer(effects, wording, labels)
     sections = [
         writer.overview(inference),
         *(writer.effect(effect) for effect in effects.values()),
-        *(writer.regions(name, grown) for name, grown in trees.items()),
+        *(writer.regions(name, tree) for name, tree in trees.items()),
         writer.left_out(),
-        writer.intervals(inference),
+        _intervals(inference),
         section("What effects do not say", paragraph(_CAVEAT)),
         writer.method(explainer),
     ]
@@ -199,7 +201,7 @@ class _Writer:
     ) -> None:
         self.effects = effects
         self.wording = wording
-        self.options: dict[str, Any] = {
+        self.words: dict[str, Any] = {
             "labels": labels,
             "response_label": wording.response_label,
         }
@@ -208,90 +210,78 @@ class _Writer:
         """An effect's name with labels."""
         return step_title(name, self.effects[name].step, self.wording.labels)
 
-    def _table(self, found: tuple[str, list[str], list[list[str]]] | None) -> Markup:
-        """A table of the summary, with labels; nothing where there is none."""
-        if found is None:
-            return Markup("")
-        title, header, rows = found
+    def _tables(self, *parts: tuple[str, list[str], list[list[str]]] | None) -> Markup:
+        """Tables of the summary, with labels; None is a table of nothing to say."""
         longest_first = sorted(self.effects, key=len, reverse=True)
-        labelled = []
-        for name, *cells in rows:
-            own = next(known for known in longest_first if name.startswith(known))
-            labelled.append([self.title(own) + name[len(own) :], *cells])
-        return table(header, labelled, title)
+        tables = []
+        for title, header, rows in filter(None, parts):
+            labelled = []
+            for text, *cells in rows:
+                name = next(name for name in longest_first if text.startswith(name))
+                labelled.append([self.title(name) + text[len(name) :], *cells])
+            tables.append(table(header, labelled, title))
+        return Markup("\n".join(tables))
 
     def overview(self, inference: Any) -> Markup:
         """The summary's tables, and all averages in one picture."""
-        shown = list(self.effects.values())
-        tables = [
-            self._table(found)
-            for found in (effects_table(shown), nonlinearity_table(shown))
-        ]
-        counted = any(effect.n for effect in shown)
-        drawn = [
-            _drawn(
-                AMEDisplay.from_effects,
-                self.effects,
-                "Averages of all effects as dots, with the spread of rows or an interval.",
-                inference=inference,
-                **self.options,
+        effects = list(self.effects.values())
+        parts = [self._tables(effects_table(effects), nonlinearity_table(effects))]
+        if any(effect.n for effect in effects):
+            display = AMEDisplay.from_effects(
+                self.effects, inference=inference, **self.words
             )
-        ]
-        return section("At a glance", *tables, *(drawn if counted else []))
+            parts.append(
+                _picture(
+                    display,
+                    "Averages of all effects as dots, with the spread of rows or an "
+                    "interval.",
+                )
+            )
+        return section("At a glance", *parts)
 
     def effect(self, effect: ForwardEffect) -> Markup:
         """The question, the answer in words, and the effects row by row."""
-        answers = finding(effect, self.wording)
-        parts = [paragraph(question(effect, self.wording), "lead")]
-        parts += [paragraph(answer, "finding") for answer in answers]
-        parts.append(paragraph(left_out_sentence(effect)))
-        straight = linearity_sentence(effect)
-        if straight:
-            parts.append(paragraph(straight))
+        answers, left_out = finding(effect, self.wording), left_out_sentence(effect)
+        texts = [left_out, linearity_sentence(effect)]
+        parts = [
+            paragraph(question(effect, self.wording), "lead"),
+            *(paragraph(answer, "finding") for answer in answers),
+            *(paragraph(text) for text in texts if text),
+        ]
         if effect.n:
-            parts.append(
-                _drawn(
-                    FMEDisplay.from_effect, effect, " ".join(answers), **self.options
-                )
-            )
+            display = FMEDisplay.from_effect(effect, **self.words)
+            parts.append(_picture(display, " ".join(answers)))
         if effect.n_left_out["extrapolation"]:
-            parts.append(
-                _drawn(
-                    ExtrapolationDisplay.from_effect,
-                    effect,
-                    left_out_sentence(effect),
-                    "Where the rows lie that the step takes outside the training data.",
-                    labels=self.options["labels"],
-                )
+            outside = ExtrapolationDisplay.from_effect(
+                effect, labels=self.words["labels"]
             )
+            caption = (
+                "Where the rows lie that the step takes outside the training data."
+            )
+            parts.append(_picture(outside, left_out, caption))
         return section(self.title(effect.name), *parts)
 
     def regions(self, name: str, tree: EffectTree) -> Markup:
         """The regions in which an effect is more nearly one number."""
-        frame = tree.partitions_
-        about = f": {self.title(name)}" if name else ""
-        n, share = tree.n_partitions_, tree.variance_explained_
-        sentence = f"The tree finds {n} region{'s' * (n != 1)}."
-        if share == share:
-            sentence += (
-                f" Which region a row belongs to accounts for {share:.0%} of the "
-                "variance of its effect."
+        frame, n = tree.partitions_, tree.n_partitions_
+        share = tree.variance_explained_
+        sentences = [f"The tree finds {n} region{'s' * (n != 1)}."]
+        if not math.isnan(share):
+            sentences.append(
+                f"Which region a row belongs to accounts for {share:.0%} of the variance "
+                "of its effect."
             )
-        sentence += (
-            " The tree takes effects as data; other rows might give other regions."
+        sentences.append(
+            "The tree takes effects as data; other rows might give other regions."
+        )
+        means = "; ".join(
+            f"{rule}: {format_number(came)}"
+            for rule, came in zip(frame["rule"], frame["cAME"], strict=True)
         )
         return section(
-            f"Where the effect differs{about}",
-            paragraph(sentence),
-            _drawn(
-                EffectTreeDisplay.from_tree,
-                tree,
-                "; ".join(
-                    f"{rule}: {format_number(came)}"
-                    for rule, came in zip(frame["rule"], frame["cAME"], strict=True)
-                ),
-                **self.options,
-            ),
+            "Where the effect differs" + (f": {self.title(name)}" if name else ""),
+            paragraph(" ".join(sentences)),
+            _picture(EffectTreeDisplay.from_tree(tree, **self.words), means),
             _frame_table(frame, "Regions, with the mean effect (cAME) and its spread"),
         )
 
@@ -307,67 +297,50 @@ class _Writer:
                 "row outside it does not count, since no data support the model's "
                 "prediction there."
             )
-        return section(
-            "Rows that do not count",
-            paragraph(text),
-            self._table(left_out_table(effects)),
-        )
-
-    def intervals(self, inference: Any) -> Markup:
-        """What the intervals cover."""
-        if inference is None:
-            return section("How sure", paragraph(_NO_INTERVALS))
-        note = coverage_note(inference)
-        return section(
-            "How sure",
-            paragraph(note or "The results do not say what their intervals cover."),
-            _frame_table(inference.to_frame(), "Estimates with their intervals"),
-        )
+        tables = self._tables(left_out_table(effects))
+        return section("Rows that do not count", paragraph(text), tables)
 
     def method(self, explainer: Any) -> Markup:
         """Versions, the model, and how the effects were computed."""
-        first = next(iter(self.effects.values()))
-        context = first.context
-        engines = dict.fromkeys(
-            str(effect.engine)
-            for effect in self.effects.values()
-            if hasattr(effect, "engine")
-        )
+        effects, context = list(self.effects.values()), self.effects.context
         weights = context.weights
-        sizes = dict.fromkeys(s for e in self.effects.values() for s in e.sizes)
-        entries = [
-            ("Model", context.model),
-            ("Response", f"{context.response}: {', '.join(context.outputs)}"),
-            ("Rows", f"{len(first.counted):,}"),
-            (
-                "Weights",
-                f"summing to {weights.sum:.6g}" if weights.given else "none",
-            ),
-            (
-                "Extrapolation",
-                "not judged" if first.n_outside_before is None else "judged",
-            ),
-            ("Steps", "; ".join(f"{n}: {_steps(e)}" for n, e in self.effects.items())),
-            *([("Step sizes", "; ".join(sizes))] if sizes else []),
-            *([("Engine", ", ".join(engines))] if engines else []),
-            ("Versions", _versions()),
-            ("Written", datetime.date.today().isoformat()),
-        ]
+        weighted = f"summing to {weights.sum:.6g}" if weights.given else "none"
+        judged = "not judged" if context.n_outside_before is None else "judged"
+        steps = "; ".join(f"{effect.name}: {_steps(effect)}" for effect in effects)
+        sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
+        entries = {
+            "Model": context.model,
+            "Response": f"{context.response}: {', '.join(context.outputs)}",
+            "Rows": f"{len(context.table):,}",
+            "Weights": weighted,
+            "Extrapolation": judged,
+            "Steps": steps,
+            "Step sizes": "; ".join(sizes),
+            "Engine": ", ".join(dict.fromkeys(effect.engine for effect in effects)),
+            "Versions": _versions(),
+            "Written": datetime.date.today().isoformat(),
+        }
+        stated = [(term, text) for term, text in entries.items() if text]
         listed = [] if explainer is None else [preformatted(repr(explainer))]
-        return section("How this was computed", definitions(entries), *listed)
+        return section("How this was computed", definitions(stated), *listed)
 
 
-def _drawn(
-    display: Callable[..., Any],
-    source: Any,
-    description: str,
-    caption: str = "",
-    **options: Any,
-) -> Markup:
-    """A display as a picture."""
-    drawn = display(source, **options).figure_
-    width = round(100 * drawn.get_figwidth())
-    return figure(png_of(drawn), description, caption, width)
+def _intervals(inference: Any) -> Markup:
+    """What the intervals cover."""
+    if inference is None:
+        return section("How sure", paragraph(_NO_INTERVALS))
+    note = coverage_note(inference)
+    return section(
+        "How sure",
+        paragraph(note or "The results do not say what their intervals cover."),
+        _frame_table(inference.to_frame(), "Estimates with their intervals"),
+    )
+
+
+def _picture(display: Display, description: str, caption: str = "") -> Markup:
+    """What a display has drawn."""
+    width = round(100 * display.figure_.get_figwidth())
+    return figure(png_of(display.figure_), description, caption, width)
 
 
 def _steps(effect: ForwardEffect) -> str:
@@ -377,22 +350,16 @@ def _steps(effect: ForwardEffect) -> str:
 def _frame_table(frame: pd.DataFrame, caption: str) -> Markup:
     """A table of numbers and texts."""
     rows = [
-        [_cell(value) for value in record]
+        [format_number(v) if isinstance(v, float) else str(v) for v in record]
         for record in frame.itertuples(index=False, name=None)
     ]
     return table([str(name) for name in frame.columns], rows, caption)
 
 
-def _cell(value: Any) -> str:
-    return format_number(value) if isinstance(value, float) else str(value)
-
-
 def _versions() -> str:
-    own = sys.modules["skfme"].__version__
-    found = [f"skfme {own}", f"Python {platform.python_version()}"]
+    skfme = sys.modules["skfme"].__version__
+    versions = [f"skfme {skfme}", f"Python {platform.python_version()}"]
     for name in _PACKAGES:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
+        with contextlib.suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name)}")
+    return ", ".join(versions)

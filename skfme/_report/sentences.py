@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -57,35 +57,35 @@ class Wording:
             return f"{text} ({number(100 * value)} percentage points)"
         return text
 
+    def changes(self, effect: ForwardEffect) -> list[_Change]:
+        """What the step does to each feature."""
+        return [
+            _change(self.labels.short(name), step, self.labels.unit(name))
+            for name, step in effect.step.items()
+        ]
+
 
 def question(effect: ForwardEffect, wording: Wording) -> str:
     """What the effect answers, as a question."""
-    changed = _joined(
-        [_if_changed(name, step, wording.labels) for name, step in effect.step.items()]
+    changed = _joined([change.state for change in wording.changes(effect)])
+    phrases = _joined(wording.phrases(effect))
+    return (
+        f"If {changed}, and all else the same, by how much would the {phrases} change?"
     )
-    phrases = wording.phrases(effect)
-    what = (
-        phrases[0]
-        if len(phrases) == 1
-        else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
-    )
-    return f"If {changed}, and all else the same, by how much would the {what} change?"
 
 
 def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
     """The answer in one or two sentences, for each output."""
     if not effect.n:
         return ["No row counts, so that there is no average."]
-    doing = _joined(
-        [_doing(name, step, wording.labels) for name, step in effect.step.items()]
-    )
+    doing = _joined([change.doing for change in wording.changes(effect)])
     doing = doing[:1].upper() + doing[1:]
     if len(effect.step) > 1:
         doing += " at once"
     fme, weights = effect.counted_columns()
     return [
         f"{doing} {_average(effect, k, phrase, wording)}"
-        f"{_middle(effect, fme[:, k], weights, k, wording)}"
+        f"{_middle(effect, k, fme[:, k], weights)}"
         f"{_signs(fme[:, k], weights)}"
         for k, phrase in enumerate(wording.phrases(effect))
     ]
@@ -105,13 +105,7 @@ def _negligible(effect: ForwardEffect, k: int, value: float) -> bool:
     return abs(value) <= 1e-12 * largest
 
 
-def _middle(
-    effect: ForwardEffect,
-    fme: np.ndarray,
-    weights: Weighting,
-    k: int,
-    wording: Wording,
-) -> str:
+def _middle(effect: ForwardEffect, k: int, fme: np.ndarray, weights: Weighting) -> str:
     """Where three rows in four lie, if they differ."""
     if len(fme) == 1:
         return "; one row counts."
@@ -174,86 +168,85 @@ def linearity_sentence(effect: ForwardEffect) -> str:
     """Whether the effect may be read per unit; empty where nothing was measured."""
     if not effect.has_nlm:
         return ""
+    adds = all(isinstance(step, Add) for step in effect.step.values())
     texts = []
-    several = len(effect.outputs) > 1
-    for output, found in zip(effect.outputs, effect.nonlinearity, strict=True):
-        if np.isnan(found.median):
+    for output, summary in zip(effect.outputs, effect.nonlinearity, strict=True):
+        if np.isnan(summary.median):
             continue
-        advice = ""
-        if all(isinstance(step, Add) for step in effect.step.values()):
-            may = "may" if found.share_linear >= LINEAR else "should not"
-            advice = f", so that the effect {may} be read as so much per unit"
-        of = f" of {output}" if several else ""
+        of = f" of {output}" if len(effect.outputs) > 1 else ""
+        may = "may" if summary.share_linear >= LINEAR else "should not"
+        advice = f", so that the effect {may} be read as so much per unit"
         texts.append(
             f"Along the step, the prediction{of} runs in a nearly straight line for "
-            f"{_percent(found.share_linear)} of the rows (NLM of at least {LINEAR}; "
-            f"median {number(found.median)}){advice}."
+            f"{_percent(summary.share_linear)} of the rows (NLM of at least {LINEAR}; "
+            f"median {number(summary.median)}){advice if adds else ''}."
         )
     return " ".join(texts)
 
 
-def _if_changed(name: str, step: Step, labels: Labels) -> str:
-    """Such as ``Body mass index were 2 kg/m² lower``."""
-    short, unit = labels.short(name), labels.unit(name)
-    if isinstance(step, Add):
-        size, less = _size(step)
-        words = ("earlier", "later") if _in_time(step) else ("lower", "higher")
-        return f"{short} were {with_unit(size, unit)} {words[not less]}"
-    if isinstance(step, Scale):
-        return f"{short} were multiplied by {number_text(step.factor)}"
-    if isinstance(step, SetTo):
-        return f"{short} were {_value(step.value, unit)}"
-    if isinstance(step, Contrast):
-        return f"{short} were {_value(step.high, unit)} rather than {_value(step.low, unit)}"
-    return f"{short} were changed by {_function_name(step)}"
+class _Change(NamedTuple):
+    """A change of one feature in words.
+
+    Attributes
+    ----------
+    state : str
+        What would be so after it: ``Body mass index were 2 kg/m² lower``.
+    doing : str
+        What makes it so: ``lowering Body mass index by 2 kg/m²``.
+    """
+
+    state: str
+    doing: str
 
 
-def _doing(name: str, step: Step, labels: Labels) -> str:
-    """Such as ``lowering Body mass index by 2 kg/m²``."""
-    short, unit = labels.short(name), labels.unit(name)
+def _change(name: str, step: Step, unit: str) -> _Change:
     if isinstance(step, Add):
-        size, less = _size(step)
-        if _in_time(step):
-            return f"moving {short} {size} {'earlier' if less else 'later'}"
-        return f"{'lowering' if less else 'raising'} {short} by {with_unit(size, unit)}"
+        return _addition(name, step, unit)
     if isinstance(step, Scale):
-        return f"multiplying {short} by {number_text(step.factor)}"
+        factor = number_text(step.factor)
+        return _Change(
+            f"{name} were multiplied by {factor}", f"multiplying {name} by {factor}"
+        )
     if isinstance(step, SetTo):
+        value = _value(step.value, unit)
         verb = "setting" if is_number(step.value) else "changing"
-        return f"{verb} {short} to {_value(step.value, unit)}"
+        return _Change(f"{name} were {value}", f"{verb} {name} to {value}")
     if isinstance(step, Contrast):
-        ends = _value(step.low, unit), _value(step.high, unit)
-        return f"changing {short} from {ends[0]} to {ends[1]}"
-    return f"applying {_function_name(step)} to {short}"
+        low, high = _value(step.low, unit), _value(step.high, unit)
+        return _Change(
+            f"{name} were {high} rather than {low}",
+            f"changing {name} from {low} to {high}",
+        )
+    function = getattr(step, "function", step)
+    called = getattr(function, "__name__", type(function).__name__)
+    return _Change(f"{name} were changed by {called}", f"applying {called} to {name}")
 
 
-def _in_time(step: Add) -> bool:
-    return isinstance(step.amount, datetime.timedelta)
+def _addition(name: str, step: Add, unit: str) -> _Change:
+    """Such as ``lowering x by 2 kg``, or ``moving x 7 days earlier``."""
+    amount: Any = step.amount
+    if isinstance(amount, datetime.timedelta):
+        seconds = amount.total_seconds()
+        size, word = _duration(abs(seconds)), "earlier" if seconds < 0 else "later"
+        return _Change(f"{name} were {size} {word}", f"moving {name} {size} {word}")
+    text = number_text(abs(amount))
+    size = with_unit(text if len(text) <= 8 else number(abs(amount), 4), unit)
+    verb, word = ("lowering", "lower") if amount < 0 else ("raising", "higher")
+    return _Change(f"{name} were {size} {word}", f"{verb} {name} by {size}")
 
 
-def _size(step: Add) -> tuple[str, bool]:
-    """The amount without its sign, and whether it is negative."""
-    if _in_time(step):
-        seconds = step.amount.total_seconds()
-        for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-            if seconds % length == 0:
-                count = abs(seconds) / length
-                return f"{number(count, 6)} {name}{'s' * (count != 1)}", seconds < 0
-        return f"{number(abs(seconds), 6)} seconds", seconds < 0
-    size, text = abs(step.amount), number_text(abs(step.amount))
-    return (text if len(text) <= 8 else number(size, 4)), step.amount < 0
+def _duration(seconds: float) -> str:
+    """In the largest unit of which it is a whole number."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds % length == 0:
+            count = seconds / length
+            return f"{number(count, 6)} {unit}{'s' * (count != 1)}"
+    return f"{number(seconds, 6)} seconds"
 
 
 def _value(value: object, unit: str) -> str:
-    text = (
-        number_text(value).replace("-", "−") if is_number(value) else number_text(value)
-    )
-    return with_unit(text, unit)
-
-
-def _function_name(step: Step) -> str:
-    function = getattr(step, "function", step)
-    return str(getattr(function, "__name__", type(function).__name__))
+    text = number_text(value)
+    return with_unit(text.replace("-", "−") if is_number(value) else text, unit)
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -304,6 +304,7 @@ def frame(axes: Axes) -> None:
     from matplotlib.ticker import AutoLocator
 
     axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_in_layout(False)  # no need to measure them beside the axes
     for axis in (axes.xaxis, axes.yaxis):
         locator = axis.get_major_locator()
         if isinstance(locator, AutoLocator):
