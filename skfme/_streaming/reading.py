@@ -24,7 +24,7 @@ from skfme._frames.columns import (
 )
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table, has_no_rows, is_one_table, stacked
-from skfme._streaming.tallies import Groups
+from skfme._streaming.tallies import RowKeys
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Change, NamedStep
 from skfme.steps._training import is_number
@@ -120,7 +120,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.features)
 
-    def coded_groups(self) -> Groups:
+    def coded_groups(self) -> RowKeys:
         """The rows' groups: a missing entry is a key like any other."""
         return _coded(self.groups)
 
@@ -253,10 +253,10 @@ class BatchReader:
             self._functions = []
 
 
-def _coded(frame: pd.DataFrame) -> Groups:
+def _coded(frame: pd.DataFrame) -> RowKeys:
     """Distinct rows of the frame as keys; a missing entry is a key like any other."""
     if not len(frame.columns):
-        return Groups(((),), np.zeros(len(frame), dtype=np.intp))
+        return RowKeys(((),), np.zeros(len(frame), dtype=np.intp))
     grouped = frame.groupby(list(frame), dropna=False, observed=True, sort=False)
     codes = grouped.ngroup().to_numpy()
     _, first = np.unique(codes, return_index=True)
@@ -265,7 +265,7 @@ def _coded(frame: pd.DataFrame) -> Groups:
         for row in frame.iloc[first].itertuples(index=False, name=None)
     ]
     place = {key: i for i, key in enumerate(dict.fromkeys(found))}
-    return Groups(tuple(place), np.array([place[key] for key in found])[codes])
+    return RowKeys(tuple(place), np.array([place[key] for key in found])[codes])
 
 
 def _plain(value: Any) -> Any:

@@ -16,12 +16,12 @@ from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
 from skfme._summaries.weighted import LINEAR
 from skfme._summaries.weighting import Weighting
 
-__all__ = ["Groups", "Tally", "Values"]
+__all__ = ["RowKeys", "Tally", "Values"]
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Rows' groups: distinct keys, and each row's position among them."""
+class RowKeys:
+    """The groups of rows: distinct keys, and each row's position among them."""
 
     keys: tuple[tuple, ...]
     codes: np.ndarray
@@ -41,7 +41,7 @@ class Values:
     sketches: tuple[QuantileSketch, ...]
 
     @classmethod
-    def of(cls, values: np.ndarray, weights: Weighting, groups: Groups) -> Values:
+    def of(cls, values: np.ndarray, weights: Weighting, groups: RowKeys) -> Values:
         moments = Moments.of(values, weights, groups.codes, len(groups.keys))
         return cls(moments, tuple(_sketch(column, weights) for column in values.T))
 
@@ -102,7 +102,7 @@ class Tally:
         cls, n_groups: int, n_outputs: int, *, weighted: bool, has_nlm: bool
     ) -> Tally:
         """The tally of no rows."""
-        groups = Groups(((),) * n_groups, np.zeros(0, np.intp))
+        groups = RowKeys(((),) * n_groups, np.zeros(0, np.intp))
         values = Values.of(np.empty((0, n_outputs)), Weighting(None, 0), groups)
         return cls(
             np.zeros((n_groups, len(STATUSES)), dtype=np.int64),
@@ -116,7 +116,7 @@ class Tally:
         )
 
     @classmethod
-    def of(cls, effect: ForwardEffect, weights: Weighting, groups: Groups) -> Tally:
+    def of(cls, effect: ForwardEffect, weights: Weighting, groups: RowKeys) -> Tally:
         """The tally of one batch's effect."""
         n_groups, n_statuses = len(groups.keys), len(STATUSES)
         statuses = np.bincount(
@@ -125,7 +125,7 @@ class Tally:
         ).reshape(n_groups, n_statuses)
         counted = effect.counted
         whole = bool(counted.all())
-        here = groups if whole else Groups(groups.keys, groups.codes[counted])
+        here = groups if whole else RowKeys(groups.keys, groups.codes[counted])
         weights = weights if whole else weights.take(counted)
         fme = effect.fme_2d if whole else effect.fme_2d[counted]
         nlm, linear = None, np.zeros(len(effect.outputs))
@@ -181,7 +181,7 @@ def _summed(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
     return sums
 
 
-def _squared(fme: np.ndarray, weights: Weighting, groups: Groups) -> Moments | None:
+def _squared(fme: np.ndarray, weights: Weighting, groups: RowKeys) -> Moments | None:
     """Moments with the squares of the weights, of rows of positive weight."""
     if weights.array is None:
         return None
