@@ -25,8 +25,9 @@ from sklearn.utils.validation import (
 from skfme._decorators import fit_context
 from skfme._frames.checks import check_columns_as_in_fit, rows_of_positive_weight
 from skfme._frames.columns import ColumnData, category_codes, missing_in, numbers_in
+from skfme._frames.contents import complete_rows
 from skfme._frames.schema import Column, converted, describe_columns
-from skfme._frames.tables import Table, as_table, complete_rows
+from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighted import weighted_quantiles
 from skfme._summaries.weighting import Weighting
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from skfme._engine.prediction import Response, unfrozen
-from skfme._frames.tables import Table, complete_rows
+from skfme._frames.contents import complete_rows
+from skfme._frames.tables import Table
 
 __all__ = ["check_rows", "ignores_labels", "sample_rows"]
 

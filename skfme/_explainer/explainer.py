@@ -6,9 +6,7 @@ are, lives elsewhere.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -241,14 +239,6 @@ class FMEExplainer(
         self._choice = EngineChoice(self._response, self.engine, rows.take(slice(0, 1)))
         self._choice.check()
         return self
-
-    def _over(self, estimator: Any) -> FMEExplainer:
-        """The same explainer over another fitted model; steps and ranges stay."""
-        other = copy.copy(self)
-        other.estimator_ = estimator
-        other._response = replace(self._response, estimator=estimator)
-        other._choice = self._choice.over(other._response)
-        return other
 
     def _table(self, X: Any) -> Table:
         """Check X against fit, and give it the kind of table the model was fitted on."""

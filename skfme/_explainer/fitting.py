@@ -5,6 +5,7 @@ How steps are read, and the model fitted, lives elsewhere.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -37,7 +38,14 @@ from skfme._frames.tables import Table, as_table
 from skfme.quadrature import as_rule
 from skfme.steps._training import Training
 
-__all__ = ["FitInput", "columns_read", "params_of_fit", "read_input", "response_of"]
+__all__ = [
+    "FitInput",
+    "columns_read",
+    "over_model",
+    "params_of_fit",
+    "read_input",
+    "response_of",
+]
 
 
 class FitInput(NamedTuple):
@@ -151,3 +159,12 @@ def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
         # What says which columns it reads needs each of them.
         complete_only=hasattr(unfrozen(explainer.estimator_), "columns_read"),
     )
+
+
+def over_model(explainer: BaseEstimator, estimator: Any) -> Any:
+    """The same explainer over another fitted model; steps and ranges stay."""
+    other: Any = copy.copy(explainer)
+    other.estimator_ = estimator
+    other._response = replace(explainer._response, estimator=estimator)
+    other._choice = explainer._choice.over(other._response)
+    return other

@@ -14,8 +14,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, validate_data
 
 from skfme._frames.columns import missing_in
+from skfme._frames.contents import complete_rows, infinite_columns
 from skfme._frames.schema import Column, converted
-from skfme._frames.tables import Table, as_table, complete_rows, infinite_columns
+from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import Weighting
 
 __all__ = [

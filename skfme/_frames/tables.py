@@ -10,7 +10,7 @@ What a column holds lives beside this.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -21,10 +21,6 @@ from sklearn.utils.validation import check_array
 
 from skfme._frames.columns import (
     ColumnData,
-    kind_of,
-    missing_in,
-    numbers_in,
-    plain_series,
     widened,
 )
 from skfme._frames.hints import known_names, nearest
@@ -34,11 +30,8 @@ __all__ = [
     "FrameTable",
     "Table",
     "as_table",
-    "complete_rows",
     "has_no_rows",
-    "infinite_columns",
     "is_one_table",
-    "pandas_frame",
     "stacked",
 ]
 
@@ -431,42 +424,3 @@ def stacked(tables: Sequence[Table]) -> Table:
         return ArrayTable(np.concatenate([t.native for t in tables]), own=True)
     frames = [t.frame for t in tables if isinstance(t, FrameTable)]
     return FrameTable(nw.concat(frames, how="vertical")).relabelled()
-
-
-def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
-    """Some columns as a pandas table of plain numpy types and categories.
-
-    Parameters
-    ----------
-    table : Table of n rows
-    names : iterable of labels
-
-    Returns
-    -------
-    frame : DataFrame of n rows
-        Indexed from 0 to n − 1; text is of type object, missing numbers are NaN.
-    """
-    columns = {name: plain_series(table.column(table.position(name))) for name in names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
-
-
-def complete_rows(table: Table) -> np.ndarray:
-    """Mask of the rows without a missing value."""
-    missing = [missing_in(table.column(i)) for i in range(len(table.names))]
-    return ~np.logical_or.reduce(missing)
-
-
-def infinite_columns(table: Table) -> list[str]:
-    """Names of the columns that hold an infinite number."""
-    if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
-        if table.array.dtype.kind != "f":
-            return []
-        infinite = np.isinf(table.array).any(axis=0)
-        return [str(table.names[i]) for i in np.flatnonzero(infinite)]
-    return [
-        str(name)
-        for position, name in enumerate(table.names)
-        if kind_of(column := table.column(position)) == "numeric"
-        and (values := numbers_in(column)).dtype.kind == "f"
-        and np.isinf(values).any()
-    ]

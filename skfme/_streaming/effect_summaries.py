@@ -16,7 +16,7 @@ import pandas as pd
 from skfme._results.effects import ForwardEffects
 from skfme._results.printed import PrintedEffects
 from skfme._streaming.effect_summary import PRECISION, EffectSummary, MergeContext
-from skfme._streaming.tallies import Groups, Tally
+from skfme._streaming.tallies import RowKeys, Tally
 from skfme._summaries.weighting import Weighting
 
 __all__ = ["EffectSummaries"]
@@ -96,7 +96,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
         about: MergeContext,
         effects: ForwardEffects,
         weights: Weighting,
-        groups: Groups,
+        groups: RowKeys,
         n_batches: int,
     ) -> EffectSummaries:
         """Summaries of one batch's effects, or of a part of it."""

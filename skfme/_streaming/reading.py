@@ -26,7 +26,7 @@ from skfme._frames.columns import (
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table, has_no_rows, is_one_table, stacked
 from skfme._results.effects import ForwardEffects
-from skfme._streaming.tallies import Groups
+from skfme._streaming.tallies import RowKeys
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Change, NamedStep
 from skfme.steps._training import is_number
@@ -124,7 +124,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.features)
 
-    def coded_groups(self) -> Groups:
+    def coded_groups(self) -> RowKeys:
         """The rows' groups: a missing entry is a key like any other."""
         return _coded(self.groups)
 
@@ -268,10 +268,10 @@ class BatchReader:
             self._functions = []
 
 
-def _coded(frame: pd.DataFrame) -> Groups:
+def _coded(frame: pd.DataFrame) -> RowKeys:
     """Distinct rows of the frame as keys; a missing entry is a key like any other."""
     if not len(frame.columns):
-        return Groups(((),), np.zeros(len(frame), dtype=np.intp))
+        return RowKeys(((),), np.zeros(len(frame), dtype=np.intp))
     grouped = frame.groupby(list(frame), dropna=False, observed=True, sort=False)
     codes = grouped.ngroup().to_numpy()
     _, first = np.unique(codes, return_index=True)
@@ -280,7 +280,7 @@ def _coded(frame: pd.DataFrame) -> Groups:
         for row in frame.iloc[first].itertuples(index=False, name=None)
     ]
     position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    return Groups(tuple(position), np.array([position[key] for key in keys])[codes])
+    return RowKeys(tuple(position), np.array([position[key] for key in keys])[codes])
 
 
 def _plain(value: Any) -> Any:

@@ -17,12 +17,12 @@ from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
 from skfme._summaries.weighted import LINEAR
 from skfme._summaries.weighting import Weighting
 
-__all__ = ["Distribution", "Groups", "Tally"]
+__all__ = ["Distribution", "RowKeys", "Tally"]
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Rows' groups: distinct keys, and each row's position among them."""
+class RowKeys:
+    """The groups of rows: distinct keys, and each row's position among them."""
 
     keys: tuple[tuple, ...]
     codes: np.ndarray
@@ -42,7 +42,9 @@ class Distribution:
     sketches: tuple[QuantileSketch, ...]
 
     @classmethod
-    def of(cls, values: np.ndarray, weights: Weighting, groups: Groups) -> Distribution:
+    def of(
+        cls, values: np.ndarray, weights: Weighting, groups: RowKeys
+    ) -> Distribution:
         moments = Moments.of(values, weights, groups.codes, len(groups.keys))
         return cls(moments, tuple(_sketch(column, weights) for column in values.T))
 
@@ -104,7 +106,7 @@ class Tally:
         cls, n_groups: int, n_outputs: int, *, weighted: bool, has_nlm: bool
     ) -> Tally:
         """The tally of no rows."""
-        groups = Groups(((),) * n_groups, np.zeros(0, np.intp))
+        groups = RowKeys(((),) * n_groups, np.zeros(0, np.intp))
         values = Distribution.of(np.empty((0, n_outputs)), Weighting(None, 0), groups)
         return cls(
             np.zeros((n_groups, len(STATUSES)), dtype=np.int64),
@@ -118,7 +120,7 @@ class Tally:
         )
 
     @classmethod
-    def of(cls, effect: ForwardEffect, weights: Weighting, groups: Groups) -> Tally:
+    def of(cls, effect: ForwardEffect, weights: Weighting, groups: RowKeys) -> Tally:
         """The tally of one batch's effect."""
         n_groups, n_statuses = len(groups.keys), len(STATUSES)
         statuses = np.bincount(
@@ -126,7 +128,7 @@ class Tally:
             minlength=n_groups * n_statuses,
         ).reshape(n_groups, n_statuses)
         counted = slice(None) if effect.counted.all() else effect.counted
-        groups = Groups(groups.keys, groups.codes[counted])
+        groups = RowKeys(groups.keys, groups.codes[counted])
         weights, fme = weights.take(counted), effect.fme_2d[counted]
         nlm, linear = None, np.zeros(len(effect.outputs))
         if effect.nlm_2d is not None:
@@ -181,7 +183,7 @@ def _summed(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
     return sums
 
 
-def _squared(fme: np.ndarray, weights: Weighting, groups: Groups) -> Moments | None:
+def _squared(fme: np.ndarray, weights: Weighting, groups: RowKeys) -> Moments | None:
     """Moments with the squares of the weights, of rows of positive weight."""
     if weights.array is None:
         return None

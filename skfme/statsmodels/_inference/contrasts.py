@@ -14,6 +14,7 @@ __all__ = [
     "degrees_of_freedom",
     "ratio",
     "roots",
+    "units_of",
     "variances_of",
     "wald_statistic",
 ]
@@ -67,30 +68,42 @@ def degrees_of_freedom(R: np.ndarray, cov: np.ndarray, df: np.ndarray) -> np.nda
     variances = np.diag(cov)
     related = (cov != 0) & ~np.eye(len(df), dtype=bool)
     used = (R != 0).astype(float)
-    dependent = np.einsum("mi,ij,mj->m", used, related.astype(float), used) > 0
+    dependent = ((used @ related) * used).any(axis=1)
     shares = np.where(R != 0, R**2 * variances, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         welch = shares.sum(axis=1) ** 2 / np.sum(shares**2 / df, axis=1)
     return np.where(dependent | np.isnan(welch), smallest, welch)
 
 
+def units_of(cov: np.ndarray) -> np.ndarray:
+    """Standard errors, and 1 where they are 0."""
+    se = roots(np.diag(cov))
+    return np.where(se > 0, se, 1.0)
+
+
 def wald_statistic(distance: np.ndarray, cov: np.ndarray) -> tuple[float, int]:
+    """W and its degrees of freedom.
+
+    Raises
+    ------
+    ValueError
+        If an estimate has no standard error, or a combination has no variance.
+    """
     if np.isnan(cov).any() or np.isnan(distance).any():
         raise ValueError(
             "An estimate of the hypothesis has no standard error; leave it out of R."
         )
     # In units of standard errors, so that unlike scales do not pass for a low rank.
-    scale = roots(np.diag(cov))
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = units_of(cov)
     values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
-    kept = values > 1e-10 * max(values[-1], 0.0)
+    spread = values > 1e-10 * max(values[-1], 0.0)
     parts = vectors.T @ (distance / scale)
-    if not kept.any() or np.any(
-        np.abs(parts[~kept]) > 1e-6 * (1 + np.abs(parts).max())
-    ):
+    fixed = np.abs(parts[~spread])
+    if not spread.any() or (fixed > 1e-6 * (1 + np.abs(parts).max())).any():
         raise ValueError(
             "The hypothesis restricts a combination of estimates that has no variance, "
             "so that no test statistic exists. Remove the hypotheses that are bound to "
             "be true, or bound to be false."
         )
-    return float(np.sum(parts[kept] ** 2 / values[kept])), int(kept.sum())
+    statistic = np.sum(parts[spread] ** 2 / values[spread])
+    return float(statistic), int(spread.sum())

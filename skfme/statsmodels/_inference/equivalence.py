@@ -15,6 +15,8 @@ import pandas as pd
 from scipy import stats
 
 from skfme._text.printing import Text, format_number, html_table, text_table
+from skfme.statsmodels._inference.estimates import JointEstimates, check_alpha
+from skfme.statsmodels._inference.text import WIDTH
 
 __all__ = ["EquivalenceResults", "two_one_sided_tests"]
 
@@ -49,9 +51,8 @@ class EquivalenceResults:
     @property
     def pvalues(self) -> pd.Series:
         """The larger of the two one-sided p-values."""
-        # np.maximum keeps NaN
-        larger = np.maximum(self.pvalue_low.to_numpy(), self.pvalue_upp.to_numpy())
-        return pd.Series(larger, self.pvalue_low.index, name="p_value")
+        both = pd.concat([self.pvalue_low, self.pvalue_upp], axis=1)
+        return both.max(axis=1, skipna=False).rename("p_value")
 
     @property
     def equivalent(self) -> pd.Series:
@@ -100,8 +101,7 @@ class EquivalenceResults:
         -------
         text : str
         """
-        header, rows = self._table()
-        return Text(f"{self._title()}\n\n{text_table(header, rows, 78)}")
+        return Text(f"{self._title()}\n\n{text_table(*self._table(), WIDTH)}")
 
     def _title(self) -> str:
         return (
@@ -110,19 +110,16 @@ class EquivalenceResults:
         )
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        header = ["effect", "coef", "low", "upp", "P", "[interval", "]", "equivalent"]
-        frame = self.to_frame()
-        columns = ["estimate", "low", "upp", "p_value", "conf_low", "conf_high"]
+        heads = {"estimate": "coef", "low": "low", "upp": "upp", "p_value": "P"}
+        heads |= {"conf_low": "[interval", "conf_high": "]"}
+        numbers = self.to_frame()[list(heads)].to_numpy(dtype=float)
         rows = [
-            [name, *map(format_number, values), "yes" if same else "no"]
-            for name, values, same in zip(
-                self.pvalue_low.index,
-                frame[columns].to_numpy(dtype=float),
-                self.equivalent,
-                strict=True,
+            [str(name), *map(format_number, values), "yes" if equivalent else "no"]
+            for (name, equivalent), values in zip(
+                self.equivalent.items(), numbers, strict=True
             )
         ]
-        return header, rows
+        return ["effect", *heads.values(), "equivalent"], rows
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -134,47 +131,36 @@ class EquivalenceResults:
 
 
 def two_one_sided_tests(
-    params: pd.Series,
-    se: np.ndarray,
-    df: np.ndarray,
-    intervals: np.ndarray,
-    bounds: tuple[Any, Any],
-    alpha: float,
-    labels: pd.DataFrame,
+    results: JointEstimates, bounds: tuple[Any, Any], alpha: float
 ) -> EquivalenceResults:
-    """Test estimates against bounds.
+    """Test k estimates against bounds.
 
     Parameters
     ----------
-    params : Series of k estimates
-    se, df : ndarray of shape (k,)
-    intervals : ndarray of shape (k, 2)
-        The 1 − 2 alpha intervals.
+    results : JointEstimates
     bounds : pair of float or array-like of shape (k,)
     alpha : float
-    labels : DataFrame of k rows
     """
-    low, upp = (_bound(b, len(params)) for b in bounds)
+    check_alpha(alpha)
+    estimates, se, df = results.params, results.bse, results._df()
+    low, upp = (_bound(bound, len(estimates)) for bound in bounds)
     if not (low < upp).all():
         raise ValueError(
             f"The bounds of equivalence must satisfy low < upp, got {bounds[0]!r} and "
             f"{bounds[1]!r}."
         )
-    estimates = params.to_numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z_low, z_upp = (estimates - low) / se, (estimates - upp) / se
-    index = params.index
+    z_low, z_upp = (estimates - low) / se, (estimates - upp) / se
     return EquivalenceResults(
-        pd.Series(z_low, index, name="statistic_low"),
-        pd.Series(stats.t.sf(z_low, df), index, name="p_value_low"),
-        pd.Series(z_upp, index, name="statistic_upp"),
-        pd.Series(stats.t.cdf(z_upp, df), index, name="p_value_upp"),
+        z_low.rename("statistic_low"),
+        pd.Series(stats.t.sf(z_low, df), z_low.index, name="p_value_low"),
+        z_upp.rename("statistic_upp"),
+        pd.Series(stats.t.cdf(z_upp, df), z_upp.index, name="p_value_upp"),
         alpha,
         low,
         upp,
-        estimates,
-        intervals,
-        labels,
+        estimates.to_numpy(),
+        results.conf_int(2 * alpha).to_numpy(),
+        results.labels,
     )
 
 

@@ -65,16 +65,14 @@ def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
 def _parsed(
     texts: Sequence[str], names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    forms = [form for text in texts for form in _forms(text, names)]
-    rows = np.array(forms)
+    rows = np.array([form for text in texts for form in _forms(text, names)])
     return rows[:, :-1], -rows[:, -1]
 
 
 def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:
     """One vector of coefficients and a constant for each hypothesis of a text."""
     # A name must not be part of a longer word or number, as "bmi -2" in "bmi -20".
-    ordered = sorted(range(len(names)), key=lambda i: -len(names[i]))
-    alternatives = "|".join(re.escape(names[i]) for i in ordered)
+    alternatives = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     pattern = rf"(?<![\w.])(?:({alternatives})|(?:row\s+|b)(\d+))(?![\w.])"
     position = {name: i for i, name in enumerate(names)}
 
@@ -90,11 +88,11 @@ def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:
         return f" _at{number - 1} "
 
     coded = re.sub(pattern, symbol, text)
-    return [_form(part, text, names) for part in coded.split(",")]
+    return [_form(comparison, text, names) for comparison in coded.split(",")]
 
 
-def _form(part: str, text: str, names: Sequence[str]) -> np.ndarray:
-    sides = part.split("=")
+def _form(comparison: str, text: str, names: Sequence[str]) -> np.ndarray:
+    sides = comparison.split("=")
     if len(sides) > 2:
         raise ValueError(
             f"The hypothesis {text!r} has {len(sides) - 1} equals signs in one "
@@ -112,55 +110,50 @@ def _side(side: str, text: str, names: Sequence[str]) -> np.ndarray:
         tree = ast.parse(side, mode="eval").body
     except SyntaxError:
         raise _unreadable(side, text, names) from None
-    return _Linear(text, names).visit(tree)
+    return _linear(tree, text, names)
 
 
-def _unreadable(what: str, text: str, names: Sequence[str]) -> ValueError:
+def _linear(node: ast.expr, text: str, names: Sequence[str]) -> np.ndarray:
+    """An expression as coefficients of the estimates, then a constant."""
+    form = np.zeros(len(names) + 1)
+    match node:
+        case ast.Name(id=name) if re.fullmatch(r"_at\d+", name):
+            form[int(name[3:])] = 1.0
+            return form
+        case ast.Constant(value=int() | float() as value) if not isinstance(
+            value, bool
+        ):
+            form[-1] = value
+            return form
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            form = _linear(operand, text, names)
+            return -form if isinstance(node.op, ast.USub) else form
+        case ast.BinOp():
+            left, right = (_linear(n, text, names) for n in (node.left, node.right))
+            return _combination(left, node.op, right, text)
+    raise _unreadable(ast.unparse(node), text, names)
+
+
+def _combination(
+    left: np.ndarray, operator: ast.operator, right: np.ndarray, text: str
+) -> np.ndarray:
+    match operator:
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.Mult() if not left[:-1].any():
+            return left[-1] * right
+        case ast.Mult() if not right[:-1].any():
+            return left * right[-1]
+        case ast.Div() if not right[:-1].any() and right[-1] != 0:
+            return left / right[-1]
+    raise ValueError(f"The hypothesis {text!r} is not linear in the estimates.")
+
+
+def _unreadable(words: str, text: str, names: Sequence[str]) -> ValueError:
     return ValueError(
-        f"The hypothesis {text!r} cannot be read at {what!r}: expected names of "
+        f"The hypothesis {text!r} cannot be read at {words!r}: expected names of "
         "estimates (or row 1, row 2, …), numbers, + - * / and =."
-        + (nearest(what, names) or known_names(names))
+        + (nearest(words, names) or known_names(names))
     )
-
-
-class _Linear(ast.NodeVisitor):
-    """Evaluates an expression to coefficients of the estimates, then a constant."""
-
-    def __init__(self, text: str, names: Sequence[str]) -> None:
-        self.text, self.names = text, names
-
-    def visit_Name(self, node: ast.Name) -> np.ndarray:
-        form = np.zeros(len(self.names) + 1)
-        if not re.fullmatch(r"_at\d+", node.id):
-            raise _unreadable(node.id, self.text, self.names)
-        form[int(node.id[3:])] = 1.0
-        return form
-
-    def visit_Constant(self, node: ast.Constant) -> np.ndarray:
-        if not isinstance(node.value, (int, float)) or isinstance(node.value, bool):
-            raise _unreadable(str(node.value), self.text, self.names)
-        return np.append(np.zeros(len(self.names)), float(node.value))
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> np.ndarray:
-        value = self.visit(node.operand)
-        return -value if isinstance(node.op, ast.USub) else value
-
-    def visit_BinOp(self, node: ast.BinOp) -> np.ndarray:
-        left, right = self.visit(node.left), self.visit(node.right)
-        match node.op:
-            case ast.Add():
-                return left + right
-            case ast.Sub():
-                return left - right
-            case ast.Mult() if not left[:-1].any():
-                return left[-1] * right
-            case ast.Mult() if not right[:-1].any():
-                return left * right[-1]
-            case ast.Div() if not right[:-1].any() and right[-1] != 0:
-                return left / right[-1]
-        raise ValueError(
-            f"The hypothesis {self.text!r} is not linear in the estimates."
-        )
-
-    def generic_visit(self, node: ast.AST) -> np.ndarray:
-        raise _unreadable(ast.unparse(node), self.text, self.names)

@@ -1,4 +1,8 @@
-"""Names of estimates, of their differences and of their combinations, from labels."""
+"""Names of estimates, of their differences and of their combinations, from labels.
+
+Labels are the columns ``effect``, ``output`` where there are several, and those of groups;
+the results' tables set the columns named here beside them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 __all__ = [
+    "RESULT_COLUMNS",
     "difference_labels",
     "difference_names",
     "names_of",
@@ -17,15 +22,24 @@ __all__ = [
     "wording",
 ]
 
+# Columns of the results' tables that no column of groups may be called.
+RESULT_COLUMNS = frozenset(
+    [
+        *("effect", "output", "rule", "estimate", "std_error", "statistic", "p_value"),
+        *("conf_low", "conf_high", "p_adjusted"),
+    ]
+)
+
 
 def names_of(labels: pd.DataFrame) -> list[str]:
+    """Such as "bmi -2[setosa] | sex=s1"."""
     groups = [c for c in labels.columns if c not in ("effect", "output")]
     names = [str(effect) for effect in labels["effect"]]
     if "output" in labels:
         names = [f"{n}[{o}]" for n, o in zip(names, labels["output"], strict=True)]
     for i, values in enumerate(zip(*(labels[c] for c in groups), strict=True)):
-        where = (f"{c}={_plain(v)}" for c, v in zip(groups, values, strict=True))
-        names[i] += " | " + ", ".join(where)
+        pairs = (f"{c}={_plain(v)}" for c, v in zip(groups, values, strict=True))
+        names[i] += " | " + ", ".join(pairs)
     return names
 
 
@@ -35,29 +49,30 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def unique_names(names: list[str]) -> list[str]:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The names as they are, if no two are equal."""
+    counts = Counter(map(str, names))
+    repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
         raise ValueError(
             f"Several estimates have the name {repeated[0]!r}; their labels must tell "
             "them apart."
         )
-    return names
+    return list(counts)
 
 
 def wording(R: np.ndarray, q: np.ndarray, names: list[str]) -> list[str]:
     """Each combination in words, such as "1 (a) - 0.5 (b)"."""
     texts = []
     for row, value in zip(R, q, strict=True):
-        parts = [
+        terms = [
             f"{'-' if row[i] < 0 else '+'} "
             + (names[i] if abs(row[i]) == 1 else f"{abs(row[i]):g} ({names[i]})")
             for i in np.flatnonzero(row)
         ]
         if value:
-            parts.append(f"{'-' if value > 0 else '+'} {abs(value):g}")
-        text = " ".join(parts)
-        texts.append(text.removeprefix("+ "))
+            terms.append(f"{'-' if value > 0 else '+'} {abs(value):g}")
+        texts.append(" ".join(terms).removeprefix("+ "))
     return texts
 
 
@@ -65,30 +80,28 @@ def difference_labels(
     labels: pd.DataFrame, pairs: Sequence[tuple[int, int]]
 ) -> pd.DataFrame:
     """Labels of differences: what both have, or "second - first"."""
-    columns = {}
-    for name in labels.columns:
-        values = labels[name].tolist()
-        columns[name] = [
-            values[i]
-            if values[i] == values[j]
-            else f"{_plain(values[j])} - {_plain(values[i])}"
-            for i, j in pairs
-        ]
-    return pd.DataFrame(columns)
+
+    def difference(first: Any, second: Any) -> Any:
+        same = first == second
+        return first if same else f"{_plain(second)} - {_plain(first)}"
+
+    return pd.DataFrame(
+        {
+            name: [difference(values[i], values[j]) for i, j in pairs]
+            for name, values in labels.to_dict("list").items()
+        }
+    )
 
 
 def difference_names(
-    names: list[str],
-    short_names: list[str],
-    labels: pd.DataFrame,
-    pairs: Sequence[tuple[int, int]],
+    names: Sequence[str], labels: pd.DataFrame, pairs: Sequence[tuple[int, int]]
 ) -> list[str]:
     """Short names where two estimates differ in one label, else "second - first"."""
-    values = list(labels.itertuples(index=False, name=None))
-    unlike = [
-        sum(a != b for a, b in zip(values[i], values[j], strict=True)) for i, j in pairs
-    ]
+    short_names = names_of(difference_labels(labels, pairs))
+    keys = list(labels.itertuples(index=False, name=None))
     return [
-        short if n == 1 else f"{names[j]} - {names[i]}"
-        for short, n, (i, j) in zip(short_names, unlike, pairs, strict=True)
+        short
+        if sum(a != b for a, b in zip(keys[i], keys[j], strict=True)) == 1
+        else f"{names[j]} - {names[i]}"
+        for short, (i, j) in zip(short_names, pairs, strict=True)
     ]

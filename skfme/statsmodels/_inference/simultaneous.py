@@ -32,7 +32,8 @@ def max_t_quantiles(cov: np.ndarray, alpha: float, df: np.ndarray) -> np.ndarray
     Parameters
     ----------
     cov : ndarray of shape (k, k)
-        Covariance of the estimates, positive on its diagonal; may be singular.
+        Covariance of the estimates; may be singular. Those without a variance above
+        zero are left aside, with quantiles of their own.
     alpha : float
     df : ndarray of shape (k,)
         Degrees of freedom of each estimate, infinite for the normal. Where they differ,
@@ -42,42 +43,43 @@ def max_t_quantiles(cov: np.ndarray, alpha: float, df: np.ndarray) -> np.ndarray
     -------
     quantiles : ndarray of shape (k,)
     """
-    rank, spread = _largest_shares(cov)
+    quantiles = stats.t.isf(alpha / 2, df)
+    spread = np.diag(cov) > 0
+    if not spread.any():
+        return quantiles
+    inside = _distribution(cov[np.ix_(spread, spread)])
 
     def quantile(nu: float) -> float:
-        inside = _probability(rank, spread, nu)
         # Bonferroni's is the largest that any correlation can ask for.
-        upper = _bonferroni(alpha, len(cov), nu)
-        found = optimize.brentq(
-            lambda c: inside(c) - (1 - alpha), 0.0, upper * (1 + 1e-6) + 1e-6
-        )
-        return float(found)
+        upper = stats.t.isf(alpha / (2 * np.count_nonzero(spread)), nu)
+        upper = upper * (1 + 1e-6) + 1e-6
+        return optimize.brentq(lambda c: inside(c, nu) - (1 - alpha), 0.0, upper)
 
-    values, which = np.unique(df, return_inverse=True)
-    return np.array([quantile(nu) for nu in values])[which]
+    values, positions = np.unique(df[spread], return_inverse=True)
+    quantiles[spread] = np.array([quantile(nu) for nu in values])[positions]
+    return quantiles
 
 
 def max_t_tails(cov: np.ndarray, statistics: np.ndarray, df: np.ndarray) -> np.ndarray:
     """P(max |tⱼ| > |t|) for each statistic: its single-step adjusted p-value."""
-    rank, spread = _largest_shares(cov)
-    single = 2 * stats.t.sf(np.abs(statistics), df)
-    tails = [
-        1 - _probability(rank, spread, nu)(abs(t))
-        for t, nu in zip(statistics, df, strict=True)
-    ]
+    tails = 2 * stats.t.sf(np.abs(statistics), df)
+    spread = np.diag(cov) > 0
+    if not spread.any():
+        return tails
+    inside, single = _distribution(cov[np.ix_(spread, spread)]), tails[spread]
+    pairs = zip(np.abs(statistics[spread]), df[spread], strict=True)
+    joint = [1 - inside(t, nu) for t, nu in pairs]
     # Far out, one minus the probability is round-off; the bounds are exact there.
-    return np.clip(tails, single, np.minimum(len(cov) * single, 1))
+    tails[spread] = np.clip(joint, single, np.minimum(len(single) * single, 1))
+    return tails
 
 
-def _bonferroni(alpha: float, k: int, nu: float) -> float:
-    return float(stats.t.isf(alpha / (2 * k), nu))
+def _distribution(cov: np.ndarray) -> Callable[[float, float], float]:
+    """P(max |tⱼ| <= c) as a function of c and of the degrees of freedom."""
+    rank, shares = _largest_shares(cov)
 
-
-def _probability(rank: int, spread: np.ndarray, nu: float) -> Callable[[float], float]:
-    """The distribution function of max |tⱼ|."""
-
-    def inside(c: float) -> float:
-        squares = (c / spread) ** 2
+    def inside(c: float, nu: float) -> float:
+        squares = (c / shares) ** 2
         if np.isinf(nu):
             return float(special.chdtr(rank, squares).mean())
         return float(special.fdtr(rank, nu, squares / rank).mean())
@@ -89,8 +91,8 @@ def _largest_shares(cov: np.ndarray) -> tuple[int, np.ndarray]:
     """Rank of the correlations, and M(U) for each direction U."""
     sd = np.sqrt(np.diag(cov))
     values, vectors = np.linalg.eigh(cov / np.outer(sd, sd))
-    kept = values > len(cov) * np.finfo(float).eps * 10 * values[-1]
-    factor = vectors[:, kept] * np.sqrt(values[kept])
+    positive = values > len(cov) * np.finfo(float).eps * 10 * values[-1]
+    factor = vectors[:, positive] * np.sqrt(values[positive])
     factor /= np.linalg.norm(factor, axis=1, keepdims=True)
     rank = factor.shape[1]
     n = N_DIRECTIONS

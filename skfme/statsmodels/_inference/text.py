@@ -1,15 +1,22 @@
-"""Estimates in words and small tables, at most 78 columns wide."""
+"""Estimates in words and small tables, at most 78 columns wide.
+
+What the numbers are is said by the estimates; here they are laid out, and sentences under
+them say what the intervals cover and what the estimates rest on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from skfme._text.printing import format_number
+from skfme._text.printing import Text, format_number, html_table, text_table
+from skfme.statsmodels._inference.estimates import JointEstimates
 
-__all__ = ["WIDTH", "covers_sentence", "estimate_table", "size_notes"]
+__all__ = ["WIDTH", "EstimateTables"]
 
 WIDTH = 78
 
@@ -32,70 +39,105 @@ COVERS = {
 }
 
 
-def covers_sentence(covers: str) -> str:
-    """What the intervals cover, in a sentence."""
-    return COVERS.get(covers, f"Intervals cover: {covers}.")
+class EstimateTables(JointEstimates):
+    """Estimates that show themselves."""
 
+    @property
+    def coverage_note(self) -> str:
+        """What the intervals cover, in a sentence."""
+        return COVERS.get(self.covers, f"Intervals cover: {self.covers}.")
 
-def estimate_table(
-    names: Sequence[str],
-    frame: pd.DataFrame,
-    use_t: bool,
-    alpha: float,
-    adjustment: str | None,
-) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table of estimates, as statsmodels heads its own.
+    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
+        """One row per estimate.
 
-    Parameters
-    ----------
-    names : sequence of str of length k
-    frame : DataFrame of k rows
-        As :meth:`EffectResults.to_frame` has it.
-    use_t : bool
-    alpha : float
-    adjustment : str or None
-        Of the p-values.
-    """
-    letter = "t" if use_t else "z"
-    columns = ["estimate", "std_error", "statistic", "p_value"]
-    header = ["effect", "coef", "std err", letter, f"P>|{letter}|"]
-    if adjustment is not None:
-        columns.append("p_adjusted")
-        header.append(f"{adjustment} P")
-    columns += ["conf_low", "conf_high"]
-    header += [f"[{alpha / 2:.4g}", f"{1 - alpha / 2:.4g}]"]
-    formats = [_FORMATS.get(column, format_number) for column in columns]
-    rows = [
-        [name, *(shown(v) for v, shown in zip(values, formats, strict=True))]
-        for name, values in zip(
-            names, frame[columns].to_numpy(dtype=float), strict=True
-        )
-    ]
-    return header, rows
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage of the intervals.
 
+        Returns
+        -------
+        frame : DataFrame
+            ``effect``, ``output`` (for several), group columns, ``estimate``,
+            ``std_error``, ``statistic``, ``p_value``, ``conf_low``, ``conf_high``, and
+            ``p_adjusted`` for differences.
+        """
+        low, high = (ends for _, ends in self.conf_int(alpha).items())
+        columns = [self.params, self.bse, self.tvalues, self.pvalues]
+        columns += [low.rename("conf_low"), high.rename("conf_high")]
+        if self.adjustment is not None:
+            columns.append(self.pvalues_adjusted(self.adjustment))
+        frame = self.labels.assign(**{str(c.name): c.to_numpy() for c in columns})
+        return self._more_columns(frame)
 
-def size_notes(
-    nobs: np.ndarray | None, df: np.ndarray | None, still: Sequence[str]
-) -> list[str]:
-    """Sentences on rows, degrees of freedom, and estimates without spread."""
-    notes = []
-    if nobs is not None:
-        least, most = nobs.min(), nobs.max()
-        notes.append(
-            f"Rows: {least}." if least == most else f"Rows: {least} to {most}."
-        )
-    if df is not None and np.isfinite(df).any():
-        least, most = np.nanmin(df), np.nanmax(df)
-        span = f"{least:.6g}" if least == most else f"{least:.4g} to {most:.4g}"
-        notes.append(f"t distribution with {span} degrees of freedom.")
-    if still:
-        shown = ", ".join(map(repr, still[:5])) + (", …" if len(still) > 5 else "")
-        notes.append(f"No spread at all, so that the standard error is 0: {shown}.")
-    return notes
+    def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with what these results have more than others."""
+        return frame
 
+    def summary(self, alpha: float = 0.05) -> Text:
+        """A table in words and numbers, at most 78 columns wide.
 
-def _statistic(value: float) -> str:
-    return format_number(value, 3)
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the coverage of the intervals.
+
+        Returns
+        -------
+        text : str
+        """
+        rule = "=" * WIDTH
+        title = textwrap.fill((self.title or "Effects").center(WIDTH).rstrip(), WIDTH)
+        table = text_table(*self._table(alpha), WIDTH)
+        notes = [textwrap.fill(note, WIDTH) for note in self._all_notes()]
+        return Text("\n".join([title, rule, table, rule, *notes]))
+
+    def _table(self, alpha: float) -> tuple[list[str], list[list[str]]]:
+        """Header and rows, as statsmodels heads its own."""
+        letter = "t" if self.use_t else "z"
+        heads = {
+            "estimate": "coef",
+            "std_error": "std err",
+            "statistic": letter,
+            "p_value": f"P>|{letter}|",
+            "p_adjusted": f"{self.adjustment} P",
+            "conf_low": f"[{alpha / 2:.4g}",
+            "conf_high": f"{1 - alpha / 2:.4g}]",
+        }
+        frame = self.to_frame(alpha)
+        heads = {name: head for name, head in heads.items() if name in frame}
+        columns = [
+            map(FORMATS.get(name, format_number), frame[name].astype(float))
+            for name in heads
+        ]
+        rows = map(list, zip(self.names, *columns, strict=True))
+        return ["effect", *heads.values()], list(rows)
+
+    def _all_notes(self) -> list[str]:
+        notes = []
+        if self.nobs is not None:
+            least, most = self.nobs.min(), self.nobs.max()
+            notes.append(
+                f"Rows: {least}." if least == most else f"Rows: {least} to {most}."
+            )
+        if self.df is not None and np.isfinite(self.df).any():
+            least, most = np.nanmin(self.df), np.nanmax(self.df)
+            span = f"{least:.6g}" if least == most else f"{least:.4g} to {most:.4g}"
+            notes.append(f"t distribution with {span} degrees of freedom.")
+        still = [repr(name) for name, se in self.bse.items() if se == 0]
+        if still:
+            shown = ", ".join(still[:5]) + (", …" if len(still) > 5 else "")
+            notes.append(f"No spread at all, so that the standard error is 0: {shown}.")
+        return [*notes, self.coverage_note, *self.notes]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.names)} estimates, covers {self.covers}>"
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table(0.05), self.title or "Effects")
 
 
 def _p_value(value: float) -> str:
@@ -103,4 +145,8 @@ def _p_value(value: float) -> str:
     return "<1e-300" if 0 <= value < 1e-300 else format_number(value, 3)
 
 
-_FORMATS = {"statistic": _statistic, "p_value": _p_value, "p_adjusted": _p_value}
+FORMATS: dict[str, Callable[[float], str]] = {
+    "statistic": partial(format_number, digits=3),
+    "p_value": _p_value,
+    "p_adjusted": _p_value,
+}

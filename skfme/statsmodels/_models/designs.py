@@ -19,8 +19,9 @@ import pandas as pd
 
 from skfme._engine.stepping import selected
 from skfme._frames.columns import ColumnData, numbers_in
+from skfme._frames.contents import pandas_frame
 from skfme._frames.hints import known_names, nearest
-from skfme._frames.tables import Table, as_table, pandas_frame
+from skfme._frames.tables import Table, as_table
 
 __all__ = [
     "ArrayDesign",

@@ -47,6 +47,8 @@ __all__ = ["CrossFitResults", "CrossFittedEffects", "cross_fit_effects"]
 class CrossFitResults(EffectResults):
     """AMEs of cross-fitted effects, with how far the folds' models disagree.
 
+    ``to_frame()`` has the columns ``fold_sd`` and ``fold_sd_expected`` too.
+
     Attributes
     ----------
     folds : DataFrame
@@ -60,22 +62,6 @@ class CrossFitResults(EffectResults):
     folds: pd.DataFrame
     fold_sd: pd.Series
     fold_sd_expected: pd.Series
-
-    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
-        """One row per estimate.
-
-        Parameters
-        ----------
-        alpha : float, default=0.05
-            One minus the coverage of the intervals.
-
-        Returns
-        -------
-        frame : DataFrame
-            The columns of :meth:`EffectResults.to_frame`, ``fold_sd`` and
-            ``fold_sd_expected``.
-        """
-        return self._more_columns(super().to_frame(alpha))
 
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         frame["fold_sd"] = self.fold_sd.to_numpy()

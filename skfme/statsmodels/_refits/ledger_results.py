@@ -101,6 +101,9 @@ class UncertaintyLedger(EffectResults):
 
     Made by :func:`uncertainty_ledger`. Intervals and tests take the sum of the parts;
     differences (:meth:`pairwise`, :meth:`contrasts`) have parts of their own.
+    ``to_frame()`` has, beside the columns of :meth:`EffectResults.to_frame`, for each part
+    ``se_rows``, ``se_refit``, ``se_seed`` and the shares of the variance ``share_rows``, …;
+    ``se_together``; and ``truncated``, whether the refit part came out negative.
 
     Attributes
     ----------
@@ -229,23 +232,6 @@ class UncertaintyLedger(EffectResults):
             labels=plain.labels,
             title=self.title,
         )
-
-    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
-        """One row per estimate.
-
-        Parameters
-        ----------
-        alpha : float, default=0.05
-            One minus the coverage of the intervals.
-
-        Returns
-        -------
-        frame : DataFrame
-            The columns of :meth:`EffectResults.to_frame`; for each part ``se_rows``,
-            ``se_refit``, ``se_seed`` and the shares of the variance ``share_rows``, …;
-            ``se_together``; and ``truncated``, whether the refit part came out negative.
-        """
-        return self._more_columns(super().to_frame(alpha))
 
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         parts = (self.variances**0.5).add_prefix("se_")

@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
-from skfme._explainer.fitting import params_of_fit
+from skfme._explainer.fitting import over_model, params_of_fit
 from skfme._frames.checks import one_target
 from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
@@ -84,7 +84,7 @@ class Refitting:
         rule : Rule or None
             Of the NLM; None computes none.
         """
-        return self._over(rows, seed)._effects(table, self.steps, rule, None)
+        return over_model(self, rows, seed)._effects(table, self.steps, rule, None)
 
     def _over(self, rows: np.ndarray, seed: np.random.SeedSequence) -> FMEExplainer:
         """The explainer over a model fitted on some rows."""
@@ -99,7 +99,7 @@ class Refitting:
                     f"these rows hold no y of class {', '.join(map(str, lost))}; draw "
                     "within classes, with stratify=y"
                 )
-        return self.explainer._over(estimator)
+        return over_model(self.explainer, estimator)
 
 
 def _check_refittable(explainer: Any, table: Table, y: Any) -> None:
@@ -175,7 +175,7 @@ def prepared(
     fitted.estimator = _seeded(fitted.estimator, seeded, seed)
     fitted.fit(table, y, **params)
     refitting = Refitting(
-        fitted._over(None),
+        over_model(fitted, None),
         fitted.steps_,
         fitted._table(table),
         y,

@@ -28,13 +28,8 @@ from skfme.statsmodels._regression.sandwich import (
     gram,
     without_negative_variance,
 )
-from skfme.statsmodels._rows.clusters import Clusters
-from skfme.statsmodels._rows.counted import (
-    checked_cov_type,
-    clusters_of,
-    counted_rows,
-    refuse_other,
-)
+from skfme.statsmodels._rows.clusters import Clusters, checked_cov_type, clusters_of
+from skfme.statsmodels._rows.counted import counted_rows, refuse_other
 
 __all__ = ["average_effects"]
 
@@ -100,12 +95,17 @@ def average_effects(
     """
     listed = list(effects.values()) if isinstance(effects, Mapping) else [effects]
     samples = _samples(listed, weights_type, output)
-    default = "HC1" if groups is None else "cluster"
-    kind = checked_cov_type(cov_type or default, samples[0].weights)
-    rows = np.flatnonzero(np.logical_or.reduce([s.mask for s in samples]))
+    weights = samples[0].weights
     kwds = None if groups is None else {"groups": groups}
-    clusters = clusters_of(listed[0], kind, kwds, rows)
+    kind = checked_cov_type(cov_type or ("cluster" if kwds else "HC1"), weights)
+    rows = np.flatnonzero(np.logical_or.reduce([s.mask for s in samples]))
+    clusters = clusters_of(listed[0].table, kind, kwds, rows)
     cov, numbers = _covariance(samples, kind, rows, clusters)
+    notes = [f"Covariance {kind}."]
+    if clusters is not None:
+        notes.append(clusters.described)
+    if weights.given:
+        notes.append(f"Weights of type {weights.kind}.")
     return EffectResults(
         np.concatenate([s.means for s in samples]),
         cov,
@@ -114,7 +114,7 @@ def average_effects(
         covers="sample",
         nobs=np.repeat([s.weights.n for s in samples], [len(s.means) for s in samples]),
         title="Average marginal effects",
-        notes=_described(kind, clusters, samples[0].weights),
+        notes=notes,
         why_missing=f"fewer than two {'rows' if clusters is None else 'clusters'} count for it",
     )
 
@@ -126,58 +126,69 @@ class _Sample:
     Attributes
     ----------
     effect : ForwardEffect
-    outputs : tuple of str
-        Of length K.
     columns : list of int
-        Their columns among the effect's outputs.
+        K of the effect's outputs.
     mask : ndarray of bool of shape (n_samples,)
     weights : Weighting
         Of the rows that count.
     means : ndarray of shape (K,)
+        NaN where no row counts.
     still : ndarray of bool of shape (K,)
         Whether the effect is the same in every row.
     """
 
     effect: ForwardEffect
-    outputs: tuple[str, ...]
     columns: list[int]
     mask: np.ndarray
     weights: Weighting
     means: np.ndarray
     still: np.ndarray
 
+    @classmethod
+    def of(
+        cls, effect: ForwardEffect, weights_type: str, output: str | None
+    ) -> _Sample:
+        refuse_other(effect)
+        columns = output_columns(effect.outputs, output)
+        mask = effect.counted & (effect.weights.whole() > 0)
+        if not mask.any():
+            unknown = np.full(len(columns), np.nan)
+            none = Weighting(None, 0, weights_type)
+            return cls(effect, columns, mask, none, unknown, unknown == 0)
+        counted = counted_rows(effect, weights_type, output)
+        means = counted.weights.dot(counted.fme) / counted.weights.sum
+        deviations = without_round_off(counted.fme - means, counted.fme)
+        still = (deviations == 0).all(axis=0)
+        return cls(effect, columns, mask, counted.weights, means, still)
+
     def labels(self) -> pd.DataFrame:
-        labels = pd.DataFrame({"effect": [self.effect.name] * len(self.outputs)})
+        labels = pd.DataFrame({"effect": [self.effect.name] * len(self.columns)})
         if len(self.effect.outputs) > 1:
-            labels["output"] = self.outputs
+            labels["output"] = [str(self.effect.outputs[k]) for k in self.columns]
         return labels
 
     def contributions(self, rows: np.ndarray, kind: str) -> np.ndarray:
         """What each row moves the averages by, of shape (b, K); 0 where it does not count."""
         mask = self.mask[rows]
         counting = rows[mask]
-        moved = np.zeros((len(rows), len(self.columns)))
         deviations = self.effect.fme_2d[counting][:, self.columns] - self.means
-        weights = self.effect.sample_weight
-        w = np.ones(len(counting)) if weights is None else weights[counting]
-        factors = self._factors(w, kind)[:, None]
-        moved[mask] = np.where(self.still, 0.0, deviations) * factors
+        factors = self._factors(self.effect.weights.take(counting).whole(), kind)
+        moved = np.zeros((len(rows), len(self.columns)))
+        moved[mask] = np.where(self.still, 0.0, deviations) * factors[:, None]
         return moved
 
     def _factors(self, w: np.ndarray, kind: str) -> np.ndarray:
-        n, counting = self.weights.total, self.weights.counting
+        """ψᵢ over FMEᵢ − AME, for rows of weights w."""
+        n, total = self.weights.total, self.weights.sum
         if n < 2:
             return np.full(len(w), np.nan)
-        array = self.weights.array
-        total = self.weights.n if array is None else float(array.sum())
         if kind == "nonrobust":
             return np.sqrt(w / (total * (n - 1)))
-        # w copies of a row add w squares; a row of weight w the square of w times it.
-        factors = (np.sqrt(w) if counting and kind != "cluster" else w) / total
-        power = {"HC2": 0.5, "HC3": 1.0}.get(kind, 0.0)
-        left = 1 - (1.0 if counting else w) / total
+        power = 1.0 if kind == "cluster" else self.weights.power
+        leverages = (1.0 if self.weights.counting else w) / total
+        adjustment = {"HC2": 0.5, "HC3": 1.0}.get(kind, 0.0)
         scale = np.sqrt(n / (n - 1)) if kind == "HC1" else 1.0
-        return scale * factors / left**power
+        return scale * w**power / total / (1 - leverages) ** adjustment
 
 
 def _samples(
@@ -186,35 +197,16 @@ def _samples(
     """Each effect over its rows; an error if there are none for any."""
     if not effects:
         raise ValueError("There are no effects to average.")
-    found = [_sample(effect, weights_type, output) for effect in effects]
-    if not any(sample.weights.n for sample in found):
+    samples = [_Sample.of(effect, weights_type, output) for effect in effects]
+    if not any(sample.weights.n for sample in samples):
         counted_rows(effects[0], weights_type)  # says why no row counts
-    sizes = {len(sample.mask) for sample in found}
+    sizes = {len(sample.mask) for sample in samples}
     if len(sizes) > 1:
         raise ValueError(
             f"The effects are of tables with {' and '.join(map(str, sorted(sizes)))} rows; "
             "a joint covariance needs effects of the same rows."
         )
-    return found
-
-
-def _sample(effect: ForwardEffect, weights_type: str, output: str | None) -> _Sample:
-    refuse_other(effect)
-    columns = output_columns(effect.outputs, output)
-    outputs = tuple(str(effect.outputs[k]) for k in columns)
-    unknown = np.full(len(columns), np.nan)
-    weights, mask = effect.sample_weight, effect.counted
-    if weights is not None:
-        mask = mask & (weights > 0)
-    if not mask.any():
-        none = Weighting(None, 0, weights_type)
-        still = np.zeros(len(columns), dtype=bool)
-        return _Sample(effect, outputs, columns, mask, none, unknown, still)
-    counted = counted_rows(effect, weights_type, output)
-    means = np.average(counted.fme, axis=0, weights=counted.weights.array)
-    deviations = without_round_off(counted.fme - means, counted.fme)
-    still = np.asarray(~deviations.any(axis=0))
-    return _Sample(effect, outputs, columns, mask, counted.weights, means, still)
+    return samples
 
 
 def _covariance(
@@ -227,8 +219,8 @@ def _covariance(
         return np.hstack([s.contributions(rows[some], kind) for s in samples])
 
     def present(codes: np.ndarray) -> np.ndarray:
-        found = [np.count_nonzero(np.bincount(codes[s.mask[rows]])) for s in samples]
-        return np.repeat(found, sizes)
+        counts = [np.count_nonzero(np.bincount(codes[s.mask[rows]])) for s in samples]
+        return np.repeat(counts, sizes)
 
     if clusters is None:
         numbers = np.repeat([sample.weights.total for sample in samples], sizes)
@@ -240,12 +232,3 @@ def _covariance(
     if clusters is not None and len(clusters.ways) > 1:
         cov = without_negative_variance(cov)
     return cov, numbers
-
-
-def _described(kind: str, clusters: Clusters | None, weights: Weighting) -> list[str]:
-    notes = [f"Covariance {kind}."]
-    if clusters is not None:
-        notes.append(f"{' and '.join(map(str, clusters.numbers))} clusters.")
-    if weights.array is not None:
-        notes.append(f"Weights of type {weights.kind}.")
-    return notes

@@ -16,12 +16,8 @@ from skfme.statsmodels._regression.designs import Design, group_design, partitio
 from skfme.statsmodels._regression.formula_design import formula_design
 from skfme.statsmodels._regression.least_squares import least_squares
 from skfme.statsmodels._regression.mixed import MixedConditionalEffects
-from skfme.statsmodels._rows.counted import (
-    CountedRows,
-    checked_cov_type,
-    clusters_of,
-    counted_rows,
-)
+from skfme.statsmodels._rows.clusters import checked_cov_type, clusters_of
+from skfme.statsmodels._rows.counted import CountedRows, counted_rows
 
 __all__ = ["ConditionalEffects"]
 
@@ -81,7 +77,7 @@ class ConditionalEffects:
         ----------
         effect : ForwardEffect
         by : column of X, list of columns, or array-like of shape (n_samples,)
-            What tells the groups apart.
+            What the groups are.
         output : str, default=None
             One output of several; None takes all.
         weights_type : {"sampling", "frequency", "importance"}, default="sampling"
@@ -257,9 +253,10 @@ class ConditionalEffects:
         Cameron, Miller (2015). A practitioner's guide to cluster-robust inference.
         J. Human Resources 50, 317-372.
         """
-        kind = checked_cov_type(cov_type, self.counted.weights)
-        clusters = clusters_of(self.counted.effect, kind, cov_kwds, self.counted.rows)
-        fit = least_squares(self.design, self.counted.fme, self.counted.weights)
+        counted, weights = self.counted, self.counted.weights
+        kind = checked_cov_type(cov_type, weights)
+        clusters = clusters_of(counted.effect.table, kind, cov_kwds, counted.rows)
+        fit = least_squares(self.design, counted.fme, weights)
         return ConditionalEffectsResults(self, fit, kind, clusters, use_t)
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """Results of a regression of effects: the results protocol, and what regressions add.
 
-Analysis of variance, Welch's test, predictions, the wild cluster bootstrap.
+Analysis of variance, Welch's test, predictions, the wild cluster bootstrap. The fit, its
+covariance and the tests are computed in files of their own.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.regression.linear_model import OLS, WLS
-from statsmodels.stats.oneway import anova_generic
 
 from skfme._frames.tables import as_table
-from skfme.statsmodels._inference.contrasts import combined
+from skfme._text.outputs import one_output
+from skfme.statsmodels._inference.contrasts import combined, covariance_of, variances_of
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._regression.anova import anova_table
+from skfme.statsmodels._regression.anova import anova_table, welch_test
 from skfme.statsmodels._regression.designs import CellDesign, Design
 from skfme.statsmodels._regression.least_squares import LeastSquares
 from skfme.statsmodels._regression.sandwich import regression_cov
@@ -38,16 +39,14 @@ FEW_CLUSTERS = 40
 class Regression(Protocol):
     """What results need of the model that they are of."""
 
-    @property
-    def counted(self) -> CountedRows: ...
-    @property
-    def design(self) -> Design: ...
-    @property
-    def nobs(self) -> Any: ...
+    counted: CountedRows
+    design: Design
 
 
 class ConditionalEffectsResults(EffectResults):
     """Conditional effects with standard errors; speaks the results protocol.
+
+    For a partition, ``to_frame()`` has the column ``rule`` before the estimates.
 
     Attributes
     ----------
@@ -67,7 +66,13 @@ class ConditionalEffectsResults(EffectResults):
         self.model, self._fit = model, fit
         self.cov_type, self.clusters = cov_type, clusters
         counted, design = model.counted, model.design
-        labels = _labels(counted, design)
+        labels = pd.concat([design.labels] * len(counted.outputs), ignore_index=True)
+        if len(counted.outputs) > 1:
+            labels.insert(0, "output", np.repeat(counted.outputs, design.shape[1]))
+        names = labels.assign(effect=counted.effect.name)
+        if not isinstance(design, CellDesign):
+            names = labels.rename(columns={"term": "effect"})
+        labels.insert(0, "effect", counted.effect.name)
         super().__init__(
             fit.coef.T.ravel(),
             regression_cov(fit, cov_type, clusters),
@@ -77,63 +82,48 @@ class ConditionalEffectsResults(EffectResults):
             nobs=self._sizes(),
             title=f"Effect {counted.effect.name} {design.title}",
             notes=self._described(),
-            names=_names(labels, counted, design),
+            names=names_of(names),
             why_missing=(
-                "a single cluster determines it"
-                if clusters is not None
-                else f"a single row determines it, whose error {cov_type} cannot know"
+                f"a single row determines it, whose error {cov_type} cannot know"
+                if clusters is None
+                else "a single cluster determines it"
             ),
         )
 
     def _degrees_of_freedom(self) -> Any:
-        design, fit = self.model.design, self._fit
+        design, weights, clusters = self.model.design, self._fit.weights, self.clusters
         if self.cov_type == "nonrobust":
-            return fit.df_resid
+            return self._fit.df_resid
         if not isinstance(design, CellDesign):
-            clusters = self.clusters
-            return fit.df_resid if clusters is None else min(clusters.numbers) - 1
-        if self.clusters is None:
-            weights = fit.weights
-            copies = weights.array if weights.counting else None
-            own = np.bincount(design.codes, copies, design.shape[1]) - 1.0
+            return self._fit.df_resid if clusters is None else clusters.df
+        if clusters is None:
+            numbers = design.totals(weights.array if weights.counting else None)
         else:
-            own = self._clusters_of_cells() - 1.0
+            numbers = clusters.numbers_within(design.codes, design.shape[1])
         # A group of one has no error of its own; its tests are NaN anyway.
-        return np.tile(np.maximum(own, 1.0), len(self.model.counted.outputs))
-
-    def _clusters_of_cells(self) -> np.ndarray:
-        codes, k = self.model.design.codes, self.model.design.shape[1]  # type: ignore[attr-defined]
-        counts = [
-            np.bincount(np.unique(np.column_stack([codes, way]), axis=0)[:, 0], None, k)
-            for way in self.clusters.ways  # type: ignore[union-attr]
-        ]
-        return np.min(counts, axis=0)
+        return np.tile(np.maximum(numbers - 1.0, 1.0), self._fit.resid.shape[1])
 
     def _sizes(self) -> Any:
         design = self.model.design
         if isinstance(design, CellDesign):
-            sizes = np.bincount(design.codes, minlength=design.shape[1])
-            return np.tile(sizes, len(self.model.counted.outputs))
-        return self.model.nobs
+            return np.tile(design.totals(), self._fit.resid.shape[1])
+        return len(design.rows)
 
     def _described(self) -> list[str]:
         """Sentences under the summary."""
-        counted, notes = self.model.counted, []
         explained = ", ".join(f"{r:.4g}" for r in self._fit.rsquared)
-        notes.append(f"R-squared {explained}; covariance {self.cov_type}.")
+        notes = [f"R-squared {explained}; covariance {self.cov_type}."]
         if self.clusters is not None:
-            numbers = self.clusters.numbers
-            shown = " and ".join(map(str, numbers))
-            notes.append(f"{shown} clusters.")
-            if min(numbers) < FEW_CLUSTERS:
+            notes.append(self.clusters.described)
+            if min(self.clusters.numbers) < FEW_CLUSTERS:
                 notes.append(
-                    "With fewer than 40 clusters such standard errors tend to be too "
-                    "small; wild_bootstrap() tests hypotheses without them."
+                    f"With fewer than {FEW_CLUSTERS} clusters such standard errors tend "
+                    "to be too small; wild_bootstrap() tests hypotheses without them."
                 )
-        if counted.weights.array is not None:
+        weights = self._fit.weights
+        if weights.given:
             notes.append(
-                f"Weights of type {counted.weights.kind}; they sum to "
-                f"{counted.weights.array.sum():.6g}."
+                f"Weights of type {weights.kind}; they sum to {weights.sum:.6g}."
             )
         return [*notes, *self.model.design.notes]
 
@@ -148,36 +138,20 @@ class ConditionalEffectsResults(EffectResults):
 
         For groups and partitions it is η².
         """
-        values = self._fit.rsquared
-        outputs = self.model.counted.outputs
+        values, outputs = self._fit.rsquared, self.model.counted.outputs
         return float(values[0]) if len(values) == 1 else pd.Series(values, outputs)
 
     @property
     def resid(self) -> np.ndarray:
         """Effects less fitted effects, of shape (n,) or (n, n_outputs)."""
-        resid = self._fit.resid
-        return resid[:, 0] if resid.shape[1] == 1 else resid
+        return _squeezed(self._fit.resid)
 
     @property
     def fittedvalues(self) -> np.ndarray:
         """Fitted effects of the rows of the regression."""
-        fitted = self.model.counted.fme - self._fit.resid
-        return fitted[:, 0] if fitted.shape[1] == 1 else fitted
+        return _squeezed(self.model.counted.fme - self._fit.resid)
 
-    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
-        """One row per estimate.
-
-        Parameters
-        ----------
-        alpha : float, default=0.05
-            One minus the coverage of the intervals.
-
-        Returns
-        -------
-        frame : DataFrame
-            As :meth:`EffectResults.to_frame` has it; for a partition also ``rule``.
-        """
-        frame = super().to_frame(alpha)
+    def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         rules = getattr(self.model.design, "rules", None)
         if rules is not None:
             position = list(frame).index("estimate")
@@ -205,14 +179,12 @@ class ConditionalEffectsResults(EffectResults):
         """
         if typ not in (1, 2, 3):
             raise ValueError(f"typ must be 1, 2 or 3, got {typ!r}.")
-        k, outputs = self.model.design.shape[1], self.model.counted.outputs
-        df = self.df_resid
-        if self.clusters is not None:
-            df = min(self.clusters.numbers) - 1
-        tables = []
-        for j in range(len(outputs)):
-            own = slice(j * k, (j + 1) * k)
-            tables.append(anova_table(self._fit, j, self._cov[own, own], df, typ))
+        df = self.df_resid if self.clusters is None else self.clusters.df
+        outputs = self.model.counted.outputs
+        tables = [
+            anova_table(self._fit, j, self._cov_of_output(j), df, typ)
+            for j in range(len(outputs))
+        ]
         if len(tables) == 1:
             return tables[0]
         return pd.concat(tables, keys=outputs, names=["output"])
@@ -231,31 +203,8 @@ class ConditionalEffectsResults(EffectResults):
             If there are no groups, several outputs, weights that are no counts, or a
             group without spread.
         """
-        design, weights = self.model.design, self._fit.weights
-        if not isinstance(design, CellDesign):
-            raise ValueError(
-                "Welch's test compares groups; for a formula take wald_test() with a "
-                "robust covariance."
-            )
-        self._refuse_outputs("Welch's test")
-        if weights.array is not None and not weights.counting:
-            raise ValueError(
-                f"Welch's test takes no {weights.kind} weights; take anova() after "
-                "fit(cov_type='HC3')."
-            )
-        k = design.shape[1]
-        n = np.bincount(design.codes, weights.array, k)
-        squares = np.bincount(
-            design.codes, weights.times(self._fit.resid[:, 0] ** 2), k
-        )
-        variances = np.divide(squares, n - 1, out=np.zeros(k), where=n > 1)
-        still = [self.names[i] for i in np.flatnonzero(variances == 0)]
-        if still:
-            raise ValueError(
-                "Welch's test needs a variance in each group, and there is none in "
-                f"{', '.join(map(repr, still[:5]))}."
-            )
-        return anova_generic(self._fit.coef[:, 0], variances, n, use_var="unequal")
+        one_output(self.model.counted.outputs, None, "Welch's test")
+        return welch_test(self._fit, self.names)
 
     def predict(self, X: Any = None) -> np.ndarray:
         """Expected effects of rows.
@@ -273,9 +222,8 @@ class ConditionalEffectsResults(EffectResults):
         """
         if X is None:
             return self.fittedvalues
-        matrix, which = self.model.design.matrix_of(X)
-        effects = (matrix @ self._fit.coef)[which]
-        return effects[:, 0] if effects.shape[1] == 1 else effects
+        matrix, places = self.model.design.matrix_of(X)
+        return _squeezed((matrix @ self._fit.coef)[places])
 
     def prediction_frame(self, X: Any, alpha: float = 0.05) -> pd.DataFrame:
         """Expected effects of rows with intervals of the expectation.
@@ -291,30 +239,27 @@ class ConditionalEffectsResults(EffectResults):
             One row per row of X (and ``output``): ``estimate``, ``std_error``,
             ``conf_low``, ``conf_high``; with X's index.
         """
-        matrix, which = self.model.design.matrix_of(X)
-        index = as_table(X).index if np.ndim(X) == 2 else None
+        matrix, places = self.model.design.matrix_of(X)
+        index = as_table(X).index if np.ndim(X) == 2 else range(len(places))
+        outputs = self.model.counted.outputs
         frames = []
-        for j, output in enumerate(self.model.counted.outputs):
-            numbers = self._prediction_numbers(matrix, j, alpha)[which]
-            columns = ["estimate", "std_error", "conf_low", "conf_high"]
-            frame = pd.DataFrame(numbers, index, columns=columns)
-            if len(self.model.counted.outputs) > 1:
+        for j, output in enumerate(outputs):
+            frame = self._predictions(matrix, j, alpha).iloc[places]
+            if len(outputs) > 1:
                 frame.insert(0, "output", output)
-            frames.append(frame)
+            frames.append(frame.set_axis(index))
         return pd.concat(frames)
 
-    def _prediction_numbers(
-        self, matrix: np.ndarray, j: int, alpha: float
-    ) -> np.ndarray:
-        known = ~np.isnan(matrix).any(axis=1)
-        k = matrix.shape[1]
-        R = np.zeros((np.count_nonzero(known), len(self.names)))
-        R[:, j * k : (j + 1) * k] = matrix[known]
-        effect, sd = combined(R, self._estimates), np.sqrt(self._variances_of(R))
-        half = stats.t.isf(alpha / 2, self._df_of(R)) * sd
-        numbers = np.full((len(matrix), 4), np.nan)
-        numbers[known] = np.column_stack([effect, sd, effect - half, effect + half])
-        return numbers
+    def _predictions(self, matrix: np.ndarray, j: int, alpha: float) -> pd.DataFrame:
+        """Expectations of one output with intervals, for each row of a design."""
+        complete = np.flatnonzero(~np.isnan(matrix).any(axis=1))
+        R = np.zeros((len(complete), len(self.names)))
+        R[:, self._places(j)] = matrix[complete]
+        estimate, se = combined(R, self._estimates), np.sqrt(variances_of(R, self._cov))
+        half = stats.t.isf(alpha / 2, self._df_of(R)) * se
+        numbers = {"estimate": estimate, "std_error": se}
+        numbers |= {"conf_low": estimate - half, "conf_high": estimate + half}
+        return pd.DataFrame(numbers, complete).reindex(range(len(matrix)))
 
     def wild_bootstrap(
         self,
@@ -358,9 +303,9 @@ class ConditionalEffectsResults(EffectResults):
                 "The wild cluster bootstrap needs clusters in one way; fit with "
                 "cov_type='cluster', cov_kwds={'groups': …}."
             )
-        self._refuse_outputs("The wild cluster bootstrap")
+        one_output(self.model.counted.outputs, None, "the wild cluster bootstrap")
         matrix, q = linear_hypothesis(R, self.names)
-        if np.isnan(self._cov_of(matrix)).any():
+        if np.isnan(covariance_of(matrix, self._cov)).any():
             raise ValueError(
                 "An estimate of the hypothesis has no standard error; leave it out of R."
             )
@@ -386,52 +331,29 @@ class ConditionalEffectsResults(EffectResults):
         results : statsmodels RegressionResults
             Of OLS, or of WLS with the effect's weights; with this covariance.
         """
-        outputs = self.model.counted.outputs
-        if output is None:
-            self._refuse_outputs("A statsmodels regression")
-            output = outputs[0]
-        if output not in outputs:
-            raise ValueError(f"output={output!r} is unknown; there are {outputs}.")
-        j, k = outputs.index(output), self.model.design.shape[1]
-        names = self.model.design.names
-        exog = pd.DataFrame(self.model.design.block(slice(None)), columns=names)
-        endog = pd.Series(self.model.counted.fme[:, j], name="fme")
-        weights = self._fit.weights.array
-        model = OLS(endog, exog) if weights is None else WLS(endog, exog, weights)
+        counted, weights = self.model.counted, self._fit.weights
+        j = one_output(counted.outputs, output, "a statsmodels regression")
+        design = self.model.design
+        exog = pd.DataFrame(design.block(slice(None)), columns=design.names)
+        endog = pd.Series(counted.fme[:, j], name="fme")
+        model = WLS(endog, exog, weights.array) if weights.given else OLS(endog, exog)
         model.df_resid = self.df_resid  # frequency weights count more than the rows
         results = model.fit(use_t=self.use_t)
-        own = slice(j * k, (j + 1) * k)
-        results._results.cov_params_default = self._cov[own, own]
+        results._results.cov_params_default = self._cov_of_output(j)
         results._results.cov_type = self.cov_type
         if self.clusters is not None:
-            results._results.df_resid_inference = min(self.clusters.numbers) - 1
+            results._results.df_resid_inference = self.clusters.df
         return results
 
-    def _refuse_outputs(self, what: str) -> None:
-        outputs = self.model.counted.outputs
-        if len(outputs) > 1:
-            raise ValueError(
-                f"{what} takes one output, and the effect has {len(outputs)}; choose it "
-                f"with output={outputs[0]!r} where the model is made."
-            )
+    def _places(self, j: int) -> slice:
+        """Places of one output's coefficients."""
+        k = self.model.design.shape[1]
+        return slice(j * k, (j + 1) * k)
+
+    def _cov_of_output(self, j: int) -> np.ndarray:
+        return self._cov[self._places(j), self._places(j)]
 
 
-def _labels(counted: CountedRows, design: Design) -> pd.DataFrame:
-    """Labels of the coefficients, output after output."""
-    parts = []
-    for output in counted.outputs:
-        part = design.labels.copy()
-        if len(counted.outputs) > 1:
-            part.insert(0, "output", output)
-        part.insert(0, "effect", counted.effect.name)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _names(labels: pd.DataFrame, counted: CountedRows, design: Design) -> list[str]:
-    if "term" not in labels or isinstance(design, CellDesign):
-        return names_of(labels)
-    if len(counted.outputs) == 1:
-        return labels["term"].tolist()
-    pairs = zip(labels["term"], labels["output"], strict=True)
-    return [f"{term}[{output}]" for term, output in pairs]
+def _squeezed(values: np.ndarray) -> np.ndarray:
+    """A vector where there is one output."""
+    return values[:, 0] if values.shape[1] == 1 else values

@@ -1,39 +1,30 @@
 """Designs of regressions of effects; here the cells of groups or of a partition.
 
 A design is what a regression needs of the rows that count: the matrix X, the names of
-its columns, and how new rows become rows of it. It knows nothing of errors.
+its columns, and how new rows become rows of it. Errors are estimated elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import columns_named, labels_beside, labels_in
 from skfme._frames.hints import known_names
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect
-from skfme.statsmodels._rows.labels import (
-    columns_named,
-    frame_of,
-    label_frame,
-    refuse_missing,
-    row_labels,
-)
+from skfme.statsmodels._inference.names import RESULT_COLUMNS
+from skfme.statsmodels._rows.groups import Groups, complete_labels
 
 __all__ = ["CellDesign", "Design", "group_design", "partition_design"]
 
 # Groups are read one by one and compared in pairs.
 MOST_GROUPS = 1000
-
-# What the tables of results call their own columns.
-RESERVED = {
-    *("effect", "output", "rule", "estimate", "std_error", "statistic", "p_value"),
-    *("conf_low", "conf_high", "p_adjusted"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,33 +74,6 @@ class Design:
         raise NotImplementedError
 
 
-# Cells
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Groups told apart by columns, or (None) by labels that came with the rows."""
-
-    columns: tuple[Hashable, ...] | None
-
-    def keys_of(self, X: Any) -> pd.DataFrame:
-        if self.columns is None:
-            return label_frame(X, None, "X")
-        table = as_table(X)
-        positions = [table.position(key, "by names") for key in self.columns]
-        return frame_of(table, positions).astype(object)
-
-
-@dataclass(frozen=True)
-class Subspaces:
-    """Subspaces of a fitted tree."""
-
-    tree: Any
-
-    def keys_of(self, X: Any) -> pd.DataFrame:
-        return pd.DataFrame({"subspace": np.asarray(self.tree.apply(X))})
-
-
 @dataclass(frozen=True, eq=False)
 class CellDesign(Design):
     """One column per group, so that the coefficients are the groups' means.
@@ -120,20 +84,24 @@ class CellDesign(Design):
         The group of each row.
     keys : list of tuple
         What tells each group apart.
-    source : Groups or Subspaces
-        How new rows are sorted into groups.
+    keys_of : X -> DataFrame
+        The keys of new rows.
     rules : list of str or None
         Of a partition, what the rows of each subspace have in common.
     """
 
     codes: np.ndarray
     keys: list[tuple]
-    source: Groups | Subspaces
+    keys_of: Callable[[Any], pd.DataFrame]
     rules: list[str] | None = None
 
     @property
     def names(self) -> list[str]:
-        return [str(key[0] if len(key) == 1 else key) for key in self.keys]
+        return [_shown(key) for key in self.keys]
+
+    def totals(self, values: np.ndarray | None = None) -> np.ndarray:
+        """Sums by group, of shape (k,); None counts rows."""
+        return np.bincount(self.codes, values, len(self.keys))
 
     def block(self, rows: Any) -> np.ndarray:
         codes = self.codes[rows]
@@ -143,28 +111,33 @@ class CellDesign(Design):
 
     def matrix_of(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         position = {key: i for i, key in enumerate(self.keys)}
-        found = list(self.source.keys_of(X).itertuples(index=False, name=None))
-        unknown = [key for key in dict.fromkeys(found) if key not in position]
+        keys = list(self.keys_of(X).itertuples(index=False, name=None))
+        unknown = [key for key in dict.fromkeys(keys) if key not in position]
         if unknown:
-            shown = ", ".join(str(k[0] if len(k) == 1 else k) for k in unknown[:5])
             raise ValueError(
-                f"X has rows of groups without an estimate: {shown}."
-                + known_names(self.names)
+                "X has rows of groups without an estimate: "
+                f"{', '.join(map(_shown, unknown[:5]))}." + known_names(self.names)
             )
-        return np.eye(len(self.keys)), np.array([position[key] for key in found])
+        return np.eye(len(self.keys)), np.array([position[key] for key in keys])
+
+
+def _shown(key: tuple) -> str:
+    return str(key[0] if len(key) == 1 else key)
 
 
 def group_design(effect: ForwardEffect, by: Any, rows: np.ndarray) -> CellDesign:
     """One cell per group, or combination of groups, among some rows."""
-    labels = row_labels(effect, by, "by")
-    refuse_missing(labels, rows, "by")
+    labels = complete_labels(effect.table, by, rows)
     columns = columns_named(by, effect.table)
-    return _cells(
-        labels.iloc[rows].reset_index(drop=True),
-        rows,
-        f"by {' and '.join(map(str, labels))}",
-        Groups(columns),
-    )
+    title = f"by {' and '.join(map(str, labels))}"
+    return _cells(labels, rows, title, partial(_labels_again, columns))
+
+
+def _labels_again(columns: tuple[Hashable, ...] | None, X: Any) -> pd.DataFrame:
+    """Labels of new rows: their columns, or (None) the rows are labels themselves."""
+    if columns is None:
+        return labels_beside(X, len(X), "X")
+    return labels_in(as_table(X), columns, "by")
 
 
 def partition_design(effect: ForwardEffect, tree: Any, rows: np.ndarray) -> CellDesign:
@@ -174,33 +147,40 @@ def partition_design(effect: ForwardEffect, tree: Any, rows: np.ndarray) -> Cell
             "from_partition takes a fitted EffectTree, such as came(effect), or another "
             f"tree with an apply method; got {tree!r}."
         )
-    subspaces = pd.DataFrame({"subspace": np.asarray(tree.apply(effect.X))[rows]})
-    design = _cells(subspaces, rows, "by partition", Subspaces(tree))
+    subspace_of = partial(_subspaces, tree)
+    design = _cells(subspace_of(effect.X).iloc[rows], rows, "by partition", subspace_of)
     notes = [
         "The partition is taken as given: if the same rows' effects chose it, the "
         "intervals are too narrow. Grow it on other rows."
     ]
-    found = getattr(tree, "partitions_", None)
-    if found is None:
+    partitions = getattr(tree, "partitions_", None)
+    if partitions is None:
         return replace(design, notes=tuple(notes))
-    rules = found["rule"].reindex(design.labels["subspace"]).tolist()
+    subspaces = design.labels["subspace"]
+    rules = partitions["rule"].reindex(subspaces).tolist()
     notes += [
-        f"Subspace {key}: {rule}."
-        for key, rule in zip(design.labels["subspace"], rules, strict=True)
+        f"Subspace {key}: {rule}." for key, rule in zip(subspaces, rules, strict=True)
     ]
-    empty = [key for key in found.index if key not in set(design.labels["subspace"])]
-    if empty:
+    empty = partitions.index.difference(subspaces, sort=False)
+    if len(empty):
         notes.append(
             f"No row that counts lies in subspace {', '.join(map(str, empty))}."
         )
     return replace(design, rules=rules, notes=tuple(notes))
 
 
+def _subspaces(tree: Any, X: Any) -> pd.DataFrame:
+    return pd.DataFrame({"subspace": np.asarray(tree.apply(X))})
+
+
 def _cells(
-    labels: pd.DataFrame, rows: np.ndarray, title: str, source: Groups | Subspaces
+    labels: pd.DataFrame,
+    rows: np.ndarray,
+    title: str,
+    keys_of: Callable[[Any], pd.DataFrame],
 ) -> CellDesign:
-    grouped = labels.groupby(list(labels), sort=True, observed=True)
-    keys = grouped.size().index.to_frame(index=False).astype(object)
+    groups = Groups.of_labels(labels)
+    keys = groups.keys.astype(object)
     if len(keys) < 2:
         raise ValueError(
             f"There is one group {title}, {keys.iloc[0, 0]!r}, among the rows that count; "
@@ -213,11 +193,11 @@ def _cells(
             "from_formula(), or mixed() for subjects."
         )
     return CellDesign(
-        keys.rename(columns=lambda name: f"{name}_" if name in RESERVED else name),
+        keys.rename(columns=lambda n: f"{n}_" if n in RESULT_COLUMNS else n),
         rows,
         title,
         (),
-        grouped.ngroup().to_numpy(),
+        groups.codes,
         list(keys.itertuples(index=False, name=None)),
-        source,
+        keys_of,
     )

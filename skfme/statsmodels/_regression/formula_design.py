@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
+from skfme._frames.contents import pandas_frame
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.designs import Design
-from skfme.statsmodels._rows.labels import frame_of
 
-__all__ = ["FormulaDesign", "Term", "covariates_in", "formula_design", "unreadable"]
+__all__ = ["FormulaDesign", "Term", "covariates_in", "formula_design"]
 
 
 class Term(NamedTuple):
@@ -66,22 +66,21 @@ class FormulaDesign(Design):
     def matrix_of(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         spec = self.spec
         if spec is None:
-            spec = _spec_of(_evaluated(self.formula, self.effect, self.read, 0)[0])
+            spec = _spec_of(_evaluated(self.formula, self.effect, self.read, 0))
         table = as_table(X)
         frame = covariates_in(self.formula, table)
         try:
             if hasattr(spec, "get_model_matrix"):  # formulaic
-                part = spec.get_model_matrix(frame, na_action="drop")
+                complete = spec.get_model_matrix(frame, na_action="drop")
             else:
-                from patsy import build_design_matrices
+                from patsy import dmatrix
 
-                part = build_design_matrices(
-                    [spec], frame, NA_action="drop", return_type="dataframe"
-                )[0]
+                options = {"NA_action": "drop", "return_type": "dataframe"}
+                complete = dmatrix(spec, frame, **options)
         except Exception as error:
-            raise unreadable(self.formula, error, table) from error
+            raise _unreadable(self.formula, error, table) from error
         matrix = np.full((len(frame), self.shape[1]), np.nan)
-        matrix[part.index.to_numpy()] = np.asarray(part, dtype=float)
+        matrix[complete.index.to_numpy()] = np.asarray(complete, dtype=float)
         return matrix, np.arange(len(matrix))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,27 +109,28 @@ def formula_design(
             f"formula={formula!r} has a left-hand side; the effect is the response. Give "
             f"{right.strip()!r}."
         )
-    model, n_dropped = _evaluated(right.strip(), effect, rows, depth + 1)
-    kept = np.asarray(model.data.row_labels)
+    right = right.strip()
+    model = _evaluated(right, effect, rows, depth + 1)
+    spec, complete = _spec_of(model), rows[np.asarray(model.data.row_labels)]
+    n_dropped = len(rows) - len(complete)
     text = f"{n_dropped} rows were left out, as a covariate is missing."
-    notes = (text,) if n_dropped else ()
     return FormulaDesign(
         pd.DataFrame({"term": list(model.exog_names)}),
-        rows[kept],
-        f"on {right.strip()}",
-        notes,
+        complete,
+        f"on {right}",
+        (text,) if n_dropped else (),
         np.asarray(model.exog, dtype=float),
-        _terms(_spec_of(model)),
-        right.strip(),
+        _terms(spec),
+        right,
         effect,
         rows,
-        _spec_of(model),
+        spec,
     )
 
 
 def _evaluated(
     formula: str, effect: ForwardEffect, rows: np.ndarray, depth: int
-) -> tuple[OLS, int]:
+) -> OLS:
     table = effect.table.take(rows)
     frame = covariates_in(formula, table)
     response = "fme"
@@ -138,17 +138,15 @@ def _evaluated(
         response += "_"
     frame[response] = 0.0
     try:
-        model = OLS.from_formula(f"{response} ~ {formula}", frame, eval_env=depth + 1)
+        return OLS.from_formula(f"{response} ~ {formula}", frame, eval_env=depth + 1)
     except Exception as error:
-        raise unreadable(formula, error, table) from error
-    return model, len(frame) - len(model.endog)
+        raise _unreadable(formula, error, table) from error
 
 
 def covariates_in(formula: str, table: Table) -> pd.DataFrame:
     """The columns whose names occur in a formula."""
-    named = [p for p, name in enumerate(table.names) if _occurs(str(name), formula)]
-    frame = frame_of(table, named)
-    return frame if named else pd.DataFrame(index=pd.RangeIndex(len(table)))
+    names = [name for name in table.names if _occurs(str(name), formula)]
+    return pandas_frame(table, names).rename(columns=str)
 
 
 def _occurs(name: str, formula: str) -> bool:
@@ -157,9 +155,8 @@ def _occurs(name: str, formula: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", formula) is not None
 
 
-def unreadable(formula: str, error: Exception, table: Table) -> ValueError:
-    said = str(error).strip().splitlines()
-    reason = said[0] if said else type(error).__name__
+def _unreadable(formula: str, error: Exception, table: Table) -> ValueError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     hint = ""
     unknown = re.search(r"NameError: (?:name )?['`](.+?)['`]", reason)
     if unknown:
@@ -172,16 +169,16 @@ def unreadable(formula: str, error: Exception, table: Table) -> ValueError:
 
 
 def _spec_of(model: OLS) -> Any:
-    found = getattr(model.data, "model_spec", None)
-    return model.data.design_info if found is None else found  # before statsmodels 0.15
+    spec = getattr(model.data, "model_spec", None)
+    return model.data.design_info if spec is None else spec  # before statsmodels 0.15
 
 
 def _terms(spec: Any) -> tuple[Term, ...]:
+    positions = np.arange(max((s.stop for s in spec.term_slices.values()), default=0))
     terms = []
     for term, columns in spec.term_slices.items():
         factors = frozenset(str(getattr(f, "code", f)) for f in term.factors)
         if factors - {"1"}:
             name = term.name() if hasattr(term, "name") else str(term)
-            where = np.arange(sum(s.stop - s.start for s in spec.term_slices.values()))
-            terms.append(Term(name, where[columns], factors))
+            terms.append(Term(name, positions[columns], factors))
     return tuple(terms)

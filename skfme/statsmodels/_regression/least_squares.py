@@ -1,7 +1,7 @@
 """Weighted least squares of effects, with what the weights mean.
 
 Solves β̂ = (XᵀWX)⁻¹ XᵀWY for one or several outputs on one design: by means for cells,
-by a QR decomposition else. Standard errors are another file's business.
+by a QR decomposition else. Standard errors are made of it elsewhere.
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ from scipy import linalg
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._regression.designs import CellDesign, Design
 
-__all__ = [
-    "LeastSquares",
-    "least_squares",
-]
-
+__all__ = ["LeastSquares", "least_squares", "without_round_off"]
 
 # A column is dependent if this share of its length is all that is its own.
 DEPENDENT = 1e-10
@@ -68,13 +64,13 @@ class LeastSquares:
     @property
     def ssr(self) -> np.ndarray:
         """Weighted residual sum of squares of each output."""
-        return self.weights.times(self.resid**2).sum(axis=0)
+        return self.weights.dot(self.resid**2)
 
     @property
     def rsquared(self) -> np.ndarray:
         """Share of the sum of squares explained; NaN where effects do not vary."""
-        known = self.sst > 0
-        return np.where(known, 1 - self.ssr / np.where(known, self.sst, 1.0), np.nan)
+        vary = self.sst > 0
+        return np.where(vary, 1 - self.ssr / np.where(vary, self.sst, 1.0), np.nan)
 
     def leverages(self) -> np.ndarray:
         """xᵢᵀ (XᵀWX)⁻¹ xᵢ: of one copy of each row; times wᵢ, of the row."""
@@ -100,8 +96,10 @@ def least_squares(
         If columns are collinear, or there are no more observations than columns.
     """
     if isinstance(design, CellDesign):
-        coef, root = _cell_means(design, endog, weights)
-        fitted, constant = coef[design.codes], True
+        sizes = design.totals(weights.array)
+        sums = np.transpose([design.totals(y) for y in weights.times(endog).T])
+        coef, root, constant = sums / sizes[:, None], np.diag(np.sqrt(sizes)), True
+        fitted = coef[design.codes]
     else:
         exog = design.block(slice(None))
         coef, root, constant = _solved(exog, endog, weights, design.names)
@@ -112,19 +110,9 @@ def least_squares(
             "and their errors; take fewer groups or terms."
         )
     resid = without_round_off(endog - fitted, endog)
-    centre = np.average(endog, axis=0, weights=weights.array) if constant else 0.0
-    deviations = without_round_off(endog - centre, endog)
-    sst = weights.times(deviations**2).sum(axis=0)
+    centre = weights.dot(endog) / weights.sum if constant else 0.0
+    sst = weights.dot(without_round_off(endog - centre, endog) ** 2)
     return LeastSquares(design, weights, coef, resid, root, sst)
-
-
-def _cell_means(
-    design: CellDesign, endog: np.ndarray, weights: Weighting
-) -> tuple[np.ndarray, np.ndarray]:
-    k = design.shape[1]
-    sizes = np.bincount(design.codes, weights.array, k)
-    sums = [np.bincount(design.codes, y, k) for y in weights.times(endog).T]
-    return np.column_stack(sums) / sizes[:, None], np.diag(np.sqrt(sizes))
 
 
 def _solved(
@@ -134,9 +122,9 @@ def _solved(
     whitened = weights.times(exog, 0.5)
     orthonormal, root = np.linalg.qr(whitened)
     lengths = np.linalg.norm(whitened, axis=0)
-    own = np.zeros(exog.shape[1])
-    own[: len(root)] = np.abs(np.diag(root))
-    dependent = own <= DEPENDENT * lengths
+    independent = np.zeros(exog.shape[1])
+    independent[: len(root)] = np.abs(np.diag(root))
+    dependent = independent <= DEPENDENT * lengths
     if dependent.any():
         shown = ", ".join(repr(names[j]) for j in np.flatnonzero(dependent)[:5])
         raise ValueError(

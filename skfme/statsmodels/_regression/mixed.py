@@ -17,6 +17,7 @@ import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
 from skfme._results.effects import ForwardEffect
+from skfme._text.outputs import one_output
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.formula_design import (
     FormulaDesign,
@@ -24,7 +25,7 @@ from skfme.statsmodels._regression.formula_design import (
     formula_design,
 )
 from skfme.statsmodels._rows.counted import CountedRows, counted_rows
-from skfme.statsmodels._rows.labels import refuse_missing, row_labels
+from skfme.statsmodels._rows.groups import complete_labels
 
 __all__ = ["MixedConditionalEffects", "MixedConditionalEffectsResults"]
 
@@ -65,23 +66,22 @@ class MixedConditionalEffects:
         depth: int,
     ) -> MixedConditionalEffects:
         """See :meth:`ConditionalEffects.mixed`."""
-        counted = _checked(counted_rows(effect, "importance", output))
-        labels = row_labels(effect, groups, "groups")
-        if labels.shape[1] > 1:
+        counted = counted_rows(effect, "importance", output)
+        one_output(counted.outputs, None, "a mixed model")
+        if np.ptp(counted.weights.whole()) > 0:
             raise ValueError(
-                f"groups has {labels.shape[1]} columns; a mixed model has one grouping "
-                "factor. Others are variance components: vc_formula."
+                "A mixed model takes no weights, and the effect has sample_weight. Explain "
+                "the rows without weights, or take from_formula() with clusters."
             )
-        refuse_missing(labels, counted.rows, "groups")
         formulas = [formula, re_formula or "1", *(vc_formula or {}).values()]
-        rows = _complete(effect, " ".join(formulas), counted.rows)
-        codes, subjects = pd.factorize(labels.iloc[rows, 0])
+        labels = _subjects(effect, groups, counted.rows, " ".join(formulas))
+        counted = counted.take(labels.index.to_numpy())
+        codes, subjects = pd.factorize(labels)
         _check_subjects(codes, len(subjects))
         designs = []
         for text in formulas:  # a loop, as a comprehension may be a frame of its own
-            designs.append(formula_design(text, effect, rows, depth + 1))
+            designs.append(formula_design(text, effect, counted.rows, depth + 1))
         fixed, random, *components = designs
-        counted = counted.take(rows)
         model = MixedLM(
             pd.Series(counted.fme[:, 0], name="fme"),
             pd.DataFrame(fixed.exog, columns=fixed.names),
@@ -174,9 +174,8 @@ class MixedConditionalEffectsResults(EffectResults):
         """
         intercept = float(np.atleast_2d(self.mixedlm.cov_re)[0, 0])
         other = float(np.sum(self.mixedlm.vcomp)) + float(self.mixedlm.scale)
-        return (
-            intercept / (intercept + other) if intercept + other > 0 else float("nan")
-        )
+        total = intercept + other
+        return intercept / total if total > 0 else float("nan")
 
     @property
     def design_effect(self) -> float:
@@ -187,36 +186,28 @@ class MixedConditionalEffectsResults(EffectResults):
     @property
     def random_effects(self) -> pd.DataFrame:
         """Predicted random effects, one row per subject."""
-        found = self.mixedlm.random_effects
         names = dict(zip(self.model.mixedlm.groups, self.model.subjects, strict=True))
-        frame = pd.DataFrame({names[key]: values for key, values in found.items()}).T
-        return frame.rename_axis("subject")
+        effects = pd.DataFrame(self.mixedlm.random_effects).T
+        return effects.rename(index=names).rename_axis("subject")
 
 
-def _checked(counted: CountedRows) -> CountedRows:
-    if len(counted.outputs) > 1:
+def _subjects(
+    effect: ForwardEffect, groups: Any, rows: np.ndarray, formulas: str
+) -> pd.Series:
+    """Subjects of the rows without a missing covariate, indexed by these rows."""
+    labels = complete_labels(effect.table, groups, rows, "groups")
+    if labels.shape[1] > 1:
         raise ValueError(
-            f"A mixed model takes one output, and the effect has {len(counted.outputs)}; "
-            f"choose it with output={counted.outputs[0]!r}."
+            f"groups has {labels.shape[1]} columns; a mixed model has one grouping "
+            "factor. Others are variance components: vc_formula."
         )
-    array = counted.weights.array
-    if array is not None and np.ptp(array) > 0:
-        raise ValueError(
-            "A mixed model takes no weights, and the effect has sample_weight. Explain "
-            "the rows without weights, or take from_formula() with clusters."
-        )
-    return counted
-
-
-def _complete(effect: ForwardEffect, formulas: str, rows: np.ndarray) -> np.ndarray:
-    """Rows without a missing covariate."""
-    frame = covariates_in(formulas, effect.table.take(rows))
-    kept = rows[frame.notna().all(axis=1).to_numpy()]
-    if not len(kept):
+    covariates = covariates_in(formulas, effect.table.take(rows))
+    subjects = labels.iloc[:, 0][covariates.notna().all(axis=1).to_numpy()]
+    if not len(subjects):
         raise ValueError(
             f"Each of the {len(rows)} rows that count lacks a covariate of the formulas."
         )
-    return kept
+    return subjects
 
 
 def _components(
@@ -225,13 +216,15 @@ def _components(
     """Variance components as statsmodels takes them: a matrix for each subject."""
     if not names:
         return None
-    members = [np.flatnonzero(codes == code) for code in np.unique(codes)]
-    columns, matrices = [], []
-    for design in designs:
-        parts = [design.exog[rows] for rows in members]
-        used = [np.flatnonzero(part.any(axis=0)) for part in parts]
-        matrices.append([part[:, u] for part, u in zip(parts, used, strict=True)])
-        columns.append([[design.names[j] for j in u] for u in used])
+    columns: list[list[list[str]]] = [[] for _ in names]
+    matrices: list[list[np.ndarray]] = [[] for _ in names]
+    for subject in np.unique(codes):
+        rows = np.flatnonzero(codes == subject)
+        for i, design in enumerate(designs):
+            exog = design.exog[rows]
+            used = np.flatnonzero(exog.any(axis=0))
+            matrices[i].append(exog[:, used])
+            columns[i].append([design.names[j] for j in used])
     return VCSpec(names, columns, matrices)
 
 

@@ -149,14 +149,15 @@ class _ClusterScores:
         moved = scores @ spread
         back = self.crosses @ spread  # (G, k, m)
         size = max(1, N_NUMBERS // moved.size)
-        parts = []
+        statistics = np.empty(len(draws))
         for start in range(0, len(draws), size):
-            v = draws[start : start + size].astype(float)
+            some = slice(start, start + size)
+            v = draws[some].astype(float)
             total = v @ scores @ self.bread
             left = v[:, :, None] * moved - np.einsum("bk,gkm->bgm", total, back)
             cov = np.einsum("bgm,bgl->bml", left, left)
-            parts.append(_quadratic(v @ moved, cov))
-        return np.concatenate(parts)
+            statistics[some] = _quadratic(v @ moved, cov)
+        return statistics
 
 
 def wild_cluster_test(
@@ -221,13 +222,10 @@ def _cluster_scores(
     fit: LeastSquares, codes: np.ndarray, R: np.ndarray
 ) -> _ClusterScores:
     order = np.argsort(codes, kind="stable")
-    ends = np.flatnonzero(np.diff(codes[order])) + 1
     scores, crosses = [], []
-    for rows in np.split(order, ends):
+    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         exog = fit.design.block(rows)
-        weighted = exog
-        if fit.weights.array is not None:
-            weighted = exog * fit.weights.array[rows][:, None]
+        weighted = fit.weights.take(rows).times(exog)
         scores.append(weighted.T @ fit.resid[rows, 0])
         crosses.append(weighted.T @ exog)
     return _ClusterScores(np.array(scores), np.array(crosses), fit.bread, R)

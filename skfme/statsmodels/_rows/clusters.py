@@ -1,18 +1,22 @@
-"""Clusters of rows, and the types of covariance."""
+"""Clusters of rows, and the types of covariance that take them or do not.
+
+Covariances are computed elsewhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-__all__ = [
-    "COV_TYPES",
-    "Clusters",
-]
+from skfme._frames.tables import Table
+from skfme._summaries.weighting import Weighting
+from skfme.statsmodels._rows.groups import complete_labels
 
+__all__ = ["Clusters", "checked_cov_type", "clusters_of"]
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster")
 
@@ -23,21 +27,15 @@ class Clusters:
 
     Attributes
     ----------
-    codes : ndarray of int of shape (n, n_ways)
-        0 to G − 1 in each column.
+    ways : tuple of ndarray of int of shape (n,)
+        For each way the cluster of each row, from 0 to G − 1.
     """
 
-    codes: np.ndarray
+    ways: tuple[np.ndarray, ...]
 
     @classmethod
     def of(cls, labels: pd.DataFrame) -> Clusters:
-        columns = [pd.factorize(labels.iloc[:, j])[0] for j in range(labels.shape[1])]
-        return cls(np.column_stack(columns))
-
-    @cached_property
-    def ways(self) -> tuple[np.ndarray, ...]:
-        """Codes of each way."""
-        return tuple(self.codes.T)
+        return cls(tuple(pd.factorize(column)[0] for _, column in labels.items()))
 
     @cached_property
     def crossed(self) -> tuple[tuple[float, np.ndarray], ...]:
@@ -53,9 +51,73 @@ class Clusters:
         """Number of clusters in each way."""
         return tuple(int(codes.max()) + 1 for codes in self.ways)
 
-    def within(self, members: np.ndarray) -> int:
-        """Clusters that some rows belong to, in the way that has fewest."""
-        return min(len(np.unique(codes[members])) for codes in self.ways)
+    @property
+    def described(self) -> str:
+        return f"{' and '.join(map(str, self.numbers))} clusters."
 
-    def take(self, rows: np.ndarray) -> Clusters:
-        return Clusters.of(pd.DataFrame(self.codes[rows]))
+    @property
+    def df(self) -> int:
+        """G − 1, in the way with fewer clusters."""
+        return min(self.numbers) - 1
+
+    def numbers_within(self, cells: np.ndarray, n_cells: int) -> np.ndarray:
+        """Clusters with rows in each cell, in the way where they are fewer."""
+        pairs = [np.unique([cells, codes], axis=1)[0] for codes in self.ways]
+        return np.min([np.bincount(pair, minlength=n_cells) for pair in pairs], axis=0)
+
+
+def checked_cov_type(cov_type: str | None, weights: Weighting) -> str:
+    """The kind of covariance; None is statsmodels' default, robust for sampling weights."""
+    if cov_type is None:
+        return "HC1" if weights.sampling else "nonrobust"
+    if cov_type not in COV_TYPES:
+        raise ValueError(
+            f"cov_type={cov_type!r} is not known; expected one of "
+            f"{', '.join(map(repr, COV_TYPES))}."
+        )
+    if cov_type == "nonrobust" and weights.sampling:
+        raise ValueError(
+            "cov_type='nonrobust' is wrong for sampling weights, whose standard errors "
+            "need a robust covariance, such as cov_type='HC1'. If the weights are "
+            "precisions or counts, say weights_type='importance' or 'frequency'."
+        )
+    return cov_type
+
+
+def clusters_of(
+    table: Table, cov_type: str, cov_kwds: Mapping | None, rows: np.ndarray
+) -> Clusters | None:
+    """Clusters of some rows, where the covariance asks for them.
+
+    Raises
+    ------
+    ValueError
+        If groups are missing, not one label per row of X, or fewer than two.
+    """
+    options = dict(cov_kwds or {})
+    groups = options.pop("groups", None)
+    if options or (cov_type != "cluster" and groups is not None):
+        names = sorted(options) or ["groups"]
+        raise ValueError(
+            f"cov_kwds has {', '.join(map(repr, names))}, which cov_type={cov_type!r} does "
+            "not take; cov_type='cluster' takes 'groups'."
+        )
+    if cov_type != "cluster":
+        return None
+    if groups is None:
+        raise ValueError(
+            "cov_type='cluster' needs cov_kwds={'groups': …}: a column of X, or one label "
+            "per row of X; two columns cluster in two ways."
+        )
+    labels = complete_labels(table, groups, rows, "groups")
+    if labels.shape[1] > 2:
+        raise ValueError(
+            f"groups has {labels.shape[1]} columns; rows can be clustered in one way or "
+            "in two."
+        )
+    clusters = Clusters.of(labels)
+    if clusters.df < 1:
+        raise ValueError(
+            "groups puts all rows that count in one cluster; at least two are expected."
+        )
+    return clusters

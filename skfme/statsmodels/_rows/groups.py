@@ -8,16 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.groups import groups_in
+from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.tables import Table
+from skfme.statsmodels._inference.names import RESULT_COLUMNS
 
-__all__ = ["Groups"]
-
-# Columns of the results' tables beside the groups'.
-TAKEN = {
-    *("effect", "output", "estimate", "std_error", "statistic", "p_value"),
-    *("conf_low", "conf_high", "p_adjusted"),
-}
+__all__ = ["Groups", "complete_labels"]
 
 
 @dataclass(frozen=True)
@@ -36,17 +31,17 @@ class Groups:
 
     @classmethod
     def of(cls, table: Table, by: Any) -> Groups:
-        """By columns of the table, or one label per row; None is one group."""
+        """By columns of the table, or labels of its rows; None is one group."""
         if by is None:
             return cls(np.zeros(len(table), dtype=int), pd.DataFrame(index=[0]))
-        groups = groups_in(table, by)
-        taken = sorted(TAKEN & set(map(str, groups.columns)))
+        labels = groups_in(table, by)
+        taken = sorted(RESULT_COLUMNS.intersection(labels))
         if taken:
             raise ValueError(
                 f"by names {taken[0]!r}, which is a column of the results' tables. Rename "
                 "it, or give its values as a Series of another name."
             )
-        return cls.of_labels(groups)
+        return cls.of_labels(labels)
 
     @classmethod
     def of_labels(cls, labels: pd.DataFrame) -> Groups:
@@ -55,3 +50,24 @@ class Groups:
         codes = grouped.ngroup().to_numpy()
         _, first = np.unique(codes, return_index=True)
         return cls(codes, labels.iloc[first].reset_index(drop=True))
+
+
+def complete_labels(
+    table: Table, by: Any, rows: np.ndarray, what: str = "by"
+) -> pd.DataFrame:
+    """Labels of the rows that count, indexed by their positions in the table.
+
+    Raises
+    ------
+    ValueError
+        If `by` fits neither the columns nor the rows, or a label is missing.
+    """
+    labels = row_labels(table, by, what).iloc[rows]
+    missing = np.flatnonzero(labels.isna().any(axis=1))
+    if len(missing):
+        raise ValueError(
+            f"{what} is missing in {len(missing)} of {len(rows)} rows that count (the "
+            f"first is row {rows[missing[0]]}). Fill the labels in, or give these rows a "
+            "label of their own."
+        )
+    return labels

@@ -1,0 +1,61 @@
+"""What a whole table holds: complete rows, infinite numbers, columns as pandas has them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+import pandas as pd
+
+from skfme._frames.columns import (
+    kind_of,
+    missing_in,
+    numbers_in,
+    plain_series,
+)
+from skfme._frames.tables import ArrayTable, Table
+
+__all__ = [
+    "complete_rows",
+    "infinite_columns",
+    "pandas_frame",
+]
+
+
+def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
+    """Some columns as a pandas table of plain numpy types and categories.
+
+    Parameters
+    ----------
+    table : Table of n rows
+    names : iterable of labels
+
+    Returns
+    -------
+    frame : DataFrame of n rows
+        Indexed from 0 to n − 1; text is of type object, missing numbers are NaN.
+    """
+    columns = {name: plain_series(table.column(table.position(name))) for name in names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def complete_rows(table: Table) -> np.ndarray:
+    """Mask of the rows without a missing value."""
+    missing = [missing_in(table.column(i)) for i in range(len(table.names))]
+    return ~np.logical_or.reduce(missing)
+
+
+def infinite_columns(table: Table) -> list[str]:
+    """Names of the columns that hold an infinite number."""
+    if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
+        if table.array.dtype.kind != "f":
+            return []
+        infinite = np.isinf(table.array).any(axis=0)
+        return [str(table.names[i]) for i in np.flatnonzero(infinite)]
+    return [
+        str(name)
+        for position, name in enumerate(table.names)
+        if kind_of(column := table.column(position)) == "numeric"
+        and (values := numbers_in(column)).dtype.kind == "f"
+        and np.isinf(values).any()
+    ]
