@@ -103,13 +103,14 @@ def forward_differences(
         schedule.n_jobs,
         forest=choice.asks_trees,
     )
+    has_nlm = rule is not None
+    # What stays is allocated before what is freed, so that the heap need not grow again.
+    results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
     stepping = _Stepping(bound, support)
     sample = Sample(table, stepping.effects, len(steps))
     engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
-    has_nlm = rule is not None
-    results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     n_outside_before = 0
     for rows, (parts, n_outside) in run_batches(work, table, rows_per_batch, schedule):
         n_outside_before += n_outside
