@@ -14,7 +14,6 @@ from skfme._engine.stepping import (
     Engine,
     Measured,
     Stepped,
-    spread,
     step_rows,
 )
 from skfme._frames.tables import Table
@@ -57,11 +56,12 @@ class Differences:
 
     def fill(self, rows: slice, status: np.ndarray, measured: Measured) -> None:
         """Take over what an engine measured of some of the rows."""
-        counted = status == COUNTED
-        self.fme[rows] = spread(measured.fme, counted)
+        mask = status == COUNTED
+        counted = slice(None) if mask.all() else mask
+        self.fme[rows][counted] = measured.fme
         self.status[rows] = status
-        if self.nlm is not None and measured.nlm is not None:
-            self.nlm[rows] = spread(measured.nlm, counted)
+        if self.nlm is not None:
+            self.nlm[rows][counted] = measured.nlm
         self.n_not_converged += measured.n_not_converged
         same = self.engine in ("", measured.engine)
         self.engine = measured.engine if same else "predict"
