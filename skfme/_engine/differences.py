@@ -13,7 +13,7 @@ import numpy as np
 
 from skfme._engine.nonlinearity import StepPath, nonlinearity
 from skfme._engine.prediction import Response
-from skfme._engine.stepping import Measured, Stepped, selected, spread
+from skfme._engine.stepping import Measured, Stepped, selected
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Table, stacked
 from skfme.quadrature import Rule
@@ -65,7 +65,7 @@ class PredictEngine:
             requests += [(effect.counted, columns) for columns in ends if columns]
         tables = (selected(batch, mask, columns) for mask, columns in requests)
         predictions = self._predict(tables)
-        base = spread(next(predictions), base_rows)
+        base = _spread(next(predictions), base_rows)
         for effect in effects:
             low = next(predictions) if effect.start else base[effect.counted]
             yield low, next(predictions)
@@ -116,3 +116,12 @@ class PredictEngine:
             size = 0 if table is None else len(table)
             yield values[position : position + size]
             position += size
+
+
+def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Values of the rows in the mask among all rows; NaN elsewhere."""
+    if mask.all():
+        return values
+    among_all = np.full((len(mask), values.shape[1]), np.nan)
+    among_all[mask] = values
+    return among_all

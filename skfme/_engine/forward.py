@@ -14,7 +14,6 @@ from skfme._engine.stepping import (
     Engine,
     Measured,
     Stepped,
-    spread,
     step_rows,
 )
 from skfme._frames.tables import Table
@@ -57,11 +56,12 @@ class Differences:
 
     def fill(self, rows: slice, status: np.ndarray, measured: Measured) -> None:
         """Take over what an engine measured of some of the rows."""
-        counted = status == COUNTED
-        self.fme[rows] = spread(measured.fme, counted)
+        mask = status == COUNTED
+        counted = slice(None) if mask.all() else mask
+        self.fme[rows][counted] = measured.fme
         self.status[rows] = status
-        if self.nlm is not None and measured.nlm is not None:
-            self.nlm[rows] = spread(measured.nlm, counted)
+        if self.nlm is not None:
+            self.nlm[rows][counted] = measured.nlm
         self.n_not_converged += measured.n_not_converged
         same = self.engine in ("", measured.engine)
         self.engine = measured.engine if same else "predict"
@@ -103,13 +103,14 @@ def forward_differences(
         schedule.n_jobs,
         forest=choice.asks_trees,
     )
+    has_nlm = rule is not None
+    # What stays is allocated before what is freed, so that the heap need not grow again.
+    results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
     stepping = _Stepping(bound, support, choice.response.complete_only)
     sample = Sample(table, stepping.effects, len(steps))
     engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
-    has_nlm = rule is not None
-    results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     n_outside_before = 0
     for rows, (parts, n_outside) in run_batches(work, table, rows_per_batch, schedule):
         n_outside_before += n_outside

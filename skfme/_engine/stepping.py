@@ -27,7 +27,6 @@ __all__ = [
     "asked_for",
     "joined",
     "selected",
-    "spread",
     "step_rows",
 ]
 
@@ -186,12 +185,3 @@ def joined(parts: Sequence[Measured]) -> Measured:
         sum(part.n_not_converged for part in parts),
         parts[0].engine,
     )
-
-
-def spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Values of the rows in the mask among all rows; NaN elsewhere."""
-    if mask.all():
-        return values
-    among_all = np.full((len(mask), values.shape[1]), np.nan)
-    among_all[mask] = values
-    return among_all
