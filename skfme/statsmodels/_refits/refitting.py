@@ -84,7 +84,7 @@ class Refitting:
         rule : Rule or None
             Of the NLM; None computes none.
         """
-        return over_model(self, rows, seed)._effects(table, self.steps, rule, None)
+        return self._over(rows, seed)._effects(table, self.steps, rule, None)
 
     def _over(self, rows: np.ndarray, seed: np.random.SeedSequence) -> FMEExplainer:
         """The explainer over a model fitted on some rows."""
