@@ -186,7 +186,7 @@ def choose_response(
     estimator : fitted model
     response_method : "auto", str or callable
     probe : Table
-        A row or two to predict.
+        A few rows, of which the first is predicted; all, where one alone is refused.
     y : object
         The target given to fit, whose names several outputs of a regressor take.
 
@@ -205,12 +205,13 @@ def choose_response(
             "estimator.predict_proba(X)[0]."
         )
     try:
-        trial = _call(estimator, method, probe)
+        trial = _trial(estimator, method, probe)
     except LabelsError:
         if response_method != "auto" or not hasattr(estimator, "predict_proba"):
             raise
         # A classifier of another convention, which has probabilities.
-        method, trial = "predict_proba", _call(estimator, "predict_proba", probe)
+        method = "predict_proba"
+        trial = _trial(estimator, method, probe)
     n_outputs, resolution = trial.shape[1], float(np.finfo(trial.dtype).eps)
     classes: Any = getattr(estimator, "classes_", None)
     listed = classes is None or isinstance(classes, list)
@@ -224,6 +225,18 @@ def choose_response(
     else:
         outputs = _target_names(estimator, y, n_outputs)
     return Response(estimator, method, False, outputs, resolution)
+
+
+def _trial(estimator: Any, method: str | Callable, probe: Table) -> np.ndarray:
+    try:
+        return _call(estimator, method, probe.take(slice(0, 1)))
+    except LabelsError:
+        raise
+    except (ValueError, TypeError, IndexError) as error:
+        try:
+            return _call(estimator, method, probe)
+        except (ValueError, TypeError, IndexError):
+            raise error from None
 
 
 def _has_several_targets(estimator: Any) -> bool:

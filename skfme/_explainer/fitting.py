@@ -148,9 +148,7 @@ def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
     ValueError
         If the model lacks the method, or a row's prediction depends on other rows.
     """
-    response = choose_response(
-        explainer.estimator_, explainer.response_method, rows.take(slice(0, 1)), y
-    )
+    response = choose_response(explainer.estimator_, explainer.response_method, rows, y)
     if explainer.check_rows:
         check_rows(response, rows)
     return replace(

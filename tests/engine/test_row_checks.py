@@ -80,10 +80,11 @@ def test_a_model_that_takes_no_single_row_is_tried_with_several():
             raise ValueError("expected at least two rows")
         return t["x"].to_numpy()
 
-    # Its outputs are named by a first prediction, of one row.
-    method = {"response_method": lambda model, t: several(t), **ANYWHERE}
+    assert fme(several, X, {"x": 1}, **ANYWHERE).ame == pytest.approx(1)
+    with pytest.raises(ValueError, match="predicts a row otherwise"):
+        fme(lambda t: several(t) - several(t).mean(), X, {"x": 1}, **ANYWHERE)
     with pytest.raises(ValueError, match="at least two rows"):
-        fme(several, X, {"x": 1}, **method)
+        fme(several, X[:1], {"x": 1}, **ANYWHERE)
 
 
 def test_only_fit_pays_for_the_check():
