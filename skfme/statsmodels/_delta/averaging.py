@@ -158,9 +158,9 @@ class Batch:
         if not (np.isfinite(total).all() and np.isfinite(gradient).all()):
             name = self._plan.steps[effect].name
             raise ValueError(_not_finite(fme, name, self._mean.fitted.name))
-        # Rows whose design turned out to miss a value.
-        stepped.status[asked] = STATUSES.index("missing")
-        stepped.status[rows] = STATUSES.index("counted")
+        if len(rows) < np.count_nonzero(asked):  # some designs miss a value
+            stepped.status[asked] = STATUSES.index("missing")
+            stepped.status[rows] = STATUSES.index("counted")
         cells = self.codes * len(STATUSES) + stepped.status
         counts = np.bincount(cells, minlength=sums.status[effect].size)
         sums.n[effect] += np.bincount(codes, minlength=n_groups)

@@ -175,10 +175,9 @@ class StatsmodelsEstimator(MeanEstimator):
             frame = pandas_frame(table, table.names)
             frame[endog.name] = endog
             right = self.formula.partition("~")[2] or self.formula
-            formula = f"{endog.name} ~ {right}"
-            names = _names_for_formulas()
+            model_kwds |= {"eval_env": _names_for_formulas()}
             model = model_class.from_formula(
-                formula, frame, eval_env=names, **model_kwds
+                f"{endog.name} ~ {right}", frame, **model_kwds
             )
         fit = getattr(model, self.fit_method)
         quiet = {"disp": 0} if "disp" in inspect.signature(fit).parameters else {}
@@ -285,9 +284,8 @@ class StatsmodelsEstimator(MeanEstimator):
 
     def _exog(self, table: Table) -> pd.DataFrame:
         """Covariates and the constant, under their own names."""
-        added = (
-            Offset(given_offsets(self.offset, self.exposure)).positions(table).values()
-        )
+        offset = Offset(given_offsets(self.offset, self.exposure))
+        added = offset.positions(table).values()
         names = [name for i, name in enumerate(table.names) if i not in added]
         exog = pandas_frame(table, names).set_axis(list(map(str, names)), axis=1)
         if self.fit_intercept and not self._is(*_WITHOUT_CONSTANT):
