@@ -97,13 +97,13 @@ def wald_statistic(distance: np.ndarray, cov: np.ndarray) -> tuple[float, int]:
     scale = units_of(cov)
     values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
     spread = values > 1e-10 * max(values[-1], 0.0)
-    parts = vectors.T @ (distance / scale)
-    fixed = np.abs(parts[~spread])
-    if not spread.any() or (fixed > 1e-6 * (1 + np.abs(parts).max())).any():
+    coordinates = vectors.T @ (distance / scale)
+    fixed = np.abs(coordinates[~spread])
+    if not spread.any() or (fixed > 1e-6 * (1 + np.abs(coordinates).max())).any():
         raise ValueError(
             "The hypothesis restricts a combination of estimates that has no variance, "
             "so that no test statistic exists. Remove the hypotheses that are bound to "
             "be true, or bound to be false."
         )
-    statistic = np.sum(parts[spread] ** 2 / values[spread])
+    statistic = np.sum(coordinates[spread] ** 2 / values[spread])
     return float(statistic), int(spread.sum())

@@ -7,7 +7,7 @@ where the larger p is below α, which is where the 1 − 2α interval lies insid
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,11 @@ class EquivalenceResults:
     statistic_upp: pd.Series
     pvalue_upp: pd.Series
     alpha: float
-    low: np.ndarray = field(repr=False)
-    upp: np.ndarray = field(repr=False)
-    estimates: np.ndarray = field(repr=False)
-    intervals: np.ndarray = field(repr=False)
-    labels: pd.DataFrame = field(repr=False)
+    low: np.ndarray
+    upp: np.ndarray
+    estimates: np.ndarray
+    intervals: np.ndarray
+    labels: pd.DataFrame
 
     @property
     def pvalues(self) -> pd.Series:

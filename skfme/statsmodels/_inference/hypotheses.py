@@ -107,10 +107,9 @@ def _form(comparison: str, text: str, names: Sequence[str]) -> np.ndarray:
 
 def _side(side: str, text: str, names: Sequence[str]) -> np.ndarray:
     try:
-        tree = ast.parse(side, mode="eval").body
+        return _linear(ast.parse(side, mode="eval").body, text, names)
     except SyntaxError:
         raise _unreadable(side, text, names) from None
-    return _linear(tree, text, names)
 
 
 def _linear(node: ast.expr, text: str, names: Sequence[str]) -> np.ndarray:
@@ -151,7 +150,8 @@ def _combination(
     raise ValueError(f"The hypothesis {text!r} is not linear in the estimates.")
 
 
-def _unreadable(words: str, text: str, names: Sequence[str]) -> ValueError:
+def _unreadable(coded: str, text: str, names: Sequence[str]) -> ValueError:
+    words = re.sub(r"_at(\d+)", lambda match: names[int(match[1])], coded).strip()
     return ValueError(
         f"The hypothesis {text!r} cannot be read at {words!r}: expected names of "
         "estimates (or row 1, row 2, …), numbers, + - * / and =."

@@ -55,8 +55,7 @@ def unique_names(names: Sequence[str]) -> list[str]:
     repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
         raise ValueError(
-            f"Several estimates have the name {repeated[0]!r}; their labels must tell "
-            "them apart."
+            f"Several estimates have the name {repeated[0]!r}; their labels must differ."
         )
     return list(counts)
 

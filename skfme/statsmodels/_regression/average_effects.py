@@ -12,7 +12,7 @@ c_a = G_a / (G_a − 1). Without weights, HC1 is SD² / n.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ class _Sample:
         mask = effect.counted & (effect.weights.whole() > 0)
         if not mask.any():
             unknown = np.full(len(columns), np.nan)
-            none = Weighting(None, 0, weights_type)
+            none = replace(effect.weights.take(mask), kind=weights_type)
             return cls(effect, columns, mask, none, unknown, unknown == 0)
         counted = counted_rows(effect, weights_type, output)
         means = counted.weights.dot(counted.fme) / counted.weights.sum

@@ -212,8 +212,8 @@ class ConditionalEffectsResults(EffectResults):
         Parameters
         ----------
         X : array-like or dataframe of shape (m, n_features), default=None
-            Rows with the columns that the model knows; for groups given as labels, their
-            labels. None takes the rows of the regression.
+            Rows with the columns of the model; for groups given as labels, their labels.
+            None takes the rows of the regression.
 
         Returns
         -------

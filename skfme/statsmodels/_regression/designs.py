@@ -34,7 +34,7 @@ class Design:
     Attributes
     ----------
     labels : DataFrame of k rows
-        What tells the coefficients apart: group columns, or ``term``.
+        Labels of the coefficients: group columns, or ``term``.
     rows : ndarray of int of shape (n,)
         Positions of the design's rows in the table that was explained.
     title : str
@@ -68,7 +68,7 @@ class Design:
         -------
         matrix : ndarray of shape (m, k)
             Distinct rows; NaN where a covariate is missing.
-        which : ndarray of int of shape (n_new,)
+        places : ndarray of int of shape (n_new,)
             The row of `matrix` for each row of X.
         """
         raise NotImplementedError
@@ -83,7 +83,7 @@ class CellDesign(Design):
     codes : ndarray of int of shape (n,)
         The group of each row.
     keys : list of tuple
-        What tells each group apart.
+        The labels of each group.
     keys_of : X -> DataFrame
         The keys of new rows.
     rules : list of str or None

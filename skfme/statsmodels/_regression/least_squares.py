@@ -18,7 +18,7 @@ from skfme.statsmodels._regression.designs import CellDesign, Design
 
 __all__ = ["LeastSquares", "least_squares", "without_round_off"]
 
-# A column is dependent if this share of its length is all that is its own.
+# A column is dependent if no more of its length than this is independent of others.
 DEPENDENT = 1e-10
 # Differences below this share of the effects are what rounding left.
 ROUND_OFF = 1e-12
@@ -82,7 +82,7 @@ class LeastSquares:
 def least_squares(
     design: Design, endog: np.ndarray, weights: Weighting
 ) -> LeastSquares:
-    """Fit, or say which column cannot be told from the others.
+    """Fit by least squares, or name the columns that depend on others.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ def _solved(
         )
     projected = orthonormal.T @ weights.times(endog, 0.5)
     coef = linalg.solve_triangular(root, projected)
-    one = weights.times(np.ones(len(exog)), 0.5)
-    rest = one - orthonormal @ (orthonormal.T @ one)
-    return coef, root, bool(np.linalg.norm(rest) < 1e-8 * np.linalg.norm(one))
+    constant = weights.times(np.ones(len(exog)), 0.5)
+    outside = constant - orthonormal @ (orthonormal.T @ constant)
+    return coef, root, bool(np.linalg.norm(outside) < 1e-8 * np.linalg.norm(constant))
 
 
 def without_round_off(differences: np.ndarray, endog: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from skfme.statsmodels._rows.groups import complete_labels
 __all__ = ["MixedConditionalEffects", "MixedConditionalEffectsResults"]
 
 
+@dataclass(repr=False, eq=False)
 class MixedConditionalEffects:
     """A linear mixed model of effects.
 
@@ -44,15 +46,10 @@ class MixedConditionalEffects:
     subjects : ndarray of shape (n,)
     """
 
-    def __init__(
-        self,
-        counted: CountedRows,
-        mixedlm: MixedLM,
-        formula: str,
-        subjects: np.ndarray,
-    ) -> None:
-        self.counted, self.mixedlm = counted, mixedlm
-        self.formula, self.subjects = formula, subjects
+    counted: CountedRows
+    mixedlm: MixedLM
+    formula: str
+    subjects: np.ndarray
 
     @classmethod
     def from_formula(
@@ -77,7 +74,6 @@ class MixedConditionalEffects:
         labels = _subjects(effect, groups, counted.rows, " ".join(formulas))
         counted = counted.take(labels.index.to_numpy())
         codes, subjects = pd.factorize(labels)
-        _check_subjects(codes, len(subjects))
         designs = []
         for text in formulas:  # a loop, as a comprehension may be a frame of its own
             designs.append(formula_design(text, effect, counted.rows, depth + 1))
@@ -173,8 +169,8 @@ class MixedConditionalEffectsResults(EffectResults):
         With random slopes, where these covariates are zero.
         """
         intercept = float(np.atleast_2d(self.mixedlm.cov_re)[0, 0])
-        other = float(np.sum(self.mixedlm.vcomp)) + float(self.mixedlm.scale)
-        total = intercept + other
+        residual = float(np.sum(self.mixedlm.vcomp)) + float(self.mixedlm.scale)
+        total = intercept + residual
         return intercept / total if total > 0 else float("nan")
 
     @property
@@ -207,6 +203,15 @@ def _subjects(
         raise ValueError(
             f"Each of the {len(rows)} rows that count lacks a covariate of the formulas."
         )
+    if subjects.nunique() < 2:
+        raise ValueError(
+            "groups has 1 subject among the rows that count; at least two are expected."
+        )
+    if subjects.is_unique:
+        raise ValueError(
+            "groups gives every row a subject of its own, so that a subject's variance "
+            "cannot be told from the residual's; repeated measures are expected."
+        )
     return subjects
 
 
@@ -226,16 +231,3 @@ def _components(
             matrices[i].append(exog[:, used])
             columns[i].append([design.names[j] for j in used])
     return VCSpec(names, columns, matrices)
-
-
-def _check_subjects(subjects: np.ndarray, count: int) -> None:
-    if count < 2:
-        raise ValueError(
-            f"groups has {count} subject among the rows that count; at least two are "
-            "expected."
-        )
-    if count == len(subjects):
-        raise ValueError(
-            "groups gives every row a subject of its own, so that a subject's variance "
-            "cannot be told from the residual's; repeated measures are expected."
-        )

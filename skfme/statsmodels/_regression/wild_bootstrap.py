@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,13 +57,13 @@ class WildClusterTest:
     statistic: float
     pvalue: float
     effect: np.ndarray
-    resampled: np.ndarray = field(repr=False)
+    resampled: np.ndarray
     n_clusters: int
     weights: str
     enumerated: bool
-    _scores: _ClusterScores = field(repr=False)
-    _draws: np.ndarray = field(repr=False)
-    _value: float = field(repr=False)
+    _scores: _ClusterScores
+    _draws: np.ndarray
+    _value: float
 
     def conf_int(self, alpha: float = 0.05) -> tuple[float, float]:
         """The values q that are not rejected at alpha, of a single restriction.
@@ -131,6 +131,17 @@ class _ClusterScores:
     bread: np.ndarray
     R: np.ndarray
 
+    @classmethod
+    def of(cls, fit: LeastSquares, codes: np.ndarray, R: np.ndarray) -> _ClusterScores:
+        order = np.argsort(codes, kind="stable")
+        scores, crosses = [], []
+        for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+            exog = fit.design.block(rows)
+            weighted = fit.weights.take(rows).times(exog)
+            scores.append(weighted.T @ fit.resid[rows, 0])
+            crosses.append(weighted.T @ exog)
+        return cls(np.array(scores), np.array(crosses), fit.bread, R)
+
     @property
     def unit(self) -> float:
         """Standard error of a single restriction, but for the correction."""
@@ -181,14 +192,7 @@ def wild_cluster_test(
     weights : {"auto", "rademacher", "webb"}
     random_state : int, RandomState instance or None
     """
-    R, q = hypothesis
-    G = int(codes.max()) + 1
-    if weights not in ("auto", "rademacher", "webb"):
-        raise ValueError(
-            f"weights={weights!r} is not known; expected 'auto', 'rademacher' or 'webb'."
-        )
-    if n_resamples < 1:
-        raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
+    (R, q), G = hypothesis, int(codes.max()) + 1
     if len(R) >= G:
         raise ValueError(
             f"{len(R)} restrictions cannot be tested with {G} clusters; test fewer at "
@@ -196,9 +200,8 @@ def wild_cluster_test(
         )
     if weights == "auto":
         weights = "webb" if G < FEW else "rademacher"
-    enumerated = weights == "rademacher" and n_resamples >= 2**G
-    draws = _draws(G, n_resamples, weights, enumerated, random_state)
-    scores = _cluster_scores(fit, codes, R)
+    draws, enumerated = _draws(G, n_resamples, weights, random_state)
+    scores = _ClusterScores.of(fit, codes, R)
     distance = R @ fit.coef[:, 0] - q
     statistics = scores.resampled(distance, draws)
     observed = scores.statistic(distance)
@@ -218,29 +221,23 @@ def wild_cluster_test(
     )
 
 
-def _cluster_scores(
-    fit: LeastSquares, codes: np.ndarray, R: np.ndarray
-) -> _ClusterScores:
-    order = np.argsort(codes, kind="stable")
-    scores, crosses = [], []
-    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-        exog = fit.design.block(rows)
-        weighted = fit.weights.take(rows).times(exog)
-        scores.append(weighted.T @ fit.resid[rows, 0])
-        crosses.append(weighted.T @ exog)
-    return _ClusterScores(np.array(scores), np.array(crosses), fit.bread, R)
-
-
 def _draws(
-    G: int, n_resamples: int, weights: str, enumerated: bool, random_state: Any
-) -> np.ndarray:
-    if enumerated:
-        return np.array(list(itertools.product((1, -1), repeat=G)), dtype=np.int8)
+    G: int, n_resamples: int, weights: str, random_state: Any
+) -> tuple[np.ndarray, bool]:
+    """Weights of the clusters, one row per resample, and whether these are all."""
+    if weights not in ("rademacher", "webb"):
+        raise ValueError(
+            f"weights={weights!r} is not known; expected 'auto', 'rademacher' or 'webb'."
+        )
+    if n_resamples < 1:
+        raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
+    if weights == "rademacher" and n_resamples >= 2**G:
+        return np.array(list(itertools.product((1, -1), repeat=G)), dtype=np.int8), True
     random = check_random_state(random_state)
     signs = random.randint(0, 2, (n_resamples, G), dtype=np.int8) * 2 - 1
     if weights == "rademacher":
-        return signs
-    return signs * WEBB[random.randint(0, 3, (n_resamples, G))]
+        return signs, False
+    return signs * WEBB[random.randint(0, 3, (n_resamples, G))], False
 
 
 def _quadratic(distance: np.ndarray, cov: np.ndarray) -> np.ndarray:

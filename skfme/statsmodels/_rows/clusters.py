@@ -62,8 +62,9 @@ class Clusters:
 
     def numbers_within(self, cells: np.ndarray, n_cells: int) -> np.ndarray:
         """Clusters with rows in each cell, in the way where they are fewer."""
-        pairs = [np.unique([cells, codes], axis=1)[0] for codes in self.ways]
-        return np.min([np.bincount(pair, minlength=n_cells) for pair in pairs], axis=0)
+        ways = zip(self.ways, self.numbers, strict=True)
+        pairs = [np.unique(cells * G + codes) // G for codes, G in ways]
+        return np.min([np.bincount(cell, None, n_cells) for cell in pairs], axis=0)
 
 
 def checked_cov_type(cov_type: str | None, weights: Weighting) -> str:
@@ -87,7 +88,7 @@ def checked_cov_type(cov_type: str | None, weights: Weighting) -> str:
 def clusters_of(
     table: Table, cov_type: str, cov_kwds: Mapping | None, rows: np.ndarray
 ) -> Clusters | None:
-    """Clusters of some rows, where the covariance asks for them.
+    """Clusters of some rows, where the covariance takes them.
 
     Raises
     ------

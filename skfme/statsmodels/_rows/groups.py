@@ -17,7 +17,7 @@ __all__ = ["Groups", "complete_labels"]
 
 @dataclass(frozen=True)
 class Groups:
-    """Which group each row is in, and what tells the groups apart.
+    """Which group each row is in, and the labels of the groups.
 
     Attributes
     ----------

@@ -161,6 +161,12 @@ def test_hypotheses_that_mean_nothing_are_refused(R, message):
         results([1.0, 2], np.eye(2), labels=labels).t_test(R)
 
 
+def test_a_hypothesis_that_cannot_be_read_is_shown_with_the_users_names():
+    labels = pd.DataFrame({"effect": ["bmi -2", "bp -10"]})
+    with pytest.raises(ValueError, match=r"cannot be read at 'abs\(bp -10\)'"):
+        results([1.0, 2], np.eye(2), labels=labels).t_test("abs(bp -10) = 1")
+
+
 def test_wald_test_of_two_estimates_by_hand():
     cov = np.array([[2.0, 0.5], [0.5, 1]])
     statistic = np.array([1, -2]) @ np.linalg.inv(cov) @ np.array([1, -2])

@@ -668,152 +668,213 @@ def test_effects_without_spread_have_no_error():
 # Bad input
 
 
-def test_what_is_refused(data):
-    X, values, weights = data
-    effect = effect_of(values, X)
-    groups = ConditionalEffects.from_groups
-    cases = [
-        (lambda: groups(effect, by="sexx"), "by names 'sexx'.*Did you mean 'sex'"),
-        (lambda: groups(effect, by=["sex", "cite"]), "Did you mean 'site'"),
-        (lambda: groups(effect, by=np.ones(len(X))), "at least two are expected"),
-        (
-            lambda: groups(effect, by=["f", "m", "f"]),
-            r"by has shape \(3,\), expected \(120,\)",
-        ),
-        (lambda: groups(effect, by=np.zeros((3, 2))), "by has 3 rows, expected 120"),
-        (
-            lambda: groups(effect, by=[None, *"a" * 60, *"b" * 59]),
-            "by is missing in 1 of 120 rows that count .the first is row 0",
-        ),
-        (lambda: groups(effect, by="sex", output="no"), "'no' is no output.*'y0'"),
-        (
-            lambda: groups(effect, by="sex", weights_type="analytic"),
-            "weights_type='analytic' is not known",
-        ),
-        (
-            lambda: groups(
-                effect_of(values, X, weights + 0.5), by="sex", weights_type="frequency"
-            ),
-            "must be whole; 120 of 120 are not, such as",
-        ),
-        (
-            lambda: groups(effect_of(values, X, 0 * weights), by="sex"),
-            "No row counts",
-        ),
-        (
-            lambda: groups(effect_of(np.full(120, np.nan), X), by="sex"),
-            "No row counts for the effect 'x .1' .missing: 120",
-        ),
-        (
-            lambda: groups(effect_of(np.zeros(1200)), by=np.arange(1200)),
-            "1200 groups by group among 1200 rows.*at most 1000",
-        ),
-        (
-            lambda: groups(effect, by=np.arange(120)).fit(),
-            "120 rows that count cannot estimate 120",
-        ),
-        (lambda: groups(effect, by="sex").fit("HC4"), "cov_type='HC4' is not known"),
-        (lambda: groups(effect, by="sex").fit("cluster"), "needs cov_kwds"),
-        (
-            lambda: groups(effect, by="sex").fit("HC1", {"groups": "site"}),
-            "'groups', which cov_type='HC1' does not take",
-        ),
-        (
-            lambda: groups(effect, by="sex").fit("cluster", {"maxlags": 2}),
-            "'maxlags'.*takes 'groups'",
-        ),
-        (
-            lambda: groups(effect, by="sex").fit("cluster", {"groups": np.ones(7)}),
-            r"groups has shape \(7,\), expected \(120,\)",
-        ),
-        (
-            lambda: groups(effect, by="sex").fit("cluster", {"groups": np.ones(120)}),
-            "all rows that count in one cluster",
-        ),
-        (
-            lambda: groups(effect, by="sex").fit(
-                "cluster", {"groups": np.where(np.arange(120) < 5, np.nan, 1)}
-            ),
-            "groups is missing in 5 of 120",
-        ),
-        (
-            lambda: groups(effect, by="sex").fit(
-                "cluster", {"groups": ["site", "sex", "patient"]}
-            ),
-            "groups has 3 columns",
-        ),
-        (
-            lambda: groups(effect_of(values, X, weights), by="sex").fit("nonrobust"),
-            "wrong for sampling weights",
-        ),
-        (
-            lambda: ConditionalEffects.from_formula("agee", effect),
-            "'agee' is not a column of X. Did you mean 'age'",
-        ),
-        (
-            lambda: ConditionalEffects.from_formula("fme ~ age", effect),
-            "left-hand side",
-        ),
-        (
-            lambda: ConditionalEffects.from_formula("age +", effect),
-            "cannot be evaluated",
-        ),
-        (
-            lambda: ConditionalEffects.from_formula(
-                "age + I(2 * age) + bp", effect
-            ).fit(),
-            "singular: 'I.2 . age.' can be computed from the columns before it",
-        ),
-        (
-            lambda: ConditionalEffects.from_formula("age", effect).fit().welch_test(),
-            "compares groups",
-        ),
-        (lambda: groups(effect, by="sex").fit().anova(4), "typ must be 1, 2 or 3"),
-        (
-            lambda: groups(effect, by="sex").fit().predict(X.assign(sex="x")),
-            "groups without an estimate: x.*Known: 'f', 'm'",
-        ),
-        (
-            lambda: groups(effect_of(values, X, weights), by="sex").fit().welch_test(),
-            "no sampling weights",
-        ),
-    ]
-    for call, message in cases:
-        with pytest.raises(ValueError, match=message):
-            call()
+def sampled(values=None, scale=None):
+    """The effect of the sample, or of other values; with its weights times a scale."""
+    X, fme_, weights = sample()
+    values = fme_ if values is None else values
+    return effect_of(values, X, None if scale is None else scale * weights)
 
 
-def test_what_has_the_wrong_type_is_refused(data):
-    X, values, _ = data
-    effect = effect_of(values, X)
-    cases = [
-        (
-            lambda: ConditionalEffects.from_groups({"a": effect}, "sex"),
-            r"effects\['a'\]",
-        ),
-        (lambda: ConditionalEffects.from_groups(values, "sex"), "got ndarray"),
-        (
-            lambda: ConditionalEffects.from_partition("tree", effect),
-            "fitted EffectTree",
-        ),
-        (lambda: ConditionalEffects.from_formula(3, effect), "must be a string"),
-    ]
-    for call, message in cases:
-        with pytest.raises(TypeError, match=message):
-            call()
+def by_sex(effect=None, **options):
+    effect = sampled() if effect is None else effect
+    return ConditionalEffects.from_groups(effect, by="sex", **options)
 
 
-def test_what_takes_one_output_names_the_parameter(classes):
+def grouped(by):
+    return ConditionalEffects.from_groups(sampled(), by=by)
+
+
+def on(formula):
+    return ConditionalEffects.from_formula(formula, sampled())
+
+
+REFUSED_GROUPS = {
+    "misspelt": ("sexx", "by names 'sexx'.*Did you mean 'sex'"),
+    "one of two misspelt": (["sex", "cite"], "Did you mean 'site'"),
+    "one group": (np.ones(120), "at least two are expected"),
+    "too few labels": (["f", "m", "f"], r"by has shape \(3,\), expected \(120,\)"),
+    "too few rows of labels": (np.zeros((3, 2)), "by has 3 rows, expected 120"),
+    "a label missing": (
+        [None, *"a" * 60, *"b" * 59],
+        "by is missing in 1 of 120 rows that count .the first is row 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("by", "message"), REFUSED_GROUPS.values(), ids=REFUSED_GROUPS.keys()
+)
+def test_groups_that_do_not_fit_the_rows_are_refused(by, message):
+    with pytest.raises(ValueError, match=message):
+        grouped(by)
+
+
+REFUSED_MODELS = {
+    "unknown output": (lambda: by_sex(output="no"), "'no' is no output.*'y0'"),
+    "unknown weights_type": (
+        lambda: by_sex(weights_type="analytic"),
+        "weights_type='analytic' is not known",
+    ),
+    "counts that are not whole": (
+        lambda: by_sex(sampled(scale=1.0 + 1 / 7), weights_type="frequency"),
+        "must be whole; 120 of 120 are not, such as",
+    ),
+    "weights of zero": (lambda: by_sex(sampled(scale=0)), "No row counts"),
+    "no effects": (
+        lambda: by_sex(sampled(np.full(120, np.nan))),
+        "No row counts for the effect 'x .1' .missing: 120",
+    ),
+    "too many groups": (
+        lambda: ConditionalEffects.from_groups(
+            effect_of(np.zeros(1200)), by=np.arange(1200)
+        ),
+        "1200 groups by group among 1200 rows.*at most 1000",
+    ),
+    "a misspelt covariate": (
+        lambda: on("agee"),
+        "'agee' is not a column of X. Did you mean 'age'",
+    ),
+    "a response in the formula": (lambda: on("fme ~ age"), "left-hand side"),
+    "a formula that ends early": (lambda: on("age +"), "cannot be evaluated"),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"), REFUSED_MODELS.values(), ids=REFUSED_MODELS.keys()
+)
+def test_models_without_rows_weights_or_columns_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+REFUSED_FITS = {
+    "as many groups as rows": (
+        lambda: grouped(np.arange(120)).fit(),
+        "120 rows that count cannot estimate 120",
+    ),
+    "unknown cov_type": (lambda: by_sex().fit("HC4"), "cov_type='HC4' is not known"),
+    "no clusters": (lambda: by_sex().fit("cluster"), "needs cov_kwds"),
+    "clusters without their cov_type": (
+        lambda: by_sex().fit("HC1", {"groups": "site"}),
+        "'groups', which cov_type='HC1' does not take",
+    ),
+    "unknown cov_kwds": (
+        lambda: by_sex().fit("cluster", {"maxlags": 2}),
+        "'maxlags'.*takes 'groups'",
+    ),
+    "too few clusters' labels": (
+        lambda: by_sex().fit("cluster", {"groups": np.ones(7)}),
+        r"groups has shape \(7,\), expected \(120,\)",
+    ),
+    "one cluster": (
+        lambda: by_sex().fit("cluster", {"groups": np.ones(120)}),
+        "all rows that count in one cluster",
+    ),
+    "clusters missing": (
+        lambda: by_sex().fit(
+            "cluster", {"groups": np.where(np.arange(120) < 5, np.nan, 1)}
+        ),
+        "groups is missing in 5 of 120",
+    ),
+    "three ways of clustering": (
+        lambda: by_sex().fit("cluster", {"groups": ["site", "sex", "patient"]}),
+        "groups has 3 columns",
+    ),
+    "sampling weights without a robust covariance": (
+        lambda: by_sex(sampled(scale=1)).fit("nonrobust"),
+        "wrong for sampling weights",
+    ),
+    "collinear covariates": (
+        lambda: on("age + I(2 * age) + bp").fit(),
+        "singular: 'I.2 . age.' can be computed from the columns before it",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"), REFUSED_FITS.values(), ids=REFUSED_FITS.keys()
+)
+def test_fits_that_estimate_nothing_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+REFUSED_QUESTIONS = {
+    "Welch's test of a formula": (
+        lambda: on("age").fit().welch_test(),
+        "compares groups",
+    ),
+    "Welch's test with sampling weights": (
+        lambda: by_sex(sampled(scale=1)).fit().welch_test(),
+        "no sampling weights",
+    ),
+    "an unknown type of anova": (
+        lambda: by_sex().fit().anova(4),
+        "typ must be 1, 2 or 3",
+    ),
+    "predictions of unknown groups": (
+        lambda: by_sex().fit().predict(sample()[0].assign(sex="x")),
+        "groups without an estimate: x.*Known: 'f', 'm'",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"), REFUSED_QUESTIONS.values(), ids=REFUSED_QUESTIONS.keys()
+)
+def test_questions_that_results_cannot_answer_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+WRONG_TYPES = {
+    "several effects": (
+        lambda: ConditionalEffects.from_groups({"a": sampled()}, "sex"),
+        r"effects\['a'\]",
+    ),
+    "numbers": (
+        lambda: ConditionalEffects.from_groups(sample()[1], "sex"),
+        "got ndarray",
+    ),
+    "no tree": (
+        lambda: ConditionalEffects.from_partition("tree", sampled()),
+        "fitted EffectTree",
+    ),
+    "no formula": (lambda: on(3), "must be a string"),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"), WRONG_TYPES.values(), ids=WRONG_TYPES.keys()
+)
+def test_what_is_no_effect_tree_or_formula_is_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+ONE_OUTPUT = {
+    "Welch's test": lambda results: results.welch_test(),
+    "statsmodels": lambda results: results.to_statsmodels(),
+    "wild bootstrap": lambda results: results.wild_bootstrap("row 1 = row 2"),
+    "mixed model": lambda results: ConditionalEffects.mixed(
+        "1", results.model.counted.effect, groups=np.arange(150) % 9
+    ),
+}
+
+
+@pytest.mark.parametrize("call", ONE_OUTPUT.values(), ids=ONE_OUTPUT.keys())
+def test_what_takes_one_output_names_the_parameter(classes, call):
     effect, y = classes
     results = ConditionalEffects.from_groups(effect, by=y).fit(
         "cluster", {"groups": np.arange(150) % 9}
     )
-    for call in (
-        results.welch_test,
-        results.to_statsmodels,
-        lambda: results.wild_bootstrap("row 1 = row 2"),
-        lambda: ConditionalEffects.mixed("1", effect, groups=np.arange(150) % 9),
-    ):
-        with pytest.raises(ValueError, match="output="):
-            call()
+    with pytest.raises(ValueError, match="output="):
+        call(results)
+
+
+def test_one_output_of_several_becomes_a_statsmodels_regression(classes):
+    effect, y = classes
+    results = ConditionalEffects.from_groups(effect, by=y).fit(
+        "cluster", {"groups": np.arange(150) % 9}
+    )
     assert results.to_statsmodels("0").params.shape == (3,)

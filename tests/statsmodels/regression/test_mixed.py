@@ -147,34 +147,47 @@ def test_a_fit_that_does_not_converge_is_reported(repeated):
     assert "did not converge" in results.summary()
 
 
-def test_what_is_refused(repeated):
+REFUSED = {
+    "a misspelt column": (
+        {"groups": "sub"},
+        "groups names 'sub'.*Did you mean 'subject'",
+    ),
+    "one subject": ({"groups": np.ones(480)}, "has 1 subject"),
+    "as many subjects as rows": ({"groups": np.arange(480)}, "every row a subject"),
+    "two grouping factors": ({"groups": ["subject", "item"]}, "2 columns"),
+    "a misspelt covariate": ({"formula": "cues"}, "'cues' is not a column"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_groups_and_covariates_that_do_not_fit_are_refused(repeated, options, message):
     X, values = repeated
-    effect = effect_of(values, X)
-    mixed = ConditionalEffects.mixed
+    arguments = {"formula": "cue", "groups": "subject"} | options
+    with pytest.raises(ValueError, match=message):
+        ConditionalEffects.mixed(effect=effect_of(values, X), **arguments)
+
+
+def test_a_missing_subject_is_refused(repeated):
+    X, values = repeated
+    with pytest.raises(ValueError, match="groups is missing in 1 of 480"):
+        ConditionalEffects.mixed(
+            "cue", effect_of(values, X), groups=[None, *X["subject"][1:]]
+        )
+
+
+def test_several_outputs_are_refused(repeated):
+    X, values = repeated
     two = effect_of(np.column_stack([values, values]), X)
-    cases = [
-        (
-            lambda: mixed("cue", effect, groups="sub"),
-            "groups names 'sub'.*Did you mean 'subject'",
-        ),
-        (lambda: mixed("cue", effect, groups=np.ones(480)), "has 1 subject"),
-        (lambda: mixed("cue", effect, groups=np.arange(480)), "every row a subject"),
-        (lambda: mixed("cue", effect, groups=["subject", "item"]), "2 columns"),
-        (lambda: mixed("cues", effect, groups="subject"), "'cues' is not a column"),
-        (lambda: mixed("cue", two, groups="subject"), "output='y0'"),
-        (
-            lambda: mixed("cue", effect, groups=[None, *X["subject"][1:]]),
-            "groups is missing in 1 of 480",
-        ),
-        (
-            lambda: mixed(
-                "cue", effect_of(values, X, np.arange(1, 481)), groups="subject"
-            ),
-            "takes no weights",
-        ),
-    ]
-    for call, message in cases:
-        with pytest.raises(ValueError, match=message):
-            call()
+    with pytest.raises(ValueError, match="2 outputs.*output='y1'"):
+        ConditionalEffects.mixed("cue", two, groups="subject")
+
+
+def test_weights_are_refused_unless_all_are_equal(repeated):
+    X, values = repeated
+    with pytest.raises(ValueError, match="takes no weights"):
+        ConditionalEffects.mixed(
+            "cue", effect_of(values, X, np.arange(1, 481)), groups="subject"
+        )
     same = effect_of(values, X, np.full(480, 2.0))
-    assert mixed("cue", same, groups="subject").fit().bse.notna().all()
+    results = ConditionalEffects.mixed("cue", same, groups="subject").fit()
+    assert results.bse.notna().all()

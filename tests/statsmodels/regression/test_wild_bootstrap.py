@@ -165,33 +165,61 @@ def test_size_with_eight_clusters():
     assert robust > rejected
 
 
-def test_what_is_refused():
+def by_cluster(formula="x + z", cov_type="cluster", groups="g"):
     X, values = clustered(6)
-    effect = effect_of(values, X)
-    model = ConditionalEffects.from_formula("x + z", effect)
-    results = model.fit("cluster", {"groups": "g"})
-    two = model.fit("cluster", {"groups": X[["g"]].assign(h=np.arange(len(X)) % 5)})
-    lone = ConditionalEffects.from_formula("I(g == 1)", effect)
+    if callable(groups):
+        groups = groups(X)
+    kwds = {"groups": groups} if cov_type == "cluster" else None
+    return ConditionalEffects.from_formula(formula, effect_of(values, X)).fit(
+        cov_type, kwds
+    )
+
+
+def two_ways(X):
+    return X[["g"]].assign(h=np.arange(len(X)) % 5)
+
+
+REFUSED = {
+    "no clusters": (
+        lambda: by_cluster(cov_type="HC1").wild_bootstrap("x"),
+        "needs clusters in one way",
+    ),
+    "clusters in two ways": (
+        lambda: by_cluster(groups=two_ways).wild_bootstrap("x"),
+        "needs clusters in one way",
+    ),
+    "unknown weights": (
+        lambda: by_cluster().wild_bootstrap("x", weights="mammen"),
+        "'mammen' is not known",
+    ),
+    "no resamples": (
+        lambda: by_cluster().wild_bootstrap("x", 0),
+        "at least 1, got 0",
+    ),
+    "an unknown estimate": (
+        lambda: by_cluster().wild_bootstrap("y"),
+        "cannot be read at 'y'",
+    ),
+    "an interval of three restrictions": (
+        lambda: by_cluster().wild_bootstrap(np.eye(3)).conf_int(),
+        "one restriction",
+    ),
+    "as many restrictions as clusters": (
+        lambda: by_cluster(groups=lambda X: X["g"] % 3).wild_bootstrap(np.eye(3)),
+        "3 restrictions cannot be tested with 3 clusters",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The two-way cluster covariance")
+@pytest.mark.parametrize(("call", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_tests_that_clusters_cannot_decide_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_an_estimate_that_a_single_cluster_determines_is_refused():
     with pytest.warns(RuntimeWarning, match="single cluster"):
-        lone = lone.fit("cluster", {"groups": "g"})
-    cases = [
-        (lambda: model.fit("HC1").wild_bootstrap("x"), "needs clusters in one way"),
-        (lambda: two.wild_bootstrap("x"), "needs clusters in one way"),
-        (
-            lambda: results.wild_bootstrap("x", weights="mammen"),
-            "'mammen' is not known",
-        ),
-        (lambda: results.wild_bootstrap("x", 0), "at least 1, got 0"),
-        (lambda: results.wild_bootstrap("y"), "cannot be read at 'y'"),
-        (lambda: lone.wild_bootstrap("b2"), "no standard error"),
-        (lambda: results.wild_bootstrap(np.eye(3)).conf_int(), "one restriction"),
-        (
-            lambda: model.fit("cluster", {"groups": X["g"] % 3}).wild_bootstrap(
-                np.eye(3)
-            ),
-            "3 restrictions cannot be tested with 3 clusters",
-        ),
-    ]
-    for call, message in cases:
-        with pytest.raises(ValueError, match=message):
-            call()
+        lone = by_cluster("I(g == 1)")
+    with pytest.raises(ValueError, match="no standard error"):
+        lone.wild_bootstrap("b2")
