@@ -64,10 +64,10 @@ def main() -> None:
     )
     for n_clusters in (6, 10, 20, 40):
         for skewed in (False, True):
-            found = rates(n_clusters, skewed, options.runs, options.resamples)
+            shares = rates(n_clusters, skewed, options.runs, options.resamples)
             cells = [
                 f"{rate:.3f} ({np.sqrt(rate * (1 - rate) / options.runs):.3f})"
-                for rate in found
+                for rate in shares
             ]
             kind = "skewed" if skewed else "normal"
             print(

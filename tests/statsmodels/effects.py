@@ -32,12 +32,14 @@ def effect_of(fme, X=None, weights=None, name="x +1", outputs=None):
 
 def effects_of(columns, X=None, weights=None, outputs=None):
     """Several effects of the same rows: a mapping of name -> FMEs."""
-    found = [effect_of(fme, X, weights, name, outputs) for name, fme in columns.items()]
-    context = found[0].context
+    effects = [
+        effect_of(fme, X, weights, name, outputs) for name, fme in columns.items()
+    ]
+    context = effects[0].context
     return ForwardEffects(
         [
             ForwardEffect(e.name, {}, (), context, e.fme_2d, e.status_codes)
-            for e in found
+            for e in effects
         ],
         context,
     )

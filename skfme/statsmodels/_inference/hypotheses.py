@@ -38,10 +38,10 @@ def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
     ValueError
         If a matrix has the wrong shape, or a text names no estimate or is not linear.
     """
-    if isinstance(R, str):
-        return _parsed([R], names)
-    if isinstance(R, list) and R and all(isinstance(text, str) for text in R):
-        return _parsed(R, names)
+    texts = [R] if isinstance(R, str) else R
+    if isinstance(texts, list) and texts and all(isinstance(t, str) for t in texts):
+        forms = np.array([form for text in texts for form in _forms(text, names)])
+        return forms[:, :-1], -forms[:, -1]
     q: Any = 0.0
     if isinstance(R, tuple):
         if len(R) != 2:
@@ -60,13 +60,6 @@ def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
             f"{len(matrix)} rows of R."
         )
     return matrix, np.broadcast_to(values, (len(matrix),)).copy()
-
-
-def _parsed(
-    texts: Sequence[str], names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.array([form for text in texts for form in _forms(text, names)])
-    return rows[:, :-1], -rows[:, -1]
 
 
 def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:

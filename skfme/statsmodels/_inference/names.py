@@ -93,14 +93,16 @@ def difference_labels(
 
 
 def difference_names(
-    names: Sequence[str], labels: pd.DataFrame, pairs: Sequence[tuple[int, int]]
+    names: Sequence[str],
+    short_names: Sequence[str],
+    labels: pd.DataFrame,
+    pairs: Sequence[tuple[int, int]],
 ) -> list[str]:
     """Short names where two estimates differ in one label, else "second - first"."""
-    short_names = names_of(difference_labels(labels, pairs))
-    keys = list(labels.itertuples(index=False, name=None))
+    keys = labels.to_numpy(dtype=object)
+    first, second = np.transpose(pairs)
+    unlike = (keys[first] != keys[second]).sum(axis=1)
     return [
-        short
-        if sum(a != b for a, b in zip(keys[i], keys[j], strict=True)) == 1
-        else f"{names[j]} - {names[i]}"
-        for short, (i, j) in zip(short_names, pairs, strict=True)
+        short if n == 1 else f"{names[j]} - {names[i]}"
+        for short, n, (i, j) in zip(short_names, unlike, pairs, strict=True)
     ]

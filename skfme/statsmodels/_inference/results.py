@@ -218,7 +218,10 @@ class EffectResults(EstimateTables):
         first, second = np.transpose(pairs)
         R = np.eye(k)[second] - np.eye(k)[first]
         differences = self.contrasts(R, difference_labels(self.labels, pairs))
-        differences.names = difference_names(self.names, self.labels, pairs)
+        short_names = differences.names
+        differences.names = difference_names(
+            self.names, short_names, self.labels, pairs
+        )
         differences.adjustment = method
         if method is not None:
             differences.pvalues_adjusted(method)  # refuses an unknown method at once

@@ -76,8 +76,9 @@ class ConditionalEffects:
         Parameters
         ----------
         effect : ForwardEffect
-        by : column of X, list of columns, or array-like of shape (n_samples,)
-            What the groups are.
+        by : column of X, list of columns, or array-like of shape (n_samples,) or \
+                (n_samples, n_keys)
+            The groups.
         output : str, default=None
             One output of several; None takes all.
         weights_type : {"sampling", "frequency", "importance"}, default="sampling"

@@ -240,26 +240,29 @@ class ConditionalEffectsResults(EffectResults):
             ``conf_low``, ``conf_high``; with X's index.
         """
         matrix, places = self.model.design.matrix_of(X)
-        index = as_table(X).index if np.ndim(X) == 2 else range(len(places))
-        outputs = self.model.counted.outputs
+        index = as_table(X).index if np.ndim(X) == 2 else None
+        columns = ["estimate", "std_error", "conf_low", "conf_high"]
         frames = []
-        for j, output in enumerate(outputs):
-            frame = self._predictions(matrix, j, alpha).iloc[places]
-            if len(outputs) > 1:
+        for j, output in enumerate(self.model.counted.outputs):
+            numbers = self._predictions(matrix, j, alpha)[places]
+            frame = pd.DataFrame(numbers, index, columns)
+            if len(self.model.counted.outputs) > 1:
                 frame.insert(0, "output", output)
-            frames.append(frame.set_axis(index))
+            frames.append(frame)
         return pd.concat(frames)
 
-    def _predictions(self, matrix: np.ndarray, j: int, alpha: float) -> pd.DataFrame:
-        """Expectations of one output with intervals, for each row of a design."""
-        complete = np.flatnonzero(~np.isnan(matrix).any(axis=1))
-        R = np.zeros((len(complete), len(self.names)))
+    def _predictions(self, matrix: np.ndarray, j: int, alpha: float) -> np.ndarray:
+        """Expectation of one output, its error and interval, for each row of a design."""
+        complete = ~np.isnan(matrix).any(axis=1)
+        R = np.zeros((np.count_nonzero(complete), len(self.names)))
         R[:, self._places(j)] = matrix[complete]
         estimate, se = combined(R, self._estimates), np.sqrt(variances_of(R, self._cov))
         half = stats.t.isf(alpha / 2, self._df_of(R)) * se
-        numbers = {"estimate": estimate, "std_error": se}
-        numbers |= {"conf_low": estimate - half, "conf_high": estimate + half}
-        return pd.DataFrame(numbers, complete).reindex(range(len(matrix)))
+        numbers = np.full((len(matrix), 4), np.nan)
+        numbers[complete] = np.transpose(
+            [estimate, se, estimate - half, estimate + half]
+        )
+        return numbers
 
     def wild_bootstrap(
         self,

@@ -111,14 +111,16 @@ class CellDesign(Design):
 
     def matrix_of(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         position = {key: i for i, key in enumerate(self.keys)}
-        keys = list(self.keys_of(X).itertuples(index=False, name=None))
-        unknown = [key for key in dict.fromkeys(keys) if key not in position]
+        groups = Groups.of_labels(self.keys_of(X))
+        keys = list(groups.keys.itertuples(index=False, name=None))
+        unknown = [key for key in keys if key not in position]
         if unknown:
             raise ValueError(
                 "X has rows of groups without an estimate: "
                 f"{', '.join(map(_shown, unknown[:5]))}." + known_names(self.names)
             )
-        return np.eye(len(self.keys)), np.array([position[key] for key in keys])
+        places = np.array([position[key] for key in keys])
+        return np.eye(len(self.keys)), places[groups.codes]
 
 
 def _shown(key: tuple) -> str:

@@ -71,16 +71,15 @@ class FormulaDesign(Design):
         frame = covariates_in(self.formula, table)
         try:
             if hasattr(spec, "get_model_matrix"):  # formulaic
-                complete = spec.get_model_matrix(frame, na_action="drop")
+                exog = spec.get_model_matrix(frame, na_action="drop")
             else:
                 from patsy import dmatrix
 
-                options = {"NA_action": "drop", "return_type": "dataframe"}
-                complete = dmatrix(spec, frame, **options)
+                exog = dmatrix(spec, frame, NA_action="drop", return_type="dataframe")
         except Exception as error:
             raise _unreadable(self.formula, error, table) from error
         matrix = np.full((len(frame), self.shape[1]), np.nan)
-        matrix[complete.index.to_numpy()] = np.asarray(complete, dtype=float)
+        matrix[exog.index.to_numpy()] = np.asarray(exog, dtype=float)
         return matrix, np.arange(len(matrix))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -155,10 +155,8 @@ class MixedConditionalEffectsResults(EffectResults):
     @property
     def variance_components(self) -> pd.Series:
         """Variances: of random effects of subjects, other components, and residuals."""
-        names = [
-            *self.model.mixedlm.data.exog_re_names,
-            *self.model.mixedlm.exog_vc.names,
-        ]
+        model = self.model.mixedlm
+        names = [*model.data.exog_re_names, *model.exog_vc.names]
         values = [*np.diag(np.atleast_2d(self.mixedlm.cov_re)), *self.mixedlm.vcomp]
         return pd.Series([*values, self.mixedlm.scale], [*names, "Residual"])
 

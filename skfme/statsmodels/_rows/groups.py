@@ -48,7 +48,7 @@ class Groups:
         """By label, in sorted order; missing ones are a group of their own."""
         grouped = labels.groupby(list(labels), dropna=False, observed=True, sort=True)
         codes = grouped.ngroup().to_numpy()
-        _, first = np.unique(codes, return_index=True)
+        first = pd.Series(codes).drop_duplicates().sort_values().index
         return cls(codes, labels.iloc[first].reset_index(drop=True))
 
 

@@ -65,7 +65,7 @@ def test_equal_names_are_refused():
         results([1, 2], np.eye(2), labels=labels)
 
 
-def test_shapes_are_checked():
+def test_a_covariance_of_another_shape_is_refused():
     with pytest.raises(
         ValueError, match=r"covariance of shape \(3, 3\); expected 2 and"
     ):
@@ -167,7 +167,7 @@ def test_a_hypothesis_that_cannot_be_read_is_shown_with_the_users_names():
         results([1.0, 2], np.eye(2), labels=labels).t_test("abs(bp -10) = 1")
 
 
-def test_wald_test_of_two_estimates_by_hand():
+def test_the_wald_test_of_two_estimates_is_that_by_hand():
     cov = np.array([[2.0, 0.5], [0.5, 1]])
     statistic = np.array([1, -2]) @ np.linalg.inv(cov) @ np.array([1, -2])
     chi2 = results([1.0, -2], cov).wald_test()

@@ -87,7 +87,7 @@ def test_an_average_is_a_regression_on_a_constant(pair, cov_type, weights_type):
     assert average.df[0] == pytest.approx(np.ravel(regression.df)[0])
 
 
-def test_cluster_covariance_of_a_mean_by_its_formula(pair):
+def test_the_cluster_covariance_of_a_mean_follows_its_formula(pair):
     # V = G / (G − 1) Σ_g (Σ_{i in g} ω_i (e_i − ē))² / (Σ ω)²
     X, first, _, weights = pair
     known = ~np.isnan(first)
@@ -135,7 +135,7 @@ def test_two_way_clusters_of_averages_agree_with_a_regression(pair):
         assert results.bse[name] == pytest.approx(known.bse[0], rel=1e-10)
 
 
-def test_many_batches_of_rows_give_the_same(monkeypatch, pair):
+def test_batches_of_rows_give_what_all_rows_give(monkeypatch, pair):
     X, first, second, weights = pair
     effects = effects_of({"a": first, "b": second}, X, weights)
     whole = [average_effects(effects, groups=g) for g in (None, "patient")]
@@ -145,7 +145,7 @@ def test_many_batches_of_rows_give_the_same(monkeypatch, pair):
         np.testing.assert_allclose(one.cov_params(), other.cov_params(), rtol=1e-12)
 
 
-def test_all_effects_of_a_classifier_at_once():
+def test_all_effects_of_a_classifier_have_one_covariance():
     X, y = load_iris(return_X_y=True, as_frame=True)
     effects = ame(LogisticRegression(max_iter=1000).fit(X, y), X)
     results = average_effects(effects)
@@ -187,35 +187,64 @@ def test_effects_without_spread_have_no_error():
     assert results.conf_int().iloc[0].tolist() == [results.params.iloc[0]] * 2
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"cov_type": "nonrobust", "weights": True}, "wrong for sampling weights"),
-        ({"cov_type": "HC9"}, "cov_type='HC9' is not known"),
-        ({"cov_type": "HC1", "groups": "patient"}, "does not take"),
-        ({"cov_type": "cluster"}, "needs cov_kwds"),
-        ({"groups": [1, 2, 3]}, r"groups has shape \(3,\), expected \(120,\)"),
-        ({"groups": "pat"}, "groups names 'pat'"),
-        ({"output": "z"}, "'z' is no output"),
-        ({"weights_type": "no"}, "weights_type='no' is not known"),
-    ],
-)
-def test_what_is_refused(pair, options, message):
+REFUSED = {
+    "sampling weights without a robust covariance": (
+        {"cov_type": "nonrobust", "weights": True},
+        "wrong for sampling weights",
+    ),
+    "unknown cov_type": ({"cov_type": "HC9"}, "cov_type='HC9' is not known"),
+    "clusters with another cov_type": (
+        {"cov_type": "HC1", "groups": "patient"},
+        "does not take",
+    ),
+    "no clusters": ({"cov_type": "cluster"}, "needs cov_kwds"),
+    "too few labels": (
+        {"groups": [1, 2, 3]},
+        r"groups has shape \(3,\), expected \(120,\)",
+    ),
+    "a misspelt column": ({"groups": "pat"}, "groups names 'pat'"),
+    "unknown output": ({"output": "z"}, "'z' is no output"),
+    "unknown weights_type": (
+        {"weights_type": "no"},
+        "weights_type='no' is not known",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_options_that_do_not_fit_the_effects_are_refused(pair, options, message):
     X, first, second, weights = pair
+    options = dict(options)
     given = weights if options.pop("weights", False) else None
     effects = effects_of({"a": first, "b": second}, X, given)
     with pytest.raises(ValueError, match=message):
         average_effects(effects, **options)
 
 
-def test_effects_that_cannot_be_averaged_together_are_refused(pair):
-    X, first, _, _ = pair
+def test_sampling_weights_need_a_robust_covariance_though_no_row_counts(pair):
+    X, first, _, weights = pair
+    columns = {"none": np.full(len(X), np.nan), "a": first}
+    with pytest.raises(ValueError, match="wrong for sampling weights"):
+        average_effects(effects_of(columns, X, weights), cov_type="nonrobust")
+
+
+def test_no_effects_are_refused():
     with pytest.raises(ValueError, match="no effects"):
         average_effects({})
+
+
+def test_an_effect_without_rows_is_refused():
     with pytest.raises(ValueError, match="No row counts for the effect 'x .1'"):
         average_effects(effect_of(np.full(5, np.nan)))
+
+
+def test_effects_of_other_rows_are_refused(pair):
+    X, first, _, _ = pair
     shorter = effect_of(first[:50], X.iloc[:50], name="b")
     with pytest.raises(ValueError, match="50 and 120 rows"):
         average_effects({"a": effect_of(first, X), "b": shorter})
+
+
+def test_numbers_are_no_effects(pair):
     with pytest.raises(TypeError, match="got ndarray"):
-        average_effects(first)
+        average_effects(pair[1])

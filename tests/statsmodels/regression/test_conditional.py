@@ -509,7 +509,7 @@ def test_weighted_sequential_sums_of_squares_are_falls_of_nested_fits(data):
     np.testing.assert_allclose(found["eta_sq"].iloc[:-1], -np.diff(rss) / shares)
 
 
-def test_effect_sizes_of_a_partition_by_hand(data):
+def test_effect_sizes_of_a_partition_are_those_by_hand(data):
     X, values, _ = data
     table = (
         ConditionalEffects.from_groups(effect_of(values, X), by="site").fit().anova()

@@ -142,7 +142,7 @@ def test_too_few_clusters_reject_nothing():
         assert test.conf_int(0.05) == (-np.inf, np.inf)
 
 
-def test_size_with_eight_clusters():
+def test_eight_clusters_reject_a_true_hypothesis_at_the_level():
     # A covariate of clusters, where the t test with G − 1 degrees of freedom rejects
     # about twice too often.
     rejected, robust = 0, 0
