@@ -124,20 +124,20 @@ def _places(ensemble: Ensemble, feature: int, values: np.ndarray) -> np.ndarray:
 
 def entries_of(coding: Coding, values: Values, n_effects: int) -> Entries:
     """Which columns of a packed ensemble the ends concern."""
-    found = [
+    named = [
         (column, effect, values.row_of[int(feature), effect])
         for column, feature in enumerate(coding.feature)
         for effect in range(n_effects)
         if (int(feature), effect) in values.row_of
     ]
     n_columns = len(coding.feature)
-    column, effect, row = np.array(found, dtype=np.int64).reshape(-1, 3).T.copy()
-    of = np.tile(np.arange(n_columns), (n_effects, 1))
-    of[effect, column] = n_columns + np.arange(len(found))
+    column, effect, row = np.array(named, dtype=np.int64).reshape(-1, 3).T.copy()
+    place = np.tile(np.arange(n_columns), (n_effects, 1))
+    place[effect, column] = n_columns + np.arange(len(named))
     return Entries(
-        n_columns + np.searchsorted(column, np.arange(n_columns + 1)),
-        np.concatenate([np.zeros(n_columns, dtype=np.int64), effect]),
-        column,
-        row,
-        of,
+        first=n_columns + np.searchsorted(column, np.arange(n_columns + 1)),
+        effect=np.concatenate([np.zeros(n_columns, dtype=np.int64), effect]),
+        column=column,
+        row=row,
+        place=place,
     )

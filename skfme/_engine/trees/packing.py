@@ -14,12 +14,13 @@ import numpy as np
 
 from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.compiled.coding import Coding
-from skfme._engine.trees.compiled.kernels import (
+from skfme._engine.trees.compiled.descent import (
     CHILD_BITS,
     COLUMN_BITS,
     MOST_CODES,
     MOST_COLUMNS,
     MOST_NODES,
+    Categories,
     Forest,
 )
 from skfme._engine.trees.ensembles import Ensemble
@@ -34,14 +35,14 @@ class Packed:
     Attributes
     ----------
     forest : Forest
-    sets : ndarray of shape (n_sets, n_words), uint64, or None
-        Codes of a categorical column that go right, as bits; None without any.
+    categories : Categories or None
+        None without categorical columns.
     coding : Coding
         Numeric columns first; the very first is one that only leaves look at.
     """
 
     forest: Forest
-    sets: np.ndarray | None
+    categories: Categories | None
     coding: Coding
 
 
@@ -84,9 +85,11 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
         _writable(ensemble.depth),
         _writable(ensemble.output),
         _writable(ensemble.thin_out),
-        n_numeric,
     )
-    return Packed(forest, _writable(ensemble.sets) if categorical else None, coding)
+    categories = (
+        Categories(n_numeric, _writable(ensemble.sets)) if categorical else None
+    )
+    return Packed(forest, categories, coding)
 
 
 def _passed(cuts: np.ndarray, single: bool) -> np.ndarray:

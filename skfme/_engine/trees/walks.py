@@ -12,12 +12,12 @@ from functools import cached_property
 
 import numpy as np
 from scipy.special import expit, softmax
+from sklearn.utils import gen_batches
 
 from skfme._engine.refusals import RowsNotReadError
-from skfme._engine.trees.compiled import jumps, kernels
+from skfme._engine.trees.compiled import integrals, jumps, kernels
 from skfme._engine.trees.compiled.coding import Entries, code_block
-from skfme._engine.trees.compiled.integrals import LINKS, integrate
-from skfme._engine.trees.compiled.kernels import MOST_ROWS, Forest
+from skfme._engine.trees.compiled.descent import Rows, rows_for
 from skfme._engine.trees.encoding import Move, Values, entries_of, values_of
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features
@@ -96,12 +96,18 @@ class Walks:
         RowsNotReadError
             If the model would refuse a value, or read it otherwise.
         """
-        values, packed, entries = self._read(features, moves, takes_missing)
+        batch = self._batch(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
-        n_block = _rows_per_block(packed.forest, entries)
-        scratch = kernels.scratch_for(n_block, entries, len(self.ensemble.base))
-        given = (packed.coding, entries, values.base, values.ends, scratch)
-        kernels.walk(packed.forest, packed.sets, *given, margin, delta)
+        n_block = batch.rows_per_block
+        scratch = kernels.scratch_for(n_block, batch.entries, margin.shape[1])
+        forest, categories = batch.packed.forest, batch.packed.categories
+        for block in gen_batches(len(margin), n_block):
+            n_rows = len(margin[block])
+            batch.code(block.start, n_rows, scratch.rows)
+            scratch.seen.fill(-1)
+            scratch.changes.fill(0)
+            kernels.walk(forest, categories, batch.entries, scratch, margin[block])
+            delta[:, block] = scratch.changes[:n_rows].swapaxes(0, 1)
         return [Walked(margin, change) for change in delta]
 
     def walk_paths(
@@ -120,26 +126,49 @@ class Walks:
         resolution : float
             Machine epsilon of the model's own predictions.
         """
-        values, packed, entries = self._read(features, moves, takes_missing)
+        batch = self._batch(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
         nlm = np.empty(delta.shape)
-        paths = _Paths(self.ensemble, packed, entries, values, len(moves), resolution)
-        paths.measure(margin, delta, nlm)
+        _Paths(self.ensemble, batch, resolution).measure(margin, delta, nlm)
         return [Walked(margin, delta[e], nlm[e]) for e in range(len(moves))]
 
-    def _read(
+    def _batch(
         self, features: Features, moves: Sequence[Move], takes_missing: bool
-    ) -> tuple[Values, Packed, Entries]:
+    ) -> _Batch:
         values = values_of(self.ensemble, features, moves)
         if values.missing and not takes_missing:
             raise RowsNotReadError("values are missing")
         packed = self.with_missing if values.missing else self.complete
-        return values, packed, entries_of(packed.coding, values, len(moves))
+        return _Batch(packed, values, entries_of(packed.coding, values, len(moves)))
 
     def _zeros(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
-        n_rows, n_margins = len(moves[0].counted), len(self.ensemble.base)
-        delta = np.zeros((len(moves), n_rows, n_margins))
-        return np.zeros((n_rows, n_margins)), delta
+        shape = (len(moves[0].counted), len(self.ensemble.base))
+        return np.zeros(shape), np.zeros((len(moves), *shape))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch's values, and the ensemble laid out for them."""
+
+    packed: Packed
+    values: Values
+    entries: Entries
+
+    @property
+    def rows_per_block(self) -> int:
+        """So many that reading a tree's nodes costs little beside walking them."""
+        n_effects, n_columns = self.entries.place.shape
+        forest, n_entries = self.packed.forest, len(self.entries.row)
+        row_bytes = 12 * n_columns + 4 * n_entries + 8 * n_effects
+        tree_bytes = 8 * (1 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
+        block_bytes = min(max(tree_bytes, _LEAST_BYTES), _MOST_BYTES)
+        return int(np.clip(block_bytes // row_bytes, 64, kernels.MOST_ROWS))
+
+    def code(self, start: int, n_rows: int, rows: Rows) -> None:
+        """Set the codes of a block."""
+        ends, codes = (self.values.base, self.values.ends), rows.codes[:n_rows]
+        ranges = rows.ranges[:n_rows]
+        code_block(self.packed.coding, self.entries, *ends, start, ranges, codes)
 
 
 @dataclass(frozen=True)
@@ -147,62 +176,53 @@ class _Paths:
     """The paths of some moves, walked block by block."""
 
     ensemble: Ensemble
-    packed: Packed
-    entries: Entries
-    values: Values
-    n_effects: int
+    batch: _Batch
     resolution: float
+
+    def measure(self, margin: np.ndarray, delta: np.ndarray, nlm: np.ndarray) -> None:
+        """Fill the margins, what the moves change of them, and the NLM."""
+        link, base = integrals.LINKS[self.ensemble.link], np.array(self.ensemble.base)
+        prediction = integrals.Prediction(link, base, self.resolution)
+        width = self.ensemble.value.shape[1]
+        log, stack = jumps.log_for(_LOGGED, width), jumps.stack_for(self._deepest)
+        most = max(1, _MOST_CROSSINGS // (len(delta) * self._deepest))
+        n_block, start = min(self.batch.rows_per_block, most), 0
+        while start < len(margin):
+            block = margin[start : start + n_block]
+            lengths = self._logged(start, block, stack, log)
+            if lengths is None:  # fewer rows, or a longer log
+                block[:] = 0
+                if n_block == 1:
+                    log = jumps.log_for(2 * len(log.t), width)
+                n_block = max(n_block // 2, 1)
+                continue
+            scratch = integrals.scratch_for(lengths, len(base))
+            integrals.integrate(log, prediction, scratch, block, start, delta, nlm)
+            start += n_block
 
     @cached_property
     def _deepest(self) -> int:
         return int(self.ensemble.depth.max()) + 2
 
-    def measure(self, margin: np.ndarray, delta: np.ndarray, nlm: np.ndarray) -> None:
-        """Fill the margins, what the moves change of them, and the NLM."""
-        width = self.ensemble.value.shape[1]
-        most = max(1, _MOST_CROSSINGS // (self.n_effects * self._deepest))
-        n_block, start = min(_rows_per_block(self.packed.forest, self.entries), most), 0
-        log = _log(_LOGGED, width)
-        link, base = LINKS[self.ensemble.link], np.array(self.ensemble.base)
-        while start < len(margin):
-            block = margin[start : start + n_block]
-            n_logged = self._jumps(start, block, log)
-            if n_logged < 0:  # fewer rows, or a longer log
-                block[:] = 0
-                if n_block == 1:
-                    log = _log(2 * len(log[0]), width)
-                n_block = max(n_block // 2, 1)
-                continue
-            here = (margin[start : start + n_block], start, delta, nlm)
-            integrate(*log, n_logged, link, base, self.resolution, *here)
-            start += n_block
+    def _logged(
+        self, start: int, margin: np.ndarray, stack: jumps.Stack, log: jumps.Log
+    ) -> np.ndarray | None:
+        """Log the jumps of a block; how many each path has, or None if the log is full."""
+        packed, entries, n_rows = self.batch.packed, self.batch.entries, len(margin)
+        rows = rows_for(n_rows, entries)
+        self.batch.code(start, n_rows, rows)
+        crossings = jumps.crossings_for(n_rows, len(entries.place), self._deepest)
+        trees = (packed.forest, packed.categories, entries)
+        paths = (rows, self._lines(start, n_rows), crossings, stack)
+        n_logged = jumps.log_jumps(*trees, *paths, margin, log)
+        return None if n_logged < 0 else crossings.n_jumps.ravel()
 
-    def _jumps(
-        self, start: int, margin: np.ndarray, log: tuple[np.ndarray, ...]
-    ) -> int:
-        """Log the jumps of a block; −1 if the log is full."""
-        coding, entries = self.packed.coding, self.entries
-        scratch = jumps.scratch_for(len(margin), entries, self._deepest)
-        ends = (self.values.base, self.values.ends)
-        codes = (scratch.own, scratch.either)
-        code_block(coding, entries, *ends, start, len(margin), *codes)
+    def _lines(self, start: int, n_rows: int) -> jumps.Lines:
+        coding, entries = self.batch.packed.coding, self.batch.entries
         type_ = np.float32 if self.ensemble.single else np.float64
         ulps = float(_ROUNDING_ULPS * np.finfo(type_).eps)
-        feature = coding.feature[entries.column]
-        jumps.lines_of_block(feature, entries.row, *ends, ulps, start, scratch.line)
-        trees = (self.packed.forest, self.packed.sets, coding, entries)
-        return jumps.log_jumps(*trees, scratch, margin, *log)
-
-
-def _rows_per_block(forest: Forest, entries: Entries) -> int:
-    """So many that reading a tree's nodes costs little beside walking them."""
-    n_effects, n_columns = entries.of.shape
-    row_bytes = 12 * n_columns + 4 * len(entries.row) + 8 * n_effects
-    tree_bytes = 8 * (1 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
-    block_bytes = min(max(tree_bytes, _LEAST_BYTES), _MOST_BYTES)
-    return int(np.clip(block_bytes // row_bytes, 64, MOST_ROWS))
-
-
-def _log(n: int, width: int) -> tuple[np.ndarray, ...]:
-    """An empty log of jumps: path and output, place, and size."""
-    return np.empty(n, dtype=np.int64), np.empty(n), np.empty((n, width))
+        values, feature = self.batch.values, coding.feature[entries.column]
+        line = np.empty((n_rows, len(entries.row), 3))
+        ends = (values.base, values.ends)
+        jumps.lines_of_block(feature, entries.row, *ends, ulps, start, line)
+        return jumps.Lines(line, coding.passed, coding.cut_first)

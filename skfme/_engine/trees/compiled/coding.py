@@ -1,8 +1,8 @@
 """Compiled coding of values: the number of cuts of their column that lie below them.
 
 Codes are made for a block of rows at a time, so that they stay in the processor's
-nearest caches, and only there. What the codes are for is told in
-:mod:`skfme._engine.trees.compiled.kernels`.
+nearest caches, and only there. Rows go down the trees on them, in
+:mod:`skfme._engine.trees.compiled.descent`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ __all__ = [
     "Coding",
     "Entries",
     "code_block",
-    "empty_codes",
 ]
 
 CODE_BITS = 21
 _U = np.uint64
 CODE = _U(2**CODE_BITS - 1)
-# A row's code in a column, and the lowest and highest that any effect gives it.
+# One word: a row's code in a column, and the lowest and highest that effects give it.
 LOW_AT, HIGH_AT = _U(CODE_BITS), _U(2 * CODE_BITS)
 
 
@@ -80,7 +79,7 @@ class Entries(NamedTuple):
         The effect of each entry, after n_columns that mean nothing.
     column, row : ndarray of shape (n_entries,), int64
         The column of each entry, and where its values are.
-    of : ndarray of shape (n_effects, n_columns), int64
+    place : ndarray of shape (n_effects, n_columns), int64
         Where an effect's code of a column is: the column itself, or n_columns + entry.
     """
 
@@ -88,25 +87,17 @@ class Entries(NamedTuple):
     effect: np.ndarray
     column: np.ndarray
     row: np.ndarray
-    of: np.ndarray
-
-
-def empty_codes(n_block: int, entries: Entries) -> tuple[np.ndarray, np.ndarray]:
-    """What :func:`code_block` sets: `own` and `either`."""
-    n_columns = entries.of.shape[1]
-    own = np.empty((n_block, n_columns), np.uint64)
-    return own, np.empty((n_block, n_columns + len(entries.row)), np.uint32)
+    place: np.ndarray
 
 
 @inner
-def _code(
-    values, single, cuts, cut, grid, first, last, low, scale, missing, codes, place
-):
-    """Code some values of one column, whose buckets are grid[first:last].
-
-    The codes are put into the column `place` of `codes`.
-    """
-    most = last - first - 2.0
+def _code(coding, column, values, codes, place):
+    """Code some values of one column; put them into the column `place` of `codes`."""
+    first, cut = coding.grid_first[column], coding.cut_first[column]
+    low, scale = coding.low[column], coding.scale[column]
+    single, grid, cuts = coding.single, coding.grid, coding.cuts
+    missing = coding.missing_code[column]
+    most = coding.grid_first[column + 1] - first - 2.0
     for r in range(len(values)):
         x = values[r]
         if single:
@@ -129,7 +120,7 @@ def _code(
 
 
 @kernel
-def code_block(coding, entries, base, ends, start, n_rows, own, either):
+def code_block(coding, entries, base, ends, start, ranges, codes):
     """Code a block of rows, before any step and after every one.
 
     Parameters
@@ -139,41 +130,28 @@ def code_block(coding, entries, base, ends, start, n_rows, own, either):
     base : ndarray of shape (n_features, n_all_rows)
         Values before any step.
     ends : ndarray of shape (n_ends, n_all_rows)
-        Those after the steps, where :attr:`Entries.row` tells.
-    start, n_rows : int
-        The block.
-    own : ndarray of shape (n_block, n_columns), uint64
+        Those after the steps, in the rows that :attr:`Entries.row` names.
+    start : int
+        Where the block starts among all rows.
+    ranges : ndarray of shape (n_rows, n_columns), uint64
         Set to a row's code, and the lowest and highest that any effect gives it.
-    either : ndarray of shape (n_block, n_columns + n_entries), uint32
+    codes : ndarray of shape (n_rows, n_columns + n_entries), uint32
         Set to a row's codes, and those that effects give it.
     """
-    n_columns = own.shape[1]
+    n_rows, n_columns = ranges.shape
     for r in range(n_rows):
-        either[r, 0], own[r, 0] = 0, 0
+        codes[r, 0], ranges[r, 0] = 0, 0
     for k in range(1, n_columns + len(entries.column)):
         entry = k - n_columns
         c = k if entry < 0 else entries.column[entry]
         values = base[coding.feature[c]] if entry < 0 else ends[entries.row[entry]]
-        _code(
-            values[start : start + n_rows],
-            coding.single,
-            coding.cuts,
-            coding.cut_first[c],
-            coding.grid,
-            coding.grid_first[c],
-            coding.grid_first[c + 1],
-            coding.low[c],
-            coding.scale[c],
-            coding.missing_code[c],
-            either,
-            k,
-        )
+        _code(coding, c, values[start : start + n_rows], codes, k)
         for r in range(n_rows):
-            code = _U(either[r, k])
+            code = _U(codes[r, k])
             if entry < 0:
-                own[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
+                ranges[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
                 continue
-            word = own[r, c]
+            word = ranges[r, c]
             low, high = (word >> LOW_AT) & CODE, word >> HIGH_AT
             low, high = code if code < low else low, code if code > high else high
-            own[r, c] = (word & CODE) | (low << LOW_AT) | (high << HIGH_AT)
+            ranges[r, c] = (word & CODE) | (low << LOW_AT) | (high << HIGH_AT)

@@ -13,13 +13,14 @@ ends are the model's own.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.trees.compiled.decorators import inner, kernel, summed
+from skfme._engine.trees.compiled.decorators import inner, kernel, merged, summed
 from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
 
-__all__ = ["LINKS", "integrate"]
+__all__ = ["LINKS", "Prediction", "Scratch", "integrate", "scratch_for"]
 
 IDENTITY, LOGISTIC, EXPONENTIAL, SOFTMAX = range(4)
 LINKS = {
@@ -33,27 +34,101 @@ _CONSTANT_ULPS = 8
 _OUTPUT_BITS, _OUTPUT = np.int64(OUTPUT_BITS), np.int64(2**OUTPUT_BITS - 1)
 
 
-@inner
-def _grouped(log_key, log_t, n_logged, first, t, which):
-    """Put the jumps of one path side by side, and tell where each path's start."""
-    for p in range(len(first)):
-        first[p] = 0
-    for k in range(n_logged):
-        first[(log_key[k] >> _OUTPUT_BITS) + 1] += 1
-    for p in range(len(first) - 1):
-        first[p + 1] += first[p]
-    for k in range(n_logged - 1, -1, -1):
-        # Filled from behind, `first` ends as the starts of the next path.
-        path = (log_key[k] >> _OUTPUT_BITS) + 1
+class Prediction(NamedTuple):
+    """How margins become predictions.
+
+    Attributes
+    ----------
+    link : int
+    base : ndarray of shape (n_outputs,)
+        What is added to every margin.
+    resolution : float
+        Machine epsilon of the model's own predictions.
+    """
+
+    link: int
+    base: np.ndarray
+    resolution: float
+
+
+class Scratch(NamedTuple):
+    """What the integration of a block writes to; made by :func:`scratch_for`.
+
+    Attributes
+    ----------
+    first : ndarray of shape (n_paths + 1,), int64
+        Where the jumps of each path start, once they stand side by side; where they
+        end until then.
+    unsorted_t, logged : ndarray of shape (n_jumps,)
+        The jumps side by side: where they are, and their places in the log.
+    t : ndarray of shape (longest + 2,)
+        The jumps of one path, sorted, between 0 and 1.
+    order, counts : ndarray of shape (longest + 1,), int64
+        Their places in the log; how many there are in each bucket.
+    u : ndarray of shape (n_outputs, longest + 1)
+        What the prediction between the jumps differs from that before the step.
+    margin, before, after : ndarray of shape (n_outputs,)
+        Of one row: the margins and the prediction before the step, and that after
+        some jumps.
+    """
+
+    first: np.ndarray
+    unsorted_t: np.ndarray
+    logged: np.ndarray
+    t: np.ndarray
+    order: np.ndarray
+    counts: np.ndarray
+    u: np.ndarray
+    margin: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+def scratch_for(lengths: np.ndarray, n_outputs: int) -> Scratch:
+    """For paths of so many jumps each."""
+    n_jumps, longest = int(lengths.sum()), int(lengths.max())
+    return Scratch(
+        first=np.append(np.cumsum(lengths), n_jumps),
+        unsorted_t=np.empty(n_jumps),
+        logged=np.empty(n_jumps, np.int64),
+        t=np.empty(longest + 2),
+        order=np.empty(longest + 1, np.int64),
+        counts=np.empty(longest + 1, np.int64),
+        u=np.empty((n_outputs, longest + 1)),
+        margin=np.empty(n_outputs),
+        before=np.empty(n_outputs),
+        after=np.empty(n_outputs),
+    )
+
+
+@merged
+def _group(log, scratch):
+    """Put the jumps of each path side by side."""
+    first, t, logged = scratch.first, scratch.unsorted_t, scratch.logged
+    for k in range(len(t) - 1, -1, -1):  # from behind, as `first` has their ends
+        path = log.key[k] >> _OUTPUT_BITS
         first[path] -= 1
-        t[first[path]], which[first[path]] = log_t[k], k
-    for p in range(len(first) - 1):
-        first[p] = first[p + 1]
-    first[-1] = n_logged
+        t[first[path]], logged[first[path]] = log.t[k], k
+
+
+@merged
+def _insert(t, order, n, farthest):
+    """Sort the first n by Shell's method; none is farther from its place than that."""
+    gap = 1
+    while gap < farthest // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, n):
+            at, moved, j = t[i], order[i], i
+            while j >= gap and t[j - gap] > at:
+                t[j], order[j] = t[j - gap], order[j - gap]
+                j -= gap
+            t[j], order[j] = at, moved
+        gap //= 3
 
 
 @inner
-def _sort(t, which, count, sorted_t, order):
+def _sort(t, logged, counts, sorted_t, order):
     """Sort by t: into as many buckets as there are jumps, then by Shell's method.
 
     Jumps are spread fairly evenly along most paths, so that few are out of place
@@ -64,54 +139,41 @@ def _sort(t, which, count, sorted_t, order):
         low, high = t[k] if t[k] < low else low, t[k] if t[k] > high else high
     scale = (n - 1) / (high - low) if high > low else 0.0
     for b in range(n + 1):
-        count[b] = 0
+        counts[b] = 0
     for k in range(n):
-        count[np.int64((t[k] - low) * scale) + 1] += 1
+        counts[np.int64((t[k] - low) * scale) + 1] += 1
     fullest = 0
     for b in range(n):
-        fullest = count[b + 1] if count[b + 1] > fullest else fullest
-        count[b + 1] += count[b]
+        fullest = counts[b + 1] if counts[b + 1] > fullest else fullest
+        counts[b + 1] += counts[b]
     for k in range(n):
         bucket = np.int64((t[k] - low) * scale)
-        place = count[bucket]
-        sorted_t[place], order[place] = t[k], which[k]
-        count[bucket] = place + 1
-    gap = 1
-    while gap < fullest // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(gap, n):
-            at, moved, j = sorted_t[i], order[i], i
-            while j >= gap and sorted_t[j - gap] > at:
-                sorted_t[j], order[j] = sorted_t[j - gap], order[j - gap]
-                j -= gap
-            sorted_t[j], order[j] = at, moved
-        gap //= 3
+        place = counts[bucket]
+        sorted_t[place], order[place] = t[k], logged[k]
+        counts[bucket] = place + 1
+    _insert(sorted_t, order, n, fullest)
 
 
 @inner
-def _respond(link, margin, response):
-    """Apply the link to the margins of one row."""
+def _respond(link, margin):
+    """Replace the margins of one row by what the link makes of them."""
     if link == LOGISTIC:
         for k in range(len(margin)):
             small = math.exp(-abs(margin[k]))
-            response[k] = (1.0 if margin[k] >= 0 else small) / (1.0 + small)
+            margin[k] = (1.0 if margin[k] >= 0 else small) / (1.0 + small)
     elif link == EXPONENTIAL:
         for k in range(len(margin)):
-            response[k] = math.exp(margin[k])
+            margin[k] = math.exp(margin[k])
     elif link == SOFTMAX:
         highest = margin[0]
         for k in range(len(margin)):
             highest = margin[k] if margin[k] > highest else highest
         total = 0.0
         for k in range(len(margin)):
-            response[k] = math.exp(margin[k] - highest)
-            total += response[k]
+            margin[k] = math.exp(margin[k] - highest)
+            total += margin[k]
         for k in range(len(margin)):
-            response[k] /= total
-    else:
-        for k in range(len(margin)):
-            response[k] = margin[k]
+            margin[k] /= total
 
 
 @summed
@@ -134,31 +196,50 @@ def _measure(t, u, n_jumps, start, resolution):
     return 1.0 - off / (3.0 * total)
 
 
+@merged
+def _add_up(log, scratch, n_jumps, start):
+    """Set `u` between the jumps where there is one margin and no link; its last value."""
+    u, order, value = scratch.u, scratch.order, start
+    u[0, 0] = 0.0
+    for k in range(n_jumps):
+        value += log.change[order[k], 0]
+        u[0, k + 1] = value
+    return value
+
+
+@merged
+def _respond_along(log, prediction, scratch, n_jumps, changed):
+    """Set `u` between the jumps of a path; add all its changes to `changed`."""
+    link, margin, before = prediction.link, scratch.margin, scratch.before
+    u, order, after = scratch.u, scratch.order, scratch.after
+    for o in range(len(u)):
+        u[o, 0] = 0.0
+    for k in range(n_jumps):
+        j = order[k]
+        output = log.key[j] & _OUTPUT
+        for i in range(log.change.shape[1]):
+            changed[output + i] += log.change[j, i]
+        if link == IDENTITY:
+            for o in range(len(u)):
+                u[o, k + 1] = changed[o]
+            continue
+        for o in range(len(u)):
+            after[o] = margin[o] + changed[o]
+        _respond(link, after)
+        for o in range(len(u)):
+            u[o, k + 1] = after[o] - before[o]
+
+
 @kernel
-def integrate(
-    log_key,
-    log_t,
-    log_change,
-    n_logged,
-    link,
-    base,
-    resolution,
-    margin,
-    start,
-    delta,
-    nlm,
-):
+def integrate(log, prediction, scratch, margin, start, delta, nlm):
     """Changes of the margins and the NLM of all paths of a block, from their jumps.
 
     Parameters
     ----------
-    log_key, log_t, log_change, n_logged
-        As :func:`skfme._engine.trees.compiled.jumps.log_jumps` makes them.
-    link : int
-    base : ndarray of shape (n_outputs,)
-        What is added to every margin.
-    resolution : float
-        Machine epsilon of the model's own predictions.
+    log : Log
+    prediction : Prediction
+    scratch : Scratch
+        Made for the jumps of the block.
     margin : ndarray of shape (n_rows, n_outputs)
         Of the block.
     start : int
@@ -168,56 +249,27 @@ def integrate(
     nlm : ndarray of shape (n_effects, n_all_rows, n_outputs)
         Set; NaN where the path is constant.
     """
-    n_effects, n_outputs = delta.shape[0], delta.shape[2]
-    n_paths = len(margin) * n_effects
-    first = np.empty(n_paths + 1, np.int64)
-    of_path, which = np.empty(n_logged), np.empty(n_logged, np.int64)
-    _grouped(log_key, log_t, n_logged, first, of_path, which)
-    longest = 0
-    for path in range(n_paths):
-        n_jumps = first[path + 1] - first[path]
-        longest = n_jumps if n_jumps > longest else longest
-    t, order = np.empty(longest + 2), np.empty(longest, np.int64)
-    count = np.empty(longest + 1, np.int64)
-    u = np.empty((n_outputs, longest + 1))
-    now, before, response = (
-        np.empty(n_outputs),
-        np.empty(n_outputs),
-        np.empty(n_outputs),
-    )
-    t[0], inner_t = 0.0, t[1:]
-    for path in range(n_paths):
+    n_effects, n_outputs = len(delta), delta.shape[2]
+    link, base, resolution = prediction.link, prediction.base, prediction.resolution
+    first, t, u, before = scratch.first, scratch.t, scratch.u, scratch.before
+    t[0] = 0.0
+    _group(log, scratch)
+    for path in range(len(first) - 1):
         r, e = path // n_effects, path % n_effects
-        n_jumps = first[path + 1] - first[path]
-        jumps = slice(first[path], first[path + 1])
-        _sort(of_path[jumps], which[jumps], count, inner_t, order)
+        jumps, n_jumps = (
+            slice(first[path], first[path + 1]),
+            first[path + 1] - first[path],
+        )
+        unsorted_t, logged = scratch.unsorted_t[jumps], scratch.logged[jumps]
+        _sort(unsorted_t, logged, scratch.counts, t[1:], scratch.order)
         t[n_jumps + 1] = 1.0
-        changed = delta[e, start + r]
         for o in range(n_outputs):
-            now[o] = base[o] + margin[r, o]
-            u[o, 0] = 0.0
-        _respond(link, now, before)
+            before[o] = scratch.margin[o] = base[o] + margin[r, o]
+        _respond(link, before)
+        changed = delta[e, start + r]
         if link == IDENTITY and n_outputs == 1:  # by far the most frequent
-            value = changed[0]
-            for k in range(n_jumps):
-                value += log_change[order[k], 0]
-                u[0, k + 1] = value
-            changed[0] = value
-            nlm[e, start + r, 0] = _measure(t, u[0], n_jumps, before[0], resolution)
-            continue
-        for k in range(n_jumps):
-            j = order[k]
-            output = log_key[j] & _OUTPUT
-            for i in range(log_change.shape[1]):
-                changed[output + i] += log_change[j, i]
-            if link == IDENTITY:
-                for o in range(n_outputs):
-                    u[o, k + 1] = changed[o]
-                continue
-            for o in range(n_outputs):
-                now[o] = base[o] + margin[r, o] + changed[o]
-            _respond(link, now, response)
-            for o in range(n_outputs):
-                u[o, k + 1] = response[o] - before[o]
+            changed[0] = _add_up(log, scratch, n_jumps, changed[0])
+        else:
+            _respond_along(log, prediction, scratch, n_jumps, changed)
         for o in range(n_outputs):
             nlm[e, start + r, o] = _measure(t, u[o], n_jumps, before[o], resolution)

@@ -12,85 +12,125 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.trees.compiled.coding import Entries, empty_codes
-from skfme._engine.trees.compiled.decorators import inlined, kernel
-from skfme._engine.trees.compiled.kernels import (
-    _CHILD,
-    _COLUMN,
-    _COLUMN_AT,
-    _LEAF,
-    _ONE,
-    _THRESHOLD_AT,
-    _U,
+from skfme._engine.trees.compiled.decorators import inlined, kernel, merged
+from skfme._engine.trees.compiled.descent import (
+    CHILD,
+    LEAF,
     add_leaves,
     advance,
+    branches,
+    column_of,
     goes_right,
     still_inside,
+    threshold_of,
 )
 
-__all__ = ["OUTPUT_BITS", "Scratch", "lines_of_block", "log_jumps", "scratch_for"]
+__all__ = [
+    "OUTPUT_BITS",
+    "Crossings",
+    "Lines",
+    "Log",
+    "Stack",
+    "crossings_for",
+    "lines_of_block",
+    "log_for",
+    "log_jumps",
+    "stack_for",
+]
 
+_U, _ONE = np.uint64, np.uint64(1)
 _BEYOND = 2.0  # an end of the path that no threshold reaches
 # A jump's path, and below it the output that it is of.
 OUTPUT_BITS = 20
 _OUTPUT_BITS = np.int64(OUTPUT_BITS)
+# In one word: a path's row in the block, and below it its effect.
+_ROW_AT, _EFFECT = _U(32), _U(2**32 - 1)
 
 
-class Scratch(NamedTuple):
-    """What the walk of a block along its paths writes to; made by :func:`scratch_for`.
+class Log(NamedTuple):
+    """Jumps of the paths of a block.
+
+    Attributes
+    ----------
+    key : ndarray of shape (n_log,), int64
+        Each jump's path, row · n_effects + effect, and its output below that.
+    t : ndarray of shape (n_log,)
+        The share of the step at which it is.
+    change : ndarray of shape (n_log, width)
+        Its size.
+    """
+
+    key: np.ndarray
+    t: np.ndarray
+    change: np.ndarray
+
+
+class Lines(NamedTuple):
+    """The paths of a block, and where they pass the cuts of their columns.
 
     Attributes
     ----------
     line : ndarray of shape (n_rows, n_entries, 3)
-        As :func:`lines_of_block` makes it.
-    own, either, at, active, met_row, met_word
-        As in :class:`skfme._engine.trees.compiled.kernels.Scratch`.
-    top : ndarray of shape (n_rows, n_effects), int64
-        The last crossing pushed of each path, or −1.
-    touched : ndarray of shape (n_rows * n_effects,), uint64
-        Paths with a crossing in this tree: row and effect.
-    node, place, below : ndarray of shape (n_rows * n_effects * deepest,)
-        A crossing's far side, where on the path it is, and the one pushed before it.
-    stack_node, stack_t : ndarray of shape (deepest,)
-        The crossings of one path.
+        As :func:`lines_of_block` sets it.
+    passed, cut_first : ndarray
+        As in :class:`skfme._engine.trees.compiled.coding.Coding`.
     """
 
     line: np.ndarray
-    own: np.ndarray
-    either: np.ndarray
-    at: np.ndarray
-    active: np.ndarray
-    met_row: np.ndarray
-    met_word: np.ndarray
+    passed: np.ndarray
+    cut_first: np.ndarray
+
+
+class Crossings(NamedTuple):
+    """The nodes of one tree that the paths of a block cross, as chains.
+
+    Attributes
+    ----------
+    top : ndarray of shape (n_rows, n_effects), int64
+        The last crossing pushed of each path, or −1.
+    touched : ndarray of shape (n_rows * n_effects,), uint64
+        Paths with a crossing: row and effect.
+    node, t, below : ndarray of shape (n_rows * n_effects * deepest,)
+        A crossing's far side, where on the path it is, and the one pushed before it.
+    n_jumps : ndarray of shape (n_rows, n_effects), int64
+        How many jumps of each path have been logged, in all trees.
+    """
+
     top: np.ndarray
     touched: np.ndarray
     node: np.ndarray
-    place: np.ndarray
+    t: np.ndarray
     below: np.ndarray
-    stack_node: np.ndarray
-    stack_t: np.ndarray
+    n_jumps: np.ndarray
 
 
-def scratch_for(n_rows: int, entries: Entries, deepest: int) -> Scratch:
+class Stack(NamedTuple):
+    """The crossings of one path, the first of them on top; of shape (deepest,)."""
+
+    node: np.ndarray
+    t: np.ndarray
+
+
+def log_for(n: int, width: int) -> Log:
+    """An empty log of so many jumps, each of `width` numbers."""
+    return Log(np.empty(n, np.int64), np.empty(n), np.empty((n, width)))
+
+
+def stack_for(deepest: int) -> Stack:
     """For paths that cross fewer than so many nodes of a tree."""
-    n_effects = entries.of.shape[0]
+    return Stack(np.empty(deepest, np.uint64), np.empty(deepest))
+
+
+def crossings_for(n_rows: int, n_effects: int, deepest: int) -> Crossings:
+    """As :func:`stack_for`, for a block of rows."""
     n_paths = n_rows * n_effects
-    own, either = empty_codes(n_rows, entries)
-    return Scratch(
-        line=np.empty((n_rows, len(entries.row), 3)),
-        own=own,
-        either=either,
-        at=np.empty(n_rows, np.uint32),
-        active=np.empty(n_rows, np.uint32),
-        met_row=np.empty(n_rows + 1, np.uint32),
-        met_word=np.empty(n_rows + 1, np.uint64),
+    return Crossings(
         top=np.full((n_rows, n_effects), -1),
         touched=np.empty(n_paths, np.uint64),
         node=np.empty(n_paths * deepest, np.uint32),
-        place=np.empty(n_paths * deepest),
+        t=np.empty(n_paths * deepest),
         below=np.empty(n_paths * deepest, np.int64),
-        stack_node=np.empty(deepest, np.uint64),
-        stack_t=np.empty(deepest),
+        n_jumps=np.zeros((n_rows, n_effects), np.int64),
     )
 
 
@@ -119,13 +159,16 @@ def lines_of_block(feature, row, base, ends, ulps, start, line):
 
 
 @inlined
-def _crossing(line, r, s, passed):
-    """Share of the step at which a row passes a place on its line.
+def _crossing(lines, r, s, word):
+    """Share of the step at which a row's entry `s` passes a node's threshold.
 
     What rounding alone sets apart from an end of the path is at that end: a single
     point carries no measure, where a piece of length 1e-16 would make the NLM huge.
     """
-    t, rounding = (passed - line[r, s, 0]) * line[r, s, 1], line[r, s, 2]
+    line, first = lines.line, lines.cut_first
+    entry, column = s - _U(len(first) - 1), column_of(word)
+    passed = lines.passed[_U(first[column]) + threshold_of(word)]
+    t, rounding = (passed - line[r, entry, 0]) * line[r, entry, 1], line[r, entry, 2]
     if t <= rounding:
         return 0.0
     return 1.0 if t >= 1.0 - rounding else t
@@ -133,90 +176,87 @@ def _crossing(line, r, s, passed):
 
 @inlined
 def _push_crossings(
-    n_numeric,
-    sets,
-    cut_first,
-    passed,
-    first,
-    effect,
-    either,
-    line,
-    at,
-    met_row,
-    met_word,
-    n_met,
-    top,
-    touched,
-    n_touched,
-    node,
-    place,
-    below,
-    n_pushed,
+    categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
 ):
     """Push the crossings of one level; those count that come before all above them."""
-    n_columns = _U(len(cut_first) - 1)
+    first, effect, codes, at = entries.first, entries.effect, rows.codes, rows.at
+    top, touched, placed = crossings.top, crossings.touched, crossings.t
+    node, below = crossings.node, crossings.below
+    met_row, met_word = rows.met_row, rows.met_word
     for k in range(n_met):
         r, word = _U(met_row[_U(k)]), met_word[_U(k)]
-        column, threshold = (word >> _COLUMN_AT) & _COLUMN, word >> _THRESHOLD_AT
+        column = column_of(word)
         right = (_U(at[r]) & _ONE) == _ONE
         for s in range(first[column], first[column + _ONE]):
-            code = _U(either[r, _U(s)])
-            if goes_right(code, column, threshold, n_numeric, sets) == right:
+            if goes_right(_U(codes[r, _U(s)]), word, categories) == right:
                 continue
             e = _U(effect[_U(s)])
-            cut = _U(cut_first[column]) + threshold
-            t = _crossing(line, r, _U(s) - n_columns, passed[cut])
+            t = _crossing(lines, r, _U(s), word)
             last = top[r, e]
-            if last >= 0 and t >= place[last]:
+            if last >= 0 and t >= placed[last]:
                 continue
             if last < 0:
-                touched[n_touched] = (r << _U(32)) | e
+                touched[n_touched] = (r << _ROW_AT) | e
                 n_touched += 1
             node[n_pushed] = at[r] ^ np.uint32(1)
-            place[n_pushed] = t
+            placed[n_pushed] = t
             below[n_pushed] = last
             top[r, e] = n_pushed
             n_pushed += 1
-    return n_pushed, n_touched
+    return n_touched, n_pushed
 
 
 @inlined
-def _unstack(top, node, place, below, stack_node, stack_t):
-    """Copy a path's crossings to the stack, the first of the path on top."""
-    height, here = 0, top
-    while here >= 0:
-        height, here = height + 1, below[here]
-    here = top
+def _unstack(crossings, stack, path):
+    """Move a path's crossings to the stack; return how many there are."""
+    top, below, node, t = crossings.top, crossings.below, crossings.node, crossings.t
+    stack_node, stack_t = stack.node, stack.t
+    r, e = path >> _ROW_AT, path & _EFFECT
+    height, crossing = 0, top[r, e]
+    while crossing >= 0:
+        height, crossing = height + 1, below[crossing]
+    crossing = top[r, e]
     for k in range(height - 1, -1, -1):
-        stack_node[k] = _U(node[here])
-        stack_t[k] = place[here]
-        here = below[here]
+        stack_node[k], stack_t[k] = _U(node[crossing]), t[crossing]
+        crossing = below[crossing]
+    top[r, e] = -1
     return height
 
 
+@merged
+def _down_to_leaf(tree, categories, entries, rows, lines, stack, height, r, e):
+    """Follow a path from the crossing on top of the stack to a leaf.
+
+    Returns
+    -------
+    leaf, height : int
+        The crossings on the way are on the stack in its place.
+    """
+    words, places, codes = tree.words, entries.place, rows.codes
+    stack_node, stack_t = stack.node, stack.t
+    height -= 1
+    node, since = stack_node[height], stack_t[height]
+    until = stack_t[height - 1] if height > 0 else _BEYOND
+    word = words[node]
+    while threshold_of(word) != LEAF:
+        column = column_of(word)
+        s = _U(places[e, column])
+        right = goes_right(_U(codes[r, column]), word, categories)
+        far = goes_right(_U(codes[r, s]), word, categories)
+        if far != right:
+            t = _crossing(lines, r, s, word)
+            if t <= since:
+                right = far
+            elif t < until:
+                stack_node[height], stack_t[height] = (word & CHILD) + _U(far), t
+                height, until = height + 1, t
+        node = (word & CHILD) + _U(right)
+        word = words[node]
+    return node, height
+
+
 @inlined
-def _trace(
-    nodes,
-    leaves,
-    output,
-    n_numeric,
-    sets,
-    cut_first,
-    passed,
-    of,
-    either,
-    line,
-    r,
-    e,
-    leaf,
-    stack_node,
-    stack_t,
-    height,
-    log_key,
-    log_t,
-    log_change,
-    n_logged,
-):
+def _trace(tree, categories, entries, rows, lines, stack, height, path, log, n_logged):
     """Follow one path through one tree; log where it changes leaf, and by how much.
 
     Returns
@@ -224,142 +264,86 @@ def _trace(
     n_logged : int
         −1 if the log is full.
     """
-    n_effects, n_columns = of.shape
-    key = (((np.int64(r) * n_effects) + np.int64(e)) << _OUTPUT_BITS) | output
+    leaves, r, e = tree.leaves, path >> _ROW_AT, path & _EFFECT
+    keys, places, changes, stack_t = log.key, log.t, log.change, stack.t
+    key = np.int64(r) * len(entries.place) + np.int64(e)
+    key = (key << _OUTPUT_BITS) | tree.output
+    before = _U(rows.at[r])
     while height > 0:
-        height -= 1
-        here, since = stack_node[height], stack_t[height]
-        until = stack_t[height - 1] if height > 0 else _BEYOND
-        while True:
-            word = nodes[here]
-            threshold = word >> _THRESHOLD_AT
-            if threshold == _LEAF:
-                break
-            column = (word >> _COLUMN_AT) & _COLUMN
-            s = _U(of[e, column])
-            code = _U(either[r, column])
-            right = goes_right(code, column, threshold, n_numeric, sets)
-            far = goes_right(_U(either[r, s]), column, threshold, n_numeric, sets)
-            if far != right:
-                cut = _U(cut_first[column]) + threshold
-                t = _crossing(line, r, s - _U(n_columns), passed[cut])
-                if t <= since:
-                    right = far
-                elif t < until:
-                    stack_node[height] = (word & _CHILD) + _U(far)
-                    stack_t[height] = t
-                    height += 1
-                    until = t
-            here = (word & _CHILD) + _U(right)
-        if n_logged == len(log_t):
+        if n_logged == len(keys):
             return np.int64(-1)
+        keys[n_logged], places[n_logged] = key, stack_t[height - 1]
+        leaf, height = _down_to_leaf(
+            tree, categories, entries, rows, lines, stack, height, r, e
+        )
         differs = False
         for j in range(leaves.shape[1]):
-            change = leaves[here, j] - leaves[leaf, j]
-            log_change[n_logged, j] = change
+            change = leaves[leaf, j] - leaves[before, j]
+            changes[n_logged, j] = change
             differs |= change != 0
-        log_key[n_logged], log_t[n_logged] = key, since
         n_logged += np.int64(differs)
-        leaf = here
+        before = leaf
     return n_logged
 
 
 @kernel
-def log_jumps(
-    forest, sets, coding, entries, scratch, margin, log_key, log_t, log_change
-):
+def log_jumps(forest, categories, entries, rows, lines, crossings, stack, margin, log):
     """Log the jumps on all paths of a block of rows, tree by tree.
 
     Parameters
     ----------
-    forest, sets
+    forest, categories
         As in :func:`skfme._engine.trees.compiled.kernels.walk`.
-    coding, entries
-        As `code_block` takes them; every effect moves numeric columns only.
-    scratch : Scratch
-        With the lines and codes of the block.
+    entries : Entries
+        Every effect moves numeric columns only.
+    rows : Rows
+        With the codes of the block.
+    lines : Lines
+    crossings : Crossings
+    stack : Stack
     margin : ndarray of shape (n_rows, n_outputs)
         Added to.
-    log_key : ndarray of shape (n_log,), int64
-        Set to each jump's path, row · n_effects + effect, and its output below that.
-    log_t : ndarray of shape (n_log,)
-        Set to the share of the step at which it is.
-    log_change : ndarray of shape (n_log, width)
-        Set to its size.
+    log : Log
+        Set; how many jumps there are of each path is added to the crossings.
 
     Returns
     -------
     n_logged : int
         −1 if the log is full; the margins are then of no use.
     """
-    n_rows = len(margin)
-    n_numeric, cut_first, passed = forest.n_numeric, coding.cut_first, coding.passed
-    first, effect, of = entries.first, entries.effect, entries.of
-    line, own, either, at, active, met_row, met_word, top, touched = scratch[:9]
-    node, place, below, stack_node, stack_t = scratch[9:]
+    at, active, thin_out = rows.at, rows.active, forest.thin_out
+    touched, n_jumps = crossings.touched, crossings.n_jumps
     n_logged, level = np.int64(0), 0
-    for tree in range(len(forest.depth)):
-        nodes = forest.words[forest.first[tree] : forest.first[tree + 1]]
-        leaves = forest.leaves[forest.first[tree] : forest.first[tree + 1]]
-        output = forest.output[tree]
-        n_active, n_pushed, n_touched = np.int64(n_rows), np.int64(0), np.int64(0)
-        for r in range(n_rows):
+    for number in range(len(forest.depth)):
+        tree = branches(forest, number)
+        n_active, n_touched, n_pushed = np.int64(len(margin)), np.int64(0), np.int64(0)
+        for r in range(len(margin)):
             at[r], active[r] = 0, r
-        for _ in range(forest.depth[tree]):
-            n_met = advance(
-                nodes, n_numeric, sets, own, active, n_active, at, met_row, met_word
+        for _ in range(forest.depth[number]):
+            n_met = advance(tree, categories, rows, n_active)
+            n_touched, n_pushed = _push_crossings(
+                categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
             )
-            n_pushed, n_touched = _push_crossings(
-                n_numeric,
-                sets,
-                cut_first,
-                passed,
-                first,
-                effect,
-                either,
-                line,
-                at,
-                met_row,
-                met_word,
-                n_met,
-                top,
-                touched,
-                n_touched,
-                node,
-                place,
-                below,
-                n_pushed,
-            )
-            if forest.thin_out[level]:
-                n_active = still_inside(nodes, at, active, n_active)
+            if thin_out[level]:
+                n_active = still_inside(tree, rows, n_active)
             level += 1
         for k in range(n_touched):
-            r, e = touched[k] >> _U(32), touched[k] & _U(0xFFFFFFFF)
-            height = _unstack(top[r, e], node, place, below, stack_node, stack_t)
-            top[r, e] = -1
+            path, n_before = touched[k], n_logged
+            height = _unstack(crossings, stack, path)
             n_logged = _trace(
-                nodes,
-                leaves,
-                output,
-                n_numeric,
-                sets,
-                cut_first,
-                passed,
-                of,
-                either,
-                line,
-                r,
-                e,
-                _U(at[r]),
-                stack_node,
-                stack_t,
+                tree,
+                categories,
+                entries,
+                rows,
+                lines,
+                stack,
                 height,
-                log_key,
-                log_t,
-                log_change,
+                path,
+                log,
                 n_logged,
             )
             if n_logged < 0:
                 return n_logged
-        add_leaves(leaves, output, at, margin)
+            n_jumps[path >> _ROW_AT, path & _EFFECT] += n_logged - n_before
+        add_leaves(tree, rows, margin)
     return n_logged
