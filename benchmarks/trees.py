@@ -44,14 +44,14 @@ def compare(tree: EffectTree, n: int, repeats: int) -> tuple[int, list[float], f
     X, codes, effect = data(n)
     leaves = tree.fit(X, effect).n_partitions_
     other = DecisionTreeRegressor(max_leaf_nodes=leaves, random_state=0)
-    ratios, own = [], []
+    ratios, of_tree = [], []
     for repeat in range(repeats):
         pair = [lambda: tree.fit(X, effect), lambda: other.fit(codes, effect)]
         order = [0, 1] if repeat % 2 else [1, 0]
         taken = {k: seconds(pair[k]) for k in order}
         ratios.append(taken[0] / taken[1])
-        own.append(taken[0])
-    return leaves, ratios, statistics.median(own)
+        of_tree.append(taken[0])
+    return leaves, ratios, statistics.median(of_tree)
 
 
 def main() -> None:
@@ -62,13 +62,13 @@ def main() -> None:
     for tree in (EffectTree(alpha=0.35), EffectTree("cart")):
         first = None
         for n in options.rows:
-            leaves, ratios, own = compare(tree, n, options.repeats)
-            first = first or own / n
+            leaves, ratios, taken = compare(tree, n, options.repeats)
+            first = first or taken / n
             print(
                 f"{tree.method} n={n:>9,} leaves={leaves:>3} "
                 f"ratio={statistics.median(ratios):.3f} "
                 f"(min {min(ratios):.3f}, max {max(ratios):.3f}) "
-                f"time per row against the first size={own / n / first:.2f}"
+                f"time per row against the first size={taken / n / first:.2f}"
             )
 
 

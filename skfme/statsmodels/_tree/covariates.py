@@ -18,7 +18,13 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
 from skfme._frames.checks import checked_weights
-from skfme._frames.columns import category_codes, kind_of, missing_in, numbers_in
+from skfme._frames.columns import (
+    as_vector,
+    category_codes,
+    kind_of,
+    missing_in,
+    numbers_in,
+)
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
@@ -30,6 +36,7 @@ __all__ = [
     "counted_rows",
     "covariates_in",
     "effects_in",
+    "measures_in",
     "refuse_columns",
     "variance_explained",
 ]
@@ -88,7 +95,7 @@ class Split:
     left, right : tuple of int
         Unordered: codes of the levels on either side.
     default_left : bool
-        Where missing values and unknown levels go.
+        Whether missing values, and levels that the node has not seen, go left.
     """
 
     covariate: int
@@ -115,10 +122,9 @@ class Split:
         levels = covariate.levels
         if self.cut is None:
             left, right = (
-                tuple(levels[code] for code in codes)
-                for codes in (self.left, self.right)
+                [levels[c] for c in side] for side in (self.left, self.right)
             )
-            return left, right
+            return tuple(left), tuple(right)
         first_right = int(self.cut) + 1
         return levels[:first_right], levels[first_right:]
 
@@ -149,10 +155,7 @@ class Sample:
     def surely_finite(self) -> bool:
         """Whether the sums of all numbers are finite; if not, some may be missing."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return all(
-                not c.numeric or bool(np.isfinite(c.values.sum()))
-                for c in self.covariates
-            )
+            return all(np.isfinite(c.values.sum()) for c in self.covariates)
 
     def take(self, rows: np.ndarray) -> Sample:
         return Sample(
@@ -267,6 +270,13 @@ def _counting(effects: np.ndarray, weights: Weighting) -> np.ndarray:
     if not counts.any():
         raise ValueError("No row has both an effect and a positive sample_weight.")
     return np.flatnonzero(counts)
+
+
+def measures_in(nlm: Any, table: Table, rows: np.ndarray) -> np.ndarray | None:
+    """Non-linearity measures of the rows that count."""
+    return (
+        None if nlm is None else as_vector(nlm, len(table), "nlm")[rows].astype(float)
+    )
 
 
 def variance_explained(

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
-from skfme.statsmodels._tree.growing import Choice, Layer, Limits, Part
+from skfme.statsmodels._tree.growing import Choice, Criterion, Layer, Limits, Part
 from skfme.statsmodels._tree.node_sums import Levels, Scores
 from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed
 from skfme.statsmodels._tree.split_search import (
@@ -38,7 +38,7 @@ SPLITTRY = 2
 """Covariates tried for an admissible split, the most significant first."""
 
 
-class ConditionalInference:
+class ConditionalInference(Criterion):
     """Choose the covariate by a test; stop where none passes.
 
     Parameters
@@ -62,12 +62,6 @@ class ConditionalInference:
         self.least_variance = TOLERANCE * float(np.var(sample.effects))
         self.scores = Scores(sample.covariates, len(sample))
         self.levels = Levels(sample.covariates, len(sample))
-
-    def root_orders(self) -> tuple[np.ndarray, ...]:
-        return ()
-
-    def pruned(self, nodes: list[Node]) -> list[Node]:
-        return nodes
 
     def find(self, layer: Layer) -> list[Choice]:
         statistics, logs = self._tested(layer)
@@ -98,7 +92,8 @@ class ConditionalInference:
     def _split(self, part: Part, tests: Tests) -> Split | None:
         """By the most significant covariates, the first with an admissible split."""
         criterion, weight = tests.log_1_minus_p, part.spread.weight
-        if weight < 2 * self.limits.least(weight):
+        too_small = weight < 2 * self.limits.least(weight)
+        if too_small or not (criterion > self.threshold).any():
             return None
         for j in preference(criterion, tests.statistic)[:SPLITTRY]:
             if not criterion[j] > self.threshold:
@@ -127,7 +122,7 @@ class ConditionalInference:
         return Split(j, cut=float(values[cut.position]), default_left=default_left)
 
 
-class LeastSquares:
+class LeastSquares(Criterion):
     """Search every covariate for the largest between-group sum of squares."""
 
     def __init__(self, sample: Sample, limits: Limits, cp: float) -> None:
@@ -215,7 +210,7 @@ def _sorted(covariate: Covariate, values: np.ndarray) -> np.ndarray:
     """The order of a column's entries, missing ones left out."""
     if not covariate.numeric and len(covariate.levels) < 2**15:
         values = values.astype(np.int16)  # sorted by radix
-    order = np.argsort(values, kind=None if covariate.numeric else "stable")
+    order = values.argsort(kind=None if covariate.numeric else "stable")
     if not covariate.has_missing:
         return order
     return order[covariate.observed(values[order])]
@@ -225,11 +220,8 @@ def _by_level(
     part: Part, covariate: Covariate
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Levels that the node has, their Σ w, and Σ w (y − ȳ), ȳ over rows with a level."""
-    codes, deviations, weights = (
-        part.of(covariate.values),
-        part.deviations,
-        part.weights,
-    )
+    codes = part.of(covariate.values)
+    deviations, weights = part.deviations, part.weights
     if covariate.has_missing:
         has = codes >= 0
         codes, deviations, weights = codes[has], deviations[has], weights.take(has)
@@ -248,9 +240,5 @@ def _level_split(
     codes = part.of(covariate.values)
     rows = np.bincount(codes[codes >= 0], minlength=len(covariate.levels))
     more_left = bool(rows[left].sum() > rows[right].sum())
-    return Split(
-        j,
-        left=tuple(left.tolist()),
-        right=tuple(right.tolist()),
-        default_left=more_left,
-    )
+    codes_left, codes_right = tuple(left.tolist()), tuple(right.tolist())
+    return Split(j, left=codes_left, right=codes_right, default_left=more_left)

@@ -1,12 +1,12 @@
 """EffectTree: regional effects, as a scikit-learn regressor.
 
-The class and what its users call. Growing, pruning, sizing and wording have files of
-their own; here options become a recipe, tables become samples, and trees tables.
+Here options become a criterion, a table becomes a sample, and a grown tree tables.
+Growing, pruning, sizing and wording have files of their own, and so has what users read
+from a fitted tree.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
@@ -14,7 +14,6 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
@@ -25,23 +24,18 @@ from skfme._frames.checks import refuse_infinite
 from skfme._frames.columns import as_vector
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
-from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import (
+    Covariate,
     Sample,
     counted_rows,
     covariates_in,
+    measures_in,
     refuse_columns,
 )
 from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquares
 from skfme.statsmodels._tree.fitted_tree import FittedTree, Training
 from skfme.statsmodels._tree.growing import Criterion, Limits, grow
-from skfme.statsmodels._tree.node_tables import (
-    leaf_of_rows,
-    node_table,
-    partition_table,
-    tests_table,
-)
-from skfme.statsmodels._tree.nodes import Node
+from skfme.statsmodels._tree.nodes import Node, leaf_of_rows
 from skfme.statsmodels._tree.pruning import pruned
 from skfme.statsmodels._tree.sizing import (
     cross_validated_size,
@@ -253,33 +247,24 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         TypeError
             If a column holds neither numbers nor categories, or mixes them.
         """
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the "
-                "target y is None."
-            )
-        if self.n_partitions is not None and self.max_sd is not None:
-            raise ValueError(
-                f"n_partitions={self.n_partitions!r} and max_sd={self.max_sd!r} are both "
-                "given; the size of a tree follows from one of them. Leave one None."
-            )
+        self._check_arguments(y)
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
         rows, effects, weights = counted_rows(y, sample_weight, table)
-        self.n_dropped_ = len(table) - len(rows)
+        measures = measures_in(nlm, table, rows)
         if groups is not None:
             groups = as_vector(groups, len(table), "groups")[rows]
-        if nlm is not None:
-            nlm = as_vector(nlm, len(table), "nlm")[rows].astype(float)
+        self.n_dropped_ = len(table) - len(rows)
         if self.n_dropped_:
             refuse_infinite(table)
             table = table.take(rows)
-        sample = self._sample(table, effects, weights, groups)
+        sample = Sample(self._learned(table), effects, weights, groups)
+        if not sample.surely_finite:
+            refuse_infinite(table)
         nodes = self._grown(sample)
-        self._training = Training(
-            table, effects, weights, leaf_of_rows(nodes, len(effects))
-        )
-        self._tabulate(nodes, weights, nlm)
+        leaves = leaf_of_rows(nodes, len(sample))
+        self._training = Training(table, effects, weights, leaves)
+        self._tabulate(nodes, weights, measures)
         return self
 
     def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
@@ -307,6 +292,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
         table, effects, weights, leaves = self._training
         size = None if self.n_partitions is None else self.n_partitions_
+        seed = self.random_state if random_state is None else random_state
 
         def grown(sample: Sample) -> list[Node]:
             nodes = grow(sample, self._criterion(sample.weights.sum))
@@ -321,18 +307,22 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             self._nodes[0].split,
             leaves,
             n_resamples,
-            check_random_state(
-                self.random_state if random_state is None else random_state
-            ),
+            check_random_state(seed),
         )
 
-    def _sample(
-        self,
-        table: Table,
-        effects: np.ndarray,
-        weights: Weighting,
-        groups: np.ndarray | None,
-    ) -> Sample:
+    def _check_arguments(self, y: Any) -> None:
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the "
+                "target y is None."
+            )
+        if self.n_partitions is not None and self.max_sd is not None:
+            raise ValueError(
+                f"n_partitions={self.n_partitions!r} and max_sd={self.max_sd!r} are both "
+                "given; the size of a tree follows from one of them. Leave one None."
+            )
+
+    def _learned(self, table: Table) -> tuple[Covariate, ...]:
         """Learn what the columns are, and encode them."""
         self._kind = table.kind
         self._columns = describe_columns(table, self.categorical_features)
@@ -341,10 +331,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self._covariates = tuple(
             replace(c, values=c.values[:0].copy()) for c in covariates
         )
-        sample = Sample(covariates, effects, weights, groups)
-        if not sample.surely_finite:
-            refuse_infinite(table)
-        return sample
+        return covariates
 
     def _grown(self, sample: Sample) -> list[Node]:
         """Grow, prune and, if honest, estimate again; leaves keep their rows."""
@@ -363,15 +350,11 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     def _criterion(self, total: float) -> Callable[[Sample], Criterion]:
         """What splits nodes, by the options and the total weight of the rows."""
         ctree = self.method == "ctree"
-        leaf, split = self.min_samples_leaf, self.min_samples_split
-        if leaf is None:
-            leaf = 0.02 if ctree else 0.04
+        leaf = self.min_samples_leaf or (0.02 if ctree else 0.04)
         if _is_share(leaf):
-            leaf = math.floor(leaf * total) if ctree else round(leaf * total)
-        leaf = max(1, int(leaf))
-        if split is None:
-            split = 20 if ctree else 3 * leaf
-        elif _is_share(split):
+            leaf = max(1, math.floor(leaf * total) if ctree else round(leaf * total))
+        split = self.min_samples_split or (20 if ctree else 3 * leaf)
+        if _is_share(split):
             split = split * total
         depth = self.max_depth or (math.inf if ctree else 30)
         limits = Limits(leaf, split, self.minprob, depth)
@@ -385,34 +368,6 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             teststat=self.teststat,
             testtype=self.testtype,
         )
-
-    def _tabulate(
-        self, nodes: list[Node], weights: Weighting, nlm: np.ndarray | None
-    ) -> None:
-        """Set the tables, and let go of the rows."""
-        self.nodes_ = node_table(nodes, self._covariates, weights, nlm)
-        self.tests_ = tests_table(nodes, self._covariates)
-        self.partitions_ = partition_table(self.nodes_, nodes, self._covariates)
-        self.n_partitions_ = len(self.partitions_)
-        within = sum(node.spread.ss for node in nodes if node.is_leaf)
-        total = nodes[0].spread.ss
-        self.variance_explained_ = 1 - within / total if total > 0 else math.nan
-        self._nodes = [node._replace(rows=None) for node in nodes]
-
-    def _estimated_from(
-        self, X: Any, y: Any, sample_weight: Any = None, nlm: Any = None
-    ) -> EffectTree:
-        """The same partition with the numbers of other rows; small leaves merge."""
-        table = self._table(X)
-        rows, effects, weights = counted_rows(y, sample_weight, table)
-        covariates = covariates_in(table.take(rows), self._columns)
-        sample = Sample(covariates, effects, weights)
-        other = copy.copy(self)  # which leaves the rows of fit behind
-        other.n_dropped_ = len(table) - len(rows)
-        nodes = reestimated(self._nodes, sample, np.arange(len(sample)))
-        measures = None if nlm is None else np.asarray(nlm, dtype=float)[rows]
-        other._tabulate(nodes, weights, measures)
-        return other
 
     def __getstate__(self) -> dict[str, Any]:
         # Results are lean: a saved tree does not carry its rows.

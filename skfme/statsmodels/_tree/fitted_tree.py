@@ -1,13 +1,14 @@
-"""What a grown tree says of rows, to people and to displays.
+"""What users and displays read from a fitted tree.
 
-The tables of its nodes and the words of its rules have files of their own; here rows
-are sent down the tree.
+Here rows are sent down the tree. The tables of its nodes and the words of its rules have
+files of their own.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,17 @@ from skfme._summaries.weighting import Weighting
 from skfme._text.printing import Text
 from skfme.statsmodels._tree.covariates import (
     Covariate,
+    Sample,
+    counted_rows,
     covariates_in,
     effects_in,
+    measures_in,
     variance_explained,
 )
+from skfme.statsmodels._tree.node_tables import tables_of
 from skfme.statsmodels._tree.nodes import Node, leaves_of, parents
 from skfme.statsmodels._tree.rules import edges_of, queries_of, tree_text
+from skfme.statsmodels._tree.sizing import reestimated
 
 if TYPE_CHECKING:
     from skfme.plotting import EffectTreeDisplay
@@ -71,11 +77,13 @@ class ForDisplay(NamedTuple):
 
 
 class FittedTree:
-    """Reads the nodes, covariates and columns that `EffectTree.fit` has set."""
+    """The nodes, covariates and columns that `EffectTree.fit` finds, and their tables."""
 
     method: str
     partitions_: pd.DataFrame
     nodes_: pd.DataFrame
+    tests_: pd.DataFrame
+    n_dropped_: int
     n_partitions_: int
     variance_explained_: float
     _nodes: list[Node]
@@ -166,8 +174,8 @@ class FittedTree:
     def queries_(self) -> pd.Series:
         """Per subspace, an expression for ``DataFrame.query`` that picks its rows."""
         check_is_fitted(self, "partitions_")
-        queries = pd.Series(queries_of(self._nodes, self._covariates), name="query")
-        return queries.loc[self.partitions_.index]
+        queries = queries_of(self._nodes, self._covariates)
+        return pd.Series(queries, index=self.partitions_.index, name="query")
 
     def export_text(self) -> Text:
         """The tree as text, with the drop in heterogeneity of each split.
@@ -177,12 +185,10 @@ class FittedTree:
         text : str
         """
         check_is_fitted(self, "partitions_")
-        explained, n_partitions = self.variance_explained_, self.n_partitions_
+        explained, count = self.variance_explained_, self.n_partitions_
         kind = "Conditional inference tree" if self.method == "ctree" else "CART"
-        title = (
-            f"{kind} over {self._nodes[0].spread.n} effects: {n_partitions} partition"
-        )
-        title += "s" * (n_partitions != 1)
+        title = f"{kind} over {self._nodes[0].spread.n} effects: {count} partition"
+        title += "s" * (count != 1)
         if not math.isnan(explained):
             title += f", {100 * explained:.1f} % of Var(FME)"
         return tree_text(title, self._nodes, self._covariates, self.nodes_)
@@ -216,6 +222,32 @@ class FittedTree:
         means = np.array([node.spread.mean for node in self._nodes])
         came: np.ndarray = means[self._leaves(table)]
         return came
+
+    def _tabulate(
+        self, nodes: list[Node], weights: Weighting, nlm: np.ndarray | None
+    ) -> None:
+        """Set the tables; the nodes no longer hold their rows."""
+        tables = tables_of(nodes, self._covariates, weights, nlm)
+        self.nodes_, self.tests_, self.partitions_ = tables
+        self.n_partitions_ = len(self.partitions_)
+        within = sum(node.spread.ss for node in nodes if node.is_leaf)
+        total = nodes[0].spread.ss
+        self.variance_explained_ = 1 - within / total if total > 0 else math.nan
+        self._nodes = [node._replace(rows=None) for node in nodes]
+
+    def _estimated_from(
+        self, X: Any, y: Any, sample_weight: Any = None, nlm: Any = None
+    ) -> Self:
+        """The same partition with the numbers of other rows; small leaves merge."""
+        table = self._table(X)
+        rows, effects, weights = counted_rows(y, sample_weight, table)
+        covariates = covariates_in(table.take(rows), self._columns)
+        sample = Sample(covariates, effects, weights)
+        other = copy.copy(self)  # without the rows of fit
+        other.n_dropped_ = len(table) - len(rows)
+        nodes = reestimated(self._nodes, sample, np.arange(len(sample)))
+        other._tabulate(nodes, weights, measures_in(nlm, table, rows))
+        return other
 
     def _for_display(self) -> ForDisplay:
         """All that a display reads, beside the public tables."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,15 +17,7 @@ from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Sample, Split
 from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed
 
-__all__ = [
-    "Choice",
-    "Criterion",
-    "Layer",
-    "Limits",
-    "Part",
-    "entries",
-    "grow",
-]
+__all__ = ["Choice", "Criterion", "Layer", "Limits", "Part", "entries", "grow"]
 
 # Rows of a node, None for all of them, and the same in the order of each covariate.
 Members = tuple[np.ndarray | None, tuple[np.ndarray, ...]]
@@ -63,7 +55,7 @@ class Part(NamedTuple):
         """The node's entries of an array over all rows."""
         return entries(values, self.rows)
 
-    def row_positions(self) -> np.ndarray:
+    def positions(self) -> np.ndarray:
         return np.arange(self.spread.n) if self.rows is None else self.rows
 
 
@@ -104,17 +96,11 @@ class Layer:
         self.around[self.around <= self.totals * (1e-12 * np.abs(means)) ** 2] = 0.0
         numbers = (sizes, self.totals, means, self.around)
         spreads = map(Spread, *(of_nodes.tolist() for of_nodes in numbers))
+        stretches = map(slice, self.starts.tolist(), np.cumsum(sizes).tolist())
         self.parts = [
-            self._part(member, start, spread)
-            for member, start, spread in zip(
-                members, self.starts.tolist(), spreads, strict=True
-            )
+            Part(*member, self.deviations[at], self.weights.take(at), spread)
+            for member, at, spread in zip(members, stretches, spreads, strict=True)
         ]
-
-    def _part(self, member: Members, start: int, spread: Spread) -> Part:
-        stretch = slice(start, start + spread.n)
-        weights = self.weights.take(stretch)
-        return Part(*member, self.deviations[stretch], weights, spread)
 
 
 def entries(values: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
@@ -122,16 +108,22 @@ def entries(values: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
     return values if rows is None else values.take(rows, axis=0)
 
 
-class Criterion(Protocol):
+class Criterion:
     """How the nodes of a layer are split, and what their children inherit."""
 
     limits: Limits
 
-    def find(self, layer: Layer) -> list[Choice]: ...
+    def find(self, layer: Layer) -> list[Choice]:
+        """Split and tests of each node."""
+        raise NotImplementedError
 
-    def root_orders(self) -> tuple[np.ndarray, ...]: ...
+    def root_orders(self) -> tuple[np.ndarray, ...]:
+        """Rows in the order of each covariate, where nodes inherit it."""
+        return ()
 
-    def pruned(self, nodes: list[Node]) -> list[Node]: ...
+    def pruned(self, nodes: list[Node]) -> list[Node]:
+        """The grown tree without splits that it need not have."""
+        return nodes
 
 
 def grow(sample: Sample, criterion: Callable[[Sample], Criterion]) -> list[Node]:
@@ -148,7 +140,7 @@ def grow(sample: Sample, criterion: Callable[[Sample], Criterion]) -> list[Node]
         for part, (split, tests) in zip(layer.parts, choices, strict=True):
             node = Node(depth, part.spread, split, tests)
             if split is None:
-                nodes.append(node._replace(rows=part.row_positions()))
+                nodes.append(node._replace(rows=part.positions()))
                 continue
             left = below + len(members)
             nodes.append(node._replace(left=left, right=left + 1))
@@ -171,7 +163,7 @@ def _divide(sample: Sample, part: Part, split: Split, limits: Limits) -> list[Me
     """Rows and orders of the left child, then of the right."""
     covariate = sample.covariates[split.covariate]
     goes_left = split.goes_left(covariate, part.of(covariate.values))
-    positions = part.row_positions()
+    positions = part.positions()
     in_left = np.zeros(len(sample) if part.orders else 0, dtype=bool)
     if part.orders:
         in_left[positions[goes_left]] = True

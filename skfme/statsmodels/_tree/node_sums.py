@@ -62,18 +62,15 @@ class Scores:
     """Numbers, and ranks of ordered levels, in the root's SDs about its mean."""
 
     def __init__(self, covariates: Sequence[Covariate], n: int) -> None:
-        scored = [(j, c) for j, c in enumerate(covariates) if c.kind != "unordered"]
+        scored = [j for j, c in enumerate(covariates) if c.kind != "unordered"]
         # Columns without missing values come first, in a matrix of their own.
-        scored.sort(key=lambda pair: pair[1].has_missing)
-        self.positions = [j for j, _ in scored]
-        matrices = []
-        for has_missing in (False, True):
-            members = [c for _, c in scored if c.has_missing is has_missing]
-            matrix = np.empty((n, len(members)))
-            for k, covariate in enumerate(members):
-                matrix[:, k] = _standardised(covariate)
-            matrices.append(matrix)
-        self.complete, self.holed = matrices
+        self.positions = sorted(scored, key=lambda j: covariates[j].has_missing)
+        matrix = np.empty((n, len(scored)))
+        for k, j in enumerate(self.positions):
+            matrix[:, k] = _standardised(covariates[j])
+        n_complete = sum(not covariates[j].has_missing for j in scored)
+        halves = np.split(matrix, [n_complete], axis=1)
+        self.complete, self.holed = map(np.ascontiguousarray, halves)
         self.observed = (~np.isnan(self.holed)).astype(float)
         self.holed[self.observed == 0] = 0.0
 
@@ -90,10 +87,8 @@ def _moments(scores: np.ndarray, observed: np.ndarray | None, layer: Layer) -> M
     """Moments of scores, 0 where they are missing; None says that all are observed."""
     sums, products, squares = _sums(scores, layer, powers=1)
     if observed is None:
-        totals, around = (
-            np.broadcast_to(of_nodes[:, None], sums.shape)
-            for of_nodes in (layer.totals, layer.around)
-        )
+        totals = np.broadcast_to(layer.totals[:, None], sums.shape)
+        around = np.broadcast_to(layer.around[:, None], sums.shape)
         means = sums / totals
         shifts = totals * means**2
     else:
@@ -131,11 +126,8 @@ def _sums(matrix: np.ndarray, layer: Layer, powers: int) -> np.ndarray:
     for of_node, node, end in zip(sums, layer.starts.tolist(), ends, strict=True):
         for start in range(node, end, BLOCK):
             stretch = slice(start, min(start + BLOCK, end))
-            block = (
-                matrix[stretch]
-                if layer.rows is None
-                else matrix.take(layer.rows[stretch], axis=0)
-            )
+            rows = None if layer.rows is None else layer.rows[stretch]
+            block = matrix[stretch] if rows is None else entries(matrix, rows)
             of_node[:-1] += factors[:, stretch] @ block
             if layer.weights.given:
                 of_node[-1] += factors[0, stretch] @ block**2
@@ -149,9 +141,8 @@ def _standardised(covariate: Covariate) -> np.ndarray:
     if covariate.numeric:
         values = covariate.values.astype(float)
     else:  # the last entry is for missing ones, whose code is −1
-        values = np.append(np.array(covariate.ranks, dtype=float), np.nan)[
-            covariate.values
-        ]
+        ranks = np.array([*covariate.ranks, np.nan], dtype=float)
+        values = ranks[covariate.values]
     observed = values[~np.isnan(values)] if covariate.has_missing else values
     if not len(observed) or (observed == observed[0]).all():
         return values * 0.0
@@ -194,35 +185,28 @@ class Levels:
 
     def sums(self, layer: Layer) -> LevelSums:
         """Weights and sums of every level in every node."""
+        shape = len(layer.parts), int(self.slots.sum())
+        slots = entries(self.codes, layer.rows)
+        if shape[0] > 1:
+            firsts = shape[1] * np.arange(shape[0])
+            slots += firsts.repeat([part.spread.n for part in layer.parts])[:, None]
+
+        def by_slot(values: np.ndarray | None) -> np.ndarray:
+            repeated = None if values is None else values.repeat(len(self.slots))
+            sums = np.bincount(slots.ravel(), repeated, minlength=shape[0] * shape[1])
+            return sums.astype(float, copy=False).reshape(shape)
+
         weighted = layer.weights.times(layer.deviations)
-        slots = self._slots_of_rows(layer)
-        counts = self._by_slot(slots, layer.weights.array, layer)
-        sums = self._by_slot(slots, weighted, layer)
+        counts, sums = by_slot(layer.weights.array), by_slot(weighted)
         if not len(self.missing):
             around = layer.around[:, None].repeat(len(self.starts), axis=1)
             return LevelSums(counts, sums, around, self.starts)
-        squares = self._by_slot(slots, weighted * layer.deviations, layer)
-        for by_slot in (counts, sums, squares):
-            by_slot[:, self.missing] = 0.0
+        squares = by_slot(weighted * layer.deviations)
+        for of_slots in (counts, sums, squares):
+            of_slots[:, self.missing] = 0.0
         totals = np.add.reduceat(counts, self.starts, axis=1)
         means = np.add.reduceat(sums, self.starts, axis=1)
         means /= np.where(totals > 0, totals, 1.0)
         around = np.add.reduceat(squares, self.starts, axis=1) - totals * means**2
         sums -= counts * means.repeat(self.slots, axis=1)
         return LevelSums(counts, sums, np.maximum(around, 0.0), self.starts)
-
-    def _slots_of_rows(self, layer: Layer) -> np.ndarray:
-        """The slot of every row of every node and factor, one after another."""
-        codes = entries(self.codes, layer.rows)
-        if len(layer.parts) > 1:
-            firsts = self.slots.sum() * np.arange(len(layer.parts))
-            codes += firsts.repeat([part.spread.n for part in layer.parts])[:, None]
-        return codes.ravel()
-
-    def _by_slot(
-        self, slots: np.ndarray, values: np.ndarray | None, layer: Layer
-    ) -> np.ndarray:
-        repeated = None if values is None else values.repeat(len(self.slots))
-        shape = len(layer.parts), int(self.slots.sum())
-        summed = np.bincount(slots, repeated, minlength=shape[0] * shape[1])
-        return summed.astype(float, copy=False).reshape(shape)

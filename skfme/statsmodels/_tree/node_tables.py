@@ -13,16 +13,59 @@ from skfme.statsmodels._tree.covariates import Covariate
 from skfme.statsmodels._tree.nodes import Node, Spread, parents, rows_below
 from skfme.statsmodels._tree.rules import rules_of
 
-__all__ = ["leaf_of_rows", "node_table", "partition_table", "tests_table"]
+__all__ = ["tables_of"]
 
 
-def node_table(
+def tables_of(
     nodes: list[Node],
     covariates: tuple[Covariate, ...],
     weights: Weighting,
     nlm: np.ndarray | None,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Every node in pre-order, the tests in each, and every leaf."""
+    numbers = _numbers(nodes, weights, nlm)
+    leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
+    partitions: dict[str, Any] = {"rule": rules_of(nodes, covariates)}
+    partitions |= {name: values[leaves] for name, values in numbers.items()}
+    return (
+        _node_table(nodes, covariates, numbers),
+        _tests_table(nodes, covariates),
+        pd.DataFrame(partitions, index=pd.Index(leaves, name="subspace")),
+    )
+
+
+def _numbers(
+    nodes: list[Node], weights: Weighting, nlm: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Rows, weight, cAME and SD of each node; cANLM and its SD where NLMs are given."""
+    spreads = [node.spread for node in nodes]
+    columns = {"n": np.array([spread.n for spread in spreads])}
+    if weights.given:
+        columns["weight"] = np.array([spread.weight for spread in spreads])
+    columns |= _mean_and_sd(spreads, "cAME", "SD")
+    if nlm is not None:
+        spreads = []
+        for i in range(len(nodes)):
+            rows = rows_below(nodes, i)
+            rows = rows[~np.isnan(nlm[rows])]
+            spreads.append(Spread.of(nlm[rows], weights.take(rows)))
+        columns |= _mean_and_sd(spreads, "cANLM", "SD_NLM")
+    return columns
+
+
+def _mean_and_sd(spreads: list[Spread], mean: str, sd: str) -> dict[str, np.ndarray]:
+    return {
+        mean: np.array([spread.mean for spread in spreads]),
+        sd: np.array([spread.sd for spread in spreads]),
+    }
+
+
+def _node_table(
+    nodes: list[Node],
+    covariates: tuple[Covariate, ...],
+    numbers: dict[str, np.ndarray],
 ) -> pd.DataFrame:
-    """Every node in pre-order: its split, the chosen variable's test, its numbers."""
+    """Of each node: its split, the chosen variable's test, its numbers."""
     splits = zip(*(_split_entries(node, covariates) for node in nodes), strict=True)
     variables, cuts, lefts, rights, missing_go, statistics, logs = map(list, splits)
     columns: dict[str, Any] = {
@@ -38,7 +81,7 @@ def node_table(
         "statistic": statistics,
         "p_value": -np.expm1(logs),
         "log_1_minus_p": logs,
-        **_numbers(nodes, weights, nlm),
+        **numbers,
         "drop": _drops(nodes),
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(len(nodes), name="node"))
@@ -60,27 +103,6 @@ def _split_entries(node: Node, covariates: tuple[Covariate, ...]) -> tuple:
     return covariate.name, cut, left, right, missing_go, *test
 
 
-def _numbers(
-    nodes: list[Node], weights: Weighting, nlm: np.ndarray | None
-) -> dict[str, Any]:
-    """Rows, weight, cAME and SD of each node; cANLM and its SD where NLMs are given."""
-    spreads = [node.spread for node in nodes]
-    columns: dict[str, Any] = {"n": [spread.n for spread in spreads]}
-    if weights.given:
-        columns["weight"] = [spread.weight for spread in spreads]
-    columns["cAME"] = [spread.mean for spread in spreads]
-    columns["SD"] = [spread.sd for spread in spreads]
-    if nlm is not None:
-        spreads = []
-        for i in range(len(nodes)):
-            rows = rows_below(nodes, i)
-            rows = rows[~np.isnan(nlm[rows])]
-            spreads.append(Spread.of(nlm[rows], weights.take(rows)))
-        columns["cANLM"] = [spread.mean for spread in spreads]
-        columns["SD_NLM"] = [spread.sd for spread in spreads]
-    return columns
-
-
 def _drops(nodes: list[Node]) -> np.ndarray:
     """Share of the root's sum of squares that each split accounts for."""
     ss, drops = [node.spread.ss for node in nodes], np.full(len(nodes), np.nan)
@@ -90,18 +112,7 @@ def _drops(nodes: list[Node]) -> np.ndarray:
     return drops
 
 
-def partition_table(
-    node_table: pd.DataFrame, nodes: list[Node], covariates: tuple[Covariate, ...]
-) -> pd.DataFrame:
-    """Every leaf: its rule and its numbers."""
-    leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
-    numbers = node_table.loc[leaves, "n":"drop"].drop(columns="drop")
-    rules = rules_of(nodes, covariates)
-    numbers.insert(0, "rule", [rules[i] for i in leaves])
-    return numbers.set_axis(pd.Index(leaves, name="subspace"))
-
-
-def tests_table(nodes: list[Node], covariates: tuple[Covariate, ...]) -> pd.DataFrame:
+def _tests_table(nodes: list[Node], covariates: tuple[Covariate, ...]) -> pd.DataFrame:
     """Statistic, adjusted p-value and log(1 − p) of what was tested in each node."""
     tested = [i for i, node in enumerate(nodes) if node.tests is not None]
     empty = np.empty((0, 2, len(covariates)))
@@ -118,12 +129,3 @@ def tests_table(nodes: list[Node], covariates: tuple[Covariate, ...]) -> pd.Data
             "log_1_minus_p": logs,
         }
     )
-
-
-def leaf_of_rows(nodes: list[Node], n: int) -> np.ndarray:
-    """Leaf of each row that counted; −1 for rows that an honest tree grew on."""
-    labels = np.full(n, -1, dtype=np.int32)
-    for i, node in enumerate(nodes):
-        if node.rows is not None:
-            labels[node.rows] = i
-    return labels

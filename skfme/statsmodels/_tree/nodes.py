@@ -22,6 +22,7 @@ __all__ = [
     "Tests",
     "collapsed",
     "count_leaves",
+    "leaf_of_rows",
     "leaves_of",
     "parents",
     "rows_below",
@@ -58,8 +59,7 @@ class Spread(NamedTuple):
 class Node(NamedTuple):
     """One node; `left` and `right` are positions in the tree's list, −1 in a leaf.
 
-    `spread` is that of the effects of its rows. Of a tree that is being made, leaves
-    hold their `rows`.
+    `spread` is that of its rows' effects. Until the tree is fitted, leaves hold `rows`.
     """
 
     depth: int
@@ -108,7 +108,7 @@ def collapsed(nodes: list[Node], merged: set[int]) -> list[Node]:
 
 
 def rows_below(nodes: list[Node], i: int) -> np.ndarray:
-    """Rows of the leaves below a node, which in pre-order follow it; in their order."""
+    """Rows of a leaf, or of the leaves below a node, which follow it, in their order."""
     below = takewhile(lambda n: n.depth > nodes[i].depth, islice(nodes, i + 1, None))
     rows = [node.rows for node in (nodes[i], *below) if node.rows is not None]
     return np.sort(np.concatenate(rows))
@@ -129,3 +129,12 @@ def leaves_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> np.ndarra
         left = split.goes_left(covariate, covariate.values[rows])
         waiting += [(nodes[i].left, rows[left]), (nodes[i].right, rows[~left])]
     return leaves
+
+
+def leaf_of_rows(nodes: list[Node], n: int) -> np.ndarray:
+    """Leaf of each row that counted; −1 for rows that an honest tree grew on."""
+    labels = np.full(n, -1, dtype=np.int32)
+    for i, node in enumerate(nodes):
+        if node.rows is not None:
+            labels[node.rows] = i
+    return labels

@@ -1,4 +1,4 @@
-"""What a tree says to people: rules, pandas queries and the printed tree.
+"""The words of a tree: rules, pandas queries and the printed tree.
 
 A rule lists what its rows have in common, one term per column. A query repeats the
 splits on the way from the root, so that on any table, with missing values and unseen
@@ -16,7 +16,7 @@ import pandas as pd
 
 from skfme._text.printing import Text, format_number, text_table
 from skfme.statsmodels._tree.covariates import Covariate, Split
-from skfme.statsmodels._tree.nodes import Node
+from skfme.statsmodels._tree.nodes import Node, parents
 
 __all__ = ["edges_of", "queries_of", "rules_of", "tree_text"]
 
@@ -53,15 +53,23 @@ def _paths(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[list[_T
 
 
 def rules_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[str]:
-    """Of each node, such as ``bmi <= 25.3 & sex in {s1, s2}``; ``all`` for the root."""
-    return [_rule(path) for path in _paths(nodes, covariates)]
+    """Of each leaf, such as ``bmi <= 25.3 & sex in {s1, s2}``; ``all`` for the root."""
+    above = parents(nodes)
+    terms: list[dict[int, str]] = [{} for _ in nodes]
+    for i, path in enumerate(_paths(nodes, covariates)):
+        if path:  # a child differs from its parent by one term
+            term = {path[-1].split.covariate: _term(_last_turns(path))}
+            terms[i] = terms[above[i]] | term
+    return [
+        " & ".join(terms[i].values()) or "all"
+        for i, node in enumerate(nodes)
+        if node.is_leaf
+    ]
 
 
-def _rule(path: list[_Turn]) -> str:
-    by_covariate: dict[int, list[_Turn]] = {}
-    for turn in path:
-        by_covariate.setdefault(turn.split.covariate, []).append(turn)
-    return " & ".join(map(_term, by_covariate.values())) or "all"
+def _last_turns(path: list[_Turn]) -> list[_Turn]:
+    """The turns at the covariate that the last one is at."""
+    return [turn for turn in path if turn.covariate is path[-1].covariate]
 
 
 def _term(turns: list[_Turn]) -> str:
@@ -111,16 +119,18 @@ def _edge(path: list[_Turn]) -> str:
     if covariate.numeric:
         text = f"{last.sign} {last.split.cut:.6g}"
     else:
-        text = ", ".join(_levels([t for t in path if t.covariate is covariate]))
+        text = ", ".join(_levels(_last_turns(path)))
     goes_here = covariate.has_missing and last.takes_missing
     return f"{text} or missing" if goes_here else text
 
 
 def queries_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[str]:
-    """Of each node, for ``DataFrame.query``; ``index == index`` for the root."""
+    """Of each leaf, for ``DataFrame.query``; ``index == index`` for the root."""
+    paths = zip(nodes, _paths(nodes, covariates), strict=True)
     return [
         " and ".join(map(_query_term, path)) or "index == index"
-        for path in _paths(nodes, covariates)
+        for node, path in paths
+        if node.is_leaf
     ]
 
 
@@ -152,16 +162,11 @@ def tree_text(
     `drop` is the share of the root's sum of squares that the node's split explains.
     """
     columns = [name for name in ("cAME", "SD", "cANLM") if name in node_table]
-    rows = []
-    for node, path, record in zip(
-        nodes,
-        _paths(nodes, covariates),
-        node_table.to_dict("records"),
-        strict=True,
-    ):
+    paths, records, rows = _paths(nodes, covariates), node_table.to_dict("records"), []
+    for node, path, record in zip(nodes, paths, records, strict=True):
         numbers = [format_number(record[name]) for name in columns]
         drop = "" if node.is_leaf else _percent(record["drop"])
-        label = "|  " * node.depth + _rule(path[-1:])
+        label = "|  " * node.depth + (_term(path[-1:]) if path else "all")
         rows.append([label, str(node.spread.n), *numbers, drop])
     body = text_table(["node", "n", *columns, "drop"], rows)
     return Text("\n".join([title, "", *(line.rstrip() for line in body.split("\n"))]))

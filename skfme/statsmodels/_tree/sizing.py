@@ -15,13 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from skfme.statsmodels._tree.covariates import Sample
 from skfme.statsmodels._tree.growing import Criterion, grow
-from skfme.statsmodels._tree.nodes import (
-    Node,
-    Spread,
-    collapsed,
-    leaves_of,
-    rows_below,
-)
+from skfme.statsmodels._tree.nodes import Node, Spread, collapsed, leaves_of, rows_below
 from skfme.statsmodels._tree.pruning import pruning_path
 
 __all__ = ["cross_validated_size", "honest_halves", "reestimated"]

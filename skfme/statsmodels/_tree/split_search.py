@@ -47,12 +47,12 @@ def best_cut(
     least : float
         Weight that either side must have.
     """
-    n = len(deviations)
-    sums = np.cumsum(weights.times(deviations))
-    left = np.arange(1.0, n + 1) if weights.array is None else np.cumsum(weights.array)
+    n, w = weights.n, weights.array
+    sums = weights.times(deviations).cumsum()
+    left = np.arange(1.0, n + 1) if w is None else w.cumsum()
     total = float(left[-1])
-    low = int(np.searchsorted(left, least))
-    high = int(np.searchsorted(left[: n - 1], total - least, side="right"))
+    low = int(left.searchsorted(least))
+    high = int(left[:-1].searchsorted(total - least, side="right"))
     if low >= high:
         return None
     # Deviations are from the node's mean, which missing values move.
@@ -76,7 +76,7 @@ def _first_best(sums: np.ndarray, left: np.ndarray, total: float) -> Best | None
     gains /= left
     gains /= total - left
     best = float(gains.max())
-    return Best(int(np.argmax(gains >= best * (1 - TIE))), best) if best > 0 else None
+    return Best(int((gains >= best * (1 - TIE)).argmax()), best) if best > 0 else None
 
 
 def _first_admissible(
@@ -142,9 +142,10 @@ def best_contiguous(
     weights: np.ndarray, sums: np.ndarray, least: float
 ) -> tuple[np.ndarray, float] | None:
     """The best cut of the levels in the order of their means: left mask and gain."""
-    order = np.argsort(sums / weights, kind="stable")
-    left_sums, left_weights = np.cumsum([sums[order], weights[order]], axis=1)[:, :-1]
-    cut = _first_admissible(left_sums, left_weights, float(weights.sum()), least)
+    order = (sums / weights).argsort(kind="stable")
+    left_sums, left_weights = sums[order].cumsum(), weights[order].cumsum()
+    total = float(weights.sum())
+    cut = _first_admissible(left_sums[:-1], left_weights[:-1], total, least)
     if cut is None:
         return None
     left = np.zeros(len(weights), dtype=bool)

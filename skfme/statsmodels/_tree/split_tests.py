@@ -165,17 +165,9 @@ def preference(log_1_minus_p: np.ndarray, statistics: np.ndarray) -> list[int]:
     Where p-values are too small to differ the larger statistic wins, and of equals
     the later column.
     """
-    criteria = log_1_minus_p.tolist()
-    tested = [j for j, criterion in enumerate(criteria) if criterion == criterion]
-    if not tested:
-        return tested
-    tied = max(criteria[j] for j in tested) - math.sqrt(sys.float_info.min)
-
-    def significance(j: int) -> tuple[float, float, int]:
-        return (
-            (math.inf, float(statistics[j]), j)
-            if criteria[j] >= tied
-            else (criteria[j], 0.0, j)
-        )
-
-    return sorted(tested, key=significance, reverse=True)
+    largest = np.fmax.reduce(log_1_minus_p)
+    tied = log_1_minus_p >= largest - math.sqrt(sys.float_info.min)
+    keys = np.where(tied, statistics, 0.0), np.where(tied, np.inf, log_1_minus_p)
+    order = np.lexsort(keys)[::-1]
+    tested: list[int] = order[~np.isnan(log_1_minus_p[order])].tolist()
+    return tested

@@ -82,11 +82,11 @@ class _Root(NamedTuple):
         if split is None:
             return cls("(none)")
         covariate = covariates[split.covariate]
-        name, sides = str(covariate.name), split.level_sides(covariate)
-        if covariate.numeric:
-            return cls(name, cut=np.nan if split.cut is None else split.cut)
+        if covariate.numeric and split.cut is not None:
+            return cls(str(covariate.name), cut=split.cut)
+        sides = split.level_sides(covariate)
         levels = min(sides, key=lambda side: covariate.levels.index(side[0]))
-        return cls(name, ", ".join(map(str, levels)))
+        return cls(str(covariate.name), ", ".join(map(str, levels)))
 
 
 def resampled(

@@ -43,27 +43,21 @@ def example():
     return X, effect
 
 
-@pytest.fixture
-def holed():
+@pytest.mark.parametrize("method", ["ctree", "cart"])
+def test_queries_masks_and_apply_agree_on_new_rows_with_missing_values(method):
     X, y, _ = table("tree_missing_800")
-    return X, y.to_numpy()
-
-
-def test_queries_masks_and_apply_agree_on_new_rows_with_missing_values(holed):
-    X, y = holed
-    for method in ("ctree", "cart"):
-        tree = EffectTree(method).fit(X.iloc[:500], y[:500])
-        new = X.iloc[300:].copy()
-        new["f5"] = new["f5"].cat.add_categories("z").astype(str).replace("nan", None)
-        new.loc[new.index[:40], "f5"] = "z"
-        new.loc[new.index[20:60], "x2"] = np.nan
-        leaves, masks = tree.apply(new), tree.masks(new)
-        assert (masks.sum(axis=1) == 1).all()
-        assert list(masks.index) == list(new.index)
-        for subspace, query in tree.queries_.items():
-            picked = new.index.isin(new.query(query).index)
-            np.testing.assert_array_equal(picked, leaves == subspace)
-            np.testing.assert_array_equal(masks[subspace], leaves == subspace)
+    tree = EffectTree(method).fit(X.iloc[:500], y[:500])
+    new = X.iloc[300:].copy()
+    new["f5"] = new["f5"].cat.add_categories("z").astype(str).replace("nan", None)
+    new.loc[new.index[:40], "f5"] = "z"
+    new.loc[new.index[20:60], "x2"] = np.nan
+    leaves, masks = tree.apply(new), tree.masks(new)
+    assert (masks.sum(axis=1) == 1).all()
+    assert list(masks.index) == list(new.index)
+    for subspace, query in tree.queries_.items():
+        picked = new.index.isin(new.query(query).index)
+        np.testing.assert_array_equal(picked, leaves == subspace)
+        np.testing.assert_array_equal(masks[subspace], leaves == subspace)
 
 
 def test_missing_values_and_unseen_levels_go_with_most_rows():
@@ -88,9 +82,10 @@ def test_arrays_pandas_and_polars_grow_the_same_tree(example, method):
             "z": X["z"].to_numpy(),
         }
     )
-    one, two = EffectTree(method).fit(X, effect), EffectTree(method).fit(polars, effect)
-    np.testing.assert_array_equal(one.apply(X), two.apply(polars))
-    assert list(one.partitions_["rule"]) == list(two.partitions_["rule"])
+    of_pandas = EffectTree(method).fit(X, effect)
+    of_polars = EffectTree(method).fit(polars, effect)
+    np.testing.assert_array_equal(of_pandas.apply(X), of_polars.apply(polars))
+    assert list(of_pandas.partitions_["rule"]) == list(of_polars.partitions_["rule"])
     numbers = X[["a", "b", "k"]]
     np.testing.assert_array_equal(
         EffectTree(method).fit(numbers, effect).predict(numbers),
@@ -112,14 +107,14 @@ def test_booleans_are_factors_and_listed_codes_too(example):
 
 def test_rows_without_effect_or_weight_are_dropped_first(example):
     X, effect = example
-    keep = np.arange(240) % 7 > 0
-    holes = np.where(keep, effect, np.nan)
+    counts = np.arange(240) % 7 > 0
+    holes = np.where(counts, effect, np.nan)
     tree = EffectTree().fit(X, holes)
-    assert tree.n_dropped_ == (~keep).sum()
-    alone = EffectTree().fit(X[keep], effect[keep])
+    assert tree.n_dropped_ == (~counts).sum()
+    alone = EffectTree().fit(X[counts], effect[counts])
     np.testing.assert_array_equal(tree.predict(X), alone.predict(X))
-    assert tree.score(X, holes) == pytest.approx(alone.score(X[keep], effect[keep]))
-    weighted = EffectTree().fit(X, effect, keep.astype(float))
+    assert tree.score(X, holes) == pytest.approx(alone.score(X[counts], effect[counts]))
+    weighted = EffectTree().fit(X, effect, counts.astype(float))
     np.testing.assert_array_equal(weighted.apply(X), alone.apply(X))
 
 
@@ -222,16 +217,21 @@ def test_honest_partitions_left_empty_merge_upwards():
     assert tree.n_partitions_ == len(tree.partitions_)
 
 
-def test_auto_finds_the_size():
+@pytest.mark.parametrize("method", ["ctree", "cart"])
+def test_auto_finds_the_size(method):
     rng = np.random.default_rng(0)
     x = rng.random((900, 4))
     effect = np.select([x[:, 0] < 0.4, x[:, 1] < 0.5], [-3.0, 0.0], 4.0)
     effect = effect + rng.normal(size=900)
-    for method in ("ctree", "cart"):
-        tree = EffectTree(method, n_partitions="auto", random_state=0).fit(x, effect)
-        assert tree.n_partitions_ == 3
-    noise = EffectTree(n_partitions="auto", random_state=0)
-    assert noise.fit(x, rng.normal(size=900)).n_partitions_ == 1
+    tree = EffectTree(method, n_partitions="auto", random_state=0)
+    assert tree.fit(x, effect).n_partitions_ == 3
+
+
+def test_auto_leaves_noise_whole():
+    rng = np.random.default_rng(0)
+    x, effect = rng.random((900, 4)), rng.normal(size=900)
+    tree = EffectTree(n_partitions="auto", random_state=0)
+    assert tree.fit(x, effect).n_partitions_ == 1
 
 
 def test_stability_counts_what_recurs(example):
@@ -242,8 +242,8 @@ def test_stability_counts_what_recurs(example):
     assert 0 < stability.root_split <= stability.root_variable <= 1
     assert (stability.n_partitions == 3).all()
     share = stability.co_membership()
-    own = tree.apply(X) == tree.partitions_.index[1]
-    pairs = share[np.ix_(own, own)][np.triu_indices(own.sum(), 1)]
+    inside = tree.apply(X) == tree.partitions_.index[1]
+    pairs = share[np.ix_(inside, inside)][np.triu_indices(inside.sum(), 1)]
     assert stability.partitions["together"].iloc[1] == pytest.approx(pairs.mean())
     with pytest.raises(ValueError, match="Fit the tree again"):
         pickle.loads(pickle.dumps(tree)).stability(2)
@@ -279,81 +279,105 @@ def test_came_knows_categories_coded_as_numbers(example):
     assert tree.nodes_["levels_left"][0] is not None
 
 
-BAD = {
-    "wrong length": (
-        lambda X, y: EffectTree().fit(X, y[:-1]),
-        "239 effects, but X has 240",
-    ),
-    "all NaN": (lambda X, y: EffectTree().fit(X, y * np.nan), "NaN in every row"),
-    "infinite": (
-        lambda X, y: EffectTree().fit(X, np.where(y > 4, np.inf, y)),
-        "y contains infinity in",
-    ),
-    "one partition": (
-        lambda X, y: EffectTree(n_partitions=1).fit(X, y),
-        "'n_partitions' parameter",
-    ),
-    "beyond reach": (
-        lambda X, y: EffectTree(n_partitions=99).fit(X, y),
-        "out of reach: the tree grew 15",
-    ),
-    "two sizes": (
-        lambda X, y: EffectTree(n_partitions=3, max_sd=1).fit(X, y),
-        "both given",
-    ),
-    "leaf share": (
-        lambda X, y: EffectTree(min_samples_leaf=1.5).fit(X, y),
-        "'min_samples_leaf' parameter",
-    ),
-    "leaf of none": (
-        lambda X, y: EffectTree(min_samples_leaf=0).fit(X, y),
-        "'min_samples_leaf' parameter",
-    ),
-    "several outputs": (
-        lambda X, y: EffectTree().fit(X, np.column_stack([y, y])),
-        "2 outputs.*output=",
-    ),
-    "no y": (
-        lambda X, y: EffectTree().fit(X, None),
-        "requires y to be passed, but the target y is None",
-    ),
-    "negative weights": (
-        lambda X, y: EffectTree().fit(X, y, -np.ones(240)),
-        "sample_weight is negative",
-    ),
-    "duplicate names": (
-        lambda X, y: EffectTree().fit(X.set_axis(list("aakgoz"), axis=1), y),
-        "duplicate column names: \\['a'\\]",
-    ),
-    "groups": (
-        lambda X, y: EffectTree(honest=True).fit(X, y, groups=[1, 2]),
-        "groups has shape",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_refused_by_name(example, case):
-    act, message = BAD[case]
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(
+            {"n_partitions": 1}, "'n_partitions' parameter", id="one partition"
+        ),
+        pytest.param(
+            {"n_partitions": 99}, "out of reach: the tree grew 15", id="beyond reach"
+        ),
+        pytest.param({"n_partitions": 3, "max_sd": 1}, "both given", id="two sizes"),
+        pytest.param(
+            {"min_samples_leaf": 1.5}, "'min_samples_leaf' parameter", id="leaf share"
+        ),
+        pytest.param(
+            {"min_samples_leaf": 0}, "'min_samples_leaf' parameter", id="leaf of none"
+        ),
+    ],
+)
+def test_bad_options_are_refused_by_name(example, options, message):
     with pytest.raises(ValueError, match=message):
-        act(*example)
+        EffectTree(**options).fit(*example)
 
 
-def test_columns_of_mixed_types_and_of_dates_are_refused_by_name(example):
-    X, effect = example
-    for pair, message in (
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            lambda X, y: (X, y[:-1]), "239 effects, but X has 240", id="wrong length"
+        ),
+        pytest.param(lambda X, y: (X, y * np.nan), "NaN in every row", id="all NaN"),
+        pytest.param(
+            lambda X, y: (X, np.where(y > 4, np.inf, y)),
+            "y contains infinity in",
+            id="infinite",
+        ),
+        pytest.param(
+            lambda X, y: (X, np.column_stack([y, y])),
+            "2 outputs.*output=",
+            id="several outputs",
+        ),
+        pytest.param(
+            lambda X, y: (X, None),
+            "requires y to be passed, but the target y is None",
+            id="no y",
+        ),
+        pytest.param(
+            lambda X, y: (X, y, -np.ones(240)),
+            "sample_weight is negative",
+            id="negative weights",
+        ),
+        pytest.param(
+            lambda X, y: (X.set_axis(list("aakgoz"), axis=1), y),
+            "duplicate column names: \\['a'\\]",
+            id="duplicate names",
+        ),
+    ],
+)
+def test_bad_rows_are_refused_by_name(example, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        EffectTree().fit(*arguments(*example))
+
+
+@pytest.mark.parametrize("labels", ["groups", "nlm"])
+def test_labels_of_another_length_are_refused_by_name(example, labels):
+    with pytest.raises(ValueError, match=f"{labels} has shape"):
+        EffectTree(honest=True).fit(*example, **{labels: [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
         ([1, "one"], "1 is of type int, 'one' is of type str"),
         (
             [2.5, True],
             "2.5 is of type float, True is of type bool|True is of type bool",
         ),
-    ):
-        mixed = X.assign(a=np.array(pair * 120, dtype=object))
-        with pytest.raises(TypeError, match=f"Column 'a' mixes types: ({message})"):
-            EffectTree().fit(mixed, effect)
+    ],
+    ids=["number and text", "number and boolean"],
+)
+def test_columns_of_mixed_types_are_refused_by_name(example, pair, message):
+    X, effect = example
+    mixed = X.assign(a=np.array(pair * 120, dtype=object))
+    with pytest.raises(TypeError, match=f"Column 'a' mixes types: ({message})"):
+        EffectTree().fit(mixed, effect)
+
+
+def test_columns_of_dates_are_refused_by_name(example):
+    X, effect = example
     dated = X.assign(a=pd.date_range("2020-01-01", periods=240))
     with pytest.raises(TypeError, match="Column 'a' holds dates"):
         EffectTree().fit(dated, effect)
+
+
+def test_infinite_entries_are_refused_in_rows_that_count_and_in_others(example):
+    X, effect = example
+    infinite = X.assign(a=X["a"].where(X.index != 7, np.inf))
+    for y in (effect, np.where(X.index == 7, np.nan, effect)):
+        with pytest.raises(ValueError, match="X contains infinity in a"):
+            EffectTree().fit(infinite, y)
 
 
 def test_a_column_vector_is_ravelled_with_a_warning(example):
@@ -363,8 +387,44 @@ def test_a_column_vector_is_ravelled_with_a_warning(example):
     assert tree.n_partitions_ > 1
 
 
-def test_an_unfitted_tree_says_so(example):
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda tree, X: tree.predict(X),
+        lambda tree, X: tree.masks(X),
+        lambda tree, X: tree.export_text(),
+        lambda tree, X: tree.queries_,
+        lambda tree, X: tree.plot(),
+        lambda tree, X: tree.stability(),
+    ],
+    ids=["predict", "masks", "export_text", "queries_", "plot", "stability"],
+)
+def test_an_unfitted_tree_is_refused(example, read):
     with pytest.raises(NotFittedError):
-        EffectTree().predict(example[0])
-    with pytest.raises(NotFittedError):
-        EffectTree().export_text()
+        read(EffectTree(), example[0])
+
+
+def test_a_display_reads_columns_edges_and_rows_of_fit(example):
+    X, effect = example
+    weights = 1.0 + np.arange(240) % 3
+    tree = EffectTree(n_partitions=3).fit(X, effect, weights)
+    drawn = tree._for_display()
+    assert list(drawn.columns.names) == list(X.columns)
+    assert drawn.edges == ["", "<= 4.3", "> 4.3", "p, r, s", "q, t"]
+    effects, leaves, weighting = drawn.rows
+    np.testing.assert_array_equal(effects, effect)
+    np.testing.assert_array_equal(leaves, tree.apply(X))
+    np.testing.assert_array_equal(weighting.array, weights)
+    pickled = pickle.loads(pickle.dumps(tree))._for_display()
+    assert list(pickled.columns.names) == list(X.columns)
+    assert pickled.rows is None
+
+
+def test_a_display_reads_only_the_rows_that_an_honest_tree_estimates_from(example):
+    X, effect = example
+    tree = EffectTree(honest=True, random_state=0).fit(X, effect)
+    effects, leaves, weighting = tree._for_display().rows
+    assert len(effects) == weighting.n == tree.partitions_["n"].sum()
+    means = tree.partitions_["cAME"]
+    for subspace in tree.partitions_.index:
+        assert effects[leaves == subspace].mean() == pytest.approx(means[subspace])

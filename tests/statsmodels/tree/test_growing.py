@@ -177,28 +177,26 @@ def test_worked_rpart_tree_equals_r():
     assert root["drop"] == pytest.approx(0.274332971, rel=1e-8)
 
 
-def test_integer_weights_equal_repeated_rows():
+@pytest.mark.parametrize("method", ["ctree", "cart"])
+def test_integer_weights_equal_repeated_rows(method):
     X, effect, w = worked_example()
-    for method in ("ctree", "cart"):
-        weighted = EffectTree(method).fit(X, effect, w)
-        repeated = EffectTree(method).fit(
-            X.loc[X.index.repeat(w)], np.repeat(effect, w)
-        )
-        np.testing.assert_array_equal(weighted.apply(X), repeated.apply(X))
-        np.testing.assert_allclose(weighted.predict(X), repeated.predict(X))
-        np.testing.assert_allclose(
-            weighted.nodes_["statistic"], repeated.nodes_["statistic"], rtol=1e-9
-        )
+    weighted = EffectTree(method).fit(X, effect, w)
+    repeated = EffectTree(method).fit(X.loc[X.index.repeat(w)], np.repeat(effect, w))
+    np.testing.assert_array_equal(weighted.apply(X), repeated.apply(X))
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X))
+    np.testing.assert_allclose(
+        weighted.nodes_["statistic"], repeated.nodes_["statistic"], rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("size", [1e-9, 1e-3, 1e9])
 @pytest.mark.parametrize("method", ["ctree", "cart"])
 def test_effects_of_any_size_grow_the_same_tree(size, method):
     X, effect, _ = worked_example()
-    one = EffectTree(method).fit(X, effect)
-    other = EffectTree(method).fit(X, effect * size)
-    np.testing.assert_array_equal(one.apply(X), other.apply(X))
-    np.testing.assert_allclose(other.predict(X), one.predict(X) * size)
+    tree = EffectTree(method).fit(X, effect)
+    scaled = EffectTree(method).fit(X, effect * size)
+    np.testing.assert_array_equal(tree.apply(X), scaled.apply(X))
+    np.testing.assert_allclose(scaled.predict(X), tree.predict(X) * size)
 
 
 def test_a_small_clean_step_is_found_which_an_absolute_tolerance_misses():
@@ -216,13 +214,13 @@ def test_effects_that_differ_by_rounding_alone_are_one_partition():
 
 
 def test_one_partition_where_there_is_nothing_to_find():
-    found = []
+    whole = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
         tree = EffectTree(min_samples_leaf=7)
         tree.fit(rng.normal(size=(200, 5)), rng.normal(size=200))
-        found.append(tree.n_partitions_ == 1)
-    assert 0.91 <= np.mean(found) <= 0.99
+        whole.append(tree.n_partitions_ == 1)
+    assert 0.91 <= np.mean(whole) <= 0.99
 
 
 def test_a_factor_of_many_levels_with_rare_ones_respects_minbucket():
@@ -236,7 +234,7 @@ def test_a_factor_of_many_levels_with_rare_ones_respects_minbucket():
     assert tree.variance_explained_ > 0.9
 
 
-def test_real_weights_work():
+def test_real_weights_enter_as_they_are():
     X, effect, w = worked_example()
     tree = EffectTree().fit(X, effect, w * 0.37)
     assert tree.partitions_["weight"].sum() == pytest.approx(0.37 * w.sum())

@@ -79,9 +79,9 @@ def test_came_equals_fmeffects(name):
     pairs = {(int(a), int(b)) for a, b in zip(ours, expected, strict=True)}
     assert len(pairs) == tree.n_partitions_ == len(set(expected))
     columns = ["n", "cAME", "SD"]
-    got = tree.nodes_[columns].sort_values(columns).to_numpy()
-    wanted = sorted((r["n"], r["cAME"], r["SD.fME."]) for r in theirs["results"])
-    np.testing.assert_allclose(got, wanted, rtol=1e-8)
+    numbers = tree.nodes_[columns].sort_values(columns).to_numpy()
+    reference = sorted((r["n"], r["cAME"], r["SD.fME."]) for r in theirs["results"])
+    np.testing.assert_allclose(numbers, reference, rtol=1e-8)
     for node in theirs["nodes"] if theirs["method"] == "ctree" else []:
         if node["terminal"]:
             continue

@@ -152,27 +152,26 @@ def test_rows_without_a_covariate_do_not_count_in_its_test(weighted):
     x, y = rng.normal(size=(80, 2)), rng.normal(size=80)
     w = rng.uniform(0.5, 2, 80) if weighted else None
     levels = rng.integers(0, 3, 80)
-    gone = rng.random(80) < 0.4
-    y[gone] += 5
-    x[gone, 0] = np.nan
-    kept = None if w is None else w[~gone]
+    missing = rng.random(80) < 0.4
+    y[missing] += 5
+    x[missing, 0] = np.nan
+    w_seen = None if w is None else w[~missing]
     whole = _layer(y - np.average(y, weights=w), w)
-    seen = _layer(y[~gone] - np.average(y[~gone], weights=kept), kept)
+    seen = _layer(y[~missing] - np.average(y[~missing], weights=w_seen), w_seen)
     ours = numeric_statistics(Scores(_numeric(x), 80).moments(whole), 0.0)
-    alone = numeric_statistics(
-        Scores(_numeric(x[~gone]), (~gone).sum()).moments(seen), 0.0
-    )
+    n_seen = (~missing).sum()
+    alone = numeric_statistics(Scores(_numeric(x[~missing]), n_seen).moments(seen), 0.0)
     # Columns with missing values come last.
     assert ours[0, 1] == pytest.approx(alone[0, 0], rel=1e-12)
-    codes = np.where(gone, -1, levels)
+    codes = np.where(missing, -1, levels)
     factor = Covariate("f", "unordered", tuple("abc"), codes, True)
-    other = Covariate("g", "unordered", tuple("abc"), levels, False)
+    full = Covariate("g", "unordered", tuple("abc"), levels, False)
     ((with_holes, _),), _ = factor_tests(
-        Levels([factor, other], 80).sums(whole), 0.0, "quadratic"
+        Levels([factor, full], 80).sums(whole), 0.0, "quadratic"
     )
-    known = Covariate("f", "unordered", tuple("abc"), levels[~gone], False)
+    observed = Covariate("f", "unordered", tuple("abc"), levels[~missing], False)
     ((complete,),), _ = factor_tests(
-        Levels([known], (~gone).sum()).sums(seen), 0.0, "quadratic"
+        Levels([observed], n_seen).sums(seen), 0.0, "quadratic"
     )
     assert with_holes == pytest.approx(complete, rel=1e-12)
 
