@@ -128,20 +128,23 @@ def axes_for(
     if ax is None:
         import matplotlib.pyplot as plt
 
-        return plt.subplots(
+        figure, axes = plt.subplots(
             n_rows, n_cols, figsize=size, layout=_label_room(), squeeze=False, **shape
         )
+        for spine in (spine for a in axes.flat for spine in a.spines.values()):
+            spine.set_in_layout(False)  # measuring labels and axes is enough
+        return figure, axes
     if isinstance(ax, Axes):
         return ax.figure, _divided(ax, n_rows, n_cols, **shape)
-    given = np.asarray(ax, dtype=object)
-    if not all(isinstance(a, Axes) for a in given.flat):
+    grid = np.asarray(ax, dtype=object)
+    if not all(isinstance(a, Axes) for a in grid.flat):
         raise TypeError(f"ax must be Matplotlib axes, got {ax!r}.")
-    if given.size != n_rows * n_cols:
+    if grid.size != n_rows * n_cols:
         raise ValueError(
-            f"ax has {given.size} axes; this display needs 1, which it divides, or "
+            f"ax has {grid.size} axes; this display needs 1, which it divides, or "
             f"{n_rows * n_cols}."
         )
-    return given.flat[0].figure, given.reshape(n_rows, n_cols)
+    return grid.flat[0].figure, grid.reshape(n_rows, n_cols)
 
 
 def _divided(
