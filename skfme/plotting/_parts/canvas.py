@@ -1,4 +1,4 @@
-"""Where a display is drawn: on fresh axes, on the user's, or on parts of them.
+"""Where a display is drawn: on new axes, on the user's, or on parts of them.
 
 Also the colours all displays share, and pictures as bytes. Matplotlib is imported
 here and in the other files of this folder, always on use.
@@ -38,7 +38,7 @@ __all__ = [
     "png_of",
 ]
 
-# Okabe and Ito's palette: told apart by all common kinds of colour vision.
+# Okabe and Ito's palette: different for all common kinds of colour vision.
 BLUE, ORANGE, INK = "#0072B2", "#D55E00", "#222222"
 GREY, PALE = "#666666", "#D0D0D0"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")

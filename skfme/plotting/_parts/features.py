@@ -1,4 +1,7 @@
-"""A feature as one axis of a picture: its values, its ticks, and the step along it."""
+"""A feature as one axis of a picture: its values, its ticks, and the step along it.
+
+Here a column of the explained table is read; how its rows are drawn is in the marks.
+"""
 
 from __future__ import annotations
 

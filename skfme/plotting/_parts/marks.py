@@ -64,7 +64,7 @@ def draw_points(
 ) -> Any:
     """Effects against a feature: points if few, else counts in hexagons or strips.
 
-    All values are known.
+    No value is missing.
 
     Returns
     -------
