@@ -95,7 +95,7 @@ class Display:
         grid = self._open(ax, n_rows, n_cols, (width, height * n_rows))
         for unused in grid.flat[n:]:
             unused.set_axis_off()
-        draw_title(self.ax_, title, n_cols)
+        draw_title(self.ax_, title, min(n_cols, 2))  # longer, it would part the axes
         return list(grid.flat[:n])
 
 
