@@ -2,9 +2,9 @@
 
 Writes the pictures of the page "Displays" (docs/displays.rst) and prints, for each
 display, its time ÷ the time of matplotlib's own hexbin (or hist) of the same numbers on
-a figure of the same size and layout, and on one without a layout. All are timed from the
-effects, or the arrays, to the drawn canvas, in seconds of the processor, so that other
-programs count little; they alternate, and the median ratio counts.
+a figure of the same size with a constrained layout, and on one without a layout. All are
+timed from the effects, or the arrays, to the drawn canvas, in seconds of the processor,
+so that other programs count little; they alternate, and the median ratio counts.
 
     python docs/displays/make_displays.py [--rows 300 30000 3000000] [--repeats 5]
 
@@ -19,6 +19,8 @@ import io
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,76 +73,94 @@ class Data(NamedTuple):
     tree: EffectTree
 
 
-def make(n: int) -> Data:
+@dataclass
+class Days:
     """Days with a temperature, and an effect that depends on it."""
+
+    X: pd.DataFrame
+    fme: np.ndarray
+    status: np.ndarray
+    nlm: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.fme[self.status > 0] = np.nan
+        self.nlm[self.status > 0] = np.nan
+        table, weights = as_table(self.X), Weighting(None, len(self.X))
+        model = ("rentals",), "RandomForestRegressor", "predict"
+        self.context = Context(table, weights, *model, 0, ("season",))
+
+    def effect(
+        self, name: str, step: dict, fme: np.ndarray, nlm: np.ndarray | None = None
+    ) -> ForwardEffect:
+        """An effect of these values on every day."""
+        return ForwardEffect(
+            name, step, (), self.context, fme[:, None], self.status, nlm
+        )
+
+    def path(self) -> PathPredictions:
+        """A way that bends, more so where the effect is large."""
+        temp, t = self.X["temp"].to_numpy(), np.linspace(0, 1, 11)
+        bent = (4000 + 30 * temp)[:, None] + np.nan_to_num(self.fme)[:, None] * t**1.6
+        points, step = {"temp": temp[:, None] + t}, {"temp": Add(1)}
+        index = pd.RangeIndex(len(temp))
+        return PathPredictions(
+            "temp +1", t, points, bent, ("rentals",), index, "predict", step
+        )
+
+    def profile(self) -> StepProfile:
+        """Effects that grow with the step, and become less straight."""
+        sizes = (-4.0, -2.0, -1.0, 1.0, 2.0, 4.0)
+        effects = [
+            self.effect(
+                f"temp {size:+g}",
+                {"temp": Add(size)},
+                self.fme * size,
+                1 - (1 - self.nlm) * abs(size) / 2,
+            )
+            for size in sizes
+        ]
+        return StepProfile("temp", sizes, ForwardEffects(effects, self.context))
+
+
+def synthetic_days(n: int) -> Days:
+    """Effects that rise with the temperature, then fall."""
     rng = np.random.default_rng(0)
     temp = np.clip(rng.normal(15, 8, n), -9, 38)
     humidity, wind = rng.beta(6, 4, n), rng.gamma(3, 4, n)
     seasons = ["winter", "spring", "summer", "fall"]
     season = pd.Categorical.from_codes(rng.integers(0, 4, n), seasons)
-    month = rng.integers(1, 7, n)
-    X = pd.DataFrame(
-        {"temp": temp, "humidity": humidity, "wind": wind, "month": month}
-    ).assign(season=season)
+    columns = {"temp": temp, "humidity": humidity, "wind": wind}
+    X = pd.DataFrame({**columns, "month": rng.integers(1, 7, n), "season": season})
     curve = 90 * np.exp(-(((temp - 13) / 7) ** 2)) - 60 / (1 + np.exp(26 - temp))
     fme = curve * (1 - 0.6 * humidity)
     fme += rng.normal(0, 1, n) * (12 + 20 * humidity) * (temp > 5)
     status = np.where((temp > 36) | (rng.random(n) < 0.002), 3, 0).astype(np.int8)
-    fme[status > 0] = np.nan
-    context = Context(
-        as_table(X),
-        Weighting(None, n),
-        ("rentals",),
-        "RandomForestRegressor",
-        "predict",
-        0,
-        ("season",),
-    )
-
-    def effect(name: str, step: dict, values: np.ndarray, nlm: Any = None) -> Any:
-        return ForwardEffect(name, step, (), context, values[:, None], status, nlm)
-
-    straight = 1 - rng.gamma(0.7, 0.25, (n, 1))
-    straight[status > 0] = np.nan
-    warmer = effect("temp +1", {"temp": Add(1)}, fme)
-    others = {
-        "humidity +0.1": ({"humidity": Add(0.1)}, -0.4 * fme - 25),
-        "wind +5": ({"wind": Add(5)}, -8 - 0.2 * fme),
-        "month +1": ({"month": Add(1)}, 0.1 * fme + 3),
-        "season = winter": ({"season": SetTo("winter")}, -60 + 0.8 * fme),
-    }
-    single = [warmer, *(effect(k, s, v) for k, (s, v) in others.items())]
-    return Data(
-        warmer,
-        effect("temp +1, humidity -0.1", {"temp": Add(1), "humidity": Add(-0.1)}, fme),
-        single[-1],
-        effect("month +1", {"month": Add(1)}, fme * (month - 2) / 2),
-        effect("temp +1", {"temp": Add(1)}, fme, straight),
-        ForwardEffects(single, context),
-        _path(temp, np.nan_to_num(fme)),
-        _profile(effect, fme, straight),
-        EffectTree(method="cart", n_partitions=6).fit(X, fme),
-    )
+    return Days(X, fme, status, 1 - rng.gamma(0.7, 0.25, (n, 1)))
 
 
-def _path(temp: np.ndarray, fme: np.ndarray) -> PathPredictions:
-    t = np.linspace(0, 1, 11)
-    bent = np.multiply.outer(4000 + 30 * temp, np.ones(11))
-    bent += np.multiply.outer(fme, t**1.6)
-    points = {"temp": temp[:, None] + t}
-    index = pd.RangeIndex(len(temp))
-    return PathPredictions(
-        "temp +1", t, points, bent, ("rentals",), index, "predict", {"temp": Add(1)}
-    )
-
-
-def _profile(effect: Callable, fme: np.ndarray, nlm: np.ndarray) -> StepProfile:
-    sizes = (-4.0, -2.0, -1.0, 1.0, 2.0, 4.0)
-    single = [
-        effect(f"temp {s:+g}", {"temp": Add(s)}, fme * s, 1 - (1 - nlm) * abs(s) / 2)
-        for s in sizes
+def make(n: int) -> Data:
+    """What all displays draw."""
+    days = synthetic_days(n)
+    fme, warmer = days.fme, {"temp": Add(1)}
+    month = days.X["month"].to_numpy()
+    several = [
+        days.effect("temp +1", warmer, fme),
+        days.effect("humidity +0.1", {"humidity": Add(0.1)}, -0.4 * fme - 25),
+        days.effect("wind +5", {"wind": Add(5)}, -8 - 0.2 * fme),
+        days.effect("month +1", {"month": Add(1)}, 0.1 * fme + 3),
+        days.effect("season = winter", {"season": SetTo("winter")}, -60 + 0.8 * fme),
     ]
-    return StepProfile("temp", sizes, ForwardEffects(single, single[0].context))
+    return Data(
+        several[0],
+        days.effect("temp +1, humidity -0.1", {**warmer, "humidity": Add(-0.1)}, fme),
+        several[-1],
+        days.effect("month +1", {"month": Add(1)}, fme * (month - 2) / 2),
+        days.effect("temp +1", warmer, fme, days.nlm),
+        ForwardEffects(several, days.context),
+        days.path(),
+        days.profile(),
+        EffectTree(method="cart", n_partitions=6).fit(days.X, fme),
+    )
 
 
 class Case(NamedTuple):
@@ -170,31 +190,31 @@ def _hist_of_x(data: Data) -> Callable[[Any], Any]:
 
 
 def _hists(data: Data) -> Callable[[Any], Any]:
-    all_of_them = [e.fme[e.counted] for e in data.several.values()]
-    return lambda axes: [axes.hist(y, bins=50) for y in all_of_them]
+    columns = [e.fme[e.counted] for e in data.several.values()]
+    return lambda axes: [axes.hist(y, bins=50) for y in columns]
 
 
 def _profile_hists(data: Data) -> Callable[[Any], Any]:
     effects = data.profile.effects.values()
-    both = [a for e in effects for a in (e.fme[e.counted], e.nlm[e.counted])]
-    return lambda axes: [axes.hist(a, bins=50) for a in both]
+    columns = [y[e.counted] for e in effects for y in (e.fme, e.nlm)]
+    return lambda axes: [axes.hist(y, bins=50) for y in columns]
 
 
 def _two_hexbins(data: Data) -> Callable[[Any], Any]:
     effect = data.measured
     x = effect.X["temp"].to_numpy()[effect.counted]
-    pair = effect.fme[effect.counted], effect.nlm[effect.counted]
-    return lambda axes: [
-        one.hexbin(x, y, gridsize=40, mincnt=1)
-        for one, y in zip(axes, pair, strict=True)
+    columns = effect.fme[effect.counted], effect.nlm[effect.counted]
+    return lambda grid: [
+        axes.hexbin(x, y, gridsize=40, mincnt=1)
+        for axes, y in zip(grid, columns, strict=True)
     ]
 
 
 def _leaf_hists(data: Data) -> Callable[[Any], Any]:
     effect, (_, leaves, _) = data.warmer, data.tree._for_display().rows
     fme = effect.fme[effect.counted]
-    parts = [fme[leaves == leaf] for leaf in data.tree.partitions_.index]
-    return lambda axes: [axes.hist(part, bins=40) for part in parts]
+    columns = [fme[leaves == leaf] for leaf in data.tree.partitions_.index]
+    return lambda axes: [axes.hist(y, bins=40) for y in columns]
 
 
 def _path_hist(data: Data) -> Callable[[Any], Any]:
@@ -240,9 +260,12 @@ CASES = [
 
 def _fresh(data: Data) -> None:
     """Forget the summaries that effects keep, so that every run computes them."""
+    summaries = [
+        k for k, v in vars(ForwardEffect).items() if isinstance(v, cached_property)
+    ]
     groups = (data.several.values(), data.profile.effects.values())
     for effect in (*data[:5], *(e for group in groups for e in group)):
-        for name in ("_summaries", "nonlinearity", "status"):
+        for name in summaries:
             effect.__dict__.pop(name, None)
 
 
@@ -291,14 +314,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[300, 30_000, 3_000_000])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=None)
-    given = parser.parse_args()
-    cases = [c for c in CASES if given.only is None or c.name in given.only]
+    options = parser.parse_args()
+    cases = [c for c in CASES if options.only is None or c.name in options.only]
     total = 0
     print(f"{'display':14} {'rows':>9}  / matplotlib  / matplotlib, no layout")
-    for n in given.rows:
+    for n in options.rows:
         data = make(n)
         for case in cases:
-            same, bare, figure = ratio(case, data, given.repeats)
+            same, bare, figure = ratio(case, data, options.repeats)
             total += save(figure, f"{case.name}_{n}")
             print(f"{case.name:14} {n:>9,} {same:13.2f} {bare:23.2f}", flush=True)
     print(f"{total / 1e6:.2f} MB of pictures")

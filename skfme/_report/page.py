@@ -1,7 +1,7 @@
-"""One self-contained HTML page: escaping, style, figures. It knows nothing of effects.
+"""One self-contained HTML page: escaping, style, figures. Nothing here is about effects.
 
 `Markup` is text that is HTML already. Every function here takes plain text and escapes
-it, or takes Markup; the type checker tells the two apart.
+it, or takes Markup; the type checker refuses one in the place of the other.
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ _NO_INTERVALS = (
     "This report carries no standard errors and no confidence intervals. SDs and "
     "quartiles say how much rows differ, not how sure the averages are."
 )
+_OUTSIDE = "Where the rows lie that the step takes outside the training data."
+_OVERVIEW = "Averages of all effects as dots, with the spread of rows or an interval."
 
 
 def write_report(
@@ -135,13 +137,8 @@ def write_report(
     check_matplotlib("write_report")
     effects = _as_effects(effects)
     trees = _as_trees(tree, effects)
-    if inference is not None and not hasattr(inference, "to_frame"):
-        raise TypeError(
-            "inference must be results with to_frame(), such as those of "
-            f"skfme.statsmodels; got {type(inference).__name__}."
-        )
-    context = effects.context
-    wording = Wording(read_labels(labels, context.table), response_label)
+    _check_inference(inference)
+    wording = Wording(read_labels(labels, effects.context.table), response_label)
     writer = _Writer(effects, wording, labels)
     sections = [
         writer.overview(inference),
@@ -152,16 +149,21 @@ def write_report(
         section("What effects do not say", paragraph(_CAVEAT)),
         writer.method(explainer),
     ]
-    lead = (
+    title = title or f"Forward marginal effects of {effects.context.model}"
+    target = Path(path)
+    target.write_text(page(title, _lead(effects), sections), encoding="utf-8")
+    return target
+
+
+def _lead(effects: ForwardEffects) -> str:
+    """What the page is about."""
+    context = effects.context
+    return (
         f"{len(effects)} effect{'s' * (len(effects) > 1)} of {context.model} on "
         f"{len(context.table):,} rows. A forward marginal effect (FME) is the "
         "prediction after a step minus the prediction before it; the average marginal "
         "effect (AME) is its mean over the rows that count."
     )
-    text = page(title or f"Forward marginal effects of {context.model}", lead, sections)
-    target = Path(path)
-    target.write_text(text, encoding="utf-8")
-    return target
 
 
 def _as_effects(effects: Any) -> ForwardEffects:
@@ -173,6 +175,14 @@ def _as_effects(effects: Any) -> ForwardEffects:
             f"{type(effects).__name__}."
         )
     return effects
+
+
+def _check_inference(inference: Any) -> None:
+    if inference is not None and not hasattr(inference, "to_frame"):
+        raise TypeError(
+            "inference must be results with to_frame(), such as those of "
+            f"skfme.statsmodels; got {type(inference).__name__}."
+        )
 
 
 def _as_trees(tree: Any, effects: ForwardEffects) -> dict[str, Any]:
@@ -230,13 +240,7 @@ class _Writer:
             display = AMEDisplay.from_effects(
                 self.effects, inference=inference, **self.words
             )
-            parts.append(
-                _picture(
-                    display,
-                    "Averages of all effects as dots, with the spread of rows or an "
-                    "interval.",
-                )
-            )
+            parts.append(_picture(display, _OVERVIEW))
         return section("At a glance", *parts)
 
     def effect(self, effect: ForwardEffect) -> Markup:
@@ -252,13 +256,9 @@ class _Writer:
             display = FMEDisplay.from_effect(effect, **self.words)
             parts.append(_picture(display, " ".join(answers)))
         if effect.n_left_out["extrapolation"]:
-            outside = ExtrapolationDisplay.from_effect(
-                effect, labels=self.words["labels"]
-            )
-            caption = (
-                "Where the rows lie that the step takes outside the training data."
-            )
-            parts.append(_picture(outside, left_out, caption))
+            labels = self.words["labels"]
+            outside = ExtrapolationDisplay.from_effect(effect, labels=labels)
+            parts.append(_picture(outside, left_out, _OUTSIDE))
         return section(self.title(effect.name), *parts)
 
     def regions(self, name: str, tree: EffectTree) -> Markup:

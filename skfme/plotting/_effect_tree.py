@@ -156,19 +156,13 @@ class EffectTreeDisplay(Display):
         """
         check_matplotlib(f"{cls.__name__}.from_tree")
         drawn = tree._for_display()
-        effects, leaves, weights = _rows(tree, X, y, drawn.rows)
-        nodes = tree.nodes_.assign(edge=drawn.edges)
-        ids = tree.partitions_.index.to_numpy()
-        leaf_numbers = np.full(len(nodes), -1)
-        leaf_numbers[ids] = np.arange(len(ids))
-        n_bins = int(np.clip(4 * np.sqrt(nodes.loc[ids, "n"].median()), 12, 40))
-        edges = np.linspace(*_limits(effects, nodes.loc[ids, "cAME"]), n_bins + 1)
+        counts, edges = _histograms(tree, *_rows(tree, X, y, drawn.rows))
         texts = read_labels(labels, drawn.columns)
+        nodes = tree.nodes_.assign(edge=drawn.edges)
+        nodes["variable"] = nodes["variable"].map(texts.full, na_action="ignore")
         display = cls(
-            nodes.assign(
-                variable=nodes["variable"].map(texts.full, na_action="ignore")
-            ),
-            _counts(effects, leaf_numbers, leaves, weights, edges),
+            nodes,
+            counts,
             edges,
             intervals=None if inference is None else _intervals(tree, inference),
             covers=coverage_note(inference),
@@ -307,33 +301,34 @@ def _rows(tree: Tree, X: Any, y: Any, rows_of_fit: tuple | None) -> tuple:
     return rows_of_fit
 
 
+def _histograms(
+    tree: Tree, effects: np.ndarray, leaves: np.ndarray, weights: Weighting
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows, or their weight, by leaf and effect; and the ends of the effects' bins."""
+    regions = tree.partitions_
+    n_leaves, n_bins = len(regions), int(4 * np.sqrt(regions["n"].median()))
+    n_bins = min(max(n_bins, 12), 40)
+    low, high = _limits(effects, regions["cAME"])
+    row = np.zeros(regions.index.max() + 1, dtype=np.intp)
+    row[regions.index] = np.arange(n_leaves)
+
+    def cells(rows: slice) -> np.ndarray:
+        bins = equal_bins(effects[rows], low, high, n_bins)
+        return bins + n_bins * row[leaves[rows]]
+
+    counts, _ = cell_sums(cells, n_leaves * n_bins, weights)
+    return counts.reshape(n_leaves, n_bins), np.linspace(low, high, n_bins + 1)
+
+
 def _limits(effects: np.ndarray, means: pd.Series) -> tuple[float, float]:
     """The range of effects, without tails that would leave the rest flat."""
     low, high = limits_of(effects)
-    some = effects[:: max(len(effects) // 100_000, 1)]
-    inner = np.quantile(some, [0.005, 0.995])
+    sample = effects[:: max(len(effects) // 100_000, 1)]
+    inner = np.quantile(sample, [0.005, 0.995])
     if high - low > 1.6 * (inner[1] - inner[0]) > 0:
         low, high = limits_of(inner, means.to_numpy())
     pad = 0.02 * (high - low)
     return low - pad, high + pad
-
-
-def _counts(
-    effects: np.ndarray,
-    leaf_numbers: np.ndarray,
-    leaves: np.ndarray,
-    weights: Weighting,
-    edges: np.ndarray,
-) -> np.ndarray:
-    """Rows, or their weight, by leaf and effect; nodes have the numbers of leaves."""
-    n_bins, n_leaves = len(edges) - 1, leaf_numbers.max() + 1
-
-    def cells(rows: slice) -> np.ndarray:
-        bins = equal_bins(effects[rows], edges[0], edges[-1], n_bins)
-        return bins + n_bins * leaf_numbers[leaves[rows]]
-
-    counts, _ = cell_sums(cells, n_leaves * n_bins, weights)
-    return counts.reshape(n_leaves, n_bins)
 
 
 def _level(edges: pd.Series, where: Places) -> tuple[float, float]:

@@ -16,7 +16,7 @@ import numpy as np
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import read_labels, step_title
 from skfme.plotting._parts.canvas import BLUE, ORANGE, Display, check_matplotlib
-from skfme.plotting._parts.features import FeatureAxis, feature_axis
+from skfme.plotting._parts.features import FeatureAxis, bin_edges, feature_axis
 from skfme.plotting._parts.marks import draw_arrow, draw_legend, frame, label_counts
 from skfme.plotting._parts.rows import counts_between, rows_under
 from skfme.plotting._sources import Effect
@@ -100,8 +100,11 @@ class ExtrapolationDisplay(Display):
         texts = read_labels(labels, table)
         if features is None:
             features = [name for name in table.names if str(name) in effect.step]
-        chosen = list(features) if isinstance(features, (list, tuple)) else [features]
-        axes = [feature_axis(effect, column, texts) for column in chosen]
+        several = isinstance(features, (list, tuple))
+        axes = [
+            feature_axis(effect, column, texts)
+            for column in (features if several else [features])
+        ]
         n_out = effect.n_left_out["extrapolation"]
         n = effect.n + n_out
         title = (
@@ -137,7 +140,8 @@ def _draw(axes: Axes, feature: FeatureAxis, options: dict[str, Any]) -> None:
         values[rows_under(np.isfinite(values))]
         for values in (feature.values, feature.left_out)
     )
-    edges = _edges(feature, inside, outside)
+    n_bins = 50 if len(inside) + len(outside) > 2000 else 30
+    edges = bin_edges(feature, n_bins, inside, outside)
     below, above = (
         counts_between(values, edges, Weighting(None, len(values)))
         for values in (inside, outside)
@@ -150,26 +154,6 @@ def _draw(axes: Axes, feature: FeatureAxis, options: dict[str, Any]) -> None:
     axes.set_ylim(0, 1.16 * highest)  # the step's lane is above the bars
     feature.format(axes)
     label_counts(axes, Weighting(None, len(inside)))
-    draw_legend(
-        axes,
-        [
-            (lower, f"{len(inside):,} count"),
-            (upper, f"{len(outside):,} left out: extrapolation"),
-        ],
-    )
+    left_out = f"{len(outside):,} left out: extrapolation"
+    draw_legend(axes, [(lower, f"{len(inside):,} count"), (upper, left_out)])
     draw_arrow(axes, feature, 1.09 * highest / axes.get_ylim()[1])
-
-
-def _edges(feature: FeatureAxis, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Ends of the bins that both kinds of rows share."""
-    if feature.ticks is not None:
-        return np.arange(len(feature.ticks) + 1) - 0.5
-    drawn = [values for values in (inside, outside) if len(values)]
-    if not drawn:
-        return np.array([0.0, 1.0])
-    low = float(min(values.min() for values in drawn))
-    high = float(max(values.max() for values in drawn))
-    if low == high:
-        return np.array([low - 0.5, low + 0.5])
-    n_bins = 50 if len(inside) + len(outside) > 2000 else 30
-    return np.linspace(low, high, n_bins + 1)

@@ -239,10 +239,10 @@ def _columns_drawn(effect: Effect, features: Any, kind: str) -> list[Hashable]:
         moved = [labels[name] for name in effect.step]
         drawable = len(moved) <= 2 and all(moves_along_axis(effect, m) for m in moved)
         return moved if drawable else []
-    chosen = list(features) if isinstance(features, (list, tuple)) else [features]
-    if len(chosen) > 2:
-        raise ValueError(f"features takes one or two columns, got {chosen}.")
-    return chosen
+    columns = list(features) if isinstance(features, (list, tuple)) else [features]
+    if len(columns) > 2:
+        raise ValueError(f"features takes one or two columns, got {columns}.")
+    return columns
 
 
 def _defined_nlm(

@@ -124,15 +124,15 @@ class PathDisplay(Display):
         display : PathDisplay
         """
         check_matplotlib(f"{cls.__name__}.from_path")
-        chosen = slice(None) if rows is None else np.asarray(rows, dtype=np.intp)
+        drawn = slice(None) if rows is None else np.asarray(rows, dtype=np.intp)
         texts = Labels({str(key): text for key, text in (labels or {}).items()})
         moved = next(iter(path.points)) if len(path.points) == 1 else None
         display = cls(
             path.t,
-            path.predictions[chosen],
-            points=None if moved is None else path.points[moved][chosen],
+            path.predictions[drawn],
+            points=None if moved is None else path.points[moved][drawn],
             feature="" if moved is None else texts.full(moved),
-            names=path.index[chosen],
+            names=path.index[drawn],
             title=step_title(path.name, path.step, texts),
             response=predicted_phrases(path.response, path.outputs, response_label),
         )
@@ -170,45 +170,51 @@ class PathDisplay(Display):
             raise ValueError(
                 "No row has predictions along the step: its stepped values are missing."
             )
+        lines = kind == "lines" or (kind == "auto" and n <= MOST_LINES)
+        draw = self._draw_lines if lines else self._draw_fan
         rows = rows_under(complete)
-        points = None if self.points is None else self.points[rows]
-        few = kind == "lines" or (kind == "auto" and n <= MOST_LINES)
-        self.lines_: list[Any] = []
         panels = self._open_panels(ax, len(self.response), (6.4, 4.6), 4.2, self.title)
+        self.lines_: list[Any] = []
         for k, axes in enumerate(panels):
             frame(axes)
-            paths, response = cube[rows, :, k], self.response[k]
-            if few:
-                along, label = (
-                    self.feature or _SHARE,
-                    response[:1].upper() + response[1:],
-                )
-                x = np.broadcast_to(self.t, paths.shape) if points is None else points
-                self.lines_ += _draw_lines(axes, x, paths, self._names(rows), options)
-            else:
-                common, along = self._common_axis(points)
-                label = f"Change in {response}"
-                self.lines_.append(_draw_fan(axes, common, paths, options))
-            axes.set_xlabel(wrapped(along), parse_math=False)
-            axes.set_ylabel(wrapped(label), parse_math=False)
+            draw(axes, k, cube[rows, :, k], rows, options)
         return self
 
-    def _names(self, rows: Any) -> list[str]:
-        n = len(self.predictions)
-        names = pd.RangeIndex(n) if self.names is None else pd.Index(self.names)
-        return [f"row {name}" for name in names[rows]]
+    def _draw_lines(
+        self, axes: Axes, k: int, paths: np.ndarray, rows: Any, options: dict[str, Any]
+    ) -> None:
+        """Predictions along the path of each row."""
+        x = np.broadcast_to(self.t, paths.shape)
+        if self.points is not None:
+            x = self.points[rows]
+        names = pd.RangeIndex(len(self.predictions))
+        if self.names is not None:
+            names = pd.Index(self.names)
+        self.lines_ += _draw_paths(axes, x, paths, names[rows], options)
+        response = self.response[k]
+        axes.set_xlabel(wrapped(self.feature or _SHARE), parse_math=False)
+        axes.set_ylabel(wrapped(response[:1].upper() + response[1:]), parse_math=False)
 
-    def _common_axis(self, points: np.ndarray | None) -> tuple[np.ndarray, str]:
+    def _draw_fan(
+        self, axes: Axes, k: int, paths: np.ndarray, rows: Any, options: dict[str, Any]
+    ) -> None:
+        """Changes since the start, in quantiles over rows."""
+        x, label = self._common_axis(rows)
+        self.lines_.append(_draw_quantiles(axes, x, paths, options))
+        axes.set_xlabel(wrapped(label), parse_math=False)
+        axes.set_ylabel(wrapped(f"Change in {self.response[k]}"), parse_math=False)
+
+    def _common_axis(self, rows: Any) -> tuple[np.ndarray, str]:
         """The change of the feature, where it is the same for all rows; else the share."""
-        if points is not None:
-            length = points[:, -1] - points[:, 0]
+        if self.points is not None:
+            length = self.points[rows, -1] - self.points[rows, 0]
             if np.ptp(length) <= 1e-9 * np.abs(length).max():
                 return self.t * length[0], f"Change in {self.feature}"
         return self.t, _SHARE
 
 
-def _draw_lines(
-    axes: Axes, x: np.ndarray, paths: np.ndarray, names: list[str], options: dict
+def _draw_paths(
+    axes: Axes, x: np.ndarray, paths: np.ndarray, names: pd.Index, options: dict
 ) -> list[Any]:
     """Each row's path, with a dot at its start and a dotted secant."""
     lines = []
@@ -218,13 +224,15 @@ def _draw_lines(
         axes.plot(at[[0, -1]], path[[0, -1]], ":", color=INK, linewidth=1.2)
         axes.plot(at[0], path[0], "o", color=line.get_color(), zorder=4)
         lines.append(line)
-    entries = list(zip(lines, names, strict=True)) if len(lines) > 1 else []
-    entries += [(key("o"), "start"), (key(linestyle=":"), "straight line")]
+    entries = [(key("o"), "start"), (key(linestyle=":"), "straight line")]
+    if len(lines) > 1:
+        rows = [f"row {name}" for name in names]
+        entries = [*zip(lines, rows, strict=True), *entries]
     draw_legend(axes, entries)
     return lines
 
 
-def _draw_fan(axes: Axes, x: np.ndarray, paths: np.ndarray, options: dict) -> Any:
+def _draw_quantiles(axes: Axes, x: np.ndarray, paths: np.ndarray, options: dict) -> Any:
     """Quantiles of the change since the start, the mean change and its secant."""
     draw_zero(axes)
     quantiles, means = _changes(paths)
@@ -249,8 +257,8 @@ def _draw_fan(axes: Axes, x: np.ndarray, paths: np.ndarray, options: dict) -> An
 def _changes(paths: np.ndarray) -> tuple[dict[float, np.ndarray], np.ndarray]:
     """Quantiles over rows, and the mean, of the change since the start."""
     shares = sorted({0.5, *(share for band in BANDS for share in band)})
-    some = paths[:: max(len(paths) // SAMPLE, 1)]
-    sample = some - some[:, :1]
+    sample = paths[:: max(len(paths) // SAMPLE, 1)]
+    sample = sample - sample[:, :1]
     if len(sample) == len(paths):
         quantiles, means = np.quantile(sample, shares, axis=0), sample.mean(axis=0)
     else:

@@ -1,4 +1,4 @@
-"""StepProfileDisplay: what becomes of an effect as the step grows."""
+"""StepProfileDisplay: the AME, its non-linearity and extrapolation over step sizes."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_dots_are_the_averages_from_the_largest_to_the_smallest(effects):
     assert top < bottom  # the first stands at the top
 
 
-def test_order_can_be_kept(effects):
+def test_effects_can_stand_as_they_were_asked_for(effects):
     names = effects.plot(sort=False).table["effect"]
     assert [n.replace("−", "-") for n in names] == list(effects)
 
@@ -163,7 +163,14 @@ def test_an_effect_without_rows_is_listed_last_without_a_dot():
     assert "0" in [t.get_text() for t in display.ax_.texts]
 
 
-def test_labels_are_used(effects):
+def test_an_effect_without_rows_has_no_dot_among_groups():
+    effects = ame(risk, people(), [{"bmi": 100}, {"bmi": 1}])
+    display = effects.plot(by="sex")
+    assert display.table["effect"].tolist() == ["bmi +1", "bmi +1"]
+    assert list(display.dots_) == ["sex f", "sex m"]
+
+
+def test_labels_name_effects_and_the_response(effects):
     display = effects.plot(labels=LABELS, response_label="risk (points)")
     names = [t.get_text() for t in display.ax_.get_yticklabels()]
     assert "Body mass index +1 kg/m²" in names
@@ -184,7 +191,7 @@ def test_no_two_texts_overlap(n):
     assert not outside(display.figure_)
 
 
-def test_built_from_a_table():
+def test_a_table_of_numbers_is_enough():
     table = pd.DataFrame(
         {"effect": ["a"], "level": [""], "estimate": [1.0], "low": [0.0], "high": [2.0]}
     )

@@ -222,10 +222,13 @@ def test_a_pickled_tree_needs_rows(data):
     tree = pickle.loads(pickle.dumps(grown(data, 3)))
     with pytest.raises(ValueError, match="does not carry its rows; pass X and y"):
         tree.plot()
-    with pytest.raises(ValueError, match="Give both X and y"):
-        tree.plot(X=X)
     labels = {"bmi": "Body mass index (kg/m²)"}
     assert tree.plot(X=X, y=y, labels=labels).counts.sum() == len(y)
+
+
+def test_rows_without_their_effects_are_refused(data):
+    with pytest.raises(ValueError, match="Give both X and y"):
+        pickle.loads(pickle.dumps(grown(data, 3))).plot(X=data[0])
 
 
 def test_weighted_trees_count_weights(data):
@@ -262,7 +265,7 @@ def test_distrusted_rows_are_stacked_on_the_others():
     assert share in axes.get_title(loc="left").replace("\n", " ")
 
 
-def test_distrusted_rows_along_other_columns():
+def test_distrusted_rows_can_be_drawn_along_other_columns():
     effect = effect_of({"bmi": -2})
     display = ExtrapolationDisplay.from_effect(effect, features=["bp", "visits", "sex"])
     assert display.axes_.shape == (1, 3)

@@ -304,12 +304,14 @@ def test_axes_without_a_grid_are_divided_too():
 
 
 def test_what_are_no_axes_is_named():
-    effect = effect_of({"bmi": -2})
     with pytest.raises(TypeError, match="ax must be Matplotlib axes, got 'here'"):
-        effect.plot(ax="here")
+        effect_of({"bmi": -2}).plot(ax="here")
+
+
+def test_a_wrong_number_of_axes_is_refused():
     _, axes = plt.subplots(1, 3)
     with pytest.raises(ValueError, match="ax has 3 axes; this display needs 1"):
-        effect.plot(ax=axes)
+        effect_of({"bmi": -2}).plot(ax=axes)
 
 
 def test_options_reach_the_artist():
@@ -317,7 +319,7 @@ def test_options_reach_the_artist():
     assert artist.get_alpha() == 0.1
 
 
-def test_built_from_arrays_without_an_effect():
+def test_arrays_are_enough_without_an_effect():
     rng = np.random.default_rng(0)
     axis = FeatureAxis(rng.normal(size=50), "Age (years)", arrow=(0.0, 1.0))
     display = FMEDisplay(rng.normal(size=50), features=[axis], title="One more").plot()
@@ -325,7 +327,7 @@ def test_built_from_arrays_without_an_effect():
 
 
 @pytest.mark.parametrize("kind", [pl.from_pandas, pa.Table.from_pandas, np.asarray])
-def test_every_kind_of_table(kind):
+def test_every_kind_of_table_is_drawn_with_its_labels(kind):
     X = people()[["bmi", "bp"]]
     column = 0 if kind is np.asarray else "bmi"
 
@@ -336,6 +338,19 @@ def test_every_kind_of_table(kind):
     display = fme(model, kind(X), {column: -2}).plot(labels=labels)
     assert display.ax_.get_xlabel() == "Body mass index (kg/m²)"
     assert display.ax_.get_title(loc="left") == "Body mass index −2 kg/m²"
+
+
+def test_a_column_of_an_array_is_drawn_alike_by_position_and_by_name():
+    def model(T):
+        return np.asarray(T[:, 0], float) ** 2 + np.asarray(T[:, 1])
+
+    X = people()[["bmi", "visits"]].to_numpy()
+    effect = fme(model, X, {0: -2}, categorical_features=[1])
+    (arrow,) = arrows_in(effect.plot(features=0).ax_)
+    assert arrow.xy[0] - arrow.xyann[0] == pytest.approx(-2)
+    by_position, by_name = (effect.plot(features=f).ax_ for f in (1, "x1"))
+    ticks = [t.get_text() for t in by_name.get_xticklabels()]
+    assert [t.get_text() for t in by_position.get_xticklabels()] == ticks
 
 
 def test_dates_have_an_axis_of_dates():
@@ -413,20 +428,36 @@ def test_no_two_texts_overlap_in_small_subplots():
     assert not outside(figure)
 
 
-def test_bad_requests_say_what_to_do():
-    effect = effect_of({"bmi": -2})
-    with pytest.raises(ValueError, match="kind must be one of"):
-        effect.plot(kind="violin")
-    with pytest.raises(ValueError, match="features takes one or two columns"):
-        effect.plot(features=["bmi", "bp", "visits"])
-    with pytest.raises(ValueError, match="features name 'bmj'.*mean 'bmi'"):
-        effect.plot(features="bmj")
-    with pytest.raises(ValueError, match="labels name 'bmj'.*mean 'bmi'"):
-        effect.plot(labels={"bmj": "Body mass index"})
-    with pytest.raises(TypeError, match="labels must be a mapping"):
-        effect.plot(labels=["Body mass index"])
-    with pytest.raises(TypeError, match="label of 'bmi' must be a text"):
-        effect.plot(labels={"bmi": 3})
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"kind": "violin"}, ValueError, "kind must be one of"),
+        (
+            {"features": ["bmi", "bp", "visits"]},
+            ValueError,
+            "features takes one or two columns",
+        ),
+        ({"features": "bmj"}, ValueError, "features name 'bmj'.*mean 'bmi'"),
+        (
+            {"labels": {"bmj": "Body mass index"}},
+            ValueError,
+            "labels name 'bmj'.*mean 'bmi'",
+        ),
+        ({"labels": ["Body mass index"]}, TypeError, "labels must be a mapping"),
+        ({"labels": {"bmi": 3}}, TypeError, "label of 'bmi' must be a text"),
+    ],
+    ids=[
+        "unknown kind",
+        "three features",
+        "unknown feature",
+        "label of an unknown column",
+        "labels in a list",
+        "label that is no text",
+    ],
+)
+def test_a_bad_request_is_refused_with_what_to_do(options, error, message):
+    with pytest.raises(error, match=message):
+        effect_of({"bmi": -2}).plot(**options)
 
 
 def test_an_effect_without_rows_says_so():

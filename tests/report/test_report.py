@@ -157,7 +157,7 @@ def test_intervals_are_shown_with_what_they_cover(single, tmp_path):
     assert "no standard errors" not in words
 
 
-def test_a_single_effect_and_a_single_tree(tmp_path):
+def test_a_single_tree_is_about_the_single_effect(tmp_path):
     effect = fme(risk, people(), {"bmi": -2})
     tree = came(effect, n_partitions=2, method="cart")
     path = write_report(effect, tmp_path / "r.html", tree=tree, title="For the ward")
@@ -172,20 +172,34 @@ def test_an_effect_without_rows_is_reported_as_such(tmp_path):
     assert "No row counts, so that there is no average." in words
 
 
-def test_bad_requests_say_what_to_do(effects, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"effects": {}},
+            TypeError,
+            "takes a ForwardEffects or a ForwardEffect, got dict",
+        ),
+        (
+            {"inference": [1, 2]},
+            TypeError,
+            "inference must be results with to_frame",
+        ),
+        (
+            {"tree": {"age": None}},
+            ValueError,
+            "tree names 'age', which is none of the effects",
+        ),
+        ({"labels": {"bmj": "x"}}, ValueError, "labels name 'bmj'"),
+    ],
+    ids=["no effects", "no results", "tree of another effect", "unknown label"],
+)
+def test_a_bad_request_is_refused_before_a_page_is_written(
+    effects, tmp_path, options, error, message
+):
     path = tmp_path / "r.html"
-    with pytest.raises(
-        TypeError, match="takes a ForwardEffects or a ForwardEffect, got dict"
-    ):
-        write_report({}, path)
-    with pytest.raises(TypeError, match="inference must be results with to_frame"):
-        write_report(effects, path, inference=[1, 2])
-    with pytest.raises(
-        ValueError, match="tree names 'age', which is none of the effects"
-    ):
-        write_report(effects, path, tree={"age": None})
-    with pytest.raises(ValueError, match="labels name 'bmj'"):
-        write_report(effects, path, labels={"bmj": "x"})
+    with pytest.raises(error, match=message):
+        write_report(**{"effects": effects, "path": path, **options})
     assert not path.exists()
 
 

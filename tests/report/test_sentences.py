@@ -103,7 +103,7 @@ BMI, RISK = "Body mass index", "the predicted risk"
         ),
     ],
 )
-def test_every_kind_of_step_in_words(X, steps, asked, answered):
+def test_every_kind_of_step_is_a_question_and_an_answer(X, steps, asked, answered):
     effect = fme(model, X, steps, extrapolation=None)
     text = question(effect, WORDING)
     assert text == (
@@ -163,7 +163,7 @@ def test_a_few_rows_against_the_average_are_no_zero_percent():
     assert "falls for less than 1%" in text
 
 
-def test_most_rows_against_the_average():
+def test_most_rows_may_lie_against_the_average():
     values = np.concatenate([np.full(90, -1.0), np.full(10, 100.0)])
     (text,) = finding(of_values(values), Wording())
     assert "raises the prediction by 9.1 on average" in text
@@ -179,11 +179,14 @@ def test_equal_effects_are_said_to_be_equal():
     )
 
 
-def test_a_single_row_and_none():
+def test_a_single_row_is_said_to_be_one():
     (text,) = finding(of_values(np.array([2.0])), Wording())
     assert (
         text == "Raising a by 1 raises the prediction by 2 on average; one row counts."
     )
+
+
+def test_no_row_has_no_average():
     X = pd.DataFrame({"a": [0.0, 1.0]})
     (text,) = finding(fme(lambda T: np.asarray(T["a"]), X, {"a": 5}), Wording())
     assert text == "No row counts, so that there is no average."
@@ -211,7 +214,7 @@ def test_probabilities_come_with_percentage_points_and_one_sentence_per_class():
     )
 
 
-def test_reasons_for_leaving_rows_out():
+def test_every_reason_for_leaving_rows_out_is_named():
     X = pd.DataFrame(
         {"bmi": [18.0, 25, 30, np.nan], "sex": pd.Categorical(["f", "f", "m", "f"])}
     )

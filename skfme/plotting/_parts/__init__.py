@@ -1,5 +1,5 @@
-"""Parts that displays share: axes, marks, layout, smooth lines, panels.
+"""Parts that displays share: axes, marks, texts, smooth lines, panels.
 
-They draw arrays and labels; one of them reads a feature from an effect. What a display
-shows, and of what, lives a room above.
+They draw arrays and labels; `features` reads a column of an effect's table. Which picture
+is drawn of which results is decided by the displays, a room above.
 """

@@ -1,4 +1,4 @@
-"""Where a display is drawn: on fresh axes, on the user's, or on parts of them.
+"""Where a display is drawn: on new axes, on the user's, or on parts of them.
 
 Also the colours all displays share, and pictures as bytes. Matplotlib is imported
 here and in the other files of this folder, always on use.
@@ -38,7 +38,7 @@ __all__ = [
     "png_of",
 ]
 
-# Okabe and Ito's palette: told apart by all common kinds of colour vision.
+# Okabe and Ito's palette: different for all common kinds of colour vision.
 BLUE, ORANGE, INK = "#0072B2", "#D55E00", "#222222"
 GREY, PALE = "#666666", "#D0D0D0"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
@@ -95,7 +95,7 @@ class Display:
         grid = self._open(ax, n_rows, n_cols, (width, height * n_rows))
         for unused in grid.flat[n:]:
             unused.set_axis_off()
-        draw_title(self.ax_, title, n_cols)
+        draw_title(self.ax_, title, min(n_cols, 2))  # longer, it would part the axes
         return list(grid.flat[:n])
 
 
@@ -128,20 +128,23 @@ def axes_for(
     if ax is None:
         import matplotlib.pyplot as plt
 
-        return plt.subplots(
+        figure, axes = plt.subplots(
             n_rows, n_cols, figsize=size, layout=_label_room(), squeeze=False, **shape
         )
+        for spine in (spine for a in axes.flat for spine in a.spines.values()):
+            spine.set_in_layout(False)  # measuring labels and axes is enough
+        return figure, axes
     if isinstance(ax, Axes):
         return ax.figure, _divided(ax, n_rows, n_cols, **shape)
-    given = np.asarray(ax, dtype=object)
-    if not all(isinstance(a, Axes) for a in given.flat):
+    grid = np.asarray(ax, dtype=object)
+    if not all(isinstance(a, Axes) for a in grid.flat):
         raise TypeError(f"ax must be Matplotlib axes, got {ax!r}.")
-    if given.size != n_rows * n_cols:
+    if grid.size != n_rows * n_cols:
         raise ValueError(
-            f"ax has {given.size} axes; this display needs 1, which it divides, or "
+            f"ax has {grid.size} axes; this display needs 1, which it divides, or "
             f"{n_rows * n_cols}."
         )
-    return given.flat[0].figure, given.reshape(n_rows, n_cols)
+    return grid.flat[0].figure, grid.reshape(n_rows, n_cols)
 
 
 def _divided(

@@ -1,4 +1,7 @@
-"""A feature as one axis of a picture: its values, its ticks, and the step along it."""
+"""A feature as one axis of a picture: its values, its ticks, and the step along it.
+
+Here a column of the explained table is read; how its rows are drawn is in the marks.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from skfme.steps._training import is_number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FeatureAxis", "feature_axis", "moves_along_axis"]
+__all__ = ["FeatureAxis", "bin_edges", "feature_axis", "moves_along_axis"]
 
 FEW = 10  # so many values or fewer stand side by side, not to scale
 
@@ -105,22 +108,40 @@ def feature_axis(effect: Effect, column: Hashable, labels: Labels) -> FeatureAxi
     kind = "categorical" if categorical else kind_of(entries)
     if kind == "other":
         raise TypeError(f"{name!r} holds neither numbers, dates nor categories.")
-    counted, left_out = rows_under(effect.counted), effect.extrapolated
     if kind == "categorical":
-        codes, ticks = _category_positions(table, position)
-        return FeatureAxis(
-            codes[counted], labels.full(name), codes[left_out], ticks=ticks
-        )
-    dates, values = kind == "datetime", numbers_in(entries)
-    values = _as_days(values) if dates else values.astype(float, copy=False)
-    step, shown = effect.step.get(name), values[counted]
-    arrow, target = _move(step, shown)
-    text = _step_text(step, labels.unit(name))
+        values, ticks = _category_positions(table, position)
+    else:
+        values, ticks = _as_floats(numbers_in(entries)), None
     axis = FeatureAxis(
-        shown, labels.full(name), values[left_out], arrow, text, target, dates=dates
+        values[rows_under(effect.counted)],
+        labels.full(name),
+        values[effect.extrapolated],
+        ticks=ticks,
+        dates=kind == "datetime",
     )
-    distinct = None if dates else _few_values(shown)
+    if kind == "categorical":
+        return axis
+    return _with_step(axis, effect.step.get(name), labels.unit(name))
+
+
+def _with_step(axis: FeatureAxis, step: Step | None, unit: str) -> FeatureAxis:
+    """A numeric axis with the step on it; few values stand side by side."""
+    arrow, target = _move(step, axis.values)
+    text = _step_text(step, unit)
+    axis = replace(axis, arrow=arrow, arrow_label=text, target=target)
+    distinct = None if axis.dates else _few_values(axis.values)
     return axis if distinct is None else _side_by_side(axis, distinct, step)
+
+
+def bin_edges(axis: FeatureAxis, n_bins: int, *values: np.ndarray) -> np.ndarray:
+    """Ends of bins that hold some values; one for each position of an ordinal axis."""
+    if axis.ticks is not None:
+        return np.arange(len(axis.ticks) + 1) - 0.5
+    low = min((float(v.min()) for v in values if len(v)), default=0.0)
+    high = max((float(v.max()) for v in values if len(v)), default=1.0)
+    if high > low:
+        return np.linspace(low, high, n_bins + 1)
+    return np.array([low - 0.5, low + 0.5])
 
 
 def _category_positions(table: Table, position: int) -> tuple[np.ndarray, list[str]]:
@@ -131,13 +152,15 @@ def _category_positions(table: Table, position: int) -> tuple[np.ndarray, list[s
     return codes, [str(category) for category in categories]
 
 
-def _as_days(values: np.ndarray) -> np.ndarray:
+def _as_floats(values: np.ndarray) -> np.ndarray:
+    """Numbers as they are, dates in days."""
     if values.dtype.kind == "m":
         return values / np.timedelta64(1, "D")
-    from matplotlib.dates import date2num
+    if values.dtype.kind == "M":
+        from matplotlib.dates import date2num
 
-    days: np.ndarray = date2num(values)
-    return days
+        values = date2num(values)
+    return values.astype(float, copy=False)
 
 
 def _few_values(values: np.ndarray) -> np.ndarray | None:

@@ -65,16 +65,16 @@ class Panel:
         weights = self.weights.take(rows)
         return Panel(self.fme[rows], nlm, weights, features, self.response)
 
-    def known(self) -> Panel:
+    def complete(self) -> Panel:
         """The same of the rows whose values of the features are known."""
         finite = [np.isfinite(axis.values) for axis in self.features]
         return self.take(rows_under(np.logical_and.reduce(finite)))
 
-    def nonlinearity(self) -> Panel:
+    def of_nlm(self) -> Panel:
         """The defined NLMs, between 0 and 1, in the place of effects."""
         assert self.nlm is not None
-        between = replace(self, fme=np.clip(self.nlm, 0, 1))
-        return between.take(~np.isnan(self.nlm))
+        panel = replace(self, fme=np.clip(self.nlm, 0, 1))
+        return panel.take(rows_under(~np.isnan(self.nlm)))
 
     @property
     def ame(self) -> float:
@@ -91,12 +91,12 @@ class Panel:
 
 def draw_against(axes: Axes, panel: Panel, **options: Any) -> Any:
     """Effects against one feature, with the step, the AME, the local mean and a rug."""
-    known, (axis,) = panel.known(), panel.features
+    (axis,), rows = panel.features, panel.complete()
     frame(axes)
     draw_zero(axes)
-    artist = draw_points(axes, known.features[0], known.fme, known.weights, **options)
+    artist = draw_points(axes, rows.features[0], rows.fme, rows.weights, **options)
     entries = [(draw_ame(axes, panel.ame), panel.ame_text)]
-    smooth = draw_smooth(axes, known.features[0], known.fme, known.weights)
+    smooth = draw_smooth(axes, rows.features[0], rows.fme, rows.weights)
     if smooth is not None:
         entries.append((smooth, smooth.get_label()))
     leave_lanes(axes, axis, limits_of(panel.fme))
@@ -115,11 +115,10 @@ def draw_against(axes: Axes, panel: Panel, **options: Any) -> Any:
 
 def draw_nlm_against(axes: Axes, panel: Panel, beside: Any) -> Any:
     """NLMs against one feature, on the colours of the effects beside it."""
-    drawn = panel.nonlinearity().known()
-    artist = None
-    if len(drawn.fme):
+    rows, artist = panel.of_nlm().complete(), None
+    if len(rows.fme):
         norm = beside.norm if beside.get_array() is not None else None
-        artist = draw_points(axes, drawn.features[0], drawn.fme, drawn.weights, norm)
+        artist = draw_points(axes, rows.features[0], rows.fme, rows.weights, norm)
     axes.set_ylim(-0.04, 1.04)
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_ylabel(_finish_nlm(axes, panel, axes.axhline))
@@ -130,9 +129,8 @@ def draw_nlm_against(axes: Axes, panel: Panel, beside: Any) -> Any:
 
 def draw_nlm_histogram(axes: Axes, panel: Panel, beside: Any) -> Any:
     """The distribution of NLMs, those below 0 in the bin at 0."""
-    drawn = panel.nonlinearity()
-    edges = np.linspace(0, 1, 41)
-    counts = counts_between(drawn.fme, edges, drawn.weights)
+    rows, edges = panel.of_nlm(), np.linspace(0, 1, 41)
+    counts = counts_between(rows.fme, edges, rows.weights)
     artist = axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75, zorder=2)
     label_counts(axes, panel.weights)
     axes.set_xlim(-0.02, 1.02)

@@ -12,7 +12,7 @@ import numpy as np
 
 from skfme._summaries.weighting import Weighting
 from skfme.plotting._parts.canvas import GREY, INK, effect_colours
-from skfme.plotting._parts.features import FeatureAxis
+from skfme.plotting._parts.features import FeatureAxis, bin_edges
 from skfme.plotting._parts.fme_panels import Panel
 from skfme.plotting._parts.hexagons import draw_hexagons, hexagons, hexagons_on
 from skfme.plotting._parts.marks import (
@@ -38,16 +38,16 @@ __all__ = ["draw_plane"]
 def draw_plane(axes: Axes, panel: Panel, **options: Any) -> Any:
     """Effects as colours over two features, with the step as an arrow."""
     first, second = panel.features
-    known = panel.known()
+    rows = panel.complete()
     options = {"cmap": effect_colours(), **options}
-    many = len(known.fme) > MANY
+    many = len(rows.fme) > MANY
     if not many:
         draw = _draw_points
     elif first.ticks is None and second.ticks is None:
         draw = _draw_hexagons
     else:
         draw = _draw_cells
-    artist, places = draw(axes, known, options)
+    artist, places = draw(axes, rows, options)
     frame(axes)
     first.format(axes, "x")
     second.format(axes, "y")
@@ -96,7 +96,7 @@ def _draw_cells(
     axes: Axes, panel: Panel, options: dict[str, Any]
 ) -> tuple[Any, np.ndarray]:
     """Mean effects in a grid of cells, one for each value of an ordinal feature."""
-    x, y = map(_edges, panel.features)
+    x, y = (bin_edges(axis, 30, axis.values) for axis in panel.features)
     shape = (len(y) - 1, len(x) - 1)
 
     def cells(rows: slice) -> np.ndarray:
@@ -116,14 +116,6 @@ def _draw_cells(
         [((edges[1:] + edges[:-1]) / 2)[i] for edges, i in ((x, column), (y, row))]
     )
     return axes.pcolormesh(x, y, grid, **options), places
-
-
-def _edges(axis: FeatureAxis) -> np.ndarray:
-    """Ends of the cells along one feature."""
-    if axis.ticks is not None:
-        return np.arange(len(axis.ticks) + 1) - 0.5
-    low, high = float(axis.values.min()), float(axis.values.max())
-    return np.linspace(low, high if high > low else low + 1, 31)
 
 
 def _draw_step(
@@ -156,8 +148,8 @@ def _draw_step(
 def _draw_crosses(axes: Axes, first: FeatureAxis, second: FeatureAxis) -> Any:
     """Rows left out, as crosses; many of them as one cross for each place."""
     x, y = jittered(first.left_out, first), jittered(second.left_out, second)
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y = x[finite], y[finite]
     if not len(x):
         return None
     n = len(x)

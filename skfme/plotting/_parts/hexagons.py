@@ -5,8 +5,8 @@ direction. A point belongs to the nearer of its nearest two centres. With u and 
 units of the lattices' spacing, which are in the ratio 1 : √3 in a regular hexagon, the
 squared distance is du² + 3 dv².
 
-Matplotlib's own ``hexbin`` takes means row by row: of 3,000,000 rows a plane took 7.1
-times, and takes here 0.8 times, as long as ``hexbin`` takes to count them.
+Matplotlib's own ``hexbin`` sums values row by row in Python: with it, a plane of 3,000,000
+rows took 7.1 times as long as ``hexbin`` without values; with this it takes 0.8.
 """
 
 from __future__ import annotations

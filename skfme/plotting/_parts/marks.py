@@ -64,7 +64,7 @@ def draw_points(
 ) -> Any:
     """Effects against a feature: points if few, else counts in hexagons or strips.
 
-    All values are known.
+    No value is missing.
 
     Returns
     -------
@@ -163,6 +163,8 @@ def halo() -> list:
 
 def draw_rug(axes: Axes, axis: FeatureAxis) -> Any:
     """A tick at the bottom for every place where rows were left out; None for none."""
+    from matplotlib.collections import LineCollection
+
     values = axis.left_out[np.isfinite(axis.left_out)]
     if not len(values):
         return None
@@ -174,10 +176,13 @@ def draw_rug(axes: Axes, axis: FeatureAxis) -> Any:
         places = np.flatnonzero(counts)
         values = low + places * width
         shade = 0.1 + 0.9 * np.sqrt(counts[places] / counts.max())
-    return axes.vlines(
-        values, 0, 0.03, color=INK, linewidth=1, alpha=shade, zorder=3,
-        transform=axes.get_xaxis_transform(),
+    ends = np.broadcast_to([0, 0.03], (len(values), 2))
+    ticks = LineCollection(
+        np.dstack([np.stack([values, values], axis=1), ends]), colors=INK, linewidths=1,
+        alpha=shade, zorder=3, transform=axes.get_xaxis_transform(),
     )  # fmt: skip
+    axes.add_collection(ticks, autolim=False)  # vlines would scale the axes anew
+    return ticks
 
 
 def draw_arrow(axes: Axes, axis: FeatureAxis, height: float = 0.075) -> None:
@@ -226,11 +231,11 @@ def limits_of(*values: Any) -> tuple[float, float]:
 
 def leave_lanes(axes: Axes, axis: FeatureAxis, y: tuple[float, float]) -> None:
     """Limits that leave the bottom 15 % of the axes free of data, and a margin."""
-    known = [v for v in (axis.values, axis.left_out) if not np.isnan(v).all()]
+    drawn = [v for v in (axis.values, axis.left_out) if not np.isnan(v).all()]
     if axis.ticks is not None:
         axes.set_xlim(-0.6, len(axis.ticks) - 0.4)
-    elif known:
-        low, high = min(map(np.nanmin, known)), max(map(np.nanmax, known))
+    elif drawn:
+        low, high = min(map(np.nanmin, drawn)), max(map(np.nanmax, drawn))
         pad = 0.045 * (high - low) or 0.5  # room for half a hexagon
         axes.set_xlim(low - pad, high + pad)
     span = y[1] - y[0]
@@ -304,7 +309,6 @@ def frame(axes: Axes) -> None:
     from matplotlib.ticker import AutoLocator
 
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_in_layout(False)  # no need to measure them beside the axes
     for axis in (axes.xaxis, axes.yaxis):
         locator = axis.get_major_locator()
         if isinstance(locator, AutoLocator):

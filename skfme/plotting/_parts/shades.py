@@ -1,7 +1,7 @@
 """What colours mean, as entries of a legend: a strip of them, and three of their values.
 
-A colour bar takes axes of its own, with ticks and layout: with one, 30,000 rows against a
-feature took 2.4 times as long as Matplotlib's ``hexbin``, with a strip they take 1.4.
+A colour bar has axes of its own, with ticks and layout: with one, 30,000 rows against a
+feature took 2.4 times as long as Matplotlib's ``hexbin``; with a strip they take 1.4.
 """
 
 from __future__ import annotations

@@ -1,21 +1,23 @@
 """Where the parts of a tree stand, and texts that stay within their own place.
 
-Leaves are columns; an inner node stands over the middle of its leaves. So every node
-owns a stretch of columns that it shares with nobody on its level, and texts that fit
-their stretch cannot overlap.
+Leaves are columns; an inner node stands over the middle of its leaves. So every node has
+columns that no other node on its level has, and texts that fit their columns cannot
+overlap. What the texts say is the display's.
 """
 
 from __future__ import annotations
 
+import itertools
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 __all__ = ["Box", "Places", "places", "write_numbers", "write_rules"]
 
@@ -96,26 +98,40 @@ class Box:
     bold: bool = False
 
 
-def write_numbers(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
+class _Placed(NamedTuple):
+    """A text on its axes, its wordings, and its room in pixels."""
+
+    text: Text
+    forms: tuple[str, ...]
+    room: np.ndarray
+
+    def fits(self, size: float, forms: Iterable[str]) -> bool:
+        """Set the size, and the first wording that fits; returns whether one does."""
+        self.text.set_fontsize(size)
+        for form in forms:
+            self.text.set_text(form)
+            extent = self.text.get_window_extent()
+            if extent.width <= self.room[0] and extent.height <= self.room[1]:
+                return True
+        return False
+
+
+def write_numbers(axes: Axes, boxes: Sequence[Box]) -> list[Text]:
     """Write texts alike: all in the first form, and the largest size, that fits all.
 
     Returns
     -------
     texts : list of Text
     """
-    texts, scale = _written(axes, boxes)
+    placed = _placed(axes, boxes)
     n_forms = len(boxes[0].forms) if boxes else 0
-    for form in range(n_forms):
-        for size in NUMBER_SIZES:
-            if all(
-                _fits(text, box.forms[form], size, box, scale)
-                for text, box in zip(texts, boxes, strict=True)
-            ):
-                return texts
-    return texts
+    for form, size in itertools.product(range(n_forms), NUMBER_SIZES):
+        if all(p.fits(size, [p.forms[form]]) for p in placed):
+            break
+    return [p.text for p in placed]
 
 
-def write_rules(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
+def write_rules(axes: Axes, boxes: Sequence[Box]) -> list[Text]:
     """Write texts in the largest size in which all fit, wrapped where need be.
 
     At the smallest size, a text that is still too long ends in an ellipsis.
@@ -124,50 +140,34 @@ def write_rules(axes: Axes, boxes: Sequence[Box]) -> list[Any]:
     -------
     texts : list of Text
     """
-    texts, scale = _written(axes, boxes)
-    pairs = list(zip(texts, boxes, strict=True))
+    placed = _placed(axes, boxes)
     for size in RULE_SIZES:
-        if all(_fits_some(t, _wraps(b.forms[0]), size, b, scale) for t, b in pairs):
-            return texts
-    for text, box in pairs:
-        full = box.forms[0]
-        if not _fits_some(text, _wraps(full), RULE_SIZES[-1], box, scale):
-            _fits_some(text, _shortened(full), RULE_SIZES[-1], box, scale)
-    return texts
+        if all(p.fits(size, _wraps(p.forms[0])) for p in placed):
+            return [p.text for p in placed]
+    for p in placed:
+        full = p.forms[0]
+        p.fits(RULE_SIZES[-1], itertools.chain(_wraps(full), _shortened(full)))
+    return [p.text for p in placed]
 
 
-def _written(axes: Axes, boxes: Sequence[Box]) -> tuple[list[Any], np.ndarray]:
-    """The texts at their places, and how many pixels a data unit has."""
+def _placed(axes: Axes, boxes: Sequence[Box]) -> list[_Placed]:
+    """The texts at their places, in their first form."""
     engine = axes.figure.get_layout_engine()
     if engine is not None:  # the size of the axes is known only once they are laid out
         engine.execute(axes.figure)
     white = {"facecolor": "white", "edgecolor": "none", "pad": _PAD}
-    texts = [
-        axes.text(
+    ends = axes.transData.transform([(0.0, 0.0), (1.0, 1.0)])
+    scale, pad = np.abs(ends[1] - ends[0]), 2 * _PAD * axes.figure.dpi / 72
+    placed = []
+    for box in boxes:
+        text = axes.text(
             box.x, box.y, box.forms[0], ha="center", va="center", parse_math=False,
             zorder=4, weight="bold" if box.bold else "normal", linespacing=1.25,
             bbox=white, in_layout=False,
-        )
-        for box in boxes
-    ]  # fmt: skip
-    ends = axes.transData.transform([(0.0, 0.0), (1.0, 1.0)])
-    return texts, np.abs(ends[1] - ends[0])
-
-
-def _fits(text: Any, form: str, size: float, box: Box, scale: np.ndarray) -> bool:
-    """Set a text's wording and size, and tell whether it keeps to its box."""
-    text.set_fontsize(size)
-    text.set_text(form)
-    extent = text.get_window_extent()
-    pad = 2 * _PAD * text.figure.dpi / 72
-    room = np.array([box.width, box.height]) * scale
-    return bool((np.array([extent.width, extent.height]) + pad <= room).all())
-
-
-def _fits_some(
-    text: Any, forms: Iterator[str], size: float, box: Box, scale: np.ndarray
-) -> bool:
-    return any(_fits(text, form, size, box, scale) for form in forms)
+        )  # fmt: skip
+        room = np.array([box.width, box.height]) * scale - pad
+        placed.append(_Placed(text, box.forms, room))
+    return placed
 
 
 def _wraps(text: str) -> Iterator[str]:
