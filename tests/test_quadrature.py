@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
 
-from skfme import Adaptive, GaussLegendre, Simpson38, fme
+from skfme import Adaptive, FMEExplainer, GaussLegendre, Simpson38, fme
 from skfme.quadrature import as_rule, is_best, kronrod_nodes
+from tests.recorder import Recorder
 
 PATHS = {
     "line": lambda t: 3 - 2 * t,
@@ -123,7 +125,11 @@ def test_adaptive_refines_only_rows_that_need_it():
         return np.where(X[:, 1] > 0, np.floor(7 * X[:, 0]), X[:, 0])
 
     X = np.array([[0.0, 0.0], [0.0, 1.0]])
-    fme(model, X, {0: 1}, nlm=Adaptive(1e-4), extrapolation=None)
+    explainer = FMEExplainer(
+        FrozenEstimator(Recorder(model)), {0: 1}, nlm=Adaptive(1e-4), extrapolation=None
+    ).fit(X)
+    predicted.clear()
+    explainer.explain(X)
     rows = np.concatenate(predicted)
     assert (rows == 0).sum() <= 15 + 4
     assert (rows == 1).sum() > 100

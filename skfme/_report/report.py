@@ -221,7 +221,7 @@ class _Writer:
         return step_title(name, self.effects[name].step, self.wording.labels)
 
     def _tables(self, *parts: tuple[str, list[str], list[list[str]]] | None) -> Markup:
-        """Tables of the summary, with labels; None is a table of nothing to say."""
+        """Tables of the summary, with labels; None stands for no table."""
         longest_first = sorted(self.effects, key=len, reverse=True)
         tables = []
         for title, header, rows in filter(None, parts):

@@ -183,7 +183,8 @@ def test_no_two_texts_overlap(n):
     X = pd.DataFrame(
         {f"feature number {i} with a name": rng.normal(size=50) for i in range(n)}
     )
-    effects = ame(lambda T: np.asarray(T) @ rng.normal(size=n), X, extrapolation=None)
+    slopes = rng.normal(size=n)
+    effects = ame(lambda T: np.asarray(T) @ slopes, X, extrapolation=None)
     display = effects.plot(
         response_label="something with a rather long name (in its units)"
     )

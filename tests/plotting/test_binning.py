@@ -34,17 +34,17 @@ def test_every_point_is_counted_in_the_nearest_hexagon(seed, across, n):
     cells = hexagons(x, y, Weighting(weights, n), values, across=across, aspect=0.7)
     # In these units the hexagons are regular.
     scale = [1 / cells.width, np.sqrt(3) / cells.height]
-    _, own = cKDTree(cells.centres * scale).query(np.column_stack([x, y]) * scale)
+    _, nearest = cKDTree(cells.centres * scale).query(np.column_stack([x, y]) * scale)
     distance, _ = cKDTree(lattice(x, y, cells) * scale).query(
         np.column_stack([x, y]) * scale
     )
     reached = np.linalg.norm(
-        (np.column_stack([x, y]) - cells.centres[own]) * scale, axis=1
+        (np.column_stack([x, y]) - cells.centres[nearest]) * scale, axis=1
     )
     np.testing.assert_allclose(reached, distance, atol=1e-9)
-    total = np.bincount(own, weights, len(cells.centres))
+    total = np.bincount(nearest, weights, len(cells.centres))
     np.testing.assert_allclose(cells.total, total)
-    sums = np.bincount(own, weights * values, len(cells.centres))
+    sums = np.bincount(nearest, weights * values, len(cells.centres))
     np.testing.assert_allclose(cells.mean, sums / total)
 
 
