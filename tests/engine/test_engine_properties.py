@@ -5,6 +5,8 @@ exactly on thresholds, or one unit in the last place beside them, in single and 
 double precision. The model's own predictions are the reference.
 """
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,11 +24,14 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from threadpoolctl import threadpool_limits
 
 from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
 
 N_TRAIN, N_ROWS, STEP = 80, 60, 0.5
-few = settings(max_examples=8, deadline=None)
+# The full check asks for many more.
+EXAMPLES = int(os.environ.get("SKFME_EXAMPLES", "8"))
+few = settings(max_examples=EXAMPLES, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 FORESTS = {
@@ -47,6 +52,13 @@ STEPS = [
     {1: SetTo(0.0), 3: STEP},
     {2: Contrast(-1.0, 1.0)},
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Models of 80 rows wait for threads longer than they compute."""
+    with threadpool_limits(1):
+        yield
 
 
 def training(rng, n_classes, missing, n_targets=1):
@@ -352,7 +364,7 @@ def nlm_model(kind, rng, X):
 KINDS = ("forest", "boosting", "logistic", "softmax", "exponential")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(
     seed=seeds, kind=st.sampled_from(KINDS),
     h=st.sampled_from([{0: 1.0}, {1: -0.1}, {0: 5.0, 2: -2.0, 3: 0.7}]),

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfme import FMEExplainer, ame, fme
-from skfme.statsmodels import ConditionalEffects
+from skfme.statsmodels import ConditionalEffects, EffectTree
 from tests.recorder import Recorder
 
 N = 600
@@ -181,6 +181,22 @@ def test_results_notice_that_an_array_was_changed(kind, use):
         with pytest.raises(ValueError, match="was changed since"):
             USES[use](effect)
         assert effect.ame == pytest.approx(1)  # what needs no table stays
+
+
+def test_a_tree_keeps_the_rows_that_it_was_grown_on():
+    y = np.where(ARRAY[:, 0] > 5, 1.0, 0.0) + 0.1 * ARRAY[:, 1]
+    X, effects = pd.DataFrame(ARRAY, columns=["a", "b"]), y.copy()
+    tree = EffectTree(n_partitions=2).fit(X, effects)
+    expected = tree.stability(n_resamples=4, random_state=0)
+    X["a"] = 0.0
+    effects[:] = 0
+    again = tree.stability(n_resamples=4, random_state=0)
+    pd.testing.assert_frame_equal(again.roots, expected.roots)
+    array = ARRAY.copy()
+    grown = EffectTree(n_partitions=2).fit(array, y)
+    array[:] = 0
+    with pytest.raises(ValueError, match="was changed since"):
+        grown.stability(n_resamples=4, random_state=0)
 
 
 def test_what_a_result_shows_cannot_be_written_to():

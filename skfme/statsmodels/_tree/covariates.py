@@ -236,7 +236,7 @@ def effects_in(y: Any, table: Table) -> np.ndarray:
     entries = column_or_1d(y, warn=True)
     if np.iscomplexobj(entries):
         raise ValueError(f"Complex data not supported\n{entries}\n")
-    effects = np.asarray(entries, dtype=float)
+    effects = np.array(entries, dtype=float)  # the user's own may change
     if len(effects) != len(table):
         raise ValueError(
             f"y has {len(effects)} effects, but X has {len(table)} rows; one per row is "

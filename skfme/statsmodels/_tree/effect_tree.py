@@ -263,7 +263,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             refuse_infinite(table)
         nodes = self._grown(sample)
         leaves = leaf_of_rows(nodes, len(sample))
-        self._training = Training(table, effects, weights, leaves)
+        self._training = Training(table.guarded(), effects, weights, leaves)
         self._tabulate(nodes, weights, measures)
         return self
 
