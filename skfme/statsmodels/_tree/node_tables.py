@@ -10,7 +10,7 @@ import pandas as pd
 
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Covariate
-from skfme.statsmodels._tree.nodes import Node, Spread, parents, rows_below
+from skfme.statsmodels._tree.nodes import Node, Spread, leaf_of_rows, node_rows, parents
 from skfme.statsmodels._tree.rules import rules_of
 
 __all__ = ["tables_of"]
@@ -45,8 +45,7 @@ def _numbers(
     columns |= _mean_and_sd(spreads, "cAME", "SD")
     if nlm is not None:
         spreads = []
-        for i in range(len(nodes)):
-            rows = rows_below(nodes, i)
+        for rows in node_rows(nodes, leaf_of_rows(nodes, len(nlm))):
             rows = rows[~np.isnan(nlm[rows])]
             spreads.append(Spread.of(nlm[rows], weights.take(rows)))
         columns |= _mean_and_sd(spreads, "cANLM", "SD_NLM")

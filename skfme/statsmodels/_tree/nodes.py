@@ -24,8 +24,8 @@ __all__ = [
     "count_leaves",
     "leaf_of_rows",
     "leaves_of",
+    "node_rows",
     "parents",
-    "rows_below",
 ]
 
 
@@ -101,17 +101,28 @@ def collapsed(nodes: list[Node], merged: set[int]) -> list[Node]:
     for i in order:
         node = nodes[i]
         if i in merged:
-            rows = rows_below(nodes, i)
+            rows = _rows_below(nodes, i)
             node = node._replace(split=None, left=-1, right=-1, rows=rows)
         tree.append(node._replace(left=position[node.left], right=position[node.right]))
     return tree
 
 
-def rows_below(nodes: list[Node], i: int) -> np.ndarray:
+def _rows_below(nodes: list[Node], i: int) -> np.ndarray:
     """Rows of a leaf, or of the leaves below a node, which follow it, in their order."""
     below = takewhile(lambda n: n.depth > nodes[i].depth, islice(nodes, i + 1, None))
     rows = [node.rows for node in (nodes[i], *below) if node.rows is not None]
     return np.sort(np.concatenate(rows))
+
+
+def node_rows(nodes: list[Node], leaves: np.ndarray) -> list[np.ndarray]:
+    """Rows of each node, by the leaf that each row falls into; −1 is none."""
+    order = leaves.argsort(kind="stable")
+    starts = leaves[order].searchsorted(np.arange(len(nodes) + 1))
+    after = list(range(1, len(nodes) + 1))  # the first node that is not below
+    for i in reversed(range(len(nodes))):
+        if not nodes[i].is_leaf:
+            after[i] = after[nodes[i].right]
+    return [order[starts[i] : starts[end]] for i, end in enumerate(after)]
 
 
 def leaves_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> np.ndarray:

@@ -162,10 +162,11 @@ def tree_text(
     `drop` is the share of the root's sum of squares that the node's split explains.
     """
     columns = [name for name in ("cAME", "SD", "cANLM") if name in node_table]
-    paths, records, rows = _paths(nodes, covariates), node_table.to_dict("records"), []
-    for node, path, record in zip(nodes, paths, records, strict=True):
-        numbers = [format_number(record[name]) for name in columns]
-        drop = "" if node.is_leaf else _percent(record["drop"])
+    records = node_table[[*columns, "drop"]].to_numpy().tolist()
+    paths, rows = _paths(nodes, covariates), []
+    for node, path, (*values, share) in zip(nodes, paths, records, strict=True):
+        numbers = map(format_number, values)
+        drop = "" if node.is_leaf else _percent(share)
         label = "|  " * node.depth + (_term(path[-1:]) if path else "all")
         rows.append([label, str(node.spread.n), *numbers, drop])
     body = text_table(["node", "n", *columns, "drop"], rows)

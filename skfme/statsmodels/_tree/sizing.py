@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from skfme.statsmodels._tree.covariates import Sample
 from skfme.statsmodels._tree.growing import Criterion, grow
-from skfme.statsmodels._tree.nodes import Node, Spread, collapsed, leaves_of, rows_below
+from skfme.statsmodels._tree.nodes import Node, Spread, collapsed, leaves_of, node_rows
 from skfme.statsmodels._tree.pruning import pruning_path
 
 __all__ = ["cross_validated_size", "honest_halves", "reestimated"]
@@ -59,10 +59,9 @@ def cross_validated_size(
 
 def _losses_by_size(nodes: list[Node], sample: Sample) -> np.ndarray:
     """Σ w e² and Σ w e⁴ on new rows for 1, 2, … partitions."""
-    routed = _routed(nodes, sample, np.arange(len(sample)))
+    rows_of_nodes = node_rows(nodes, leaves_of(nodes, sample.covariates))
     losses = np.empty((len(nodes), 2))
-    for i, node in enumerate(nodes):
-        rows = rows_below(routed, i)
+    for i, (node, rows) in enumerate(zip(nodes, rows_of_nodes, strict=True)):
         squares = (sample.effects[rows] - node.spread.mean) ** 2
         weights = sample.weights.take(rows)
         losses[i] = weights.dot(squares), weights.dot(squares**2)
@@ -96,11 +95,12 @@ def reestimated(nodes: list[Node], sample: Sample, rows: np.ndarray) -> list[Nod
 
     A split with fewer than two of them on a side is undone: leaves merge upwards.
     """
-    routed, tree = _routed(nodes, sample, rows), []
-    for i, node in enumerate(routed):
-        below = rows_below(routed, i)
-        spread = Spread.of(sample.effects[below], sample.weights.take(below))
-        tree.append(node._replace(spread=spread))
+    leaves, tree = leaves_of(nodes, sample.covariates)[rows], []
+    for node, positions in zip(nodes, node_rows(nodes, leaves), strict=True):
+        members = rows[positions]
+        spread = Spread.of(sample.effects[members], sample.weights.take(members))
+        members_of_leaf = members if node.is_leaf else None
+        tree.append(node._replace(spread=spread, rows=members_of_leaf))
     merged = {
         i
         for i, node in enumerate(tree)
@@ -108,16 +108,3 @@ def reestimated(nodes: list[Node], sample: Sample, rows: np.ndarray) -> list[Nod
         and min(tree[child].spread.n for child in (node.left, node.right)) < 2
     }
     return collapsed(tree, merged)
-
-
-def _routed(nodes: list[Node], sample: Sample, rows: np.ndarray) -> list[Node]:
-    """The same tree with these rows of the sample in its leaves."""
-    covariates = tuple(covariate.take(rows) for covariate in sample.covariates)
-    leaves = leaves_of(nodes, covariates)
-    order = np.argsort(leaves, kind="stable")
-    ends = np.searchsorted(leaves[order], np.arange(1, len(nodes)))
-    of_nodes = np.split(rows[order], ends)
-    return [
-        node._replace(rows=of_node if node.is_leaf else None)
-        for node, of_node in zip(nodes, of_nodes, strict=True)
-    ]
