@@ -75,19 +75,19 @@ class Additive:
         """
         if position in self.levels:
             levels = self.levels[position]
-            codes = [category_codes(c, levels.categories) for c in (before, after)]
-            if min(own.min() for own in codes) < 0:
+            low, high = (category_codes(c, levels.categories) for c in (before, after))
+            if (low < 0).any() or (high < 0).any():
                 raise RowsNotReadError("a category is unknown or missing")
-            return levels.values[codes[1]] - levels.values[codes[0]]
+            return levels.values[high] - levels.values[low]
         if position not in self.weights:  # no column of the model's
             return np.zeros((len(before), 1))
-        ends = []
-        for column in (before, after):
-            try:
-                ends.append(np.asarray(numbers_in(column)).astype(np.float64))
-            except (TypeError, ValueError) as error:
-                raise RowsNotReadError(str(error)) from error
-        return (ends[1] - ends[0])[:, None] * self.weights[position]
+        try:
+            low, high = (
+                np.asarray(numbers_in(c)).astype(np.float64) for c in (before, after)
+            )
+        except (TypeError, ValueError) as error:
+            raise RowsNotReadError(str(error)) from error
+        return (high - low)[:, None] * self.weights[position]
 
 
 def pulled_back(
@@ -114,10 +114,9 @@ def pulled_back(
         weights = _through(steps.pop(), weights)
     if not steps:
         return Additive(dict(enumerate(weights)), {})
-    parts = steps.pop()
-    if steps:
+    if len(steps) > 1:
         raise ModelNotReadError("a ColumnTransformer is not the first transformer")
-    return _by_part(parts, weights, names)
+    return _by_column(steps[0], weights, names)
 
 
 def _flat(transformers: Sequence[Any]) -> list[Any]:
@@ -130,48 +129,44 @@ def _flat(transformers: Sequence[Any]) -> list[Any]:
     return steps
 
 
-def _by_part(
-    parts: ColumnTransformer, weights: np.ndarray, names: Sequence[Hashable]
+def _by_column(
+    transformer: ColumnTransformer, weights: np.ndarray, names: Sequence[Hashable]
 ) -> Additive:
-    own: dict[int, np.ndarray] = {}
+    numeric: dict[int, np.ndarray] = {}
     levels: dict[int, Levels] = {}
-    for name, part, columns in parts.transformers_:
-        if isinstance(part, str) and part == "drop":
+    for name, part, columns in transformer.transformers_:
+        inner = weights[transformer.output_indices_[name]]
+        if not len(inner):  # dropped, for one
             continue
-        positions = input_positions(columns, names)
-        below = weights[parts.output_indices_[name]]
-        if not len(below):
-            continue
-        steps = _flat([part])
-        last = steps[-1]
-        if set(positions) & (own.keys() | levels.keys()):
+        positions, steps = input_positions(columns, names), _flat([part])
+        if set(positions) & (numeric.keys() | levels.keys()):
             raise ModelNotReadError(
                 "a column goes into two parts of a ColumnTransformer"
             )
-        if type(last) is OneHotEncoder:
-            if not all(type(step) is SimpleImputer for step in steps[:-1]):
+        if type(steps[-1]) is OneHotEncoder:
+            encoder = steps.pop()
+            if not all(type(step) is SimpleImputer for step in steps):
                 raise ModelNotReadError("an encoder stands behind a transformer")
-            levels |= zip(positions, _encoded(last, below), strict=True)
+            levels |= zip(positions, _encoded(encoder, inner), strict=True)
             continue
         while steps:
-            below = _through(steps.pop(), below)
-        own |= zip(positions, below, strict=True)
-    return Additive(own, levels)
+            inner = _through(steps.pop(), inner)
+        numeric |= zip(positions, inner, strict=True)
+    return Additive(numeric, levels)
 
 
 def _encoded(encoder: OneHotEncoder, weights: np.ndarray) -> list[Levels]:
     """What the categories of each column add."""
     if encoder.min_frequency is not None or encoder.max_categories is not None:
         raise ModelNotReadError("a OneHotEncoder joins infrequent categories")
-    dropped = encoder.drop_idx_
     levels, start = [], 0
     for i, categories in enumerate(encoder.categories_):
+        has_column = np.ones(len(categories), dtype=bool)
+        if encoder.drop_idx_ is not None and encoder.drop_idx_[i] is not None:
+            has_column[int(encoder.drop_idx_[i])] = False
+        stop = start + int(has_column.sum())
         values = np.zeros((len(categories), weights.shape[1]))
-        kept = np.ones(len(categories), dtype=bool)
-        if dropped is not None and dropped[i] is not None:
-            kept[int(dropped[i])] = False
-        stop = start + int(kept.sum())
-        values[kept] = weights[start:stop]
+        values[has_column] = weights[start:stop]
         levels.append(Levels(tuple(categories), values))
         start = stop
     return levels
@@ -196,10 +191,10 @@ def _through(transformer: Any, weights: np.ndarray) -> np.ndarray:
     if kind in (PCA, TruncatedSVD):
         return transformer.components_.T @ weights
     if isinstance(transformer, SelectorMixin):
-        kept = transformer.get_support()
-        every = np.zeros((len(kept), weights.shape[1]))
-        every[kept] = weights
-        return every
+        selected = transformer.get_support()
+        inner = np.zeros((len(selected), weights.shape[1]))
+        inner[selected] = weights
+        return inner
     if transformer.n_features_in_ != len(weights):  # an imputer of empty columns
         raise ModelNotReadError(f"{kind.__name__} changes the number of columns")
     return weights

@@ -7,7 +7,7 @@ A step changes the linear predictor η by a sum over the columns changed (see
                     = μ (exp(Δη) − 1)       log link, from μ = f(x)
                     = σ(η + Δη) − σ(η)      logistic and softmax links
 
-Effects whose columns the closed form does not know are left to predictions.
+Effects without a closed form are left to predictions.
 """
 
 from __future__ import annotations
@@ -159,40 +159,49 @@ def read_linear(response: Response, table: Table) -> LinearModel:
 
 
 def _link(model: Any, name: str, response: Response) -> tuple[str, Response | None]:
+    """The link, and what predicts the rows before the step."""
     method = response.method
-    eta = replace(response, method="decision_function", positive_only=False)
-    if method == "predict" and name in _IDENTITY:
-        return "identity", None
-    if method == "predict" and name in _GENERALISED:
-        # Tweedie's own link is the identity up to a power of 0.
-        if getattr(model, "link", "log") == "identity" or (
-            name == "TweedieRegressor" and model.link == "auto" and model.power <= 0
-        ):
-            return "identity", None
+    if method == "predict" and name in _GENERALISED and not _is_identity(model, name):
         return "log", response
-    if method == "decision_function" and name in _DECISIONS:
+    if (method == "predict" and name in _IDENTITY + _GENERALISED) or (
+        method == "decision_function" and name in _DECISIONS
+    ):
         return "identity", None
     logistic = name in _PROBABILITIES or (
         name == "SGDClassifier" and model.loss == "log_loss"
     )
-    if method == "predict_proba" and logistic:
-        if response.positive_only:
-            return "logistic", eta
-        one_by_one = getattr(model, "multi_class", None) == "ovr" or (
-            getattr(model, "solver", None) == "liblinear" or name == "SGDClassifier"
-        )
-        if not one_by_one:
-            return "softmax", eta
+    if method != "predict_proba" or not logistic:
+        raise ModelNotReadError(f"{name}.{method} is no linear predictor that it knows")
+    eta = replace(response, method="decision_function", positive_only=False)
+    if response.positive_only:
+        return "logistic", eta
+    if name == "SGDClassifier" or (
+        getattr(model, "multi_class", None) == "ovr"
+        or getattr(model, "solver", None) == "liblinear"
+    ):
         raise ModelNotReadError(f"{name} combines one model for each class")
-    raise ModelNotReadError(f"{name}.{method} is no linear predictor that it knows")
+    return "softmax", eta
+
+
+def _is_identity(model: Any, name: str) -> bool:
+    """Whether a generalised linear model has no link; Tweedie's own up to a power of 0."""
+    if name == "TweedieRegressor" and model.link == "auto":
+        return model.power <= 0
+    return getattr(model, "link", "log") == "identity"
 
 
 @dataclass(frozen=True)
 class _Changes:
-    """What one effect changes of the margins of a batch, each (n_rows, n_outputs).
+    """What one effect changes of the margins of the rows that count.
 
-    `start` leads from the row's own values to where the step starts, `fixed` is the
-    part of categories, `moving` that of numbers; `moves` tells whether there are any.
+    Attributes
+    ----------
+    start : ndarray of shape (n_counted, n_outputs)
+        From the row's own values to where the step starts.
+    fixed, moving : ndarray of shape (n_counted, n_outputs)
+        From there: what categories change, and what numbers do.
+    moves : bool
+        Whether there are any numbers.
     """
 
     start: np.ndarray
@@ -206,21 +215,6 @@ class _Changes:
 
 
 @dataclass(frozen=True)
-class _Line:
-    """Predictions along the step paths of some rows."""
-
-    model: LinearModel
-    own: np.ndarray
-    held: np.ndarray
-    moving: np.ndarray
-
-    def __call__(self, rows: np.ndarray, t: np.ndarray) -> np.ndarray:
-        moved = t[:, :, None] * self.moving[rows][:, None]
-        own = np.broadcast_to(self.own[rows][:, None], moved.shape)
-        return self.model.respond(own, self.held[rows][:, None] + moved)
-
-
-@dataclass(frozen=True)
 class LinearEngine:
     """Effects of a linear predictor; a callable that joblib can ship.
 
@@ -228,7 +222,7 @@ class LinearEngine:
     ----------
     model : LinearModel
     predict : PredictEngine
-        For effects and batches that the closed form does not know.
+        For effects and batches without a closed form.
     """
 
     model: LinearModel
@@ -241,12 +235,16 @@ class LinearEngine:
         """Measure every effect on the rows that count."""
         batch, effects = asked_for(batch, effects)
         closed = self._closed(batch, effects)
-        base = self._base(batch, any(closed), rule)
-        left = [effect for effect, one in zip(effects, closed, strict=True) if not one]
-        others = iter(self.predict(batch, left, rule) if left else [])
+        pairs = list(zip(effects, closed, strict=True))
+        without = [effect for effect, changes in pairs if changes is None]
+        predicted = iter(self.predict(batch, without, rule) if without else [])
+        needed = len(batch) and (self.model.base is not None or rule is not None)
+        base = self._base(batch) if needed and any(closed) else None
         return [
-            self._measured(effect, one, base, rule) if one else next(others)
-            for effect, one in zip(effects, closed, strict=True)
+            next(predicted)
+            if changes is None
+            else self._measured(effect, changes, base, rule)
+            for effect, changes in pairs
         ]
 
     def responses(
@@ -254,24 +252,20 @@ class LinearEngine:
     ) -> list[tuple[np.ndarray, np.ndarray] | None]:
         """Predictions before and after each step; None where there is no closed form."""
         closed = self._closed(batch, effects)
-        values = self._own(batch) if any(closed) else np.empty((0, 0))
+        base = self._base(batch) if any(closed) else np.empty((0, 0))
         pairs: list[tuple[np.ndarray, np.ndarray] | None] = []
-        for effect, one in zip(effects, closed, strict=True):
-            if one is None:
+        for effect, changes in zip(effects, closed, strict=True):
+            if changes is None:
                 pairs.append(None)
                 continue
-            kept, total = effect.counted, one.start + one.change
-            low = self.model.respond(values[kept], one.start[kept])
-            pairs.append((low, self.model.respond(values[kept], total[kept])))
+            values, start = base[effect.counted], changes.start
+            low = self.model.respond(values, start)
+            pairs.append((low, self.model.respond(values, start + changes.change)))
         return pairs
 
-    def _own(self, batch: Table) -> np.ndarray:
+    def _base(self, batch: Table) -> np.ndarray:
         """What the predictions after a step are computed from."""
         return (self.model.base or self.predict.response)(batch)
-
-    def _base(self, batch: Table, wanted: bool, rule: Rule | None) -> np.ndarray | None:
-        needed = self.model.base is not None or rule is not None
-        return self._own(batch) if wanted and needed and len(batch) else None
 
     def _closed(
         self, batch: Table, effects: Sequence[Stepped]
@@ -283,24 +277,24 @@ class LinearEngine:
         return [self._changes(batch, effect) for effect in effects]
 
     def _changes(self, batch: Table, effect: Stepped) -> _Changes | None:
-        n = (len(batch), len(self.predict.response.outputs))
-        start, fixed, moving = np.zeros(n), np.zeros(n), np.zeros(n)
-        rows, moves = np.flatnonzero(effect.counted), False
-        all_count = len(rows) == len(batch)  # elsewhere values may be missing
+        counted = effect.counted  # elsewhere values may be missing
+        rows: Any = slice(None) if counted.all() else np.flatnonzero(counted)
+        shape = (np.count_nonzero(counted), len(self.predict.response.outputs))
+        start, fixed, moving = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        additive, moves = self.model.additive, False
         try:
             for bound in effect.changes:
-                position = bound.change.position
-                own, end = batch.column(position), effect.end[position]
-                own, end = (own, end) if all_count else (own[rows], end[rows])
-                low = own
-                if position in effect.start:
-                    low = effect.start[position][rows]
-                    start[rows] += self.model.additive.change(position, own, low)
-                change = self.model.additive.change(position, low, end)
+                p, numeric = bound.change.position, bound.change.numeric
+                low, end = batch.column(p)[rows], effect.end[p][rows]
+                if p in effect.start:
+                    own, low = low, effect.start[p][rows]
+                    start += additive.change(p, own, low)
+                change = additive.change(p, low, end)
                 if not np.isfinite(change).all():
                     raise RowsNotReadError("a step leads to infinity")
-                moves |= bound.change.numeric
-                (moving if bound.change.numeric else fixed)[rows] += change
+                moves |= numeric
+                total = moving if numeric else fixed
+                total += change
         except RowsNotReadError as reason:
             _LOG.debug("an effect is left to the model's own predictions: %s", reason)
             return None
@@ -309,27 +303,29 @@ class LinearEngine:
     def _measured(
         self,
         effect: Stepped,
-        one: _Changes,
-        values: np.ndarray | None,
+        changes: _Changes,
+        base: np.ndarray | None,
         rule: Rule | None,
     ) -> Measured:
-        kept, model = effect.counted, self.model
-        start, change = one.start[kept], one.change[kept]
-        if values is None:
+        model, start, change = self.model, changes.start, changes.change
+        if base is None:
             return Measured(change, engine=self.name)
-        own = values[kept]
+        values = base[effect.counted]
         if model.link == "log":
-            own, start = own * np.exp(start), np.zeros_like(start)
-        fme = model.effect(own + start, change)
+            values, start = values * np.exp(start), np.zeros_like(start)
+        fme = model.effect(values + start, change)
         if rule is None:
             return Measured(fme, engine=self.name)
-        if not one.moves or not len(fme):
+        if not changes.moves or not len(fme):
             return Measured(fme, np.full(fme.shape, np.nan), engine=self.name)
         # Categories stand at their new value all along.
-        held = start + one.fixed[kept]
-        line = _Line(model, own, held, one.moving[kept])
-        low = model.respond(own, held)
-        high = model.respond(own, held + one.moving[kept])
+        held, moving = start + changes.fixed, changes.moving
+
+        def line(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+            moved = held[rows][:, None] + t[:, :, None] * moving[rows][:, None]
+            return model.respond(values[rows][:, None], moved)
+
+        low, high = model.respond(values, held), model.respond(values, held + moving)
         resolution = self.predict.response.resolution
         nlm, converged = rule._measure(line, low, high, resolution)
         return Measured(fme, nlm, int(np.count_nonzero(~converged)), self.name)

@@ -1,7 +1,8 @@
 """A batch's values before and after some moves, as the kernels take them.
 
 Numbers and categories stand in one row for each feature, and in one for each feature
-that a move changes; which columns of a packed ensemble those concern is told apart.
+that a move changes. Which columns of a packed ensemble these are for is laid out here
+too; codes are made from the values by the kernels.
 """
 
 from __future__ import annotations
@@ -78,48 +79,40 @@ def values_of(ensemble: Ensemble, features: Features, moves: Sequence[Move]) -> 
         is no whole number.
     """
     before = features | moves[0].start
-    base = np.empty((len(before), len(moves[0].counted)))
-    for feature, values in before.items():
-        base[feature] = _places(ensemble, feature, values)
+    base = np.stack([_places(ensemble, j, before[j]) for j in range(len(before))])
     named = [(feature, e) for e, move in enumerate(moves) for feature in move.end]
     ends = np.empty((len(named), base.shape[1]))
     for row, (feature, e) in zip(ends, named, strict=True):
         row[:] = _places(ensemble, feature, moves[e].end[feature])
-        if not moves[e].counted.all():
-            np.copyto(row, base[feature], where=~moves[e].counted)
-    missing = _checked(ensemble, base) | _checked(ensemble, ends)
+        np.copyto(row, base[feature], where=~moves[e].counted)
+    if ensemble.precision.single and max(map(_largest, (base, ends))) > _SINGLE_MAX:
+        raise RowsNotReadError("values are too large for single precision")
+    missing = any(np.isnan(values.min(initial=0.0)) for values in (base, ends))
     return Values(base, ends, {at: k for k, at in enumerate(named)}, missing)
 
 
-def _checked(ensemble: Ensemble, values: np.ndarray) -> bool:
-    """Whether any value is missing; refuses those that are too large."""
-    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
-    missing = bool(np.isnan(low))
-    if missing:
-        low = np.fmin.reduce(values, axis=None, initial=np.inf)
-        high = np.fmax.reduce(values, axis=None, initial=-np.inf)
-    if ensemble.single and max(-low, high) > _SINGLE_MAX:
-        raise RowsNotReadError("values are too large for single precision")
-    return missing
+def _largest(values: np.ndarray) -> float:
+    """The largest magnitude."""
+    return float(np.fmax.reduce(np.abs(values), axis=None, initial=0.0))
 
 
 def _places(ensemble: Ensemble, feature: int, values: np.ndarray) -> np.ndarray:
-    """Categories by their place among those that the splits know; numbers as given.
+    """Categories by their place among those that the splits mention; numbers as given.
 
-    Unknown ones and missing values come after the last.
+    Other ones and missing values come after the last.
     """
     if feature not in ensemble.categories:
         return values
-    known = ensemble.categories[feature]
+    categories = ensemble.categories[feature]
     missing = np.isnan(values)
     whole = np.where(missing, 0, values)
     if (whole != np.trunc(whole)).any():
         raise RowsNotReadError("a category is not a whole number")
-    if whole.max(initial=0) > ensemble.largest_category:
+    if whole.max(initial=0) > ensemble.precision.largest_category:
         raise RowsNotReadError("a category is too large a number")
-    place = np.minimum(np.searchsorted(known, whole), len(known) - 1)
-    places = np.where(known[place] == whole, place, len(known))
-    return np.where(missing, len(known) + 1, places).astype(np.float64)
+    nearest = np.minimum(np.searchsorted(categories, whole), len(categories) - 1)
+    places = np.where(categories[nearest] == whole, nearest, len(categories))
+    return np.where(missing, len(categories) + 1, places).astype(np.float64)
 
 
 def entries_of(coding: Coding, values: Values, n_effects: int) -> Entries:

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from skfme._engine.refusals import ModelNotReadError
 
-__all__ = [
-    "CategorySplit",
-    "Ensemble",
-    "Tree",
-    "packed",
-]
+__all__ = ["CategorySplit", "Ensemble", "Precision", "Tree", "packed"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +67,25 @@ class Tree:
 
 
 @dataclass(frozen=True)
+class Precision:
+    """How exactly a library reads values, and how exactly it is reproduced.
+
+    Attributes
+    ----------
+    single : bool
+        Whether values are compared in single precision.
+    tolerance : float
+        To which the model itself is reproduced, relative to its largest prediction.
+    largest_category : int
+        Largest category that the model's own type of categories holds.
+    """
+
+    single: bool = False
+    tolerance: float = 1e-12
+    largest_category: int = 2**31 - 1
+
+
+@dataclass(frozen=True)
 class Ensemble:
     """All trees, breadth first, one after the other, siblings side by side.
 
@@ -91,19 +106,14 @@ class Ensemble:
     cuts : dict of int -> ndarray
         Sorted thresholds of each numeric feature.
     categories : dict of int -> ndarray of int
-        Sorted categories that the splits of a feature tell apart. A value's code is
-        its place among them; then come unknown ones and missing values.
+        Sorted categories that the splits of a feature mention. A value's code is its
+        place among them; then come other ones and missing values.
     sets : ndarray of shape (n_sets, n_words), uint64
         Codes that go right, as bits.
     base : ndarray of shape (n_margins,)
     link : str
         "identity", "logistic", "exponential" or "softmax".
-    single : bool
-        Whether values are compared in single precision.
-    tolerance : float
-        To which the model itself is reproduced, relative to its largest prediction.
-    largest_category : int
-        Largest category that the model's own type of categories holds.
+    precision : Precision
     """
 
     feature: np.ndarray
@@ -120,24 +130,20 @@ class Ensemble:
     sets: np.ndarray
     base: np.ndarray
     link: str
-    single: bool
-    tolerance: float
-    largest_category: int
+    precision: Precision
 
 
 # Once this share of the rows is left on their way down, the others are set aside.
 _THIN_OUT_AT = 0.7
+_USUAL = Precision()
 
 
 def packed(
     trees: Sequence[Tree],
     base: np.ndarray,
     link: str = "identity",
-    *,
-    known: Mapping[int, np.ndarray] | None = None,
-    single: bool = False,
-    tolerance: float = 1e-12,
-    largest_category: int = 2**31 - 1,
+    precision: Precision = _USUAL,
+    categories: Mapping[int, np.ndarray] | None = None,
 ) -> Ensemble:
     """Lay out trees for walking: an :class:`Ensemble`.
 
@@ -146,10 +152,10 @@ def packed(
     trees : sequence of Tree
     base : array-like of shape (n_margins,)
         Margin of an ensemble without trees.
-    known : mapping of int -> ndarray of int, default=None
-        Categories of a feature that the model knows, split on or not.
-    link, single, tolerance, largest_category
+    link, precision
         As in :class:`Ensemble`.
+    categories : mapping of int -> ndarray of int, default=None
+        Those of a feature in training, split on or not.
 
     Raises
     ------
@@ -159,92 +165,79 @@ def packed(
     if not trees:
         raise ModelNotReadError("it has no trees")
     laid = [_breadth_first(tree) for tree in trees]
-    feature = np.concatenate([part.feature for part in laid])
-    threshold = np.concatenate([part.threshold for part in laid])
-    first = np.cumsum([0, *(len(part.feature) for part in laid)])
+    nodes = _Nodes(
+        *map(np.concatenate, zip(*(tree.nodes for tree in laid), strict=True))
+    )
+    first = np.cumsum([0, *(len(tree.nodes.child) for tree in laid)])
     splits = {
-        int(start) + node: split
-        for start, part in zip(first, laid, strict=False)
-        for node, split in part.splits.items()
+        int(start) + place: split
+        for start, tree in zip(first, laid, strict=False)
+        for place, split in tree.splits.items()
     }
-    rank = np.zeros(len(feature), dtype=np.int64)
-    is_set = np.zeros(len(feature), dtype=bool)
-    is_set[list(splits)] = True
-    cuts = _ranked(feature, threshold, is_set, single, rank)
-    missing_left = np.concatenate([part.missing_left for part in laid])
-    categories, sets = _numbered_sets(feature, missing_left, splits, known or {}, rank)
-    both = sorted(cuts.keys() & categories.keys())
+    cuts, rank = _ranked(nodes, list(splits), precision.single)
+    coded, sets = _numbered_sets(nodes, splits, categories or {})
+    rank[list(splits)] = np.arange(len(splits))
+    both = sorted(cuts.keys() & coded.keys())
     if both:
         raise ModelNotReadError(
             f"feature {both[0]} is split both by thresholds and by categories"
         )
     return Ensemble(
-        feature,
-        rank,
-        np.concatenate([part.child for part in laid]),
-        missing_left,
-        np.concatenate([part.value for part in laid]),
-        first,
-        np.array([len(part.thin_out) for part in laid], dtype=np.int64),
-        np.array([tree.output for tree in trees], dtype=np.int64),
-        np.concatenate([part.thin_out for part in laid]),
-        cuts,
-        categories,
-        sets,
-        np.atleast_1d(np.asarray(base, dtype=np.float64)),
-        link,
-        single,
-        tolerance,
-        largest_category,
+        feature=nodes.feature,
+        rank=rank,
+        child=nodes.child,
+        missing_left=nodes.missing_left,
+        value=nodes.value,
+        first=first,
+        depth=np.array([len(tree.thin_out) for tree in laid], dtype=np.int64),
+        output=np.array([tree.output for tree in trees], dtype=np.int64),
+        thin_out=np.concatenate([tree.thin_out for tree in laid]),
+        cuts=cuts,
+        categories=coded,
+        sets=sets,
+        base=np.atleast_1d(np.asarray(base, dtype=np.float64)),
+        link=link,
+        precision=precision,
     )
 
 
-@dataclass(frozen=True)
-class _Laid:
-    """One tree, breadth first; place 1 is empty, so that left children are even."""
+class _Nodes(NamedTuple):
+    """Nodes breadth first; place 1 of a tree is empty, so that left children are even."""
 
     feature: np.ndarray
     threshold: np.ndarray
     child: np.ndarray
     missing_left: np.ndarray
     value: np.ndarray
+
+
+class _Laid(NamedTuple):
+    """One tree, breadth first; its splits by place."""
+
+    nodes: _Nodes
     thin_out: np.ndarray
     splits: dict[int, CategorySplit]
 
 
 def _breadth_first(tree: Tree) -> _Laid:
     levels = [np.zeros(1, dtype=np.int64)]
-    while True:
-        inner = levels[-1][tree.left[levels[-1]] >= 0]
-        if not len(inner):
-            break
+    while len(inner := levels[-1][tree.left[levels[-1]] >= 0]):
         levels.append(np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel())
-    order = np.concatenate(levels)
-    places = np.arange(1, len(order) + 1)
-    places[0] = 0
-    place = np.zeros(len(tree.left), dtype=np.int64)
-    place[order] = places
-    n = len(order) + 1
+    order = np.concatenate([levels[0], levels[0], *levels[1:]])
     leaf = tree.left[order] < 0
-    feature = np.full(n, -1, dtype=np.int32)
-    feature[places] = np.where(leaf, -1, tree.feature[order])
-    threshold = np.zeros(n)
-    threshold[places] = tree.threshold[order]
-    child = np.arange(n)
-    child[places[~leaf]] = place[tree.left[order[~leaf]]]
-    missing_left = np.zeros(n, dtype=bool)
-    missing_left[places] = tree.missing_left[order]
-    value = np.zeros((n, tree.value.shape[1]))
-    value[places[leaf]] = tree.value[order[leaf]]
-    return _Laid(
-        feature,
-        threshold,
-        child,
-        missing_left,
-        value,
-        _thinning(tree, levels),
-        {int(place[node]): split for node, split in tree.splits.items()},
+    leaf[1] = True
+    place = np.zeros(len(tree.left), dtype=np.int64)
+    place[order[2:]] = np.arange(2, len(order))
+    nodes = _Nodes(
+        feature=np.where(leaf, -1, tree.feature[order]).astype(np.int32),
+        threshold=tree.threshold[order],
+        # The children of the first inner node come first.
+        child=np.where(leaf, np.arange(len(order)), 2 * np.cumsum(~leaf)),
+        missing_left=tree.missing_left[order],
+        value=np.where(leaf[:, None], tree.value[order], 0.0),
     )
+    splits = {int(place[node]): split for node, split in tree.splits.items()}
+    return _Laid(nodes, _thinning(tree, levels), splits)
 
 
 def _thinning(tree: Tree, levels: list[np.ndarray]) -> np.ndarray:
@@ -255,29 +248,25 @@ def _thinning(tree: Tree, levels: list[np.ndarray]) -> np.ndarray:
         share -= np.count_nonzero(tree.left[nodes] < 0) * 2.0**-level
         if share < _THIN_OUT_AT * last:
             thin_out[level - 1], last = True, share
-    thin_out[-1:] = False  # nobody walks on
+    thin_out[-1:] = False  # no row goes on
     return thin_out
 
 
 def _ranked(
-    feature: np.ndarray,
-    threshold: np.ndarray,
-    is_set: np.ndarray,
-    single: bool,
-    rank: np.ndarray,
-) -> dict[int, np.ndarray]:
-    """Sorted thresholds of each numeric feature; fills the nodes' ranks among them."""
-    if single:
-        threshold = _rounded_down(threshold)
-    numeric = np.flatnonzero((feature >= 0) & ~is_set)
-    if not len(numeric):
-        return {}
-    numeric = numeric[np.argsort(feature[numeric], kind="stable")]
-    features, starts = np.unique(feature[numeric], return_index=True)
+    nodes: _Nodes, sets: Sequence[int], single: bool
+) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Sorted thresholds of each numeric feature, and the nodes' ranks among them."""
+    threshold = _rounded_down(nodes.threshold) if single else nodes.threshold
+    rank = np.zeros(len(threshold), dtype=np.int64)
+    by_threshold = nodes.feature >= 0
+    by_threshold[list(sets)] = False
+    numeric = np.flatnonzero(by_threshold)
+    numeric = numeric[np.argsort(nodes.feature[numeric], kind="stable")]
+    features, starts = np.unique(nodes.feature[numeric], return_index=True)
     cuts = {}
-    for j, nodes in zip(features, np.split(numeric, starts[1:]), strict=True):
-        cuts[int(j)], rank[nodes] = np.unique(threshold[nodes], return_inverse=True)
-    return cuts
+    for j, places in zip(features, np.split(numeric, starts)[1:], strict=True):
+        cuts[int(j)], rank[places] = np.unique(threshold[places], return_inverse=True)
+    return cuts, rank
 
 
 def _rounded_down(values: np.ndarray) -> np.ndarray:
@@ -290,30 +279,29 @@ def _rounded_down(values: np.ndarray) -> np.ndarray:
 
 
 def _numbered_sets(
-    feature: np.ndarray,
-    missing_left: np.ndarray,
-    splits: dict[int, CategorySplit],
-    known: Mapping[int, np.ndarray],
-    rank: np.ndarray,
+    nodes: _Nodes,
+    splits: Mapping[int, CategorySplit],
+    trained: Mapping[int, np.ndarray],
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Categories of each feature, and of each node those that go right, as bits."""
+    """Categories of each feature, and of each split those that go right, as bits."""
     if not splits:
         return {}, np.zeros((1, 1), dtype=np.uint64)
     members: dict[int, list[np.ndarray]] = {}
     for node, split in splits.items():
-        j = int(feature[node])
-        members.setdefault(j, [known[j]] if j in known else []).append(split.members)
+        j = int(nodes.feature[node])
+        members.setdefault(j, [trained[j]] if j in trained else []).append(
+            split.members
+        )
     categories = {
-        j: np.unique(np.concatenate(parts)).astype(np.int64)
-        for j, parts in members.items()
+        j: np.unique(np.concatenate(sets)).astype(np.int64)
+        for j, sets in members.items()
     }
     most = max(map(len, categories.values()))
     right = np.zeros((len(splits), -(-(most + 2) // 64) * 64), dtype=bool)
-    for number, (node, split) in enumerate(splits.items()):
-        own = categories[int(feature[node])]
-        right[number, : len(own)] = np.isin(own, split.members) != split.members_left
-        right[number, len(own)] = not split.unknown_left
-        right[number, len(own) + 1] = not missing_left[node]
-        rank[node] = number
-    bits = np.packbits(right, axis=1, bitorder="little").view(np.uint64)
-    return categories, bits
+    for row, (node, split) in zip(right, splits.items(), strict=True):
+        mentioned = categories[int(nodes.feature[node])]
+        n = len(mentioned)
+        row[:n] = np.isin(mentioned, split.members) != split.members_left
+        row[n] = not split.unknown_left
+        row[n + 1] = not nodes.missing_left[node]
+    return categories, np.packbits(right, axis=1, bitorder="little").view(np.uint64)

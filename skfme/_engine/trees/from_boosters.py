@@ -20,6 +20,7 @@ from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
 from skfme._engine.trees.ensembles import (
     CategorySplit,
     Ensemble,
+    Precision,
     Tree,
     packed,
 )
@@ -40,20 +41,6 @@ _LINKS = {
 _CATEGORICAL = 2  # treelite's type of a node that tests categories
 _ZERO = float(np.float32(1e-35))  # what LightGBM takes for zero
 _LESS_THAN = 2  # its code of "<"; that of "≤" is 3
-_FIELDS = (
-    "cleft",
-    "cright",
-    "split_index",
-    "threshold",
-    "cmp",
-    "node_type",
-    "default_left",
-    "leaf_value",
-    "category_list",
-    "category_list_begin",
-    "category_list_end",
-    "category_list_right_child",
-)
 
 
 def xgboost(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
@@ -75,9 +62,8 @@ def xgboost(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     if levels:  # treelite takes trees over codes only
         inner["cats"] = {"enc": [], "feature_segments": [], "sorted_idx": []}
         raw = json.dumps(content)
-    ensemble = _imported(
-        "from_xgboost_json", raw, factor=1.0, single=True, tolerance=1e-5
-    )
+    precision = Precision(single=True, tolerance=1e-5)
+    ensemble = _imported("from_xgboost_json", raw, 1.0, precision)
     positions = tuple(range(model.n_features_in_))
     # What a sparse matrix leaves out is missing to XGBoost.
     return ensemble, Inputs(positions, levels, True, takes_sparse=False)
@@ -112,9 +98,7 @@ def lightgbm(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     # The logistic link's factor, which treelite keeps in single precision.
     sigmoid = re.search(r"^objective=.* sigmoid:(\S+)", text, flags=re.MULTILINE)
     factor = float(sigmoid[1]) if sigmoid else 1.0
-    ensemble = _imported(
-        "from_lightgbm", booster, factor=factor, single=False, tolerance=1e-12
-    )
+    ensemble = _imported("from_lightgbm", booster, factor, Precision())
     cuts = {j: _beside_zero(cuts) for j, cuts in ensemble.cuts.items()}
     ensemble = replace(ensemble, cuts=cuts)
     # Integers of an array become single precision.
@@ -141,18 +125,18 @@ def _beside_zero(cuts: np.ndarray) -> np.ndarray:
 
 def _lightgbm_levels(booster: Any, probe: Table) -> dict[int, tuple]:
     """Categories of a dataframe's columns, in the order of their codes."""
-    known = booster.pandas_categorical or []
-    coded = categorical_positions(probe)
-    if len(known) != len(coded):
+    trained = booster.pandas_categorical or []
+    positions = categorical_positions(probe)
+    if len(trained) != len(positions):
         raise ModelNotReadError(
-            f"it was trained on {len(known)} columns of type category, the table has "
-            f"{len(coded)}"
+            f"it was trained on {len(trained)} columns of type category, the table has "
+            f"{len(positions)}"
         )
-    return {j: tuple(categories) for j, categories in zip(coded, known, strict=True)}
+    return dict(zip(positions, map(tuple, trained), strict=True))
 
 
 def _imported(
-    reader: str, source: Any, *, factor: float, single: bool, tolerance: float
+    reader: str, source: Any, factor: float, precision: Precision
 ) -> Ensemble:
     """What treelite reads; all margins are multiplied by `factor`."""
     try:
@@ -169,13 +153,7 @@ def _imported(
         raise ModelNotReadError(f"its link {link!r} is not known")
     if tuple(header.get_field("leaf_vector_shape")) != (1, 1):
         raise ModelNotReadError("its leaves hold vectors")
-    output = header.get_field("class_id").astype(np.int64)
-    base = np.array(header.get_field("base_scores"), dtype=np.float64)
-    targets = header.get_field("target_id").astype(np.int64)
-    if targets.any():
-        if output.any():
-            raise ModelNotReadError("it has several targets of several classes")
-        output = targets
+    output = _outputs(header)
     scale = np.full(model.num_tree, factor)
     if header.get_field("average_tree_output")[0]:
         scale /= np.bincount(output)[output]
@@ -183,38 +161,48 @@ def _imported(
         _tree(model.get_tree_accessor(i), float(scale[i]), int(output[i]))
         for i in range(model.num_tree)
     ]
-    return packed(
-        trees, factor * base, _LINKS[link], single=single, tolerance=tolerance
-    )
+    base = np.array(header.get_field("base_scores"), dtype=np.float64)
+    return packed(trees, factor * base, _LINKS[link], precision)
+
+
+def _outputs(header: Any) -> np.ndarray:
+    """The class, or the target, that each tree adds to."""
+    classes = header.get_field("class_id").astype(np.int64)
+    targets = header.get_field("target_id").astype(np.int64)
+    if targets.any() and classes.any():
+        raise ModelNotReadError("it has several targets of several classes")
+    return targets if targets.any() else classes
 
 
 def _tree(accessor: Any, scale: float, output: int) -> Tree:
-    # The fields are views of memory that is treelite's.
-    field = {name: np.array(accessor.get_field(name)) for name in _FIELDS}
-    threshold = field["threshold"].astype(np.float64)
-    less = field["cmp"] == _LESS_THAN
+    def field(name: str, dtype: Any) -> np.ndarray:
+        # A copy, as the memory is treelite's.
+        return np.array(accessor.get_field(name), dtype=dtype)
+
+    threshold = field("threshold", np.float64)
+    less = field("cmp", np.int64) == _LESS_THAN
     below = np.nextafter(threshold[less].astype(np.float32), np.float32(-np.inf))
     threshold[less] = below
-    categorical = np.flatnonzero(field["node_type"] == _CATEGORICAL)
-    missing_left = field["default_left"].astype(bool)
-    splits = {}
-    for node in categorical:
-        start = field["category_list_begin"][node]
-        stop = field["category_list_end"][node]
-        # What is not in the list takes the other side, known or not.
-        members_left = not field["category_list_right_child"][node]
-        splits[int(node)] = CategorySplit(
-            field["category_list"][start:stop].astype(np.int64),
-            members_left,
-            unknown_left=not members_left,
+    first = field("category_list_begin", np.int64)
+    last = field("category_list_end", np.int64)
+    members = field("category_list", np.int64)
+    members_right = field("category_list_right_child", bool)
+    # What is not in the list takes the other side, in training or not.
+    splits = {
+        int(node): CategorySplit(
+            members[first[node] : last[node]],
+            members_left=not members_right[node],
+            unknown_left=bool(members_right[node]),
         )
+        for node in np.flatnonzero(field("node_type", np.int64) == _CATEGORICAL)
+    }
     return Tree(
-        field["cleft"].astype(np.int64),
-        field["cright"].astype(np.int64),
-        field["split_index"].astype(np.int64),
-        threshold,
-        missing_left,
-        scale * field["leaf_value"].astype(np.float64)[:, None],
-        output,
-        splits,
+        left=field("cleft", np.int64),
+        right=field("cright", np.int64),
+        feature=field("split_index", np.int64),
+        threshold=threshold,
+        missing_left=field("default_left", bool),
+        value=scale * field("leaf_value", np.float64)[:, None],
+        output=output,
+        splits=splits,
     )

@@ -18,6 +18,7 @@ from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import (
     CategorySplit,
     Ensemble,
+    Precision,
     Tree,
     packed,
 )
@@ -26,23 +27,23 @@ from skfme._frames.tables import Table
 
 __all__ = ["gradient_boosting", "hist_gradient_boosting", "single_trees"]
 
+_SINGLE = Precision(single=True)
+
 
 def single_trees(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     """A decision tree, or the mean of a forest's."""
     estimators = getattr(model, "estimators_", None)
     members = [model] if estimators is None else list(estimators)
+    n_classes = model.n_classes_ if method == "predict_proba" else 0
     # The second of two classes stands for both.
-    keep = slice(1, 2) if method == "predict_proba" and model.n_classes_ == 2 else ...
+    classes = slice(1 if n_classes == 2 else 0, n_classes)
     trees = []
     for member in members:
         values = member.tree_.value
-        if method == "predict_proba":
-            values = values[:, 0, : model.n_classes_][:, keep]
-        else:
-            values = values[:, :, 0]
+        values = values[:, 0, classes] if n_classes else values[:, :, 0]
         trees.append(_tree(member.tree_, values / len(members)))
-    n_outputs = trees[0].value.shape[1]
-    return packed(trees, np.zeros(n_outputs), single=True), _plain_inputs(model)
+    base = np.zeros(trees[0].value.shape[1])
+    return packed(trees, base, precision=_SINGLE), _plain_inputs(model)
 
 
 def _plain_inputs(model: Any) -> Inputs:
@@ -55,13 +56,13 @@ def _tree(tree: Any, value: np.ndarray, output: int = 0) -> Tree:
     if missing is None or len(missing) != tree.node_count:
         missing = np.zeros(tree.node_count)
     return Tree(
-        tree.children_left,
-        tree.children_right,
-        tree.feature,
-        tree.threshold,
-        np.asarray(missing).astype(bool),
-        np.ascontiguousarray(value, dtype=np.float64),
-        output,
+        left=tree.children_left,
+        right=tree.children_right,
+        feature=tree.feature,
+        threshold=tree.threshold,
+        missing_left=np.asarray(missing).astype(bool),
+        value=np.ascontiguousarray(value, dtype=np.float64),
+        output=output,
     )
 
 
@@ -86,14 +87,13 @@ def gradient_boosting(model: Any, method: str, probe: Table) -> tuple[Ensemble, 
     ]
     row = np.zeros((1, model.n_features_in_), dtype=np.float32)
     base = np.asarray(model._raw_predict_init(row), dtype=np.float64).ravel()
-    return packed(trees, factor * base, link, single=True), _plain_inputs(model)
+    return packed(trees, factor * base, link, _SINGLE), _plain_inputs(model)
 
 
 def hist_gradient_boosting(
     model: Any, method: str, probe: Table
 ) -> tuple[Ensemble, Inputs]:
     """HistGradientBoosting, with its categorical splits and missing values."""
-    known = dict(_known_categories(model))
     trees = [
         _record_tree(predictor, output)
         for predictors in model._predictors
@@ -108,8 +108,9 @@ def hist_gradient_boosting(
         raise ModelNotReadError("its loss is an object, whose link is unknown")
     base = np.asarray(model._baseline_prediction, dtype=np.float64).ravel()
     # Categories are read as unsigned bytes.
-    ensemble = packed(trees, base, link, known=known, largest_category=255)
-    return ensemble, _encoded_inputs(model)
+    precision = Precision(largest_category=255)
+    categories = dict(_trained_categories(model))
+    return packed(trees, base, link, precision, categories), _encoded_inputs(model)
 
 
 def _encoded_inputs(model: Any) -> Inputs:
@@ -117,19 +118,18 @@ def _encoded_inputs(model: Any) -> Inputs:
     if model._preprocessor is None:
         return Inputs(tuple(range(model.n_features_in_)), {}, True)
     coded = np.flatnonzero(model.is_categorical_)
-    others = np.flatnonzero(~model.is_categorical_)
+    numeric = np.flatnonzero(~model.is_categorical_)
     encoder = model._preprocessor.named_transformers_["encoder"]
     levels = {
-        feature: tuple(known[~pd.isna(known)])
-        for feature, known in enumerate(encoder.categories_)
+        feature: tuple(categories[~pd.isna(categories)])
+        for feature, categories in enumerate(encoder.categories_)
     }
-    return Inputs(tuple(np.concatenate([coded, others]).tolist()), levels, True)
+    return Inputs((*coded.tolist(), *numeric.tolist()), levels, True)
 
 
-def _known_categories(model: Any) -> Iterator[tuple[int, np.ndarray]]:
+def _trained_categories(model: Any) -> Iterator[tuple[int, np.ndarray]]:
     bits, place = model._bin_mapper.make_known_categories_bitsets()
-    categorical = model._bin_mapper.is_categorical_
-    for feature in np.flatnonzero(categorical):
+    for feature in np.flatnonzero(model._bin_mapper.is_categorical_):
         yield int(feature), _members(bits[place[feature]])
 
 
@@ -143,22 +143,22 @@ def _record_tree(predictor: Any, output: int) -> Tree:
     nodes = predictor.nodes
     leaf = nodes["is_leaf"].astype(bool)
     missing_left = nodes["missing_go_to_left"].astype(bool)
-    categorical = np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf)
+    splits = {
+        int(node): CategorySplit(
+            _members(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]),
+            members_left=True,
+            # An unknown category is treated as a missing value.
+            unknown_left=bool(missing_left[node]),
+        )
+        for node in np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf)
+    }
     return Tree(
-        np.where(leaf, -1, nodes["left"].astype(np.int64)),
-        np.where(leaf, -1, nodes["right"].astype(np.int64)),
-        nodes["feature_idx"].astype(np.int64),
-        nodes["num_threshold"].astype(np.float64),
-        missing_left,
-        nodes["value"].astype(np.float64)[:, None],
-        output,
-        {
-            int(node): CategorySplit(
-                _members(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]),
-                members_left=True,
-                # An unknown category is treated as a missing value.
-                unknown_left=bool(missing_left[node]),
-            )
-            for node in categorical
-        },
+        left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
+        right=np.where(leaf, -1, nodes["right"].astype(np.int64)),
+        feature=nodes["feature_idx"].astype(np.int64),
+        threshold=nodes["num_threshold"].astype(np.float64),
+        missing_left=missing_left,
+        value=nodes["value"].astype(np.float64)[:, None],
+        output=output,
+        splits=splits,
     )

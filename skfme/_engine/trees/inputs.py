@@ -16,7 +16,13 @@ from scipy import sparse
 from skfme._engine.affine import keeps_lines
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import selected
-from skfme._frames.columns import ColumnData, category_codes, kind_of, numbers_in
+from skfme._frames.columns import (
+    ColumnData,
+    category_codes,
+    integer_bounds,
+    kind_of,
+    numbers_in,
+)
 from skfme._frames.tables import Table, as_table
 
 __all__ = ["Features", "Inputs", "TransformedInputs", "transformed_table"]
@@ -51,10 +57,8 @@ class Inputs:
     def features(self, table: Table) -> Features:
         """All features of a table."""
         return {
-            feature: self._values(
-                feature, table.names[position], table.column(position)
-            )
-            for feature, position in enumerate(self.positions)
+            feature: self._values(feature, table.names[p], table.column(p))
+            for feature, p in enumerate(self.positions)
         }
 
     def changed(
@@ -75,13 +79,10 @@ class Inputs:
         rows : ndarray of shape (n,), bool
             Rows that count; the others may hold anything.
         """
-        feature_at = {position: j for j, position in enumerate(self.positions)}
         return {
-            feature_at[position]: self._values(
-                feature_at[position], table.names[position], column
-            )
-            for position, column in columns.items()
-            if position in feature_at
+            feature: self._values(feature, table.names[p], columns[p])
+            for feature, p in enumerate(self.positions)
+            if p in columns
         }
 
     def n_values(self, n_effects: int) -> int:
@@ -89,7 +90,7 @@ class Inputs:
         return len(self.positions) + 2 * n_effects
 
     def is_straight(self, table: Table, moving: frozenset[int]) -> bool:
-        """Whether straight paths of the table's columns are straight ones here."""
+        """Whether straight paths of the table's columns are straight among the features."""
         return True
 
     def _values(self, feature: int, name: Hashable, column: ColumnData) -> np.ndarray:
@@ -106,12 +107,11 @@ class Inputs:
             raise RowsNotReadError(
                 f"column {name!r} is of type {values.dtype}, which is no number"
             )
-        if values.dtype.kind in "iu" and values.dtype.itemsize > 2 and len(values):
-            largest = max(abs(int(values.min())), abs(int(values.max())))
-            if largest > self.exact_integers:
-                raise RowsNotReadError(
-                    f"integers of column {name!r}, up to {largest}, lose digits"
-                )
+        largest = max(map(abs, integer_bounds(values) or (0,)))
+        if largest > self.exact_integers:
+            raise RowsNotReadError(
+                f"integers of column {name!r}, up to {largest}, lose digits"
+            )
         return values.astype(np.float64, copy=False)
 
 
@@ -158,7 +158,7 @@ class TransformedInputs:
         rows: np.ndarray,
     ) -> Features:
         """The transformed features that differ from `before`."""
-        stepped = selected(table, rows, dict(columns))
+        stepped = selected(table, rows, dict(columns)) if columns else None
         if stepped is None:
             return {}
         changed: Features = {}

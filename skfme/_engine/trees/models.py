@@ -6,7 +6,6 @@ searches and pipelines are looked through.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -24,23 +23,24 @@ from skfme._frames.tables import Table
 __all__ = ["asks_trees", "is_ensemble", "looked_through", "read_ensemble"]
 
 # Library and type -> module and function (model, method, probe) -> Ensemble, Inputs.
-_FORESTS = ("DecisionTree", "ExtraTree", "RandomForest", "ExtraTrees")
+_SKLEARN = {
+    "DecisionTree": "single_trees",
+    "ExtraTree": "single_trees",
+    "RandomForest": "single_trees",
+    "ExtraTrees": "single_trees",
+    "GradientBoosting": "gradient_boosting",
+    "HistGradientBoosting": "hist_gradient_boosting",
+}
+_XGBOOST = ("XGBRegressor", "XGBClassifier", "XGBRFRegressor", "XGBRFClassifier")
+_LIGHTGBM = ("LGBMRegressor", "LGBMClassifier", "Booster")
 _READERS: dict[tuple[str, str], tuple[str, str]] = {
-    ("sklearn", f"{name}{kind}"): ("from_sklearn", reader)
-    for kind in ("Regressor", "Classifier")
-    for name, reader in (
-        *((forest, "single_trees") for forest in _FORESTS),
-        ("GradientBoosting", "gradient_boosting"),
-        ("HistGradientBoosting", "hist_gradient_boosting"),
-    )
-} | {
-    ("xgboost", "XGBRegressor"): ("from_boosters", "xgboost"),
-    ("xgboost", "XGBClassifier"): ("from_boosters", "xgboost"),
-    ("xgboost", "XGBRFRegressor"): ("from_boosters", "xgboost"),
-    ("xgboost", "XGBRFClassifier"): ("from_boosters", "xgboost"),
-    ("lightgbm", "LGBMRegressor"): ("from_boosters", "lightgbm"),
-    ("lightgbm", "LGBMClassifier"): ("from_boosters", "lightgbm"),
-    ("lightgbm", "Booster"): ("from_boosters", "lightgbm"),
+    **{
+        ("sklearn", f"{name}{kind}"): ("from_sklearn", reader)
+        for name, reader in _SKLEARN.items()
+        for kind in ("Regressor", "Classifier")
+    },
+    **{("xgboost", name): ("from_boosters", "xgboost") for name in _XGBOOST},
+    **{("lightgbm", name): ("from_boosters", "lightgbm") for name in _LIGHTGBM},
 }
 
 
@@ -66,21 +66,14 @@ def is_ensemble(estimator: Any) -> bool:
 
 
 def asks_trees(estimator: Any) -> bool:
-    """Whether the last model inside asks scikit-learn's trees, one by one."""
+    """Whether the last model inside calls scikit-learn's trees, one by one."""
     members = getattr(looked_through(estimator)[0], "estimators_", None)
-    # Not so gradient boosting, whose trees are an array and asked in one call.
+    # Not so gradient boosting, whose trees are an array and called at once.
     return isinstance(members, list) and any(hasattr(m, "tree_") for m in members[:1])
 
 
 def _key(model: Any) -> tuple[str, str]:
     return type(model).__module__.split(".")[0], type(model).__name__
-
-
-def _reader(model: Any) -> Callable | None:
-    if _key(model) not in _READERS:
-        return None
-    module, name = _READERS[_key(model)]
-    return getattr(import_module(f"skfme._engine.trees.{module}"), name)
 
 
 def read_ensemble(
@@ -101,14 +94,15 @@ def read_ensemble(
         read rightly; the message says why.
     """
     model, transformers = looked_through(response.estimator)
-    reader = _reader(model)
     name = model_name(model)
-    if reader is None:
+    if _key(model) not in _READERS:
         raise ModelNotReadError(f"{name} is no tree ensemble that it reads")
     if not isinstance(response.method, str):
         raise ModelNotReadError("response_method is a function, not a method")
     _check_method(model, response.method, name)
     probe, _ = transformed_table(transformers, probe)
+    module, function = _READERS[_key(model)]
+    reader = getattr(import_module(f"skfme._engine.trees.{module}"), function)
     ensemble, inputs = reader(model, response.method, probe)
     if len(ensemble.base) != len(response.outputs):
         raise ModelNotReadError(
@@ -125,6 +119,6 @@ def _check_method(model: Any, method: str, name: str) -> None:
         hasattr(model, "fit") and get_tags(model).estimator_type == "classifier"
     )
     # Labels cannot be subtracted.
-    known = ("predict_proba", "decision_function") if classifies else ("predict",)
-    if method not in known:
+    sums = ("predict_proba", "decision_function") if classifies else ("predict",)
+    if method not in sums:
         raise ModelNotReadError(f"{name}.{method} is no sum of trees")

@@ -58,44 +58,49 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
     below = numeric if missing else []
     features = [-1, *numeric, *below, *categorical]
     _check_size(ensemble, len(features))
-    cuts = [np.empty(0), *(ensemble.cuts[j] for j in (*numeric, *below))]
-    # A category's code is its own: there is a cut below each but the first.
-    cuts += [np.arange(len(ensemble.categories[j]) + 1) + 0.5 for j in categorical]
-    missing_code = np.zeros(len(features), dtype=np.int64)
-    missing_code[1 : 1 + len(numeric)] = [len(ensemble.cuts[j]) for j in numeric]
-    n_numeric = len(features) - len(categorical)
-    grid, low, scale = zip(*map(_grid, cuts), strict=True)
-    coding = Coding(
-        np.array(features, dtype=np.int64),
-        np.concatenate(cuts),
-        np.cumsum([0, *map(len, cuts)]),
-        _passed(np.concatenate(cuts), ensemble.single),
-        np.concatenate(grid),
-        np.cumsum([0, *map(len, grid)]),
-        np.array(low),
-        np.array(scale),
-        missing_code,
-        ensemble.single,
-    )
-    words = _words(ensemble, numeric, categorical, n_numeric, missing)
     forest = Forest(
-        words,
+        _words(ensemble, features, len(below)),
         _writable(ensemble.value),
         _writable(ensemble.first),
         _writable(ensemble.depth),
         _writable(ensemble.output),
         _writable(ensemble.thin_out),
     )
-    categories = (
-        Categories(n_numeric, _writable(ensemble.sets)) if categorical else None
+    first = len(features) - len(categorical)
+    categories = Categories(first, _writable(ensemble.sets)) if categorical else None
+    return Packed(forest, categories, _coding(ensemble, features, len(numeric)))
+
+
+def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
+    cuts = [_cuts(ensemble, j) for j in features]
+    every, single = np.concatenate(cuts), ensemble.precision.single
+    missing_code = np.zeros(len(features), dtype=np.int64)
+    above = slice(1, 1 + n_numeric)
+    missing_code[above] = [len(values) for values in cuts[above]]
+    grid, low, scale = zip(*map(_grid, cuts), strict=True)
+    return Coding(
+        feature=np.array(features, dtype=np.int64),
+        cuts=every,
+        cut_first=np.cumsum([0, *map(len, cuts)]),
+        passed=_passed(every) if single else every,
+        grid=np.concatenate(grid),
+        grid_first=np.cumsum([0, *map(len, grid)]),
+        low=np.array(low),
+        scale=np.array(scale),
+        missing_code=missing_code,
+        single=single,
     )
-    return Packed(forest, categories, coding)
 
 
-def _passed(cuts: np.ndarray, single: bool) -> np.ndarray:
-    """Where values pass cuts: half way to the next number, if they are rounded."""
-    if not single:
-        return cuts
+def _cuts(ensemble: Ensemble, feature: int) -> np.ndarray:
+    if feature in ensemble.categories:
+        # A category's code is its own: there is a cut below each but the first.
+        return np.arange(len(ensemble.categories[feature]) + 1) + 0.5
+    return ensemble.cuts.get(feature, np.empty(0))
+
+
+def _passed(cuts: np.ndarray) -> np.ndarray:
+    """Where values that are rounded pass cuts: half way to the next number."""
     with np.errstate(over="ignore"):
         above = np.nextafter(cuts.astype(np.float32), np.float32(np.inf))
     return np.where(np.isfinite(above), (cuts + above) / 2, cuts)
@@ -120,21 +125,17 @@ def _check_size(ensemble: Ensemble, n_columns: int) -> None:
         )
 
 
-def _words(
-    ensemble: Ensemble,
-    numeric: list[int],
-    categorical: list[int],
-    n_numeric: int,
-    missing: bool,
-) -> np.ndarray:
-    inner = ensemble.feature >= 0
-    column_of = np.zeros(max([*numeric, *categorical, 0]) + 1, dtype=np.int64)
-    column_of[numeric] = 1 + np.arange(len(numeric))
-    column_of[categorical] = n_numeric + np.arange(len(categorical))
-    column = np.where(inner, column_of[np.where(inner, ensemble.feature, 0)], 0)
-    if missing:
-        column[ensemble.missing_left & inner & (column < n_numeric)] += len(numeric)
-    rank = np.where(inner, ensemble.rank, MOST_CODES).astype(np.uint64)
+def _words(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
+    """Each node in one word.
+
+    The first `n_below` columns after the leaves' have missing values above all cuts, and
+    as many after them have those below, for the nodes that send them left.
+    """
+    column_of = np.zeros(max(features) + 2, dtype=np.int64)  # a leaf's is 0
+    column_of[features[::-1]] = np.arange(len(features))[::-1]
+    column = column_of[ensemble.feature]
+    column[ensemble.missing_left & (column > 0) & (column <= n_below)] += n_below
+    rank = np.where(ensemble.feature >= 0, ensemble.rank, MOST_CODES).astype(np.uint64)
     return (
         ensemble.child.astype(np.uint64)
         | (column.astype(np.uint64) << np.uint64(CHILD_BITS))

@@ -9,11 +9,13 @@ paths can be integrated.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from skfme._engine.differences import PredictEngine
 from skfme._engine.refusals import RowsNotReadError, refusal
@@ -49,7 +51,7 @@ class TreeModel:
     @property
     def tolerance(self) -> float:
         """To which the model is reproduced, relative to its largest prediction."""
-        return self.walks.ensemble.tolerance
+        return self.walks.ensemble.precision.tolerance
 
     def engine(self, predict: PredictEngine) -> TreeEngine:
         """The engine over this model."""
@@ -83,95 +85,104 @@ class TreeEngine:
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:
         """Measure every effect on the rows that count."""
+        batch, effects = asked_for(batch, effects)
         try:
-            return self.measured(batch, effects, rule)
+            return self._measured_in_parts(batch, effects, rule)
         except RowsNotReadError as reason:
             if self.model.insisted:
                 raise refusal(self.name, str(reason)) from reason
             _LOG.debug("a batch is left to the model's own predictions: %s", reason)
             return self.predict(batch, effects, rule)
 
-    def measured(
+    def _measured_in_parts(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:
-        """The same, without a way out.
-
-        Raises
-        ------
-        RowsNotReadError
-            If the rows cannot be read as the model reads them.
-        """
-        batch, effects = asked_for(batch, effects)
         if not len(batch):
             empty = np.empty((0, len(self.predict.response.outputs)))
             nlm = None if rule is None else empty
             return [Measured(empty, nlm, engine=self.name) for _ in effects]
         most = max(_MOST_VALUES // self.model.inputs.n_values(len(effects)), 1)
-        parts = [slice(k, k + most) for k in range(0, len(batch), most)]
-        if len(parts) == 1:
-            return self._walked_at_once(batch, effects, rule)
+        if len(batch) <= most:
+            return self._measured_at_once(batch, effects, rule)
         measured = [
-            self._walked_at_once(
+            self._measured_at_once(
                 batch.take(rows), [effect.at(rows) for effect in effects], rule
             )
-            for rows in parts
+            for rows in gen_batches(len(batch), most)
         ]
-        return [joined(found) for found in zip(*measured, strict=True)]
-
-    def _walked_at_once(
-        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
-    ) -> list[Measured]:
-        before = self.model.inputs.features(batch)
-        plans = [self._plan(batch, before, effect, rule) for effect in effects]
-        walked = self._walked(before, plans)
-        return [
-            self._measured(batch, effect, one, rule)
-            for effect, one in zip(effects, walked, strict=True)
-        ]
-
-    def _measured(
-        self, batch: Table, effect: Stepped, one: Walked, rule: Rule | None
-    ) -> Measured:
-        """What was found of one effect, on the rows that count."""
-        rows: Any = slice(None) if effect.counted.all() else effect.counted
-        fme, nlm, lost = one.delta[rows], one.nlm, 0
-        if nlm is not None:
-            nlm = nlm[rows]
-        asked = rule if nlm is None else None
-        if asked is not None or self.model.walks.ensemble.link != "identity":
-            low, high = self._ends(one, rows)
-            if self.model.walks.ensemble.link != "identity":
-                fme = high - low
-            if asked is not None:
-                nlm, lost = self.predict.nonlinearity(batch, effect, low, high, asked)
-        return Measured(fme, nlm, lost, self.name)
+        return [joined(parts) for parts in zip(*measured, strict=True)]
 
     def responses(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Predictions before and after each step, for the rows that count."""
-        before = self.model.inputs.features(batch)
-        plans = [self._plan(batch, before, effect, rule) for effect in effects]
-        walked = self._walked(before, plans)
         return [
-            self._ends(one, effect.counted)
-            for effect, one in zip(effects, walked, strict=True)
+            self._ends(walked, effect.counted)
+            for effect, walked in self._walked(batch, effects, rule)
         ]
 
-    def _ends(self, one: Walked, rows: Any) -> tuple[np.ndarray, np.ndarray]:
-        margin = self.model.walks.ensemble.base + one.margin[rows]
-        after = margin + one.delta[rows]
-        return self.model.walks.respond(margin), self.model.walks.respond(after)
+    def _measured_at_once(
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
+    ) -> list[Measured]:
+        return [
+            self._measured(batch, effect, walked, rule)
+            for effect, walked in self._walked(batch, effects, rule)
+        ]
+
+    def _measured(
+        self, batch: Table, effect: Stepped, walked: Walked, rule: Rule | None
+    ) -> Measured:
+        """What a walk found of one effect, on the rows that count."""
+        rows: Any = slice(None) if effect.counted.all() else effect.counted
+        fme, lost = walked.delta[rows], 0
+        nlm = None if walked.nlm is None else walked.nlm[rows]
+        quadrature = rule if nlm is None else None
+        linked = self.model.walks.ensemble.link != "identity"
+        if linked or quadrature is not None:
+            low, high = self._ends(walked, rows)
+            fme = high - low if linked else fme
+            if quadrature is not None:
+                nlm, lost = self.predict.nonlinearity(
+                    batch, effect, low, high, quadrature
+                )
+        return Measured(fme, nlm, lost, self.name)
+
+    def _ends(self, walked: Walked, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions before and after the step."""
+        walks = self.model.walks
+        margin = walks.ensemble.base + walked.margin[rows]
+        return walks.respond(margin), walks.respond(margin + walked.delta[rows])
+
+    def _walked(
+        self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
+    ) -> Iterator[tuple[Stepped, Walked]]:
+        """Every effect, and the walk of its move, with the exact NLM of its path."""
+        before = self.model.inputs.features(batch)
+        plans = [self._plan(batch, before, effect, rule) for effect in effects]
+        walks, missing = self.model.walks, self.model.inputs.takes_missing
+        resolution = self.predict.response.resolution
+        moves = _grouped(
+            [plan.move for plan in plans if plan.path is not plan.move],
+            lambda group: walks.walk(before, group, missing),
+        )
+        paths = _grouped(
+            [plan.path for plan in plans if plan.path is not None],
+            lambda group: walks.walk_paths(before, group, missing, resolution),
+        )
+        for effect, plan in zip(effects, plans, strict=True):
+            if plan.path is None:
+                yield effect, next(moves)
+            elif plan.path is plan.move:
+                yield effect, next(paths)
+            else:
+                yield effect, replace(next(moves), nlm=next(paths).nlm)
 
     def _plan(
         self, batch: Table, before: Features, effect: Stepped, rule: Rule | None
     ) -> _Plan:
-        counted, inputs = effect.counted, self.model.inputs
-        start: Features = {}
-        if effect.start:
-            start = inputs.changed(batch, before, effect.start, counted)
-        end = inputs.changed(batch, before, effect.end, counted)
-        move = _move(before, start, end, counted)
+        changed = partial(self.model.inputs.changed, batch, before, rows=effect.counted)
+        end = changed(effect.end)
+        move = _move(before, changed(effect.start), end, effect.counted)
         moving = frozenset(
             bound.change.position for bound in effect.changes if bound.change.numeric
         )
@@ -180,13 +191,10 @@ class TreeEngine:
         path = move
         if len(moving) < len(effect.changes):
             # Categories and dates stand at their new value all along.
-            fixed = {p: c for p, c in effect.end.items() if p not in moving}
-            fixed |= {p: c for p, c in effect.start.items() if p in moving}
-            held = inputs.changed(batch, before, fixed, counted)
-            path = _move(before, held, end, counted)
-        exact = inputs.is_straight(batch, moving) and not self._passes_categories(
-            before, path
-        )
+            fixed = {p: column for p, column in effect.end.items() if p not in moving}
+            path = _move(before, changed(effect.start | fixed), end, effect.counted)
+        straight = self.model.inputs.is_straight(batch, moving)
+        exact = straight and not self._passes_categories(before, path)
         return _Plan(move, path if exact else None)
 
     def _passes_categories(self, before: Features, path: Move) -> bool:
@@ -200,36 +208,15 @@ class TreeEngine:
             for j in coded
         )
 
-    def _walked(self, before: Features, plans: Sequence[_Plan]) -> list[Walked]:
-        """Walk every plan's move, and its path."""
-        jobs = [(plan.move, plan.path is plan.move) for plan in plans]
-        apart = []
-        for k, plan in enumerate(plans):
-            if plan.path is not None and plan.path is not plan.move:
-                apart.append(k)
-                jobs.append((plan.path, True))
-        done: dict[int, Walked] = {}
-        for exact in (False, True):
-            own = [k for k, (_, wanted) in enumerate(jobs) if wanted is exact]
-            # Moves that start at the row's own values share a walk.
-            shared = [k for k in own if not jobs[k][0].start]
-            groups = [shared] if shared else []
-            groups += [[k] for k in own if jobs[k][0].start]
-            for group in groups:
-                moves = [jobs[k][0] for k in group]
-                done |= zip(group, self._group(before, moves, exact), strict=True)
-        for place, k in enumerate(apart, start=len(plans)):
-            done[k] = replace(done[k], nlm=done[place].nlm)
-        return [done[k] for k in range(len(plans))]
 
-    def _group(
-        self, before: Features, moves: Sequence[Move], exact: bool
-    ) -> list[Walked]:
-        walks, takes_missing = self.model.walks, self.model.inputs.takes_missing
-        if not exact:
-            return walks.walk(before, moves, takes_missing)
-        resolution = self.predict.response.resolution
-        return walks.walk_paths(before, moves, takes_missing, resolution)
+def _grouped(
+    moves: Sequence[Move], walk: Callable[[Sequence[Move]], list[Walked]]
+) -> Iterator[Walked]:
+    """The walks of some moves; those that start at the row's own values share one."""
+    sharing = [move for move in moves if not move.start]
+    shared = iter(walk(sharing) if sharing else [])
+    for move in moves:
+        yield walk([move])[0] if move.start else next(shared)
 
 
 def _move(

@@ -181,8 +181,9 @@ class _Paths:
 
     def measure(self, margin: np.ndarray, delta: np.ndarray, nlm: np.ndarray) -> None:
         """Fill the margins, what the moves change of them, and the NLM."""
-        link, base = integrals.LINKS[self.ensemble.link], np.array(self.ensemble.base)
-        prediction = integrals.Prediction(link, base, self.resolution)
+        base, link = np.array(self.ensemble.base), self.ensemble.link
+        number = integrals.LINKS.index(link)
+        prediction = integrals.Prediction(number, base, self.resolution)
         width = self.ensemble.value.shape[1]
         log, stack = jumps.log_for(_LOGGED, width), jumps.stack_for(self._deepest)
         most = max(1, _MOST_CROSSINGS // (len(delta) * self._deepest))
@@ -219,7 +220,7 @@ class _Paths:
 
     def _lines(self, start: int, n_rows: int) -> jumps.Lines:
         coding, entries = self.batch.packed.coding, self.batch.entries
-        type_ = np.float32 if self.ensemble.single else np.float64
+        type_ = np.float32 if self.ensemble.precision.single else np.float64
         ulps = float(_ROUNDING_ULPS * np.finfo(type_).eps)
         values, feature = self.batch.values, coding.feature[entries.column]
         line = np.empty((n_rows, len(entries.row), 3))

@@ -22,13 +22,8 @@ from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
 
 __all__ = ["LINKS", "Prediction", "Scratch", "integrate", "scratch_for"]
 
+LINKS = ("identity", "logistic", "exponential", "softmax")
 IDENTITY, LOGISTIC, EXPONENTIAL, SOFTMAX = range(4)
-LINKS = {
-    "identity": IDENTITY,
-    "logistic": LOGISTIC,
-    "exponential": EXPONENTIAL,
-    "softmax": SOFTMAX,
-}
 
 _CONSTANT_ULPS = 8
 _OUTPUT_BITS, _OUTPUT = np.int64(OUTPUT_BITS), np.int64(2**OUTPUT_BITS - 1)
@@ -40,6 +35,7 @@ class Prediction(NamedTuple):
     Attributes
     ----------
     link : int
+        Position in `LINKS`.
     base : ndarray of shape (n_outputs,)
         What is added to every margin.
     resolution : float
@@ -132,7 +128,7 @@ def _sort(t, logged, counts, sorted_t, order):
     """Sort by t: into as many buckets as there are jumps, then by Shell's method.
 
     Jumps are spread fairly evenly along most paths, so that few are out of place
-    within their bucket; the fullest bucket tells how far any is.
+    within their bucket; none is farther than the fullest bucket is long.
     """
     n, low, high = len(t), np.inf, -np.inf
     for k in range(n):

@@ -151,10 +151,10 @@ def lines_of_block(feature, row, base, ends, ulps, start, line):
     """
     for k in range(len(row)):
         for r in range(len(line)):
-            here, there = base[feature[k], start + r], ends[row[k], start + r]
-            inverse = 1.0 / (there - here)
-            largest = abs(here) if abs(here) > abs(there) else abs(there)
-            line[r, k, 0], line[r, k, 1] = here, inverse
+            before, after = base[feature[k], start + r], ends[row[k], start + r]
+            inverse = 1.0 / (after - before)
+            largest = abs(before) if abs(before) > abs(after) else abs(after)
+            line[r, k, 0], line[r, k, 1] = before, inverse
             line[r, k, 2] = ulps * largest * abs(inverse)
 
 
