@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from skfme._engine.linear.linear import LinearEngine, LinearModel
     from skfme._engine.trees.trees import TreeEngine, TreeModel
 
-__all__ = ["ENGINES", "EngineChoice", "Sample"]
+__all__ = ["ENGINES", "EngineChoice", "ProbeSample"]
 
 ENGINES = ("auto", "predict", "trees", "linear")
 
@@ -108,12 +108,14 @@ class EngineChoice:
             return read_linear(self.response, self._probe)
         return _tree_model(self.response, self._probe, self.requested == "trees")
 
-    def engine(self, sample: Sample, rule: Rule | None, rows_per_call: int) -> Engine:
+    def engine(
+        self, sample: ProbeSample, rule: Rule | None, rows_per_call: int
+    ) -> Engine:
         """The engine for one table.
 
         Parameters
         ----------
-        sample : Sample
+        sample : ProbeSample
             Of the table's rows.
         rule : Rule or None
         rows_per_call : int
@@ -148,7 +150,7 @@ class EngineChoice:
         return ["linear", "trees"] if worth_loading else ["linear"]
 
     def _checked_engine(
-        self, name: str, sample: Sample, predict: PredictEngine, rule: Rule | None
+        self, name: str, sample: ProbeSample, predict: PredictEngine, rule: Rule | None
     ) -> TreeEngine | LinearEngine | str:
         """An exact engine that equals the model on a sample; or why there is none."""
         read_before = name in self._models
@@ -190,7 +192,7 @@ def _warn_of_quadrature() -> None:
 
 
 @dataclass(eq=False)
-class Sample:
+class ProbeSample:
     """Few rows that count, spread over a table, and the effects on them.
 
     Attributes
@@ -226,7 +228,7 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
 
 def _mismatch(
     engine: TreeEngine | LinearEngine,
-    sample: Sample,
+    sample: ProbeSample,
     rule: Rule | None,
     *,
     every: bool,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.batches import Schedule, plan_rows, run_batches
-from skfme._engine.choice import EngineChoice, Sample
+from skfme._engine.choice import EngineChoice, ProbeSample
 from skfme._engine.stepping import (
     COUNTED,
     Engine,
@@ -108,7 +108,7 @@ def forward_differences(
     results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
     stepping = _Stepping(bound, support, choice.response.complete_only)
-    sample = Sample(table, stepping.effects, len(steps))
+    sample = ProbeSample(table, stepping.effects, len(steps))
     engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
     n_outside_before = 0

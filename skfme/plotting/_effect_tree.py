@@ -36,7 +36,7 @@ from skfme.plotting._parts.tree_layout import (
     write_numbers,
     write_rules,
 )
-from skfme.plotting._sources import Tree
+from skfme.plotting._sources import DrawnTree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +113,7 @@ class EffectTreeDisplay(Display):
     @classmethod
     def from_tree(
         cls,
-        tree: Tree,
+        tree: DrawnTree,
         X: Any = None,
         y: Any = None,
         *,
@@ -284,7 +284,7 @@ class EffectTreeDisplay(Display):
         )
 
 
-def _rows(tree: Tree, X: Any, y: Any, rows_of_fit: tuple | None) -> tuple:
+def _rows(tree: DrawnTree, X: Any, y: Any, rows_of_fit: tuple | None) -> tuple:
     """Effects, their leaves and weights: the rows of fit, or the user's."""
     if (X is None) != (y is None):
         raise ValueError("Give both X and y, the rows and their effects, or neither.")
@@ -302,7 +302,7 @@ def _rows(tree: Tree, X: Any, y: Any, rows_of_fit: tuple | None) -> tuple:
 
 
 def _histograms(
-    tree: Tree, effects: np.ndarray, leaves: np.ndarray, weights: Weighting
+    tree: DrawnTree, effects: np.ndarray, leaves: np.ndarray, weights: Weighting
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows, or their weight, by leaf and effect; and the ends of the effects' bins."""
     regions = tree.partitions_
@@ -354,7 +354,7 @@ def _draw_branches(axes: Axes, nodes: pd.DataFrame, where: Places) -> None:
         axes.plot(x, y, color=GREY, **style)
 
 
-def _intervals(tree: Tree, inference: Any) -> np.ndarray:
+def _intervals(tree: DrawnTree, inference: Any) -> np.ndarray:
     """Interval of each leaf, found by its subspace or rule."""
     frame = inference.to_frame().reset_index(drop=True)
     regions = tree.partitions_

@@ -15,10 +15,10 @@ from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Step
 
-__all__ = ["Context", "Effect", "Effects", "Predictions", "Profile", "Tree"]
+__all__ = ["DrawnTree", "Effect", "EffectContext", "Effects", "Predictions", "Profile"]
 
 
-class Context(Protocol):
+class EffectContext(Protocol):
     """What all effects of one call have in common."""
 
     @property
@@ -43,7 +43,7 @@ class Effect(Protocol):
     @property
     def step(self) -> dict[str, Step]: ...
     @property
-    def context(self) -> Context: ...
+    def context(self) -> EffectContext: ...
     @property
     def fme_2d(self) -> np.ndarray: ...
     @property
@@ -63,7 +63,7 @@ class Effects(Protocol):
     """Several effects of one call, by name."""
 
     @property
-    def context(self) -> Context: ...
+    def context(self) -> EffectContext: ...
     def __iter__(self) -> Iterator[str]: ...
     def items(self) -> ItemsView[str, Effect]: ...
     def to_frame(self) -> pd.DataFrame: ...
@@ -100,7 +100,7 @@ class Predictions(Protocol):
     def response(self) -> str: ...
 
 
-class Tree(Protocol):
+class DrawnTree(Protocol):
     """A fitted tree over effects."""
 
     @property

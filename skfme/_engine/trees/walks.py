@@ -17,7 +17,7 @@ from sklearn.utils import gen_batches
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.trees.compiled import integrals, jumps, kernels
 from skfme._engine.trees.compiled.coding import Entries, code_block
-from skfme._engine.trees.compiled.descent import Rows, rows_for
+from skfme._engine.trees.compiled.descent import BlockRows, rows_for
 from skfme._engine.trees.encoding import Move, Values, entries_of, values_of
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features
@@ -129,7 +129,7 @@ class Walks:
         batch = self._batch(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
         nlm = np.empty(delta.shape)
-        _Paths(self.ensemble, batch, resolution).measure(margin, delta, nlm)
+        _PathWalk(self.ensemble, batch, resolution).measure(margin, delta, nlm)
         return [Walked(margin, delta[e], nlm[e]) for e in range(len(moves))]
 
     def _batch(
@@ -164,7 +164,7 @@ class _Batch:
         block_bytes = min(max(tree_bytes, _LEAST_BYTES), _MOST_BYTES)
         return int(np.clip(block_bytes // row_bytes, 64, kernels.MOST_ROWS))
 
-    def code(self, start: int, n_rows: int, rows: Rows) -> None:
+    def code(self, start: int, n_rows: int, rows: BlockRows) -> None:
         """Set the codes of a block."""
         ends, codes = (self.values.base, self.values.ends), rows.codes[:n_rows]
         ranges = rows.ranges[:n_rows]
@@ -172,7 +172,7 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _Paths:
+class _PathWalk:
     """The paths of some moves, walked block by block."""
 
     ensemble: Ensemble

@@ -16,9 +16,9 @@ from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames.columns import ColumnData
 from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan
-from skfme.statsmodels._delta.sums import Moments, Sums
+from skfme.statsmodels._delta.sums import EffectMoments, Sums
 from skfme.statsmodels._models.designs import compare_designs, probe_rows
-from skfme.statsmodels._models.fitted import Inputs
+from skfme.statsmodels._models.fitted import MeanInputs
 from skfme.statsmodels._models.gradients import Index, Point, group_sums
 from skfme.statsmodels._models.offsets import missing_offset
 from skfme.steps._changes import BoundChange
@@ -46,12 +46,12 @@ def sums_of_effects(
     n_effects, n_outputs = len(plan.steps), len(mean.fitted.outputs)
     sums = Sums(n_effects, n_groups, n_outputs, len(mean.fitted.params))
     if with_moments:
-        sums.moments = Moments(n_groups, n_effects * n_outputs)
+        sums.moments = EffectMoments(n_groups, n_effects * n_outputs)
     bound = [tuple(c.bind(table) for c in step.changes) for step in plan.steps]
     numbers = 3 * mean.fitted.design.k + n_outputs * (n_outputs + 2)
     size = plan_rows(len(table), table.row_bytes + 8 * numbers, batch_size, None)
     for span in gen_batches(len(table), size):
-        batch = Batch(mean, plan, span)
+        batch = RowBatch(mean, plan, span)
         batch.check()
         effects = [batch.add(sums, i, changes) for i, changes in enumerate(bound)]
         if sums.moments is not None:
@@ -59,7 +59,7 @@ def sums_of_effects(
     return sums
 
 
-class Batch:
+class RowBatch:
     """One slice of the rows, with its predictions before any step."""
 
     def __init__(self, mean: EstimatedMean, plan: Plan, span: slice) -> None:
@@ -70,7 +70,7 @@ class Batch:
         self.weights = rows.weights.take(span).whole()
         self.codes = rows.groups.codes[span]
         design = mean.fitted.design.matrix(self.table)
-        self._inputs = Inputs(design, rows.offset.at(self.table, span))
+        self._inputs = MeanInputs(design, rows.offset.at(self.table, span))
         self._complete = self._inputs.complete()
         self._position = np.cumsum(self._complete) - 1  # among the complete rows
         support = plan.support
@@ -188,12 +188,12 @@ class Batch:
 
     def _changed(
         self, rows: np.ndarray, mask: np.ndarray, columns: dict[int, ColumnData]
-    ) -> Inputs:
+    ) -> MeanInputs:
         """The inputs of the rows in a mask, with columns changed."""
         design = self._mean.fitted.design
         X = design.stepped(self.table, self._inputs.X, mask, columns)
         table = selected(self.table, mask, columns) if self._offset.columns else None
-        return Inputs(X, self._offset.at(table, rows + self._span.start))
+        return MeanInputs(X, self._offset.at(table, rows + self._span.start))
 
 
 def _not_finite(fme: np.ndarray, name: str, model: str) -> str:

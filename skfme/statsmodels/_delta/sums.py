@@ -13,7 +13,7 @@ import numpy as np
 
 from skfme._engine.stepping import STATUSES
 
-__all__ = ["Moments", "Sums"]
+__all__ = ["EffectMoments", "Sums"]
 
 # For each step its effects, (n_counted, n_outputs), and the rows that they are of.
 Effects = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -33,7 +33,7 @@ class Sums:
         Its derivative in the parameters.
     status : ndarray of shape (n_effects, n_groups, n_statuses), int
         Rows by status.
-    moments : Moments or None
+    moments : EffectMoments or None
         Where the choice of rows is to be covered.
     """
 
@@ -43,7 +43,7 @@ class Sums:
         self.total = np.zeros((n_effects, n_groups, n_outputs))
         self.gradient = np.zeros((n_effects, n_groups, n_outputs, p))
         self.status = np.zeros((n_effects, n_groups, len(STATUSES)), dtype=int)
-        self.moments: Moments | None = None
+        self.moments: EffectMoments | None = None
 
     def left_out(self, effect: int) -> dict[str, int]:
         """Rows of all groups that do not count for an effect, by their status."""
@@ -51,7 +51,7 @@ class Sums:
         return dict(zip(STATUSES[1:], counts[1:], strict=True))
 
 
-class Moments:
+class EffectMoments:
     """Second moments of weighted effects within groups, about a shift.
 
     With z the effects of a row in one vector, and m whether each counts, they are

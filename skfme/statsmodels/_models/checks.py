@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skfme.statsmodels._models.designs import probe_rows
-from skfme.statsmodels._models.fitted import FittedModel, Inputs
+from skfme.statsmodels._models.fitted import FittedModel, MeanInputs
 
 __all__ = ["check_predictions"]
 
@@ -35,7 +35,9 @@ def check_predictions(fitted: FittedModel) -> None:
         return
     rows = probe_rows(len(exog))
     offset = fitted.own_offset
-    inputs = Inputs(np.asarray(exog)[rows], None if offset is None else offset[rows])
+    inputs = MeanInputs(
+        np.asarray(exog)[rows], None if offset is None else offset[rows]
+    )
     rebuilt = fitted.mean(fitted.params, inputs)
     expected = expected[rows]
     scale = np.abs(expected).max(initial=0.0)

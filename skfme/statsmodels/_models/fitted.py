@@ -19,13 +19,13 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from skfme.statsmodels._models.designs import Design, design_of
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
 
-__all__ = ["FittedModel", "Inputs", "fitted_model", "given_offsets", "is_results"]
+__all__ = ["FittedModel", "MeanInputs", "fitted_model", "given_offsets", "is_results"]
 
 OFFSETS = ("offset", "exposure")
 
 
 @dataclass(frozen=True)
-class Inputs:
+class MeanInputs:
     """What a model predicts from, row by row.
 
     Attributes
@@ -39,11 +39,13 @@ class Inputs:
     X: np.ndarray
     offset: np.ndarray | None = None
 
-    def take(self, rows: np.ndarray) -> Inputs:
+    def take(self, rows: np.ndarray) -> MeanInputs:
         """Some of the rows, by a mask or by positions."""
         if rows.dtype == bool and rows.all():
             return self
-        return Inputs(self.X[rows], None if self.offset is None else self.offset[rows])
+        return MeanInputs(
+            self.X[rows], None if self.offset is None else self.offset[rows]
+        )
 
     def complete(self) -> np.ndarray:
         """Mask of the rows that miss nothing."""
@@ -88,7 +90,7 @@ class FittedModel:
     def name(self) -> str:
         return type(self.model).__name__
 
-    def mean(self, params: np.ndarray, inputs: Inputs) -> np.ndarray:
+    def mean(self, params: np.ndarray, inputs: MeanInputs) -> np.ndarray:
         """The model's own predictions, of shape (n, n_outputs)."""
         params = params.reshape(np.shape(self.results.params), order="F")
         added = {} if inputs.offset is None else {"offset": inputs.offset}

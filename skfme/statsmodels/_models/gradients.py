@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special, stats
 from statsmodels.genmod.families import links
 
-from skfme.statsmodels._models.fitted import FittedModel, Inputs
+from skfme.statsmodels._models.fitted import FittedModel, MeanInputs
 
 __all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
 
@@ -46,7 +46,7 @@ class Slope(NamedTuple):
 class Point:
     """Rows at which the mean was taken, with what its gradient needs again."""
 
-    inputs: Inputs
+    inputs: MeanInputs
     slope: Slope
 
     @property
@@ -78,7 +78,7 @@ class Index:
     slope: Callable[[np.ndarray], Slope]
     extra: Any = ()
 
-    def at(self, inputs: Inputs) -> Point:
+    def at(self, inputs: MeanInputs) -> Point:
         """The mean at some rows."""
         predictors = self.params[self.positions] @ inputs.X.T
         if inputs.offset is not None:
@@ -128,7 +128,7 @@ class Numeric:
     fitted: FittedModel
     bse: np.ndarray
 
-    def at(self, inputs: Inputs) -> Point:
+    def at(self, inputs: MeanInputs) -> Point:
         """The mean at some rows."""
         return Point(inputs, Slope(self.fitted.mean(self.fitted.params, inputs).T))
 

@@ -13,7 +13,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.fitted import FittedModel, Inputs
+from skfme.statsmodels._models.fitted import FittedModel, MeanInputs
 from skfme.statsmodels._models.offsets import Offset
 
 __all__ = ["MeanEstimator", "mean_of_rows"]
@@ -22,7 +22,7 @@ __all__ = ["MeanEstimator", "mean_of_rows"]
 def mean_of_rows(fitted: FittedModel, table: Table) -> np.ndarray:
     """Predictions of a model, of shape (n_samples, n_outputs)."""
     offset = Offset(fitted.offset_columns).at(table, slice(None))
-    return fitted.mean(fitted.params, Inputs(fitted.design.matrix(table), offset))
+    return fitted.mean(fitted.params, MeanInputs(fitted.design.matrix(table), offset))
 
 
 class MeanEstimator(BaseEstimator):

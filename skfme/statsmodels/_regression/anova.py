@@ -22,8 +22,8 @@ from scipy import stats
 from statsmodels.stats.oneway import anova_generic
 
 from skfme.statsmodels._inference.contrasts import combined, units_of, wald_statistic
-from skfme.statsmodels._regression.designs import CellDesign, Design
-from skfme.statsmodels._regression.formula_design import FormulaDesign, Term
+from skfme.statsmodels._regression.designs import CellDesign, EffectDesign
+from skfme.statsmodels._regression.formula_design import EffectFormulaDesign, Term
 from skfme.statsmodels._regression.least_squares import LeastSquares
 
 __all__ = ["anova_table", "welch_test"]
@@ -100,13 +100,15 @@ def welch_test(fit: LeastSquares, names: list[str]) -> Any:
     return anova_generic(fit.coef[:, 0], variances, n, use_var="unequal")
 
 
-def _hypotheses(design: Design, typ: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def _hypotheses(
+    design: EffectDesign, typ: int
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Name of each term, its own combinations of coefficients, and later columns."""
     k = design.shape[1]
     if isinstance(design, CellDesign):
         equal = np.hstack([-np.ones((k - 1, 1)), np.eye(k - 1)])
         return [(design.title.removeprefix("by "), equal, np.array([], dtype=int))]
-    assert isinstance(design, FormulaDesign)
+    assert isinstance(design, EffectFormulaDesign)
     return [
         (term.name, np.eye(k)[term.columns], _later(term, design.terms, typ))
         for term in design.terms

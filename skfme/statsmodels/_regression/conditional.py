@@ -12,7 +12,11 @@ from typing import Any
 
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
-from skfme.statsmodels._regression.designs import Design, group_design, partition_design
+from skfme.statsmodels._regression.designs import (
+    EffectDesign,
+    group_design,
+    partition_design,
+)
 from skfme.statsmodels._regression.formula_design import formula_design
 from skfme.statsmodels._regression.least_squares import least_squares
 from skfme.statsmodels._regression.mixed import MixedConditionalEffects
@@ -31,7 +35,7 @@ class ConditionalEffects:
     Parameters
     ----------
     counted : CountedRows
-    design : Design
+    design : EffectDesign
 
     Notes
     -----
@@ -58,7 +62,7 @@ class ConditionalEffects:
     {'age +1 | sex=f': 104.4, 'age +1 | sex=m': 207.7}
     """
 
-    def __init__(self, counted: CountedRows, design: Design) -> None:
+    def __init__(self, counted: CountedRows, design: EffectDesign) -> None:
         self.counted = counted.take(design.rows)
         self.design = design
 

@@ -20,7 +20,7 @@ from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.anova import anova_table, welch_test
-from skfme.statsmodels._regression.designs import CellDesign, Design
+from skfme.statsmodels._regression.designs import CellDesign, EffectDesign
 from skfme.statsmodels._regression.least_squares import LeastSquares
 from skfme.statsmodels._regression.sandwich import regression_cov
 from skfme.statsmodels._regression.wild_bootstrap import (
@@ -40,7 +40,7 @@ class Regression(Protocol):
     """What results need of the model that they are of."""
 
     counted: CountedRows
-    design: Design
+    design: EffectDesign
 
 
 class ConditionalEffectsResults(EffectResults):

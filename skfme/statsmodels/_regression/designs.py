@@ -21,14 +21,14 @@ from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._inference.names import RESULT_COLUMNS
 from skfme.statsmodels._rows.groups import Groups, complete_labels
 
-__all__ = ["CellDesign", "Design", "group_design", "partition_design"]
+__all__ = ["CellDesign", "EffectDesign", "group_design", "partition_design"]
 
 # Groups are read one by one and compared in pairs.
 MOST_GROUPS = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class EffectDesign:
     """What a regression needs of the rows that count.
 
     Attributes
@@ -75,7 +75,7 @@ class Design:
 
 
 @dataclass(frozen=True, eq=False)
-class CellDesign(Design):
+class CellDesign(EffectDesign):
     """One column per group, so that the coefficients are the groups' means.
 
     Attributes

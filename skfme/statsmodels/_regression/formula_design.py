@@ -18,9 +18,9 @@ from skfme._frames.contents import pandas_frame
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
-from skfme.statsmodels._regression.designs import Design
+from skfme.statsmodels._regression.designs import EffectDesign
 
-__all__ = ["FormulaDesign", "Term", "covariates_in", "formula_design"]
+__all__ = ["EffectFormulaDesign", "Term", "covariates_in", "formula_design"]
 
 
 class Term(NamedTuple):
@@ -32,7 +32,7 @@ class Term(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FormulaDesign(Design):
+class EffectFormulaDesign(EffectDesign):
     """Columns made of covariates by a formula.
 
     Attributes
@@ -88,7 +88,7 @@ class FormulaDesign(Design):
 
 def formula_design(
     formula: str, effect: ForwardEffect, rows: np.ndarray, depth: int
-) -> FormulaDesign:
+) -> EffectFormulaDesign:
     """The covariates of some rows, as a formula makes columns of them.
 
     Parameters
@@ -113,7 +113,7 @@ def formula_design(
     spec, complete = _spec_of(model), rows[np.asarray(model.data.row_labels)]
     n_dropped = len(rows) - len(complete)
     text = f"{n_dropped} rows were left out, as a covariate is missing."
-    return FormulaDesign(
+    return EffectFormulaDesign(
         pd.DataFrame({"term": list(model.exog_names)}),
         complete,
         f"on {right}",

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg
 
 from skfme._summaries.weighting import Weighting
-from skfme.statsmodels._regression.designs import CellDesign, Design
+from skfme.statsmodels._regression.designs import CellDesign, EffectDesign
 
 __all__ = ["LeastSquares", "least_squares", "without_round_off"]
 
@@ -30,7 +30,7 @@ class LeastSquares:
 
     Attributes
     ----------
-    design : Design
+    design : EffectDesign
         Of n rows and k columns.
     weights : Weighting
     coef : ndarray of shape (k, K)
@@ -41,7 +41,7 @@ class LeastSquares:
         Weighted sum of squares, about the mean where the design has a constant.
     """
 
-    design: Design
+    design: EffectDesign
     weights: Weighting
     coef: np.ndarray
     resid: np.ndarray
@@ -80,13 +80,13 @@ class LeastSquares:
 
 
 def least_squares(
-    design: Design, endog: np.ndarray, weights: Weighting
+    design: EffectDesign, endog: np.ndarray, weights: Weighting
 ) -> LeastSquares:
     """Fit by least squares, or name the columns that depend on others.
 
     Parameters
     ----------
-    design : Design of n rows and k columns
+    design : EffectDesign of n rows and k columns
     endog : ndarray of shape (n, K)
     weights : Weighting
 

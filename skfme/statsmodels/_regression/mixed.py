@@ -21,7 +21,7 @@ from skfme._results.effects import ForwardEffect
 from skfme._text.outputs import one_output
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.formula_design import (
-    FormulaDesign,
+    EffectFormulaDesign,
     covariates_in,
     formula_design,
 )
@@ -214,7 +214,7 @@ def _subjects(
 
 
 def _components(
-    names: list[str], designs: Sequence[FormulaDesign], codes: np.ndarray
+    names: list[str], designs: Sequence[EffectFormulaDesign], codes: np.ndarray
 ) -> VCSpec | None:
     """Variance components as statsmodels takes them: a matrix for each subject."""
     if not names:

@@ -15,7 +15,7 @@ import numpy as np
 
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
 from skfme.statsmodels._tree.growing import Choice, Criterion, Layer, Limits, Part
-from skfme.statsmodels._tree.node_sums import Levels, Scores
+from skfme.statsmodels._tree.node_sums import FactorLevels, Scores
 from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed
 from skfme.statsmodels._tree.split_search import (
     TIE,
@@ -32,7 +32,7 @@ from skfme.statsmodels._tree.split_tests import (
     preference,
 )
 
-__all__ = ["ConditionalInference", "LeastSquares"]
+__all__ = ["ConditionalInference", "LeastSquaresCriterion"]
 
 SPLITTRY = 2
 """Covariates tried for an admissible split, the most significant first."""
@@ -61,7 +61,7 @@ class ConditionalInference(Criterion):
         # effects of 1e-9 as it does those of 1.
         self.least_variance = TOLERANCE * float(np.var(sample.effects))
         self.scores = Scores(sample.covariates, len(sample))
-        self.levels = Levels(sample.covariates, len(sample))
+        self.levels = FactorLevels(sample.covariates, len(sample))
 
     def find(self, layer: Layer) -> list[Choice]:
         statistics, logs = self._tested(layer)
@@ -122,7 +122,7 @@ class ConditionalInference(Criterion):
         return Split(j, cut=float(values[cut.position]), default_left=default_left)
 
 
-class LeastSquares(Criterion):
+class LeastSquaresCriterion(Criterion):
     """Search every covariate for the largest between-group sum of squares."""
 
     def __init__(self, sample: Sample, limits: Limits, cp: float) -> None:

@@ -32,8 +32,8 @@ from skfme.statsmodels._tree.covariates import (
     measures_in,
     refuse_columns,
 )
-from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquares
-from skfme.statsmodels._tree.fitted_tree import FittedTree, Training
+from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquaresCriterion
+from skfme.statsmodels._tree.fitted_tree import FittedTree, TreeRows
 from skfme.statsmodels._tree.growing import Criterion, Limits, grow
 from skfme.statsmodels._tree.nodes import Node, leaf_of_rows
 from skfme.statsmodels._tree.pruning import pruned
@@ -263,7 +263,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             refuse_infinite(table)
         nodes = self._grown(sample)
         leaves = leaf_of_rows(nodes, len(sample))
-        self._training = Training(table.guarded(), effects, weights, leaves)
+        self._training = TreeRows(table.guarded(), effects, weights, leaves)
         self._tabulate(nodes, weights, measures)
         return self
 
@@ -359,7 +359,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         depth = self.max_depth or (math.inf if ctree else 30)
         limits = Limits(leaf, split, self.minprob, depth)
         if not ctree:
-            return partial(LeastSquares, limits=limits, cp=self.cp)
+            return partial(LeastSquaresCriterion, limits=limits, cp=self.cp)
         sized = self.n_partitions is not None or self.max_sd is not None
         return partial(
             ConditionalInference,

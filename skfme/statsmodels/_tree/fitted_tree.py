@@ -37,10 +37,10 @@ from skfme.statsmodels._tree.sizing import reestimated
 if TYPE_CHECKING:
     from skfme.plotting import EffectTreeDisplay
 
-__all__ = ["FittedTree", "Training"]
+__all__ = ["FittedTree", "TreeRows"]
 
 
-class Training(NamedTuple):
+class TreeRows(NamedTuple):
     """The rows that a tree was grown on.
 
     Attributes
@@ -90,7 +90,7 @@ class FittedTree:
     _covariates: tuple[Covariate, ...]
     _columns: tuple[Column, ...]
     _kind: str
-    _training: Training | None = None
+    _training: TreeRows | None = None
 
     def apply(self, X: Any) -> np.ndarray:
         """The subspace of each row, as the index of `partitions_`.

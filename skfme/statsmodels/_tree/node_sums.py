@@ -14,13 +14,13 @@ import numpy as np
 from skfme.statsmodels._tree.covariates import Covariate
 from skfme.statsmodels._tree.growing import Layer, entries
 
-__all__ = ["LevelSums", "Levels", "Moments", "Scores"]
+__all__ = ["FactorLevels", "LevelSums", "NodeMoments", "Scores"]
 
 BLOCK = 4096
 """Rows that are summed at once, so that they fit the cache."""
 
 
-class Moments(NamedTuple):
+class NodeMoments(NamedTuple):
     """Of m nodes and p covariates, over the rows that have the covariate.
 
     Attributes
@@ -74,16 +74,18 @@ class Scores:
         self.observed = (~np.isnan(self.holed)).astype(float)
         self.holed[self.observed == 0] = 0.0
 
-    def moments(self, layer: Layer) -> Moments:
+    def moments(self, layer: Layer) -> NodeMoments:
         """The moments of every score in every node."""
         complete = _moments(self.complete, None, layer)
         if not self.holed.shape[1]:
             return complete
         pairs = zip(complete, _moments(self.holed, self.observed, layer), strict=True)
-        return Moments(*(np.hstack(pair) for pair in pairs))
+        return NodeMoments(*(np.hstack(pair) for pair in pairs))
 
 
-def _moments(scores: np.ndarray, observed: np.ndarray | None, layer: Layer) -> Moments:
+def _moments(
+    scores: np.ndarray, observed: np.ndarray | None, layer: Layer
+) -> NodeMoments:
     """Moments of scores, 0 where they are missing; None says that all are observed."""
     sums, products, squares = _sums(scores, layer, powers=1)
     if observed is None:
@@ -107,7 +109,7 @@ def _moments(scores: np.ndarray, observed: np.ndarray | None, layer: Layer) -> M
         if observed is not None:
             weighted = weighted * part.of(observed[:, k])
         squares[i, k], products[i, k] = weighted @ away, weighted @ part.deviations
-    return Moments(totals, around, products, squares)
+    return NodeMoments(totals, around, products, squares)
 
 
 def _sums(matrix: np.ndarray, layer: Layer, powers: int) -> np.ndarray:
@@ -164,7 +166,7 @@ def _mean_and_sd(values: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt(np.einsum("i,i->", away, away) / len(values)))
 
 
-class Levels:
+class FactorLevels:
     """The levels of all unordered factors, one after another.
 
     A factor with missing values has a slot for them behind its levels.

@@ -19,7 +19,7 @@ import sys
 import numpy as np
 from scipy.special import chdtrc, ndtr, wofz
 
-from skfme.statsmodels._tree.node_sums import LevelSums, Moments
+from skfme.statsmodels._tree.node_sums import LevelSums, NodeMoments
 
 __all__ = [
     "TOLERANCE",
@@ -34,12 +34,12 @@ TOLERANCE = float(np.sqrt(np.finfo(float).eps))
 """Variances of a statistic below this, in units of the root, count as none."""
 
 
-def numeric_statistics(moments: Moments, least_variance: float) -> np.ndarray:
+def numeric_statistics(moments: NodeMoments, least_variance: float) -> np.ndarray:
     """c_quad of numeric covariates; NaN where one is constant.
 
     Parameters
     ----------
-    moments : Moments
+    moments : NodeMoments
         Of m nodes and p covariates.
     least_variance : float
         A covariate is constant where the variance of its linear statistic is below.

@@ -12,7 +12,7 @@ from statsmodels.othermod.betareg import BetaModel
 
 from skfme import Contrast
 from skfme.statsmodels import delta_effects
-from skfme.statsmodels._models.fitted import Inputs, fitted_model
+from skfme.statsmodels._models.fitted import MeanInputs, fitted_model
 from skfme.statsmodels._models.gradients import Index, Numeric, mean_function
 from tests.statsmodels.models.fits import FITS, data, fit
 
@@ -31,7 +31,7 @@ def gradients(name, kind):
     assert isinstance(mean, kind)
     X = np.asarray(results.model.exog)[:60]
     offset = None if fitted.own_offset is None else fitted.own_offset[:60]
-    point = mean.at(Inputs(X, offset))
+    point = mean.at(MeanInputs(X, offset))
     weights, codes = np.linspace(0.5, 2, 60), np.arange(60) % 3
     return point.mean, mean.gradients(point, weights, codes, 3)
 
@@ -49,7 +49,7 @@ def test_analytic_means_and_gradients_equal_differences_of_the_models_own_mean(n
 def test_groups_add_up_to_one_group():
     fitted = fitted_model(fit("mnlogit"))
     mean = mean_function(fitted, np.ones(len(fitted.params)))
-    point = mean.at(Inputs(fit("mnlogit").model.exog))
+    point = mean.at(MeanInputs(fit("mnlogit").model.exog))
     weights = data()["w"].to_numpy()
     parts = mean.gradients(point, weights, data()["firm"].to_numpy(), 24)
     whole = mean.gradients(point, weights, np.zeros(len(weights), int), 1)
@@ -108,7 +108,7 @@ def test_an_ordered_model_takes_any_distribution():
     weights, codes = np.ones(len(frame)), np.zeros(len(frame), int)
     found = []
     for mean in (mean_function(fitted, bse), Numeric(fitted, bse)):
-        point = mean.at(Inputs(model.exog))
+        point = mean.at(MeanInputs(model.exog))
         found.append(mean.gradients(point, weights, codes, 1))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-7, atol=1e-6)
 

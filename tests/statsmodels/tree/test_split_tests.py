@@ -9,7 +9,7 @@ from scipy.stats import chi2, norm
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Covariate, Sample
 from skfme.statsmodels._tree.growing import Layer
-from skfme.statsmodels._tree.node_sums import Levels, Scores
+from skfme.statsmodels._tree.node_sums import FactorLevels, Scores
 from skfme.statsmodels._tree.split_search import (
     _knapsack,
     best_bipartition,
@@ -77,7 +77,7 @@ def test_closed_forms_of_factor_statistics_are_the_definitions(node):
     quadratic = (t - mu) @ np.linalg.pinv(sigma) @ (t - mu)
     deviations = y - np.average(y, weights=w)
     factor = Covariate("f", "unordered", tuple("abcd"), levels, False)
-    sums = Levels([factor], len(y)).sums(_layer(deviations, given_weights))
+    sums = FactorLevels([factor], len(y)).sums(_layer(deviations, given_weights))
     ((statistic,),), ((log_p,),) = factor_tests(sums, 0.0, "quadratic")
     assert statistic == pytest.approx(quadratic, rel=1e-10)
     assert log_p == pytest.approx(np.log1p(-chi2.sf(quadratic, 3)), rel=1e-9)
@@ -167,11 +167,11 @@ def test_rows_without_a_covariate_do_not_count_in_its_test(weighted):
     factor = Covariate("f", "unordered", tuple("abc"), codes, True)
     full = Covariate("g", "unordered", tuple("abc"), levels, False)
     ((with_holes, _),), _ = factor_tests(
-        Levels([factor, full], 80).sums(whole), 0.0, "quadratic"
+        FactorLevels([factor, full], 80).sums(whole), 0.0, "quadratic"
     )
     observed = Covariate("f", "unordered", tuple("abc"), levels[~missing], False)
     ((complete,),), _ = factor_tests(
-        Levels([observed], n_seen).sums(seen), 0.0, "quadratic"
+        FactorLevels([observed], n_seen).sums(seen), 0.0, "quadratic"
     )
     assert with_holes == pytest.approx(complete, rel=1e-12)
 

@@ -30,10 +30,10 @@ __all__ = [
     "MOST_CODES",
     "MOST_COLUMNS",
     "MOST_NODES",
+    "BlockRows",
     "Branches",
     "Categories",
     "Forest",
-    "Rows",
     "add_leaves",
     "advance",
     "branches",
@@ -106,7 +106,7 @@ class Categories(NamedTuple):
     right: np.ndarray
 
 
-class Rows(NamedTuple):
+class BlockRows(NamedTuple):
     """The rows of a block on their way down a tree.
 
     Attributes
@@ -127,10 +127,10 @@ class Rows(NamedTuple):
     met_word: np.ndarray
 
 
-def rows_for(n_block: int, entries: Entries) -> Rows:
+def rows_for(n_block: int, entries: Entries) -> BlockRows:
     """Made here, as every kind of array that a kernel makes takes a while to compile."""
     n_columns = entries.place.shape[1]
-    return Rows(
+    return BlockRows(
         ranges=np.empty((n_block, n_columns), np.uint64),
         codes=np.empty((n_block, n_columns + len(entries.row)), np.uint32),
         at=np.empty(n_block, np.uint32),

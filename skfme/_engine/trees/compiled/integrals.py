@@ -20,7 +20,7 @@ import numpy as np
 from skfme._engine.trees.compiled.decorators import inner, kernel, merged, summed
 from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
 
-__all__ = ["LINKS", "Prediction", "Scratch", "integrate", "scratch_for"]
+__all__ = ["LINKS", "IntegralScratch", "Prediction", "integrate", "scratch_for"]
 
 LINKS = ("identity", "logistic", "exponential", "softmax")
 IDENTITY, LOGISTIC, EXPONENTIAL, SOFTMAX = range(4)
@@ -47,7 +47,7 @@ class Prediction(NamedTuple):
     resolution: float
 
 
-class Scratch(NamedTuple):
+class IntegralScratch(NamedTuple):
     """What the integration of a block writes to; made by :func:`scratch_for`.
 
     Attributes
@@ -80,10 +80,10 @@ class Scratch(NamedTuple):
     after: np.ndarray
 
 
-def scratch_for(lengths: np.ndarray, n_outputs: int) -> Scratch:
+def scratch_for(lengths: np.ndarray, n_outputs: int) -> IntegralScratch:
     """For paths of so many jumps each."""
     n_jumps, longest = int(lengths.sum()), int(lengths.max())
-    return Scratch(
+    return IntegralScratch(
         first=np.append(np.cumsum(lengths), n_jumps),
         unsorted_t=np.empty(n_jumps),
         logged=np.empty(n_jumps, np.int64),
@@ -234,7 +234,7 @@ def integrate(log, prediction, scratch, margin, start, delta, nlm):
     ----------
     log : Log
     prediction : Prediction
-    scratch : Scratch
+    scratch : IntegralScratch
         Made for the jumps of the block.
     margin : ndarray of shape (n_rows, n_outputs)
         Of the block.

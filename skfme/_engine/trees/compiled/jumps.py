@@ -296,7 +296,7 @@ def log_jumps(forest, categories, entries, rows, lines, crossings, stack, margin
         As in :func:`skfme._engine.trees.compiled.kernels.walk`.
     entries : Entries
         Every effect moves numeric columns only.
-    rows : Rows
+    rows : BlockRows
         With the codes of the block.
     lines : Lines
     crossings : Crossings

@@ -21,7 +21,7 @@ from skfme._engine.trees.compiled.descent import (
     CHILD,
     CHILD_BITS,
     LEAF,
-    Rows,
+    BlockRows,
     add_leaves,
     advance,
     branches,
@@ -47,14 +47,14 @@ class Scratch(NamedTuple):
 
     Attributes
     ----------
-    rows : Rows
+    rows : BlockRows
     seen : ndarray of shape (n_block, n_effects), int32
         The last tree in which an effect parted with a row.
     walkers, done : ndarray of shape (n_block * n_effects + 1,), uint64
     changes : ndarray of shape (n_block, n_effects, n_outputs)
     """
 
-    rows: Rows
+    rows: BlockRows
     seen: np.ndarray
     walkers: np.ndarray
     done: np.ndarray
