@@ -2,7 +2,8 @@
 
 Models and rows are random; a part of the values, before and after the steps, lies
 exactly on thresholds, or one unit in the last place beside them, in single and in
-double precision. The model's own predictions are the reference.
+double precision. The model's own predictions are the reference. SKFME_EXAMPLES is how
+many models and sets of rows each claim is tried on; the full check takes many.
 """
 
 import os
@@ -29,9 +30,9 @@ from threadpoolctl import threadpool_limits
 from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
 
 N_TRAIN, N_ROWS, STEP = 80, 60, 0.5
-# The full check asks for many more.
-EXAMPLES = int(os.environ.get("SKFME_EXAMPLES", "8"))
-few = settings(max_examples=EXAMPLES, deadline=None)
+N_EXAMPLES = int(os.environ.get("SKFME_EXAMPLES", "8"))
+few = settings(max_examples=N_EXAMPLES, deadline=None)
+more = settings(max_examples=3 * N_EXAMPLES, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 FORESTS = {
@@ -56,7 +57,7 @@ STEPS = [
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """Models of 80 rows wait for threads longer than they compute."""
+    """Models this small take longer to share among threads than to fit."""
     with threadpool_limits(1):
         yield
 
@@ -120,9 +121,8 @@ def assert_engines_agree(model, X, steps, *, tolerance=1e-12, **options):
 
 
 def tree_thresholds(model):
-    members = np.ravel(getattr(model, "estimators_", [model]))
-    found = [member.tree_.threshold[member.tree_.feature >= 0] for member in members]
-    return np.concatenate([*found, [0.0]])
+    trees = [tree.tree_ for tree in np.ravel(getattr(model, "estimators_", [model]))]
+    return np.concatenate([*(t.threshold[t.feature >= 0] for t in trees), [0.0]])
 
 
 @pytest.mark.parametrize("name", FORESTS)
@@ -131,7 +131,9 @@ def tree_thresholds(model):
     seed=seeds, n_classes=st.sampled_from([0, 0, 2, 3]), missing=st.booleans(),
     depth=st.sampled_from([1, 3, None]), n_targets=st.sampled_from([1, 2]),
 )  # fmt: skip
-def test_forests(name, seed, n_classes, missing, depth, n_targets):
+def test_effects_of_forests_are_the_models_differences(
+    name, seed, n_classes, missing, depth, n_targets
+):
     rng = np.random.default_rng(seed)
     X, y = training(rng, n_classes, missing, 1 if n_classes else n_targets)
     model = FORESTS[name][bool(n_classes)](max_depth=depth, random_state=seed)
@@ -147,7 +149,9 @@ def test_forests(name, seed, n_classes, missing, depth, n_targets):
     seed=seeds, n_classes=st.sampled_from([0, 2, 3]),
     loss=st.sampled_from(["default", "other"]), zero=st.booleans(),
 )  # fmt: skip
-def test_gradient_boosting(seed, n_classes, loss, zero):
+def test_effects_of_gradient_boosting_are_the_models_differences(
+    seed, n_classes, loss, zero
+):
     rng = np.random.default_rng(seed)
     X, y = training(rng, n_classes, missing=False)
     options = {"init": "zero"} if zero else {}
@@ -160,10 +164,9 @@ def test_gradient_boosting(seed, n_classes, loss, zero):
 
 
 def hist_thresholds(model):
-    nodes = [p.nodes for stage in model._predictors for p in stage]
-    found = [part["num_threshold"][part["is_leaf"] == 0] for part in nodes]
-    found = np.concatenate([*found, [0.0]])
-    return found[np.isfinite(found)]
+    nodes = np.concatenate([p.nodes for stage in model._predictors for p in stage])
+    thresholds = np.append(nodes["num_threshold"][nodes["is_leaf"] == 0], 0.0)
+    return thresholds[np.isfinite(thresholds)]
 
 
 @few
@@ -171,7 +174,9 @@ def hist_thresholds(model):
     seed=seeds, n_classes=st.sampled_from([0, 2, 3]), missing=st.booleans(),
     loss=st.sampled_from(["squared_error", "poisson", "gamma"]),
 )  # fmt: skip
-def test_hist_gradient_boosting(seed, n_classes, missing, loss):
+def test_effects_of_hist_boosting_are_the_models_differences(
+    seed, n_classes, missing, loss
+):
     rng = np.random.default_rng(seed)
     X, y = training(rng, n_classes, missing)
     options = {}
@@ -189,10 +194,10 @@ def test_hist_gradient_boosting(seed, n_classes, missing, loss):
 LEVELS = np.array(["p", "q", "r", "s", "t"])
 
 
-def frame_of(X, rng, known):
-    """The rows with a column of text categories, of which some are seen in training."""
+def frame_of(X, rng, n_levels):
+    """The rows with a column of text categories, the first few of all levels."""
     frame = pd.DataFrame(X, columns=list("abcd"))
-    codes = rng.integers(known, size=len(X))
+    codes = rng.integers(n_levels, size=len(X))
     frame["g"] = pd.Categorical(LEVELS[codes], categories=LEVELS)
     return frame
 
@@ -207,7 +212,9 @@ MIXED = [
 
 @few
 @given(seed=seeds, missing=st.booleans())
-def test_hist_gradient_boosting_with_categories(seed, missing):
+def test_effects_of_hist_boosting_on_categories_are_the_models_differences(
+    seed, missing
+):
     rng = np.random.default_rng(seed)
     X, y = training(rng, 0, missing)
     frame = frame_of(X, rng, 4)
@@ -224,7 +231,9 @@ def test_hist_gradient_boosting_with_categories(seed, missing):
 
 @few
 @given(seed=seeds, missing=st.booleans())
-def test_categories_that_are_numbers(seed, missing):
+def test_effects_of_hist_boosting_on_coded_numbers_are_the_models_differences(
+    seed, missing
+):
     rng = np.random.default_rng(seed)
     X, y = training(rng, 0, missing)
     X[:, 3] = rng.integers(4, size=N_TRAIN)
@@ -240,7 +249,7 @@ def test_categories_that_are_numbers(seed, missing):
 
 @few
 @given(seed=seeds, n_classes=st.sampled_from([0, 2, 3]), missing=st.booleans())
-def test_lightgbm(seed, n_classes, missing):
+def test_effects_of_lightgbm_are_the_models_differences(seed, n_classes, missing):
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     rng = np.random.default_rng(seed)
     X, y = training(rng, n_classes, missing)
@@ -248,14 +257,14 @@ def test_lightgbm(seed, n_classes, missing):
     model = kind(n_estimators=4, min_child_samples=3, verbose=-1, n_jobs=1)
     model.fit(X, np.nan_to_num(y))
     dump = model.booster_.trees_to_dataframe()["threshold"]
-    found = pd.to_numeric(dump, errors="coerce").dropna().to_numpy()
-    given_rows = rows(rng, X, np.append(found, 0.0), missing)
+    thresholds = pd.to_numeric(dump, errors="coerce").dropna().to_numpy()
+    given_rows = rows(rng, X, np.append(thresholds, 0.0), missing)
     assert_engines_agree(model, given_rows, STEPS)
 
 
 @few
 @given(seed=seeds, missing=st.booleans())
-def test_lightgbm_with_categories(seed, missing):
+def test_effects_of_lightgbm_on_categories_are_the_models_differences(seed, missing):
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     rng = np.random.default_rng(seed)
     X, y = training(rng, 0, missing)
@@ -270,7 +279,7 @@ def test_lightgbm_with_categories(seed, missing):
 
 @few
 @given(seed=seeds, n_classes=st.sampled_from([0, 2, 3]), missing=st.booleans())
-def test_xgboost(seed, n_classes, missing):
+def test_effects_of_xgboost_are_the_models_differences(seed, n_classes, missing):
     library = pytest.importorskip("xgboost", reason="xgboost is not installed")
     rng = np.random.default_rng(seed)
     X, y = training(rng, n_classes, missing)
@@ -307,16 +316,16 @@ def test_xgboost_is_read_where_it_keeps_categories_and_else_refused(seed):
 def forest_places(model, j):
     """Where float32(x) passes the thresholds of a feature."""
     trees = [member.tree_ for member in np.ravel(model.estimators_)]
-    found = np.concatenate([t.threshold[t.feature == j] for t in trees])
-    above = found.astype(np.float32)
-    above[above <= found] = np.nextafter(above[above <= found], np.float32(np.inf))
+    cuts = np.concatenate([t.threshold[t.feature == j] for t in trees])
+    above = cuts.astype(np.float32)
+    above[above <= cuts] = np.nextafter(above[above <= cuts], np.float32(np.inf))
     return (np.nextafter(above, np.float32(-np.inf)).astype(float) + above) / 2
 
 
 def hist_places(model, j):
     nodes = np.concatenate([p.nodes for stage in model._predictors for p in stage])
-    own = (nodes["feature_idx"] == j) & (nodes["is_leaf"] == 0)
-    return nodes["num_threshold"][own]
+    splits = (nodes["feature_idx"] == j) & (nodes["is_leaf"] == 0)
+    return nodes["num_threshold"][splits]
 
 
 def brute_force_nlm(respond, places, x, h):
@@ -364,7 +373,7 @@ def nlm_model(kind, rng, X):
 KINDS = ("forest", "boosting", "logistic", "softmax", "exponential")
 
 
-@settings(max_examples=2 * EXAMPLES, deadline=None)
+@more
 @given(
     seed=seeds, kind=st.sampled_from(KINDS),
     h=st.sampled_from([{0: 1.0}, {1: -0.1}, {0: 5.0, 2: -2.0, 3: 0.7}]),
@@ -380,8 +389,8 @@ def test_exact_nonlinearity_is_that_of_all_pieces(seed, kind, h):
     (effect,) = explainer.explain(given_rows).values()
     places = {j: places_of(model, j) for j in h}
     expected = np.stack([brute_force_nlm(respond, places, x, h) for x in given_rows])
-    found = effect.nlm.reshape(expected.shape)
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    exact = effect.nlm.reshape(expected.shape)
+    np.testing.assert_allclose(exact, expected, rtol=1e-6, atol=1e-9)
     pieces = explainer.set_params(batch_size=5, n_jobs=2).fit(given_rows)
     (again,) = pieces.explain(given_rows).values()
     np.testing.assert_allclose(again.nlm, effect.nlm, rtol=1e-12)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn._loss import HalfSquaredError
+from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
 from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingRegressor,
@@ -65,37 +66,48 @@ def left(monkeypatch, caplog):
     return check
 
 
-def test_no_ensemble(left):
-    model = KNeighborsRegressor().fit(X, y)
-    left(model, X, {0: 0.5}, "KNeighborsRegressor is no tree ensemble that it reads")
+def predictions(model, X):
+    return model.predict(X)
 
 
-def test_a_function_as_response(left):
-    model = RandomForestRegressor(3).fit(X, y)
-    reason = "response_method is a function, not a method"
-    function = lambda model, X: model.predict(X)  # noqa: E731
-    left(model, X, {0: 0.5}, reason, response_method=function)
+REFUSED = {
+    "no ensemble": (
+        KNeighborsRegressor(),
+        {},
+        "KNeighborsRegressor is no tree ensemble that it reads",
+    ),
+    "function as response": (
+        RandomForestRegressor(3),
+        {"response_method": predictions},
+        "response_method is a function, not a method",
+    ),
+    "class labels": (
+        RandomForestClassifier(3),
+        {"response_method": "predict"},
+        "RandomForestClassifier.predict is no sum of trees",
+    ),
+    "start from another model": (
+        GradientBoostingRegressor(init=LinearRegression(), n_estimators=3),
+        {},
+        "init=LinearRegression, which is not a constant",
+    ),
+    "loss of unknown link": (
+        HistGradientBoostingRegressor(loss=HalfSquaredError(), max_iter=3),
+        {},
+        "its loss is an object, whose link is unknown",
+    ),
+}
 
 
-def test_class_labels(left):
-    model = RandomForestClassifier(3).fit(X, (y > 0).astype(int))
-    reason = "RandomForestClassifier.predict is no sum of trees"
-    left(model, X, {0: 0.5}, reason, response_method="predict")
+@pytest.mark.parametrize(("model", "options", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_response_that_is_no_known_sum_of_trees_is_refused(
+    model, options, reason, left
+):
+    target = (y > 0).astype(int) if is_classifier(model) else y
+    left(clone(model).fit(X, target), X, {0: 0.5}, reason, **options)
 
 
-def test_an_ensemble_that_starts_from_another_model(left):
-    model = GradientBoostingRegressor(init=LinearRegression(), n_estimators=3)
-    left(model.fit(X, y), X, {0: 0.5}, "init=LinearRegression, which is not a constant")
-
-
-def test_a_loss_whose_link_is_unknown(left):
-    from sklearn._loss import HalfSquaredError
-
-    model = HistGradientBoostingRegressor(loss=HalfSquaredError(), max_iter=3)
-    left(model.fit(X, y), X, {0: 0.5}, "its loss is an object, whose link is unknown")
-
-
-def test_a_model_that_predicts_something_else(left):
+def test_a_model_that_predicts_otherwise_than_its_trees_is_refused(left):
     class Wrong(RandomForestRegressor):
         def predict(self, X):
             return super().predict(X) + np.asarray(X)[:, 0] ** 2
@@ -117,7 +129,7 @@ class Parsed(TransformerMixin, BaseEstimator):
         return X
 
 
-def test_columns_of_text_by_name(left):
+def test_columns_of_text_are_refused_by_name(left):
     table = frame.assign(b=frame["b"].astype(str).astype(object))
     model = RandomForestRegressor(3, random_state=0).fit(table.to_numpy(), y)
     model = make_pipeline(Parsed().fit(table), model)
@@ -139,7 +151,7 @@ def test_text_that_no_sample_shows_is_refused_by_name(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_categories_that_are_no_whole_numbers(left):
+def test_categories_that_are_no_whole_numbers_are_refused(left):
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     coded = np.column_stack([X[:, :2], np.arange(80) % 4])
     model = library.LGBMRegressor(
@@ -158,13 +170,15 @@ def test_categories_that_are_no_whole_numbers(left):
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_xgboost(options, reason, left):
+def test_xgboost_models_without_trees_or_with_own_missing_values_are_refused(
+    options, reason, left
+):
     library = pytest.importorskip("xgboost", reason="xgboost is not installed")
     options = {"n_estimators": 3, "n_jobs": 1, **options}
     left(library.XGBRegressor(**options).fit(X, y), X, {0: 0.5}, reason)
 
 
-def test_xgboost_on_a_sparse_matrix(left):
+def test_xgboost_on_a_sparse_matrix_is_refused(left):
     library = pytest.importorskip("xgboost", reason="xgboost is not installed")
     encoder = OneHotEncoder(sparse_output=True)
     model = make_pipeline(encoder, library.XGBRegressor(n_estimators=3, n_jobs=1))
@@ -173,7 +187,7 @@ def test_xgboost_on_a_sparse_matrix(left):
     )
 
 
-def test_xgboost_with_vectors_in_its_leaves(left):
+def test_xgboost_with_vectors_in_its_leaves_is_refused(left):
     library = pytest.importorskip("xgboost", reason="xgboost is not installed")
     model = library.XGBRegressor(
         n_estimators=3, n_jobs=1, tree_method="hist", multi_strategy="multi_output_tree"
@@ -185,11 +199,11 @@ def test_a_forest_reads_a_sparse_matrix_as_the_model_does():
     encoder = OneHotEncoder(sparse_output=True)
     model = make_pipeline(encoder, RandomForestRegressor(3, random_state=0))
     frozen = FrozenEstimator(model.fit(levels[["g"]], y))
-    found = {}
+    fme = {}
     for engine in ("trees", "predict"):
         explainer = FMEExplainer(frozen, {"g": "q"}, engine=engine).fit(levels[["g"]])
-        found[engine] = explainer.transform(levels[["g"]])
-    np.testing.assert_allclose(found["trees"], found["predict"], atol=1e-12)
+        fme[engine] = explainer.transform(levels[["g"]])
+    np.testing.assert_allclose(fme["trees"], fme["predict"], atol=1e-12)
 
 
 def own_objective(y_true, y_pred):
@@ -206,7 +220,7 @@ def own_objective(y_true, y_pred):
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_lightgbm(options, reason, left):
+def test_lightgbm_models_that_would_be_read_wrongly_are_refused(options, reason, left):
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     options = {"n_estimators": 3, "n_jobs": 1, "verbose": -1, **options}
     target = (y > 0).astype(float)
@@ -214,40 +228,49 @@ def test_lightgbm(options, reason, left):
     left(library.LGBMRegressor(**options).fit(zeros, target), zeros, {0: 0.5}, reason)
 
 
-def test_lightgbm_on_integers_that_lose_digits(left):
+def test_lightgbm_on_integers_that_lose_digits_is_refused(left):
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     whole = (X * 1000).astype(np.int64) + 2**25
     model = library.LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1).fit(whole, y)
     left(model, whole, {0: 1}, "integers of column 'x0'")
 
 
-def test_lightgbm_on_other_columns_of_type_category():
+def test_lightgbm_on_other_columns_of_type_category_is_refused():
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     model = library.LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1).fit(frame, y)
     with pytest.raises(ModelNotReadError, match=r"trained on 0 columns .* has 1"):
         _lightgbm_levels(model.booster_, as_table(levels))
 
 
-def test_a_feature_split_by_thresholds_and_by_categories():
+def stump(**options):
+    """A tree of one split, at 0."""
+    return Tree(
+        left=np.array([1, -1, -1]),
+        right=np.array([2, -1, -1]),
+        feature=np.zeros(3, dtype=int),
+        threshold=np.zeros(3),
+        missing_left=np.zeros(3, dtype=bool),
+        value=np.arange(3.0)[:, None],
+        **options,
+    )
+
+
+def test_a_feature_split_by_thresholds_and_by_categories_is_refused():
     split = CategorySplit(np.array([1]), members_left=True, unknown_left=False)
-    shape = {
-        "left": np.array([1, -1, -1]),
-        "right": np.array([2, -1, -1]),
-        "feature": np.zeros(3, dtype=int),
-        "threshold": np.zeros(3),
-        "missing_left": np.zeros(3, dtype=bool),
-        "value": np.arange(3.0)[:, None],
-    }
-    trees = [Tree(**shape), Tree(**shape, splits={0: split})]
     with pytest.raises(ModelNotReadError, match="both by thresholds and by categories"):
-        packed(trees, np.zeros(1))
-    ensemble = packed(trees[:1], np.zeros(1))
+        packed([stump(), stump(splits={0: split})], np.zeros(1))
+
+
+def test_an_ensemble_of_too_many_features_is_refused():
+    ensemble = packed([stump()], np.zeros(1))
     wide = replace(ensemble, cuts={j: np.zeros(1) for j in range(2**15)})
     with pytest.raises(ModelNotReadError, match="it is too large: at most"):
         pack(wide, missing=False)
 
 
-def test_without_the_extra(left, monkeypatch):
+def test_without_the_extra_nothing_is_read_and_exact_nonlinearity_warns(
+    left, monkeypatch
+):
     monkeypatch.setattr(choice, "find_spec", lambda name: None)
     model = RandomForestRegressor(3, random_state=0).fit(X, y)
     left(model, X, {0: 0.5}, MISSING_EXTRA)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesRegressor,
@@ -22,7 +23,7 @@ from sklearn.linear_model import (
     Ridge,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, fme
@@ -190,6 +191,23 @@ def test_linear_engine_equals_differences(sample, name):
     }.get(name, y)
     exact, plain = both(LINEAR[name].fit(X, target), X, STEPS, "linear")
     assert_equal_effects(exact, plain, max(1.0, np.abs(target).max()))
+
+
+@pytest.mark.parametrize("engine", ["linear", "predict"])
+@pytest.mark.filterwarnings("ignore:No row counts")
+def test_an_effect_without_rows_that_count_stands_beside_others(engine):
+    rng = np.random.default_rng(0)
+    group = pd.Categorical(np.array(["p", "q"])[np.arange(20) % 2])
+    frame = pd.DataFrame({"a": rng.normal(size=20), "g": group})
+    encoder = make_column_transformer((OneHotEncoder(), ["g"]), remainder="passthrough")
+    model = make_pipeline(encoder, LinearRegression()).fit(frame, frame["a"])
+    steps = [{"a": 1.0}, {"g": "q"}]
+    explainer = FMEExplainer(
+        FrozenEstimator(model), steps, engine=engine, extrapolation=None
+    ).fit(frame)
+    moved, at_target = explainer.explain(frame[frame["g"] == "q"]).values()
+    assert (moved.n, at_target.n) == (10, 0)
+    np.testing.assert_allclose(moved.fme, 1.0)
 
 
 class Odd(RegressorMixin, BaseEstimator):
