@@ -184,7 +184,9 @@ class ForwardEffect(PrintedEffect):
     @cached_property
     def status_counts(self) -> np.ndarray:
         """Rows by status, in the order of the statuses."""
-        return np.bincount(self.status_codes, minlength=len(STATUSES))
+        # Four passes over bytes take less than one that widens them.
+        codes = self.status_codes
+        return np.array([np.count_nonzero(codes == i) for i in range(len(STATUSES))])
 
     @property
     def counted(self) -> np.ndarray:
