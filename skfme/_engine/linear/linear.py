@@ -278,7 +278,8 @@ class LinearEngine:
 
     def _changes(self, batch: Table, effect: Stepped) -> _Changes | None:
         counted = effect.counted  # elsewhere values may be missing
-        rows: Any = slice(None) if counted.all() else np.flatnonzero(counted)
+        # A slice with an end, as a column of narwhals 2.0 takes no other.
+        rows: Any = slice(0, len(batch)) if counted.all() else np.flatnonzero(counted)
         shape = (np.count_nonzero(counted), len(self.predict.response.outputs))
         start, fixed, moving = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         additive, moves = self.model.additive, False
