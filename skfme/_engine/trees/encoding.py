@@ -84,7 +84,8 @@ def values_of(ensemble: Ensemble, features: Features, moves: Sequence[Move]) -> 
     ends = np.empty((len(named), base.shape[1]))
     for row, (feature, e) in zip(ends, named, strict=True):
         row[:] = _places(ensemble, feature, moves[e].end[feature])
-        np.copyto(row, base[feature], where=~moves[e].counted)
+        if not moves[e].counted.all():
+            np.copyto(row, base[feature], where=~moves[e].counted)
     if ensemble.precision.single and max(map(_largest, (base, ends))) > _SINGLE_MAX:
         raise RowsNotReadError("values are too large for single precision")
     missing = any(np.isnan(values.min(initial=0.0)) for values in (base, ends))

@@ -199,6 +199,7 @@ class _PathWalk:
                 continue
             scratch = integrals.scratch_for(lengths, len(base))
             integrals.integrate(log, prediction, scratch, block, start, delta, nlm)
+            del scratch  # so that the next block takes the same memory
             start += n_block
 
     @cached_property

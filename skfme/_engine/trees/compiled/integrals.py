@@ -247,17 +247,15 @@ def integrate(log, prediction, scratch, margin, start, delta, nlm):
     """
     n_effects, n_outputs = len(delta), delta.shape[2]
     link, base, resolution = prediction.link, prediction.base, prediction.resolution
+    unsorted_t, logged, order = scratch.unsorted_t, scratch.logged, scratch.order
     first, t, u, before = scratch.first, scratch.t, scratch.u, scratch.before
-    t[0] = 0.0
+    t[0], inner_t = 0.0, t[1:]
     _group(log, scratch)
     for path in range(len(first) - 1):
         r, e = path // n_effects, path % n_effects
-        jumps, n_jumps = (
-            slice(first[path], first[path + 1]),
-            first[path + 1] - first[path],
-        )
-        unsorted_t, logged = scratch.unsorted_t[jumps], scratch.logged[jumps]
-        _sort(unsorted_t, logged, scratch.counts, t[1:], scratch.order)
+        jumps = slice(first[path], first[path + 1])
+        n_jumps = jumps.stop - jumps.start
+        _sort(unsorted_t[jumps], logged[jumps], scratch.counts, inner_t, order)
         t[n_jumps + 1] = 1.0
         for o in range(n_outputs):
             before[o] = scratch.margin[o] = base[o] + margin[r, o]
