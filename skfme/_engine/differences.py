@@ -7,12 +7,13 @@ predicted, and short stepped tables share predict calls.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from skfme._engine.nonlinearity import StepPath, nonlinearity
-from skfme._engine.prediction import Response
+from skfme._engine.prediction import Response, model_name
 from skfme._engine.stepping import Measured, Stepped, selected
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Table, stacked
@@ -55,19 +56,27 @@ class PredictEngine:
         self, batch: Table, effects: Sequence[Stepped]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Predictions before and after each step, for the rows that count."""
-        base_rows = np.zeros(len(batch), dtype=bool)
-        for effect in effects:
-            if not effect.start:
-                base_rows |= effect.counted
-        requests: list[tuple[np.ndarray, dict[int, ColumnData]]] = [(base_rows, {})]
-        for effect in effects:
-            ends = (effect.start, effect.end)
-            requests += [(effect.counted, columns) for columns in ends if columns]
+        with naming_refused_type(self.response, batch, effects):
+            yield from self._predictions(batch, effects)
+
+    def _predictions(
+        self, batch: Table, effects: Sequence[Stepped]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        bases = _bases(batch, effects)
+        requests: list[tuple[np.ndarray, dict[int, ColumnData]]] = []
+        for i, (effect, base) in enumerate(zip(effects, bases, strict=True)):
+            if base.first == i:
+                requests.append((base.rows, base.columns))
+            requests.append((effect.counted, effect.end))
         tables = (selected(batch, mask, columns) for mask, columns in requests)
         predictions = self._predict(tables)
-        base = _spread(next(predictions), base_rows)
-        for effect in effects:
-            low = next(predictions) if effect.start else base[effect.counted]
+        values: dict[int, np.ndarray] = {}
+        for i, (effect, base) in enumerate(zip(effects, bases, strict=True)):
+            if base.first == i:
+                values[i] = _spread(next(predictions), base.rows)
+            low = values[base.first][effect.counted]
+            if base.last == i:
+                del values[base.first]
             yield low, next(predictions)
 
     def nonlinearity(
@@ -83,7 +92,8 @@ class PredictEngine:
         path = StepPath.of_effect(
             self.response, batch.take(rows), effect.at(rows), self.rows_per_call
         )
-        return nonlinearity(path, low, high, rule)
+        with naming_refused_type(self.response, batch, [effect]):
+            return nonlinearity(path, low, high, rule)
 
     def _predict(self, tables: Iterator[Table | None]) -> Iterator[np.ndarray]:
         """Predictions of each table; neighbours of equal schema share a call."""
@@ -116,6 +126,77 @@ class PredictEngine:
             size = 0 if table is None else len(table)
             yield values[position : position + size]
             position += size
+
+
+@contextmanager
+def naming_refused_type(
+    response: Response, batch: Table, effects: Sequence[Stepped]
+) -> Iterator[None]:
+    """Name the column whose numbers a model does not take in 64 bits.
+
+    Raises
+    ------
+    ValueError
+        In place of the model's own error, where the rows as they are have a prediction.
+    """
+    try:
+        yield
+    except Exception as error:
+        changes = [bound for effect in effects for bound in effect.changes]
+        widened = [bound for bound in changes if bound.is_widened(batch)]
+        if not widened or not _predicts(response, batch.take(slice(0, 1))):
+            raise
+        change, dtype = widened[0].change, batch.native_type(widened[0].change.position)
+        raise ValueError(
+            f"{model_name(response.estimator)} does not predict {change.feature!r} in "
+            f"float64 ({type(error).__name__}: {error}). The column is of type {dtype}, "
+            f"which does not hold the step {change.label} to a millionth of its size, so "
+            "that both ends of the step are in float64. Take a step that the type holds, "
+            "or explain a function that casts for the model: "
+            "fme(lambda X: model.predict(X.astype('float32')), X, …)."
+        ) from error
+
+
+def _predicts(response: Response, table: Table) -> bool:
+    try:
+        response(table)
+    except Exception:  # then its error is about something else
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The rows before a step, predicted once for all effects that start from them.
+
+    Attributes
+    ----------
+    first, last : int
+        Of these effects.
+    rows : ndarray of shape (n_rows,), bool
+        Those that count for any of them.
+    columns : dict of int -> column of n_rows entries
+        What differs from the batch: other types, or values that a step sets.
+    """
+
+    first: int
+    last: int
+    rows: np.ndarray
+    columns: dict[int, ColumnData]
+
+
+def _bases(batch: Table, effects: Sequence[Stepped]) -> list[_Base]:
+    """What each effect starts from; most of them, from the rows as they are."""
+    sharing: dict[object, list[int]] = {}
+    for i, effect in enumerate(effects):
+        key = (i,) if effect.start else batch.types_with(effect.retyped)
+        sharing.setdefault(key, []).append(i)
+    bases = {}
+    for members in sharing.values():
+        rows = np.logical_or.reduce([effects[i].counted for i in members])
+        base = _Base(members[0], members[-1], rows, effects[members[0]].before)
+        bases.update(dict.fromkeys(members, base))
+    return [bases[i] for i in range(len(effects))]
 
 
 def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -106,7 +106,10 @@ def forward_differences(
     has_nlm = rule is not None
     # What stays is allocated before what is freed, so that the heap need not grow again.
     results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
-    bound = [tuple(change.bind(table) for change in step.changes) for step in steps]
+    bound = [
+        tuple(change.bind(table, continuous=has_nlm) for change in step.changes)
+        for step in steps
+    ]
     stepping = _Stepping(bound, support, choice.response.complete_only)
     sample = ProbeSample(table, stepping.effects, len(steps))
     engine = choice.engine(sample, rule, rows_per_batch)

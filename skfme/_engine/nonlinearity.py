@@ -16,7 +16,8 @@ from sklearn.utils import gen_even_slices
 
 from skfme._engine.prediction import Response
 from skfme._engine.stepping import Stepped, step_rows
-from skfme._frames.columns import ColumnData, column_like, numbers_in
+from skfme._frames.arithmetic import column_like
+from skfme._frames.columns import ColumnData, numbers_in
 from skfme._frames.tables import Table
 from skfme.quadrature import Rule
 from skfme.steps._changes import NamedStep
@@ -35,6 +36,8 @@ class StepPath:
         The rows, with categories and dates at their new values.
     ends : dict of int -> (ndarray of shape (n,), ndarray of shape (n,))
         Each moving feature's values before and after the step.
+    types : dict of int -> column of at most one entry
+        The types of these features at both ends, and so between them.
     has_fixed : bool
         Whether a category or a date was changed.
     rows_per_call : int
@@ -43,6 +46,7 @@ class StepPath:
     response: Response
     table: Table
     ends: Mapping[int, tuple[np.ndarray, np.ndarray]]
+    types: Mapping[int, ColumnData]
     has_fixed: bool
     rows_per_call: int
 
@@ -52,6 +56,7 @@ class StepPath:
     ) -> StepPath:
         """The path of rows, each of which has a step."""
         ends: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        types: dict[int, ColumnData] = {}
         fixed: dict[int, ColumnData] = {}
         for bound in effect.changes:
             position = bound.change.position
@@ -59,19 +64,20 @@ class StepPath:
             if not bound.change.numeric:
                 fixed[position] = after
                 continue
-            before = effect.start.get(position)
+            types[position] = after[slice(0, 1)]
+            before = effect.before.get(position)
             before = table.column(position) if before is None else before
             low, high = numbers_in(before), numbers_in(after)
             ends[position] = (low.astype(float), high.astype(float))
         table = table.with_columns(fixed) if fixed else table
-        return cls(response, table, ends, bool(fixed), rows_per_call)
+        return cls(response, table, ends, types, bool(fixed), rows_per_call)
 
     @classmethod
     def of_step(
         cls, response: Response, table: Table, step: NamedStep, rows_per_call: int
     ) -> StepPath:
         """The path of a whole table's rows."""
-        changes = tuple(change.bind(table) for change in step.changes)
+        changes = tuple(change.bind(table, continuous=True) for change in step.changes)
         effect = step_rows(table, slice(0, len(table)), changes, None, None)
         return cls.of_effect(response, table, effect, rows_per_call)
 
@@ -98,7 +104,7 @@ class StepPath:
         return table.with_columns(
             {
                 position: column_like(
-                    table.column(position), low[rows] + t * (high - low)[rows]
+                    self.types[position], low[rows] + t * (high - low)[rows]
                 )
                 for position, (low, high) in self.ends.items()
             }

@@ -16,7 +16,7 @@ from skfme._frames.columns import ColumnData, missing_in
 from skfme._frames.tables import Rows, Table
 from skfme.extrapolation import Support
 from skfme.quadrature import Rule
-from skfme.steps._changes import BoundChange
+from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = [
     "COUNTED",
@@ -24,6 +24,7 @@ __all__ = [
     "Engine",
     "Measured",
     "Stepped",
+    "as_before",
     "asked_for",
     "joined",
     "selected",
@@ -45,26 +46,33 @@ class Stepped:
         Position in `STATUSES`.
     start, end : dict of int -> column of n_rows entries
         The changed columns; `start` holds those that do not start at the row's own.
+    retyped : dict of int -> column of n_rows entries
+        The row's own values, in the type of the changed ones, where it is another.
     """
 
     changes: tuple[BoundChange, ...]
     status: np.ndarray
     start: dict[int, ColumnData]
     end: dict[int, ColumnData]
+    retyped: dict[int, ColumnData]
 
     @property
     def counted(self) -> np.ndarray:
         """Mask of the rows that count."""
         return self.status == COUNTED
 
+    @property
+    def before(self) -> dict[int, ColumnData]:
+        """The columns of what is predicted before the step; empty for the rows as they are."""
+        return self.retyped | self.start
+
     def at(self, rows: Rows) -> Stepped:
         """The same effect on some of the rows."""
-        return Stepped(
-            self.changes,
-            self.status[rows],
-            {p: column[rows] for p, column in self.start.items()},
-            {p: column[rows] for p, column in self.end.items()},
-        )
+        columns = [
+            {position: column[rows] for position, column in changed.items()}
+            for changed in (self.start, self.end, self.retyped)
+        ]
+        return Stepped(self.changes, self.status[rows], *columns)
 
 
 @dataclass(frozen=True)
@@ -123,14 +131,18 @@ def step_rows(
     """
     start: dict[int, ColumnData] = {}
     end: dict[int, ColumnData] = {}
+    retyped: dict[int, ColumnData] = {}
     status = np.full(len(batch), COUNTED, dtype=np.int8)
     missing = np.zeros(len(batch), dtype=bool)
     for bound in changes:
         position = bound.change.position
         end[position] = bound.end(batch, rows)
         before_step = bound.start(batch)
+        own = bound.own(batch, end[position]) if before_step is None else None
         if before_step is not None:
             start[position] = before_step
+        elif own is not None:
+            retyped[position] = own
         at_target = bound.at_target(batch)
         if at_target is not None:
             status[at_target] = _AT_TARGET
@@ -147,7 +159,23 @@ def step_rows(
             if columns:
                 outside = support.outside(batch, before, columns, judged)
                 status[outside & judged] = _EXTRAPOLATION
-    return Stepped(changes, status, start, end)
+    return Stepped(changes, status, start, end, retyped)
+
+
+def as_before(table: Table, step: NamedStep, *, continuous: bool) -> Table:
+    """Rows in the types that a model sees them in before a step, to be asked repeatedly."""
+    changes = [
+        change.bind(table, continuous=continuous)
+        for change in step.changes
+        if change.function is None  # a user's function is for whole tables
+    ]
+    ends = [bound.end(table, slice(0, len(table))) for bound in changes]
+    columns = {
+        bound.change.position: column
+        for bound, end in zip(changes, ends, strict=True)
+        if (column := bound.own(table, end)) is not None
+    }
+    return table.with_columns(columns).copied() if columns else table
 
 
 def selected(

@@ -74,7 +74,9 @@ class FMEExplainer(
         called x0, x1, …). A number on a numeric column is added; any plain value on
         a categorical column is the category to move to; a timedelta moves a
         datetime column; objects of :mod:`skfme.steps` and functions
-        column -> column say anything else.
+        column -> column say anything else. A column has one type before the step and
+        after it: integers become floats at both ends of a fractional step, and float32
+        becomes float64 where it does not hold x + h to a millionth of h.
     response_method : "auto", str or callable, default="auto"
         What is differenced. "auto" is ``predict`` for regressors and
         ``predict_proba`` for classifiers (two classes: the second one only). A name
@@ -90,8 +92,8 @@ class FMEExplainer(
         numeric features move along the path; categories and dates stand at their
         new values, and where nothing else is changed the NLM is NaN.
     categorical_features : "auto" or list, default="auto"
-        "auto" takes boolean, category, string and object columns; a list of names or
-        positions adds others, such as categories coded as integers.
+        "auto" takes boolean, category and text columns, and objects that are no numbers;
+        a list of names or positions adds others, such as categories coded as integers.
     engine : {"auto", "predict", "trees", "linear"}, default="auto"
         "predict" differences the model's own predictions. "trees" walks the trees of an
         ensemble once for all effects (extra ``fast``), "linear" takes closed forms of

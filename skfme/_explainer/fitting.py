@@ -26,6 +26,7 @@ from skfme._engine.prediction import (
     unfrozen,
 )
 from skfme._engine.row_checks import check_rows, ignores_labels
+from skfme._engine.stepping import as_before
 from skfme._frames.checks import (
     check_same_columns,
     checked_weights,
@@ -143,17 +144,27 @@ def params_of_fit(
 def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
     """The fitted model as a function of its table, tried on a few training rows.
 
+    They come in the types that the first effect has before its step, in which the model
+    will be asked; as they are, where it takes no others.
+
     Raises
     ------
     ValueError
         If the model lacks the method, or a row's prediction depends on other rows.
     """
-    response = choose_response(explainer.estimator_, explainer.response_method, rows, y)
+    model, method = explainer.estimator_, explainer.response_method
+    asked = as_before(rows, explainer.steps_[0], continuous=explainer.nlm is not False)
+    try:
+        response = choose_response(model, method, asked, y)
+    except Exception:
+        if asked is rows:
+            raise
+        asked, response = rows, choose_response(model, method, rows, y)
     if explainer.check_rows:
-        check_rows(response, rows)
+        check_rows(response, asked)
     return replace(
         response,
-        ignores_labels=ignores_labels(response, rows),
+        ignores_labels=ignores_labels(response, asked),
         # What says which columns it reads needs each of them.
         complete_only=hasattr(unfrozen(explainer.estimator_), "columns_read"),
     )

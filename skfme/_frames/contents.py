@@ -10,6 +10,7 @@ import pandas as pd
 from skfme._frames.columns import (
     kind_of,
     missing_in,
+    mixture_in,
     numbers_in,
     plain_series,
 )
@@ -17,6 +18,7 @@ from skfme._frames.tables import ArrayTable, Table
 
 __all__ = [
     "complete_rows",
+    "covariate_frame",
     "infinite_columns",
     "pandas_frame",
 ]
@@ -37,6 +39,25 @@ def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
     """
     columns = {name: plain_series(table.column(table.position(name))) for name in names}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def covariate_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:
+    """The same, of columns that a formula reads as covariates.
+
+    Raises
+    ------
+    TypeError
+        If a column holds numbers among other entries, which would make categories of all.
+    """
+    names = list(names)
+    for name in names:
+        mixture = mixture_in(table.column(table.position(name)))
+        if mixture is not None:
+            raise TypeError(
+                f"Column {name!r} mixes types: {mixture}. Make all its entries numbers, "
+                "all of them booleans, or all of them text."
+            )
+    return pandas_frame(table, names)
 
 
 def complete_rows(table: Table) -> np.ndarray:

@@ -107,7 +107,7 @@ def describe_columns(
     table : Table
         The training rows of positive weight.
     categorical_features : "auto" or list of labels or positions, default="auto"
-        "auto" takes boolean, category, string and object columns. A list adds to
+        "auto" takes boolean, category and text columns, and objects that are no numbers. A list adds to
         it, for categories coded as numbers.
     """
     listed: Iterable[Hashable] = ()

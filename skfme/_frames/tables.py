@@ -19,10 +19,8 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skfme._frames.columns import (
-    ColumnData,
-    widened,
-)
+from skfme._frames.arithmetic import widened
+from skfme._frames.columns import ColumnData
 from skfme._frames.hints import known_names, nearest
 
 __all__ = [
@@ -114,8 +112,12 @@ class Table:
         raise NotImplementedError
 
     def native_column(self, position: int) -> Any:
-        """A copy of one column in the user's own type, with integers in 64 bits."""
+        """A copy of one column in the user's own library, with numbers in 64 bits."""
         raise NotImplementedError
+
+    def native_type(self, position: int) -> Any:
+        """A column's type in the user's own library."""
+        return _native_type(self.column(position))
 
     def take(self, rows: Rows) -> Table:
         raise NotImplementedError
@@ -137,6 +139,10 @@ class Table:
 
     def schema(self) -> object:
         """Equal for tables that can be stacked without changing a type."""
+        raise NotImplementedError
+
+    def types_with(self, columns: Mapping[int, ColumnData]) -> Hashable:
+        """What types the table has with columns retyped; equal where they are the same."""
         raise NotImplementedError
 
     def position(self, key: Hashable, where: str = "steps name") -> int:
@@ -230,6 +236,10 @@ class ArrayTable(Table):
 
     def schema(self) -> object:
         return self.array.dtype
+
+    def types_with(self, columns: Mapping[int, ColumnData]) -> Hashable:
+        dtypes = (column.dtype for column in columns.values())
+        return np.result_type(self.array.dtype, *dtypes)
 
 
 def _checksum(array: np.ndarray) -> int:
@@ -332,6 +342,14 @@ class FrameTable(Table):
         native = self.native
         # Only the libraries' own types hold categories, and part string from large_string.
         return tuple(native.dtypes) if self.pandas_like else native.schema
+
+    def types_with(self, columns: Mapping[int, ColumnData]) -> Hashable:
+        return tuple(sorted((p, str(_native_type(c))) for p, c in columns.items()))
+
+
+def _native_type(column: ColumnData) -> Any:
+    native: Any = column if isinstance(column, np.ndarray) else column.to_native()
+    return getattr(native, "dtype", None) or native.type
 
 
 def _copies_on_write(implementation: nw.Implementation) -> bool:

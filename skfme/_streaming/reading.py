@@ -20,6 +20,7 @@ from skfme._frames.columns import (
     ColumnData,
     kind_of,
     missing_in,
+    mixture_in,
     numbers_in,
     objects_in,
 )
@@ -295,6 +296,8 @@ def _check_kind(entries: ColumnData, column: Column) -> None:
     codes = column.kind == "categorical" and all(map(is_number, column.categories))
     if kind == column.kind or (codes and kind == "numeric"):
         return
+    if column.kind == "categorical" and mixture_in(entries) is not None:
+        return  # that the first batches held text alone says nothing of the rest
     if column.kind != "other" and not missing_in(entries).all():
         raise ValueError(
             f"{str(column.name)!r} is {kind} here, and was {column.kind} in fit. Give all "

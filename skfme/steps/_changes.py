@@ -7,26 +7,36 @@ how a model's predictions are differenced, live elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from skfme._frames.arithmetic import (
+    as_type,
+    common_type,
+    integer_bounds,
+    is_narrow,
+    replaced,
+    widened,
+    with_type_of,
+)
 from skfme._frames.columns import (
     ColumnData,
     broadcast,
     category_codes,
     equal_to,
-    integer_bounds,
     missing_in,
+    numbers_in,
     objects_in,
-    replaced,
 )
 from skfme._frames.hints import known_names
 from skfme._frames.tables import Table
 from skfme.steps._training import TrainingColumn
 
 __all__ = ["BoundChange", "Change", "NamedStep", "Step"]
+
+_EXACT = 1e-6  # of the step: what the rounding of narrow floats may change of it
 
 
 @dataclass(frozen=True)
@@ -73,14 +83,25 @@ class Change:
     target: Any = None
     numeric: bool = False
 
-    def bind(self, table: Table) -> BoundChange:
-        """Ready the change for the rows of one table, whole column first."""
+    def bind(self, table: Table, *, continuous: bool = False) -> BoundChange:
+        """Ready the change for the rows of one table, whole column first.
+
+        Parameters
+        ----------
+        table : Table
+        continuous : bool, default=False
+            Whether the model will also see points between both ends of the step.
+        """
+        column = table.column(self.position)
+        values, bounds = None, None
         if self.function is not None:
-            return BoundChange(self, values=self._function_values(table))
-        if self.move is not None:
-            bounds = integer_bounds(table.column(self.position))
-            return BoundChange(self, bounds=bounds)
-        return BoundChange(self)
+            values = self._function_values(table)
+        elif self.move is not None:
+            bounds = integer_bounds(column)
+        bound = BoundChange(self, bounds, values)
+        if not self.numeric:
+            return bound
+        return replace(bound, dtype=bound.type_of_ends(table, continuous=continuous))
 
     def _function_values(self, table: Table) -> ColumnData:
         """What the user's function makes of the whole column, checked."""
@@ -115,28 +136,78 @@ class BoundChange:
         Smallest and largest integer of the whole column.
     values : column or None
         What the user's function made of the whole column.
+    dtype : numpy dtype or None
+        Of the numbers before and after the step; None leaves them as they come.
     """
 
     change: Change
     bounds: tuple[int, int] | None = None
     values: ColumnData = None
+    dtype: np.dtype | None = None
 
     def start(self, batch: Table) -> ColumnData | None:
         """The column before the step, or None where it is the row's own."""
         start = self.change.start
-        return None if start is None else broadcast(start, len(batch))
+        return None if start is None else self._constant(start, len(batch))
 
     def end(self, batch: Table, rows: slice) -> ColumnData:
         """The column after the step."""
         change = self.change
         if change.end is not None:
-            return broadcast(change.end, len(batch))
+            return self._constant(change.end, len(batch))
         if change.move is None:
-            return self.values[rows]
+            return as_type(self.values[rows], self.dtype)
+        column = self._column(batch)
+        if is_narrow(column):
+            column = widened(column)
         try:
-            return change.move(batch.column(change.position), bounds=self.bounds)
+            return as_type(change.move(column, bounds=self.bounds), self.dtype)
         except ValueError as error:
             raise ValueError(f"{change.feature!r} cannot be moved: {error}.") from error
+
+    def own(self, batch: Table, end: ColumnData) -> ColumnData | None:
+        """The row's own numbers in the type of the step's end; None where they are."""
+        column = batch.column(self.change.position)
+        if not self.change.numeric:
+            return None
+        retyped = with_type_of(end, as_type(column, self.dtype))
+        return None if retyped is column else retyped
+
+    def is_widened(self, table: Table) -> bool:
+        """Whether narrow floats are in 64 bits at both ends of the step."""
+        return self.dtype == np.float64 and is_narrow(self._column(table))
+
+    def _column(self, table: Table) -> ColumnData:
+        return table.column(self.change.position)
+
+    def type_of_ends(self, table: Table, *, continuous: bool) -> np.dtype | None:
+        """The type that holds both ends of the step on every row of a table."""
+        narrow = is_narrow(self._column(table))
+        if not narrow:  # the whole column's bounds decide: one row shows the type
+            table = table.take(slice(0, 1))
+        column = self._column(table)
+        start, end = self.start(table), self.end(table, slice(0, len(table)))
+        start = column if start is None else start
+        dtype = common_type(column)
+        if narrow and dtype is not None and self._is_exact(start, end, dtype):
+            return dtype
+        return common_type(start, end, continuous=continuous)
+
+    def _is_exact(self, start: ColumnData, end: ColumnData, dtype: np.dtype) -> bool:
+        """Whether a type of narrow floats holds x + h up to a small part of h."""
+        low, high = (numbers_in(column).astype(float) for column in (start, end))
+        with np.errstate(invalid="ignore", over="ignore"):
+            step = high - low
+            held = high.astype(dtype).astype(float) - low.astype(dtype).astype(float)
+            exact = np.abs(held - step) <= _EXACT * np.abs(step)
+        if self.change.end is not None and self.change.start is None:
+            exact |= (
+                held == 0
+            )  # a row has the value already, as far as its type holds it
+        return bool((exact | ~np.isfinite(step)).all())
+
+    def _constant(self, entry: ColumnData, n: int) -> ColumnData:
+        return broadcast(as_type(entry, self.dtype), n)
 
     def missing(self, end: ColumnData) -> np.ndarray | None:
         """Rows whose stepped value is missing; None where none can be."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.columns import scaled, shifted
+from skfme._frames.arithmetic import scaled, shifted
 from skfme._frames.schema import Column
 from skfme.steps._changes import Change, Step
 from skfme.steps._training import TrainingColumn, check_finite, is_number

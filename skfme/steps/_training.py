@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from skfme._frames.arithmetic import integer_bounds, is_narrow, scaled, shifted, widened
 from skfme._frames.columns import (
     ColumnData,
     category_codes,
-    integer_bounds,
     missing_in,
+    mixture_in,
     numbers_in,
-    scaled,
-    shifted,
 )
 from skfme._frames.dates import distance
 from skfme._frames.hints import known_names, nearest
@@ -106,12 +105,12 @@ class TrainingColumn:
 
     def require(self, kind: str, step: object) -> None:
         if self.column.kind == "other":
-            native = self.table.native_column(self.column.position)
-            dtype = getattr(native, "dtype", None) or native.type
+            dtype = self.table.native_type(self.column.position)
+            mixture = mixture_in(self._entries)
+            held = f"type {dtype}" if mixture is None else f"mixed types: {mixture}"
             raise TypeError(
                 f"{step!r} does not fit {self.name!r}: a step cannot change columns of "
-                f"type {dtype}. Make it a dense column of numbers, dates or "
-                "categories."
+                f"{held}. Make it a dense column of numbers, dates or categories."
             )
         if self.column.kind != kind:
             hint = {
@@ -132,9 +131,7 @@ class TrainingColumn:
         if kind == "numeric":
             check_finite(value, self, "value")
         elif kind != "datetime":
-            raise TypeError(
-                f"{self.name!r} cannot be set by a step: its type is other."
-            )
+            self.require("datetime", value)
         if not len(self._first_rows):
             raise ValueError(
                 f"{self.name!r} has no observed value in the training rows."
@@ -147,11 +144,10 @@ class TrainingColumn:
                 raise ValueError(
                     f"{self.name!r} is set to {value!r}; {error}."
                 ) from error
+        example = widened(example) if is_narrow(example) else example
         # From the entry to zero and on to the value: the column's type is kept.
         zero = scaled(example, 0, integer_bounds(example))
-        constant = shifted(zero, value, integer_bounds(zero))
-        is_object = isinstance(example, np.ndarray) and example.dtype.kind == "O"
-        return constant.astype(object) if is_object else constant
+        return shifted(zero, value, integer_bounds(zero))
 
     def _category(self, value: Any) -> int:
         categories = self.column.categories

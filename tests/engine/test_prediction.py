@@ -424,11 +424,11 @@ def test_the_base_prediction_is_shared_by_all_effects(batch_size):
     assert all(rows.count(row) == 1 for row in X.tolist())
 
 
-def test_the_base_of_a_fractional_step_is_predicted_with_integers():
+def test_a_fractional_step_has_floats_at_both_ends_and_others_keep_integers():
     X = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
     _, model = recorded(X, [{"a": 1}, {"a": 0.5}, {"b": 1}], **ANYWHERE)
     types = [str(table["a"].dtype) for table in model.tables for _ in range(len(table))]
-    assert types.count("float64") == 2
+    assert types.count("float64") == 4
     assert types.count("int64") == 6
 
 

@@ -16,13 +16,8 @@ from scipy import sparse
 from skfme._engine.affine import keeps_lines
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import selected
-from skfme._frames.columns import (
-    ColumnData,
-    category_codes,
-    integer_bounds,
-    kind_of,
-    numbers_in,
-)
+from skfme._frames.arithmetic import integer_bounds
+from skfme._frames.columns import ColumnData, category_codes, kind_of, numbers_in
 from skfme._frames.tables import Table, as_table
 
 __all__ = ["Features", "Inputs", "TransformedInputs", "transformed_table"]
@@ -117,7 +112,7 @@ class Inputs:
 
 def _refuse_text(name: Hashable, column: ColumnData) -> None:
     """Refuse text, which a cast would take for a number where it looks like one."""
-    if kind_of(column) != "categorical" or not len(column):
+    if kind_of(column) in ("numeric", "datetime") or not len(column):
         return
     values = column if isinstance(column, np.ndarray) else column.to_numpy()
     text = values.dtype.kind in "US" or (

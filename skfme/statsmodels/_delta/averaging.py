@@ -176,8 +176,8 @@ class RowBatch:
         """Both ends of a step for the rows that have both, and these rows."""
         rows, at = np.flatnonzero(asked), self._mean.function.at
         high = self._changed(rows, asked, stepped.end)
-        if stepped.start:
-            low = self._changed(rows, asked, stepped.start)
+        if stepped.before:
+            low = self._changed(rows, asked, stepped.before)
             both = high.complete() & low.complete()
             return at(low.take(both)), at(high.take(both)), rows[both]
         both = high.complete() & self._complete[asked]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from skfme._engine.stepping import selected
 from skfme._frames.columns import ColumnData, numbers_in
-from skfme._frames.contents import pandas_frame
+from skfme._frames.contents import covariate_frame
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.tables import Table, as_table
 
@@ -150,7 +150,7 @@ class FormulaDesign(Design):
         return list[Hashable](sorted((coded - plain) & self._read))
 
     def matrix(self, table: Table) -> np.ndarray:
-        frame = pandas_frame(table, [table.names[i] for i in self.used(table)])
+        frame = covariate_frame(table, [table.names[i] for i in self.used(table)])
         try:
             rows = self._built(frame)
         except Exception as error:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
-from skfme._frames.contents import pandas_frame
+from skfme._frames.contents import covariate_frame
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
@@ -145,7 +145,7 @@ def _evaluated(
 def covariates_in(formula: str, table: Table) -> pd.DataFrame:
     """The columns whose names occur in a formula."""
     names = [name for name in table.names if _occurs(str(name), formula)]
-    return pandas_frame(table, names).rename(columns=str)
+    return covariate_frame(table, names).rename(columns=str)
 
 
 def _occurs(name: str, formula: str) -> bool:

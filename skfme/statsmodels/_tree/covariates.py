@@ -23,6 +23,7 @@ from skfme._frames.columns import (
     category_codes,
     kind_of,
     missing_in,
+    mixture_in,
     numbers_in,
 )
 from skfme._frames.schema import Column
@@ -187,6 +188,9 @@ def _covariate(table: Table, column: Column) -> Covariate:
 def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
     """Refuse columns that are neither numbers nor categories, by name."""
     for column in columns:
+        mixture = mixture_in(table.column(column.position))
+        if mixture is not None and column.kind == "other":
+            raise _mixed(column, mixture)
         if column.kind in ("datetime", "other"):
             raise TypeError(
                 f"Column {column.name!r} holds {_what(table, column)}; a tree splits "
@@ -197,14 +201,17 @@ def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
         for level in column.categories:
             families.setdefault(_family(level), level)
         if len(families) > 1:
-            shown = ", ".join(
-                f"{level!r} is of type {type(level).__name__}"
-                for level in list(families.values())[:2]
-            )
-            raise TypeError(
-                f"Column {column.name!r} mixes types: {shown}. Make all its entries "
-                "numbers, all of them booleans, or all of them text."
-            )
+            examples = list(families.values())[:2]
+            shown = (f"{e!r} of type {type(e).__name__}" for e in examples)
+            raise _mixed(column, " and ".join(shown))
+
+
+def _mixed(column: Column, examples: str) -> TypeError:
+    return TypeError(
+        f"Column {column.name!r} mixes types: {examples}. Make all its entries numbers, "
+        "all of them booleans, or all of them text: each argument must be a string or a "
+        "number."
+    )
 
 
 def _family(level: Any) -> str:

@@ -86,7 +86,8 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     testtype : {"bonferroni", "univariate"}, default="bonferroni"
         Whether p-values are adjusted for the number of variables tested in a node.
     categorical_features : "auto" or list, default="auto"
-        "auto" takes boolean, category, string and object columns; a list adds others.
+        "auto" takes boolean, category and text columns, and objects that are no numbers;
+        a list adds others.
     honest : bool, default=False
         Grow on one half of the rows and take cAME, SD and counts from the other. A
         partition left with fewer than two of these merges upwards.

@@ -350,10 +350,10 @@ def test_labels_of_another_length_are_refused_by_name(example, labels):
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ([1, "one"], "1 is of type int, 'one' is of type str"),
+        ([1, "one"], "1 of type int and 'one' of type str"),
         (
             [2.5, True],
-            "2.5 is of type float, True is of type bool|True is of type bool",
+            "2.5 of type float and True of type bool",
         ),
     ],
     ids=["number and text", "number and boolean"],
