@@ -58,10 +58,13 @@ def _clock(column: Any, zone: str | None) -> np.ndarray:
 
 
 def _zoned_by_pandas(column: Any) -> Any:
-    """The native column of moments in a time zone, where pandas holds it; else None."""
+    """Moments in a time zone as pandas' own, where pandas holds them; else None."""
     if isinstance(column, np.ndarray) or not column.implementation.is_pandas_like():
         return None
     native = column.to_native()
+    arrow = getattr(native.dtype, "pyarrow_dtype", None)
+    if getattr(arrow, "tz", None) is not None:
+        return native.astype(pd.DatetimeTZDtype(arrow.unit, arrow.tz))
     return native if isinstance(native.dtype, pd.DatetimeTZDtype) else None
 
 

@@ -107,8 +107,8 @@ def describe_columns(
     table : Table
         The training rows of positive weight.
     categorical_features : "auto" or list of labels or positions, default="auto"
-        "auto" takes boolean, category and text columns, and objects that are no numbers. A list adds to
-        it, for categories coded as numbers.
+        "auto" takes boolean, category and text columns, and objects that are no
+        numbers. A list adds to it, for categories coded as numbers.
     """
     listed: Iterable[Hashable] = ()
     if isinstance(categorical_features, str):

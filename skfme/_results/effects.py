@@ -88,6 +88,11 @@ class Context:
             tuple(c.name for c in columns if c.kind == "categorical"),
         )
 
+    @property
+    def X(self) -> Any:
+        """The table that was explained; of a dataframe, one whose columns may be set."""
+        return self.table.native if self.table.kind == "numpy" else self.table.private()
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ForwardEffect(PrintedEffect):
@@ -219,7 +224,7 @@ class ForwardEffect(PrintedEffect):
     @property
     def X(self) -> Any:
         """The table that was explained."""
-        return self.context.table.native
+        return self.context.X
 
     @property
     def weights(self) -> Weighting:
@@ -393,7 +398,7 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
     @property
     def X(self) -> Any:
         """The table that was explained."""
-        return self.context.table.native
+        return self.context.X
 
     @property
     def sample_weight(self) -> np.ndarray | None:

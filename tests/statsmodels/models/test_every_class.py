@@ -57,16 +57,12 @@ FITS = {
     "ZeroInflatedGeneralizedPoisson": lambda: sm.ZeroInflatedGeneralizedPoisson(
         INFLATED, X
     ).fit(method="bfgs", **QUIET),
-    "MultivariateLS": lambda: sm.MultivariateLS(
-        pd.DataFrame({"linear": LINEAR, "share": SHARE}), X
-    ).fit(),
     "BetaModel": lambda: BetaModel(SHARE, X, exog_precision=X[["const", "x"]]).fit(
         disp=0
     ),
     "OrderedModel": lambda: OrderedModel(LEVELS, DATA).fit(method="bfgs", **QUIET),
 }
 NOTHING_PREDICTED = {
-    "QIF": lambda: sm.QIF(COUNT, X, groups=GROUP, family=POISSON).fit(),
     "RecursiveLS": lambda: sm.RecursiveLS(LINEAR, X).fit(),
     "ConditionalLogit": lambda: sm.ConditionalLogit(BINARY, DATA, groups=GROUP).fit(
         disp=0
@@ -84,6 +80,14 @@ NOTHING_PREDICTED = {
         family=POISSON,
     ).fit(),
 }
+IS_OLD = not hasattr(sm, "MultivariateLS")  # before statsmodels 0.15
+if not IS_OLD:
+    FITS["MultivariateLS"] = lambda: sm.MultivariateLS(
+        pd.DataFrame({"linear": LINEAR, "share": SHARE}), X
+    ).fit()
+    NOTHING_PREDICTED["QIF"] = lambda: sm.QIF(
+        COUNT, X, groups=GROUP, family=POISSON
+    ).fit()
 # Not tried: these differ from a class above in one further scale (fits of which do not
 # converge on these data), take no table (Factor, MANOVA), are Bayesian, or have several
 # responses per group.
@@ -155,6 +159,7 @@ def test_every_class_that_predicts_is_tried_here():
     assert not classes - set(FITS) - set(NOTHING_PREDICTED) - LEFT_OUT
 
 
+@pytest.mark.skipif(IS_OLD, reason="statsmodels has no model of several responses")
 def test_outputs_of_several_responses_keep_their_names(fit):
     effect = fme(fit("MultivariateLS"), X, {"x": 1})
     assert effect.outputs == ("linear", "share")
