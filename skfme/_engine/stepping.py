@@ -134,6 +134,7 @@ def step_rows(
     retyped: dict[int, ColumnData] = {}
     status = np.full(len(batch), COUNTED, dtype=np.int8)
     missing = np.zeros(len(batch), dtype=bool)
+    at_target: np.ndarray | None = None
     for bound in changes:
         position = bound.change.position
         end[position] = bound.end(batch, rows)
@@ -143,15 +144,17 @@ def step_rows(
             start[position] = before_step
         elif own is not None:
             retyped[position] = own
-        at_target = bound.at_target(batch)
-        if at_target is not None:
-            status[at_target] = _AT_TARGET
-        missing_after = bound.missing(end[position])
-        if missing_after is not None:
-            missing |= missing_after
+        there = bound.at_target(batch)
+        if there is not None:  # a joint step is at its target where all changes are
+            at_target = there if at_target is None else at_target & there
+        without_value = bound.missing(batch, end[position])
+        if without_value is not None:
+            missing |= without_value
     if complete_only:
         for position in set(range(len(batch.names))) - set(start):
             missing |= missing_in(batch.column(position))
+    if at_target is not None:
+        status[at_target] = _AT_TARGET
     status[missing] = _MISSING
     if support is not None:
         for columns in (start, end):

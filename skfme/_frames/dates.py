@@ -62,8 +62,8 @@ def _zoned_by_pandas(column: Any) -> Any:
     if isinstance(column, np.ndarray) or not column.implementation.is_pandas_like():
         return None
     native = column.to_native()
-    arrow = getattr(native.dtype, "pyarrow_dtype", None)
-    if getattr(arrow, "tz", None) is not None:
+    arrow: Any = getattr(native.dtype, "pyarrow_dtype", None)
+    if arrow is not None and getattr(arrow, "tz", None) is not None:
         return native.astype(pd.DatetimeTZDtype(arrow.unit, arrow.tz))
     return native if isinstance(native.dtype, pd.DatetimeTZDtype) else None
 

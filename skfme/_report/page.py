@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
-from typing import NewType
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NewType, TextIO
 
 from skfme._text.printing import TABLE_STYLE, html_table
 
@@ -20,6 +24,7 @@ __all__ = [
     "page",
     "paragraph",
     "preformatted",
+    "replacing",
     "section",
     "table",
 ]
@@ -120,3 +125,32 @@ def definitions(entries: Sequence[tuple[str, str]]) -> Markup:
         for term, text in entries
     )
     return Markup(f"<dl>{body}</dl>")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A file that takes the place of another when all of it is written, not before.
+
+    Raises
+    ------
+    OSError
+        At once, if no file can be written there.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        if target.exists():
+            target.open("r+").close()  # a folder, or a file that may not be changed
+        file = temporary.open("x", encoding="utf-8")
+    except OSError as error:
+        message = f"The report cannot be written there: {error.strerror}"
+        raise OSError(error.errno, message, str(path)) from error
+    try:
+        with file:
+            yield file
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

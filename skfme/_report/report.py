@@ -26,6 +26,7 @@ from skfme._report.page import (
     page,
     paragraph,
     preformatted,
+    replacing,
     section,
     table,
 )
@@ -44,6 +45,7 @@ from skfme._results.effect_tables import (
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.labels import coverage_note, read_labels, step_title
 from skfme._text.printing import format_number
+from skfme._text.reasons import few_rows_count
 from skfme.plotting import (
     AMEDisplay,
     EffectTreeDisplay,
@@ -115,6 +117,9 @@ def write_report(
     ------
     ImportError
         If Matplotlib is missing.
+    OSError
+        At once, if no file can be written to `path`; an old one stays as it is until all of
+        the new one is written.
     TypeError
         If `effects` are none, or `inference` has no ``to_frame()``.
     ValueError
@@ -140,30 +145,20 @@ def write_report(
     _check_inference(inference)
     wording = Wording(read_labels(labels, effects.context.table), response_label)
     writer = _Writer(effects, wording, labels)
-    sections = [
-        writer.overview(inference),
-        *(writer.effect(effect) for effect in effects.values()),
-        *(writer.regions(name, tree) for name, tree in trees.items()),
-        writer.left_out(),
-        _intervals(inference),
-        section("What effects do not say", paragraph(_CAVEAT)),
-        writer.method(explainer),
-    ]
     title = title or f"Forward marginal effects of {effects.context.model}"
     target = Path(path)
-    target.write_text(page(title, _lead(effects), sections), encoding="utf-8")
+    with replacing(target) as file:
+        sections = [
+            writer.overview(inference),
+            *(writer.effect(effect) for effect in effects.values()),
+            *(writer.regions(name, tree) for name, tree in trees.items()),
+            writer.left_out(),
+            _intervals(inference),
+            section("What effects do not say", paragraph(_CAVEAT)),
+            writer.method(explainer),
+        ]
+        file.write(page(title, writer.lead(), sections))
     return target
-
-
-def _lead(effects: ForwardEffects) -> str:
-    """What the page is about."""
-    context = effects.context
-    return (
-        f"{len(effects)} effect{'s' * (len(effects) > 1)} of {context.model} on "
-        f"{len(context.table):,} rows. A forward marginal effect (FME) is the "
-        "prediction after a step minus the prediction before it; the average marginal "
-        "effect (AME) is its mean over the rows that count."
-    )
 
 
 def _as_effects(effects: Any) -> ForwardEffects:
@@ -219,6 +214,21 @@ class _Writer:
     def title(self, name: str) -> str:
         """An effect's name with labels."""
         return step_title(name, self.effects[name].step, self.wording.labels)
+
+    def lead(self) -> str:
+        """What the page is about; first of all, which effects few rows have."""
+        effects, context = self.effects, self.effects.context
+        few = [
+            few_rows_count(self.title(name), effect.n, effect.n_left_out)
+            for name, effect in effects.items()
+        ]
+        about = (
+            f"{len(effects)} effect{'s' * (len(effects) > 1)} of {context.model} on "
+            f"{len(context.table):,} rows. A forward marginal effect (FME) is the "
+            "prediction after a step minus the prediction before it; the average marginal "
+            "effect (AME) is its mean over the rows that count."
+        )
+        return " ".join([*filter(None, few), about])
 
     def _tables(self, *parts: tuple[str, list[str], list[list[str]]] | None) -> Markup:
         """Tables of the summary, with labels; None stands for no table."""

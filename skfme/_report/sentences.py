@@ -23,6 +23,7 @@ from skfme._text.labels import (
     with_unit,
     without_unit,
 )
+from skfme._text.reasons import REASONS
 from skfme.steps._changes import Step
 from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 from skfme.steps._training import is_number
@@ -152,12 +153,7 @@ def left_out_sentence(effect: ForwardEffect) -> str:
     total = sum(counts.values())
     if not total:
         return f"All {n:,} rows count."
-    reasons = {
-        "missing": "the value to be changed is missing",
-        "at_target": "they already have the category that the step sets",
-        "extrapolation": "the step takes them outside the training data (extrapolation)",
-    }
-    parts = [f"{c:,} because {reasons[s]}" for s, c in counts.items() if c]
+    parts = [f"{c:,} because {REASONS[s]}" for s, c in counts.items() if c]
     if len(parts) == 1:
         parts = [parts[0].split(" ", 1)[1]]
     verb = "was" if total == 1 else "were"

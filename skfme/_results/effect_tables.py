@@ -26,7 +26,7 @@ from skfme._text.printing import (
     html_table,
     text_table,
 )
-from skfme._text.reasons import no_row_counts
+from skfme._text.reasons import few_rows_count, no_row_counts, what_to_write
 
 __all__ = [
     "effects_frame",
@@ -71,7 +71,7 @@ def effects_table(effects: Sequence[EffectAverages]) -> TitledTable:
     """Title, header and rows: n, AME, SD, quartiles."""
     header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
-    return _title(effects[0]), header, rows
+    return _title(effects), header, rows
 
 
 def left_out_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
@@ -125,15 +125,16 @@ def nonlinearity_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
     return title, header, rows
 
 
-def _title(effect: EffectAverages) -> str:
-    context = effect.context
+def _title(effects: Sequence[EffectAverages]) -> str:
+    effect, context = effects[0], effects[0].context
     lines = [
+        *(few_rows_count(e.name, e.n, e.n_left_out) or "" for e in effects),
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
         f"Change in {_response_text(context, effect.outputs)}",
     ]
     if effect.total_weight is not None:
         lines.append(f"Weighted; the weights sum to {effect.total_weight:.6g}")
-    return "\n".join(textwrap.fill(line, WIDTH) for line in lines)
+    return "\n".join(textwrap.fill(line, WIDTH) for line in lines if line)
 
 
 def _response_text(context: Any, outputs: Sequence[str]) -> str:
@@ -164,8 +165,8 @@ def warn_of_empty(effects: Mapping[str, EffectAverages], stacklevel: int = 3) ->
     for name, effect in effects.items():
         if not effect.n:
             warnings.warn(
-                f"{no_row_counts(name, effect.n_left_out)}, so that its AME is NaN. Take "
-                "a smaller step, or extrapolation=None.",
+                f"{no_row_counts(name, effect.n_left_out)}, so that its AME is NaN. "
+                + what_to_write(effect.n_left_out),
                 UserWarning,
                 stacklevel=stacklevel,
             )

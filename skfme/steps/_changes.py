@@ -57,6 +57,8 @@ class Change:
         The values set before and after; None where the row's own value is used.
     skip_at_target : bool
         Whether rows that already have the value do not count.
+    count_missing : bool
+        Whether rows that have no value yet count.
     categories : tuple
         Those of a categorical feature that training rows have.
     move : callable or None
@@ -77,6 +79,7 @@ class Change:
     start: ColumnData = None
     end: ColumnData = None
     skip_at_target: bool = False
+    count_missing: bool = False
     categories: tuple = ()
     move: Callable[..., ColumnData] | None = None
     function: Callable | None = None
@@ -209,9 +212,11 @@ class BoundChange:
     def _constant(self, entry: ColumnData, n: int) -> ColumnData:
         return broadcast(as_type(entry, self.dtype), n)
 
-    def missing(self, end: ColumnData) -> np.ndarray | None:
-        """Rows whose stepped value is missing; None where none can be."""
-        return None if self.change.end is not None else missing_in(end)
+    def missing(self, batch: Table, end: ColumnData) -> np.ndarray | None:
+        """Rows that have no value to be changed, or none after it; None if all count."""
+        if self.change.start is not None or self.change.count_missing:
+            return None
+        return missing_in(self._column(batch) if self.change.end is not None else end)
 
     def at_target(self, batch: Table) -> np.ndarray | None:
         """Rows that are already where the step leads; None where all count."""

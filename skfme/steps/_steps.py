@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -118,9 +118,12 @@ class SetTo(Step):
     ----------
     value : object
         A category that was seen in training, or any finite number.
+    count_missing : bool, default=False
+        Whether rows count in which the feature is missing before the step.
     """
 
     value: Any
+    count_missing: bool = field(default=False, kw_only=True)
 
     def _resolve(self, training: TrainingColumn) -> Change:
         return _change(
@@ -129,6 +132,7 @@ class SetTo(Step):
             f"= {number_text(self.value)}",
             end=training.constant(self.value),
             skip_at_target=training.column.kind == "categorical",
+            count_missing=self.count_missing,
             target=self.value,
         )
 

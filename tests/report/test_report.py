@@ -295,3 +295,35 @@ def test_the_check_would_notice_a_script_and_a_request(tmp_path):
     assert any("seen" in error for error in found.errors)
     assert found.requests == ["http://127.0.0.1:9/x.png"]
     assert found.answers["document.scripts.length"] == 1
+
+
+def test_a_page_that_fails_halfway_leaves_the_old_one_and_nothing_else(
+    effects, tmp_path
+):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_report(effects, path, title="\ud800")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(
+    effects, tmp_path, monkeypatch
+):
+    def drawn(*_):
+        raise AssertionError("the work was begun")
+
+    monkeypatch.setattr("skfme._report.report._Writer.overview", drawn)
+    for place in (tmp_path, tmp_path / "no folder" / "report.html"):
+        with pytest.raises(OSError, match="report cannot be written there") as error:
+            write_report(effects, place)
+        assert str(place) in str(error.value)
+
+
+def test_a_page_over_few_rows_says_so_first(tmp_path):
+    effect = fme(risk, people(), {"bmi": 15})
+    page = write_report(effect, tmp_path / "r.html").read_text("utf-8")
+    lead = page[page.index("<h1") :].split("</p>")[0]
+    assert f"Only {effect.n} of 250 rows count" in lead
+    assert "outside the training data" in lead

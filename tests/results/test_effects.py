@@ -260,3 +260,39 @@ def test_a_response_label_names_what_is_predicted(people):
 def test_extrapolated_rows_have_a_mask(people):
     effect = fme(square, people, {"age": 10})
     np.testing.assert_array_equal(effect.extrapolated, effect.status == "extrapolation")
+
+
+def few(steps, **columns):
+    rng = np.random.default_rng(3)
+    X = pd.DataFrame({"a": np.linspace(0, 1, 200), "g": rng.choice(list("uv"), 200)})
+    return fme(lambda t: t["a"].to_numpy(), X.assign(**columns), steps)
+
+
+def test_a_summary_of_few_rows_says_so_in_its_first_line():
+    effect = few({"a": 0.8})
+    first = str(effect).split("\n")[0]
+    assert first.startswith(
+        f"Only {effect.n} of 200 rows count for the effect 'a +0.8'"
+    )
+    assert "extrapolation" in " ".join(str(effect).split("\n")[:2])
+    half = few({"a": 0.4})
+    assert str(half).startswith("Forward marginal effects")
+
+
+def test_rows_that_are_at_the_target_do_not_cut_an_effect_short():
+    effect = few({"g": "u"}, g=np.where(np.arange(200) < 150, "u", "v"))
+    assert effect.n == 50
+    assert str(effect).startswith("Forward marginal effects")
+
+
+ADVICE = {
+    "at the target": (lambda: few({"g": "u"}, g="u"), r"Contrast\(low, high\)"),
+    "missing": (lambda: few({"a": 1}, a=np.nan), "count_missing=True"),
+    "extrapolation": (lambda: few({"a": 2}), "smaller step"),
+}
+
+
+@pytest.mark.parametrize(("make", "advice"), ADVICE.values(), ids=ADVICE)
+def test_where_no_row_counts_the_warning_says_what_to_write(make, advice):
+    with pytest.warns(UserWarning, match=rf"No row counts.*{advice}"):
+        make()

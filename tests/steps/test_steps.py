@@ -427,10 +427,10 @@ def test_a_two_valued_integer_feature_stays_integer():
     assert {str(table["treated"].dtype) for table in model.tables} == {"int64"}
 
 
-def test_a_two_valued_feature_with_gaps_counts_the_rows_with_gaps():
+def test_a_two_valued_feature_counts_no_rows_with_gaps():
     X = pd.DataFrame({"a": [0.0, 1.0, np.nan], "b": [1.0, 2.0, 3.0]})
     effects = ame(lambda X: X["b"], X, extrapolation=None)
-    assert effects["a = 1"].status.tolist() == ["counted", "at_target", "counted"]
+    assert effects["a = 1"].status.tolist() == ["counted", "at_target", "missing"]
 
 
 def test_a_default_step_leaves_out_a_feature_without_spread_and_says_so():
@@ -453,10 +453,10 @@ def test_ordered_categories_keep_their_order_in_the_defaults():
     assert list(effects) == ["size = s", "size = m", "size = l"]
 
 
-def test_a_joint_step_leaves_out_rows_at_any_of_its_categories():
+def test_a_joint_step_leaves_out_rows_at_all_of_its_categories():
     X = pd.DataFrame({"a": ["u", "v", "u", "v"], "b": ["x", "x", "y", "y"]})
     effect = fme(lambda X: np.ones(len(X)), X, {"a": "v", "b": "y"})
-    expected = ["counted", "at_target", "at_target", "at_target"]
+    expected = ["counted", "counted", "counted", "at_target"]
     assert effect.status.tolist() == expected
 
 
@@ -504,3 +504,36 @@ def test_a_step_is_resolved_in_fit_and_not_again_in_explain():
     effect = effects["bmi +1sd"]
     sd = np.std(BMI, ddof=1)
     np.testing.assert_allclose(effect.fme[effect.counted], sd, rtol=1e-12)
+
+
+def statuses(steps, **columns):
+    X = pd.DataFrame(columns)
+    return fme(lambda t: np.zeros(len(t)), X, steps, extrapolation=None).status.tolist()
+
+
+def test_a_joint_step_is_at_its_target_where_all_its_categories_are():
+    colours = {"c_G": [False, True, False], "c_B": [True, False, False]}
+    assert statuses({"c_G": True, "c_B": False}, **colours) == [
+        "counted",
+        "at_target",
+        "counted",
+    ]
+    texts = {"s": ["u", "u", "v"], "t": ["x", "y", "x"], "a": [0.0, 1.0, 2.0]}
+    assert statuses({"s": "u", "t": "x", "a": 1}, **texts) == [
+        "at_target",
+        "counted",
+        "counted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [(["u", None, "v"], "u"), ([1.0, np.nan, 2.0], 1.0)],
+    ids=["category", "number"],
+)
+def test_a_row_without_a_value_is_missing_unless_it_is_to_count(column, value):
+    assert statuses({"s": SetTo(value)}, s=column)[1] == "missing"
+    counting = {"s": SetTo(value, count_missing=True)}
+    assert statuses(counting, s=column)[1] == "counted"
+    high = column[2]
+    assert statuses({"s": Contrast(value, high)}, s=column)[1] == "counted"

@@ -172,7 +172,13 @@ class FittedTree:
 
     @property
     def queries_(self) -> pd.Series:
-        """Per subspace, an expression for ``DataFrame.query`` that picks its rows."""
+        """Per subspace, an expression for ``DataFrame.query`` that picks its rows.
+
+        Raises
+        ------
+        ValueError
+            If a query cannot quote the name of a column that is split; `masks` serves.
+        """
         check_is_fitted(self, "partitions_")
         queries = queries_of(self._nodes, self._covariates)
         return pd.Series(queries, index=self.partitions_.index, name="query")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keyword
 import math
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ import pandas as pd
 from skfme._text.printing import Text, format_number, text_table
 from skfme.statsmodels._tree.covariates import Covariate, Split
 from skfme.statsmodels._tree.nodes import Node, parents
+
+# What DataFrame.query takes between backticks beside letters, digits and underscores.
+_QUOTED = frozenset(" .,:;?!$%&|~^*/<>=+-()[]{}")
 
 __all__ = ["edges_of", "queries_of", "rules_of", "tree_text"]
 
@@ -125,7 +129,13 @@ def _edge(path: list[_Turn]) -> str:
 
 
 def queries_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[str]:
-    """Of each leaf, for ``DataFrame.query``; ``index == index`` for the root."""
+    """Of each leaf, for ``DataFrame.query``; ``index == index`` for the root.
+
+    Raises
+    ------
+    ValueError
+        If a query cannot quote the name of a column that is split.
+    """
     paths = zip(nodes, _paths(nodes, covariates), strict=True)
     return [
         " and ".join(map(_query_term, path)) or "index == index"
@@ -142,13 +152,27 @@ def _query_term(turn: _Turn) -> str:
 
 
 def _comparison(turn: _Turn) -> str:
-    name = str(turn.covariate.name)
-    if not name.isidentifier() or keyword.iskeyword(name):
-        name = f"`{name}`"
+    name = _quoted(turn.covariate.name)
     if turn.covariate.numeric:
         return f"{name} {turn.sign} {turn.split.cut!r}"
     left, right = turn.split.level_sides(turn.covariate)
     return f"{name} in {list(left if turn.left else right)!r}"
+
+
+def _quoted(name: Hashable) -> str:
+    if not isinstance(name, str) or not name or not _is_safe(name):
+        raise ValueError(
+            f"DataFrame.query cannot quote the column name {name!r}: it takes texts of "
+            f"letters, digits, underscores and {''.join(sorted(_QUOTED))!r}. Rename the "
+            "column, or take the rows of each region from tree.masks(X)."
+        )
+    plain = name.isidentifier() and not keyword.iskeyword(name) and name != "index"
+    return name if plain else f"`{name}`"
+
+
+def _is_safe(name: str) -> bool:
+    # A letter or digit is what could stand in an identifier.
+    return all(char in _QUOTED or f"_{char}".isidentifier() for char in name)
 
 
 def tree_text(
