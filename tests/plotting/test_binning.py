@@ -116,8 +116,17 @@ def test_equal_weights_change_nothing_and_a_weight_of_zero_removes_a_row():
 def test_there_is_no_line_where_there_are_no_rows():
     x = np.concatenate([np.linspace(0, 1, 50), np.linspace(9, 10, 50)])
     grid, means = local_mean(x, np.zeros(100), unweighted(x))
-    assert np.isnan(means[(grid > 2) & (grid < 8)]).all()
+    assert np.isnan(means[(grid > 1.1) & (grid < 8.9)]).all()
     assert not np.isnan(means[grid < 1]).any()
+
+
+def test_the_local_mean_stays_within_the_effects():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(0, 10, 200), rng.uniform(100, 110, 200)])
+    y = 10 * (np.sin(x + 1) - np.sin(x))
+    _, means = local_mean(x, y, unweighted(x))
+    assert np.nanmin(means) >= y.min()
+    assert np.nanmax(means) <= y.max()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Rows are counted and summed in equal bins; a line is fitted to the bins around each
 point of a grid, with tricube weights that fall to zero at the nearest so-many rows
-(local linear regression as in Cleveland, 1979). Where no row is near, there is no line.
+(local linear regression as in Cleveland, 1979). The line stops where rows stop: it crosses
+no gap wider than a tenth of the range, and stays within the means that it is fitted to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from skfme.plotting._parts.rows import cell_sums, equal_bins
 __all__ = ["local_mean"]
 
 N_BINS, N_POINTS = 400, 120
+WIDEST_GAP = 0.1  # of the range
 LEAST_ROWS = 20
 
 
@@ -32,7 +34,7 @@ def local_mean(
     Returns
     -------
     grid, means : ndarray of shape (n_points,)
-        NaN where no row lies near; both empty for fewer than 20 rows or a constant x.
+        NaN in gaps without rows; both empty for fewer than 20 rows or a constant x.
     """
     low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 0.0)
     if len(x) < LEAST_ROWS or not high > low:
@@ -51,8 +53,21 @@ def local_mean(
     )
     kernel = np.clip(1 - (distance / reach[:, None]) ** 3, 0, None) ** 3 * total
     fitted = _local_lines(grid, centres, means, kernel)
-    fitted[distance.min(axis=1) > 0.05 * (high - low)] = np.nan
+    near = kernel > 0
+    lowest = np.where(near, means, np.inf).min(axis=1)
+    highest = np.where(near, means, -np.inf).max(axis=1)
+    fitted = np.clip(fitted, lowest, highest)
+    fitted[_in_gap(grid, centres, (high - low) / N_BINS)] = np.nan
     return grid, fitted
+
+
+def _in_gap(grid: np.ndarray, centres: np.ndarray, width: float) -> np.ndarray:
+    """Mask of the points in a wide gap between occupied bins."""
+    right = np.searchsorted(centres, grid).clip(1, len(centres) - 1)
+    before, after = centres[right - 1], centres[right]
+    wide = after - before > WIDEST_GAP * N_BINS * width
+    nearest = np.minimum(np.abs(grid - before), np.abs(grid - after))
+    return wide & (nearest > width / 2 * (1 + 1e-9))
 
 
 def _nearest_reach(distance: np.ndarray, total: np.ndarray, share: float) -> np.ndarray:

@@ -433,11 +433,11 @@ def test_a_display_reads_only_the_rows_that_an_honest_tree_estimates_from(exampl
 def test_names_that_no_query_quotes_are_refused_and_masks_serve(example):
     X, effect = example
     numbered = X.set_axis(range(X.shape[1]), axis=1)
-    for table in (X.rename(columns={"a": "a`b"}), numbered):
-        tree = EffectTree(n_partitions=2).fit(table, effect)
+    for named in (X.rename(columns={"a": "a`b"}), numbered):
+        tree = EffectTree(n_partitions=2).fit(named, effect)
         with pytest.raises(ValueError, match=r"cannot quote .*(?s:.)*tree\.masks"):
             _ = tree.queries_
-        assert tree.masks(table).to_numpy().sum() == len(X)
+        assert tree.masks(named).to_numpy().sum() == len(X)
     spaced = X.rename(columns={"a": "blood pressure (mm Hg)"})
     tree = EffectTree(n_partitions=2).fit(spaced, effect)
     for column, query in tree.queries_.items():
