@@ -182,9 +182,15 @@ def _tree_model(response: Response, probe: Table, insisted: bool) -> TreeModel:
     if find_spec("numba") is None:
         raise ModelNotReadError(MISSING_EXTRA)
     ensemble, inputs = read_ensemble(response, probe)
-    from skfme._engine.trees.trees import TreeModel
-    from skfme._engine.trees.walks import Walks
+    try:
+        from numba import config
 
+        from skfme._engine.trees.trees import TreeModel
+        from skfme._engine.trees.walks import Walks
+    except (ImportError, OSError) as error:  # beside a NumPy that it does not know
+        raise ModelNotReadError(f"numba cannot be loaded: {error}") from error
+    if config.DISABLE_JIT:
+        raise ModelNotReadError("NUMBA_DISABLE_JIT keeps numba from compiling")
     walks = Walks(ensemble)
     walks.complete  # noqa: B018 - too large ones are refused here
     return TreeModel(walks, inputs, insisted)

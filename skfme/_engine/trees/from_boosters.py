@@ -162,6 +162,8 @@ def _imported(
         import treelite
     except ImportError as error:
         raise ModelNotReadError(MISSING_EXTRA) from error
+    except OSError as error:  # a library of the system's that it needs
+        raise ModelNotReadError(f"treelite cannot be loaded: {error}") from error
     try:
         model = getattr(treelite.frontend, reader)(source)
     except treelite.TreeliteError as error:
