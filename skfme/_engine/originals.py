@@ -173,9 +173,9 @@ def _is_own_code(value: Any) -> bool:
     if isinstance(value, type) or not callable(value):
         return True
     kind = type(value).__module__
-    return _is_of(kind, _LIBRARIES | {"builtins", "types", "typing"}) or kind.startswith(
-        "_cython"
-    )
+    return _is_of(
+        kind, _LIBRARIES | {"builtins", "types", "typing"}
+    ) or kind.startswith("_cython")
 
 
 def _is_of(module: str, roots: frozenset[str]) -> bool:

@@ -20,6 +20,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
@@ -201,6 +202,8 @@ def _through(transformer: Any, weights: np.ndarray) -> np.ndarray:
         inner = np.zeros((len(selected), weights.shape[1]))
         inner[selected] = weights
         return inner
+    if kind is FunctionTransformer:  # without a function, and perhaps never fitted
+        return weights
     if transformer.n_features_in_ != len(weights):  # an imputer of empty columns
         raise ModelNotReadError(f"{kind.__name__} changes the number of columns")
     return weights
