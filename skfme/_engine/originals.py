@@ -22,9 +22,11 @@ from skfme._engine.refusals import ModelNotReadError
 __all__ = [
     "alteration",
     "check_original",
+    "frozen_original",
     "is_original",
     "looked_through",
     "method_alteration",
+    "replaced",
 ]
 
 _LIBRARIES = frozenset(
@@ -72,6 +74,17 @@ def looked_through(estimator: Any) -> tuple[Any, list[Any], list[Any]]:
         estimator = inner
 
 
+def frozen_original(estimator: Any) -> Any | None:
+    """The model inside any FrozenEstimator around it; None if it, or one of these, may
+    predict otherwise than the model's class says.
+    """
+    while isinstance(estimator, FrozenEstimator):
+        if not is_original(estimator):
+            return None
+        estimator = estimator.estimator
+    return estimator if _of_object(estimator) is None else None
+
+
 def check_original(*parts: Any) -> None:
     """Refuse objects that may predict otherwise than their library.
 
@@ -97,17 +110,19 @@ def alteration(part: Any) -> str | None:
     return _of_class(type(part)) or _of_object(part)
 
 
+def replaced(part: Any, method: str) -> str | None:
+    """What was put in a method's place on one object; None if nothing."""
+    is_own = method in _own_attributes(part)
+    return f"{type(part).__name__}.{method} was replaced" if is_own else None
+
+
 def method_alteration(part: Any, method: str) -> str | None:
-    """The same of one method alone, for classes that users are meant to extend."""
+    """The same as `alteration` of one method, on a class that users may extend."""
     kind = type(part)
-    if method in _own_attributes(part):
-        return f"{kind.__name__}.{method} was replaced"
-    for base in kind.__mro__:
-        if method in vars(base):
-            if _is_librarys(vars(base)[method]):
-                return None
-            return f"{base.__name__}.{method} is none of the library's own methods"
-    return None
+    base = next((base for base in kind.__mro__ if method in vars(base)), object)
+    if _is_librarys(vars(base).get(method)):
+        return replaced(part, method)
+    return f"{base.__name__}.{method} is none of a library's own"
 
 
 def _of_class(kind: type) -> str | None:
