@@ -14,8 +14,6 @@ from types import FunctionType
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
 
 from skfme._engine.refusals import ModelNotReadError
 
@@ -56,10 +54,13 @@ def looked_through(estimator: Any) -> tuple[Any, list[Any], list[Any]]:
         What was looked through, the outermost one first; whether it is the library's
         own is for :func:`check_original`.
     """
+    # What `import skfme` has no need of.
+    from sklearn.model_selection._search import BaseSearchCV
+    from sklearn.pipeline import Pipeline
+
     transformers: list[Any] = []
     wrappers: list[Any] = []
     while True:
-        inner = estimator
         if isinstance(estimator, FrozenEstimator):
             inner = estimator.estimator
         elif isinstance(estimator, BaseSearchCV):
