@@ -21,7 +21,9 @@ __all__ = [
     "alteration",
     "check_original",
     "frozen_original",
+    "has_replaced_methods",
     "is_original",
+    "links",
     "looked_through",
     "method_alteration",
     "replaced",
@@ -99,6 +101,23 @@ def check_original(*parts: Any) -> None:
     reasons += [_of_object(part) for part in parts]
     for reason in filter(None, reasons):
         raise ModelNotReadError(reason)
+
+
+def has_replaced_methods(estimator: Any) -> bool:
+    """Whether a method was replaced on a model, or on what stands around it; classes of
+    users are as they should be.
+    """
+    model, _, wrappers = looked_through(estimator)
+    return any(_of_object(part) is not None for part in (*wrappers, model))
+
+
+def links(model: Any) -> Iterator[Any]:
+    """The loss that a model of scikit-learn was fitted by, and its link."""
+    for name in ("_loss", "_base_loss"):
+        loss = getattr(model, name, None)
+        if loss is not None:
+            yield loss
+            yield loss.link
 
 
 def is_original(part: Any) -> bool:

@@ -4,6 +4,7 @@ In each test one row, which no sample shows, is predicted otherwise.
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import (
     GradientBoostingRegressor,
@@ -12,7 +13,7 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -309,6 +310,31 @@ def test_an_imputer_of_a_number_is_not_affine(monkeypatch):
     assert np.ptp(by_hand) > 0.1
     np.testing.assert_allclose(effect.fme, by_hand, atol=1e-12)
     assert is_affine(SimpleImputer().fit(X))
+
+
+def test_a_link_that_was_replaced_is_asked_for_every_row(monkeypatch):
+    model = PoissonRegressor().fit(X / 100, np.exp(y / 100))
+    link = model._base_loss.link
+    own = link.inverse
+    link.inverse = lambda eta, out=None: np.minimum(own(eta), 1.9)
+    assert_left_to_the_model(
+        model, "linear", "LogLink.inverse was replaced", monkeypatch
+    )
+
+
+@pytest.mark.parametrize("where", ["model", "best estimator"])
+def test_a_predict_that_was_replaced_may_look_rows_up_by_their_labels(where):
+    table = pd.DataFrame(X, columns=["a", "b"]).set_axis(np.arange(9000, 12000))
+    bonus = pd.Series({9000 + RARE: 5.0})
+    model = LinearRegression().fit(table, y)
+    if where == "best estimator":
+        model = GridSearchCV(model, {}, cv=2).fit(table, y)
+    asked = model if where == "model" else model.best_estimator_
+    own = asked.predict
+    asked.predict = lambda Z: own(Z) + Z["a"] * bonus.reindex(Z.index).fillna(0.0)
+    effects = fme(model, table, [{"a": 0.5}, {"b": 0.5}], extrapolation=None)
+    expected = 0.5 * own.__self__.coef_[0] + 2.5 * (table.index == 9000 + RARE)
+    np.testing.assert_allclose(effects["a +0.5"].fme, expected, atol=1e-9)
 
 
 def test_fit_and_score_may_be_replaced_as_no_prediction_asks_them():

@@ -22,7 +22,7 @@ from scipy.special import expit, softmax
 
 from skfme._engine.differences import PredictEngine
 from skfme._engine.linear.additive import Additive, pulled_back
-from skfme._engine.originals import check_original, looked_through
+from skfme._engine.originals import check_original, links, looked_through
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 from skfme._engine.stepping import Measured, Stepped, asked_for
@@ -147,7 +147,7 @@ def read_linear(response: Response, table: Table) -> LinearModel:
     if not isinstance(response.method, str):
         raise ModelNotReadError("response_method is a function, not a method")
     link, base = _link(model, name, response)
-    check_original(*wrappers, model)
+    check_original(*wrappers, model, *links(model))
     weights = np.asarray(model.coef_, dtype=np.float64)
     if np.asarray(model.coef_).dtype != np.float64:
         raise ModelNotReadError(f"{name} was fitted in single precision")

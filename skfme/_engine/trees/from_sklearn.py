@@ -17,6 +17,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.tree import BaseDecisionTree
 from sklearn.utils import get_tags
 
+from skfme._engine.originals import links
 from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import (
     CategorySplit,
@@ -42,6 +43,7 @@ def parts(model: Any) -> Iterator[Any]:
     ModelNotReadError
         If a member is no tree.
     """
+    yield from links(model)
     if hasattr(model, "_predictors"):  # HistGradientBoosting
         yield from chain.from_iterable(model._predictors)
         if model._preprocessor is not None:
