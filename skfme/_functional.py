@@ -47,10 +47,10 @@ def _frozen(model: Any) -> FrozenEstimator:
     if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
         return FrozenEstimator(model)
     if hasattr(model, "model") and hasattr(model, "params"):
-        from skfme.statsmodels._models.fitted import is_results
+        from skfme.statsmodels._models.fitted import is_results, other_predict
         from skfme.statsmodels._models.given_results import GivenResults
 
-        if is_results(model):
+        if is_results(model) and other_predict(model) is None:
             return FrozenEstimator(GivenResults(model).fit())
     if hasattr(model, "predict") or callable(model):
         return GivenModel(model)

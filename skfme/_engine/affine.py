@@ -1,8 +1,8 @@
 """Transformers that are affine in the columns they get: x ↦ A x + b.
 
 Straight paths stay straight behind them, and a linear model behind them is linear
-in their columns. Only transformers of listed types are taken for affine. Which models
-are linear is read elsewhere.
+in their columns. Only transformers of listed types are taken for affine, and only where
+they transform by their library's own code. Which models are linear is read elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import SelectorMixin
@@ -24,7 +25,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-__all__ = ["input_positions", "is_affine", "keeps_lines"]
+from skfme._engine.originals import is_original
+
+__all__ = ["imputes_missing_only", "input_positions", "is_affine", "keeps_lines"]
 
 _AFFINE = (StandardScaler, RobustScaler, MaxAbsScaler, PCA, TruncatedSVD)
 
@@ -52,6 +55,8 @@ def keeps_lines(
 def _keeps_lines(
     transformer: Any, names: Sequence[Hashable], moving: frozenset[int]
 ) -> bool:
+    if not _may_be_affine(transformer):
+        return False
     if type(transformer) is Pipeline:
         steps = [step for _, step in transformer.steps]
         return keeps_lines(steps, names, moving)
@@ -66,7 +71,9 @@ def _keeps_lines(
 
 def is_affine(transformer: Any) -> bool:
     """Whether a transformer is affine in all its columns together."""
-    if transformer is None or isinstance(transformer, str):  # "passthrough", "drop"
+    if not _may_be_affine(transformer):
+        return False
+    if transformer is None or isinstance(transformer, str):
         return True
     kind = type(transformer)
     if kind is Pipeline:
@@ -79,10 +86,22 @@ def is_affine(transformer: Any) -> bool:
         return not transformer.clip
     if kind is FunctionTransformer:
         return transformer.func is None
-    # On a moving column, whose values are observed, an imputer changes nothing.
+    # On a moving column, whose values are observed, an imputer of NaN changes nothing.
     if kind is SimpleImputer:
-        return not transformer.add_indicator
+        return imputes_missing_only(transformer) and not transformer.add_indicator
     return kind in _AFFINE or isinstance(transformer, SelectorMixin)
+
+
+def _may_be_affine(transformer: Any) -> bool:
+    # "passthrough" and "drop" are no transformers.
+    is_word = transformer is None or isinstance(transformer, str)
+    return is_word or is_original(transformer)
+
+
+def imputes_missing_only(imputer: SimpleImputer) -> bool:
+    """Whether an imputer keeps every value but missing ones; it may impute any number."""
+    code = imputer.missing_values
+    return code is None or code is pd.NA or (isinstance(code, float) and np.isnan(code))
 
 
 def input_positions(columns: Any, names: Sequence[Hashable]) -> list[int]:

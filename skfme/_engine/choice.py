@@ -62,7 +62,7 @@ class EngineChoice:
         self.response = response
         self.requested = requested
         self._probe = probe
-        self._models: dict[str, TreeModel | LinearModel | str] = {}
+        self._models: dict[str, TreeModel | str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # The fitted model is pickled beside it, and can be read again.
@@ -93,20 +93,29 @@ class EngineChoice:
                 raise refusal(self.requested, model)
 
     def _model(self, engine: str) -> TreeModel | LinearModel | str:
-        """The model as an engine reads it, read once; or why it does not."""
-        if engine not in self._models:
+        """The model as an engine reads it, its trees once; or why it does not."""
+        try:
+            if engine == "linear":
+                from skfme._engine.linear.linear import read_linear
+
+                return read_linear(self.response, self._probe)
+            return self._trees()
+        except ModelNotReadError as reason:
+            return str(reason)
+
+    def _trees(self) -> TreeModel | str:
+        """The model's trees; or why they are not read."""
+        from skfme._engine.trees.models import check_ensemble
+
+        check_ensemble(self.response)
+        if "trees" not in self._models:
+            insisted = self.requested == "trees"
             try:
-                self._models[engine] = self._read(engine)
+                model = _tree_model(self.response, self._probe, insisted)
+                self._models["trees"] = model
             except ModelNotReadError as reason:
-                self._models[engine] = str(reason)
-        return self._models[engine]
-
-    def _read(self, engine: str) -> TreeModel | LinearModel:
-        if engine == "linear":
-            from skfme._engine.linear.linear import read_linear
-
-            return read_linear(self.response, self._probe)
-        return _tree_model(self.response, self._probe, self.requested == "trees")
+                self._models["trees"] = str(reason)
+        return self._models["trees"]
 
     def engine(
         self, sample: ProbeSample, rule: Rule | None, rows_per_call: int
@@ -168,14 +177,20 @@ class EngineChoice:
 
 # Both exact engines load what `import skfme` has no need of.
 def _tree_model(response: Response, probe: Table, insisted: bool) -> TreeModel:
-    from skfme._engine.trees.models import is_ensemble, read_ensemble
+    from skfme._engine.trees.models import read_ensemble
 
-    if is_ensemble(response.estimator) and find_spec("numba") is None:
+    if find_spec("numba") is None:
         raise ModelNotReadError(MISSING_EXTRA)
     ensemble, inputs = read_ensemble(response, probe)
-    from skfme._engine.trees.trees import TreeModel
-    from skfme._engine.trees.walks import Walks
+    try:
+        from numba import config
 
+        from skfme._engine.trees.trees import TreeModel
+        from skfme._engine.trees.walks import Walks
+    except (ImportError, OSError) as error:  # beside a NumPy that it does not know
+        raise ModelNotReadError(f"numba cannot be loaded: {error}") from error
+    if config.DISABLE_JIT:
+        raise ModelNotReadError("NUMBA_DISABLE_JIT keeps numba from compiling")
     walks = Walks(ensemble)
     walks.complete  # noqa: B018 - too large ones are refused here
     return TreeModel(walks, inputs, insisted)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from skfme._engine.originals import has_replaced_methods
 from skfme._engine.prediction import Response, unfrozen
 from skfme._frames.contents import complete_rows
 from skfme._frames.tables import Table
@@ -99,6 +100,8 @@ def ignores_labels(response: Response, table: Table) -> bool:
         return True
     estimator = unfrozen(response.estimator)
     is_estimator = hasattr(estimator, "fit") and hasattr(estimator, "__sklearn_tags__")
+    # A method that was replaced is a function as well.
+    is_estimator &= not has_replaced_methods(response.estimator)
     if not is_estimator or not isinstance(response.method, str) or len(table) < 2:
         return False
     # Without the first row, the labels are not those that a fresh table has.

@@ -19,12 +19,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skfme._engine.prediction import (
-    Response,
-    choose_response,
-    model_name,
-    unfrozen,
-)
+from skfme._engine.originals import frozen_original
+from skfme._engine.prediction import Response, choose_response, model_name
 from skfme._engine.row_checks import check_rows, ignores_labels
 from skfme._engine.stepping import as_before
 from skfme._frames.checks import (
@@ -102,7 +98,7 @@ def columns_read(estimator: Any, table: Table) -> Table:
     Columns that it does not read, such as a day or an id, neither leave rows out nor are
     stepped; the effects keep the whole table, so that it can be grouped by them.
     """
-    positions = getattr(unfrozen(estimator), "columns_read", None)
+    positions = getattr(frozen_original(estimator), "columns_read", None)
     return table if positions is None else table.narrowed(positions(table))
 
 
@@ -166,7 +162,7 @@ def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
         response,
         ignores_labels=ignores_labels(response, asked),
         # What says which columns it reads needs each of them.
-        complete_only=hasattr(unfrozen(explainer.estimator_), "columns_read"),
+        complete_only=hasattr(frozen_original(explainer.estimator_), "columns_read"),
     )
 
 

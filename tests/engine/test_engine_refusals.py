@@ -2,11 +2,14 @@
 
 import logging
 import pickle
+import sys
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
+from numba.core.errors import TypingError
 from sklearn._loss import HalfSquaredError
 from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
 from sklearn.ensemble import (
@@ -17,13 +20,16 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from skfme import FMEExplainer
+from skfme import FMEExplainer, fme
 from skfme._engine import choice
 from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
+from skfme._engine.trees import from_sklearn
+from skfme._engine.trees.compiled import kernels
 from skfme._engine.trees.ensembles import CategorySplit, Tree, packed
 from skfme._engine.trees.from_boosters import _lightgbm_levels
 from skfme._engine.trees.packing import pack
@@ -107,15 +113,38 @@ def test_a_response_that_is_no_known_sum_of_trees_is_refused(
     left(clone(model).fit(X, target), X, {0: 0.5}, reason, **options)
 
 
-def test_a_model_that_predicts_otherwise_than_its_trees_is_refused(left):
-    class Wrong(RandomForestRegressor):
-        def predict(self, X):
-            return super().predict(X) + np.asarray(X)[:, 0] ** 2
+def test_trees_that_sum_to_other_predictions_than_the_models_are_refused(
+    left, monkeypatch
+):
+    def misread(model, method, probe, read=from_sklearn.single_trees):
+        ensemble, inputs = read(model, method, probe)
+        return replace(ensemble, value=1.5 * ensemble.value), inputs
 
-    # Of another type, and so never read; of the same name, and found out.
-    Wrong.__module__, Wrong.__name__ = "sklearn.elsewhere", "RandomForestRegressor"
-    model = Wrong(5, random_state=0).fit(X, y)
+    monkeypatch.setattr(from_sklearn, "single_trees", misread)
+    model = RandomForestRegressor(5, random_state=0).fit(X, y)
     left(model, X, {0: 0.5}, "its predictions differ from the model's by")
+
+
+def test_a_walk_that_numba_cannot_compile_is_left_to_the_model(left, monkeypatch):
+    def fail(*args):
+        raise TypingError("of a type that it does not know")
+
+    monkeypatch.setattr(kernels, "walk", fail)
+    model = RandomForestRegressor(5, random_state=0).fit(X, y)
+    left(model, X, {0: 0.5}, "numba cannot compile the walk: of a type")
+
+
+def test_a_numba_that_cannot_be_loaded_leaves_the_model_alone(left, monkeypatch):
+    # As numba raises beside a NumPy that it does not know.
+    monkeypatch.setitem(sys.modules, "skfme._engine.trees.walks", None)
+    model = RandomForestRegressor(5, random_state=0).fit(X, y)
+    left(model, X, {0: 0.5}, "numba cannot be loaded")
+
+
+def test_a_numba_that_is_kept_from_compiling_is_not_used(left, monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    model = RandomForestRegressor(5, random_state=0).fit(X, y)
+    left(model, X, {0: 0.5}, "NUMBA_DISABLE_JIT keeps numba from compiling")
 
 
 class Parsed(TransformerMixin, BaseEstimator):
@@ -226,6 +255,63 @@ def test_lightgbm_models_that_would_be_read_wrongly_are_refused(options, reason,
     target = (y > 0).astype(float)
     zeros = X * (np.abs(X) > 0.3)
     left(library.LGBMRegressor(**options).fit(zeros, target), zeros, {0: 0.5}, reason)
+
+
+@pytest.fixture
+def stops_early():
+    """A classifier that leaves out the last trees of few rows, which are sure."""
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    sure = np.append(np.repeat(0.0, 900), 9.0)
+    table = pd.DataFrame({"a": rng.normal(size=901).clip(-1, 1), "b": sure})
+    table = pd.concat([table, table.iloc[-1:]] * 20, ignore_index=True)
+    target = rng.random(len(table)) < 1 / (1 + np.exp(-(table["a"] + table["b"])))
+    model = library.LGBMClassifier(n_estimators=60, n_jobs=1, verbose=-1)
+    return model.set_params(pred_early_stop_margin=3.0), table, target
+
+
+@pytest.mark.parametrize("value", [True, "true", "+"])
+def test_lightgbm_that_stops_early_in_prediction_is_refused(value, stops_early, left):
+    model, table, target = stops_early
+    model.set_params(pred_early_stop=value).fit(table, target)
+    whole = clone(model).set_params(pred_early_stop=False).fit(table, target)
+    assert (model.predict_proba(table) != whole.predict_proba(table)).any()
+    left(model, table, {"a": 0.5}, "pred_early_stop ends the sum of trees early")
+    search = GridSearchCV(make_pipeline(model), {}, cv=2).fit(table, target)
+    left(search, table, {"a": 0.5}, "pred_early_stop ends the sum of trees early")
+
+
+@pytest.mark.parametrize("value", [None, False, "false", "-"])
+def test_lightgbm_that_does_not_stop_early_is_read(value, stops_early):
+    model, table, target = stops_early
+    model.set_params(pred_early_stop=value, n_estimators=3).fit(table, target)
+    effect = fme(model, table, {"a": 0.5}, engine="trees")
+    assert effect.engine == "trees"
+
+
+def test_a_parameter_that_is_set_after_the_model_was_read_is_noticed(stops_early):
+    model, table, target = stops_early
+    model.set_params(n_estimators=3).fit(table, target)
+    explainer = FMEExplainer(FrozenEstimator(model), {"a": 0.5}, engine="trees")
+    explainer.fit(table).explain(table)
+    model.set_params(pred_early_stop=True)
+    with pytest.raises(ValueError, match="pred_early_stop"):
+        explainer.explain(table)
+
+
+def test_a_booster_predicts_without_the_parameters_that_it_was_trained_with(
+    stops_early,
+):
+    _, table, target = stops_early
+    library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    options = {"objective": "binary", "verbose": -1, "num_threads": 1}
+    early = {"pred_early_stop": True, "pred_early_stop_margin": 3.0}
+    data = library.Dataset(table, target)
+    booster = library.train({**options, **early}, data, 60)
+    moved = table.assign(a=table["a"] + 0.5)
+    assert (booster.predict(table, **early) != booster.predict(table)).any()
+    effect = fme(booster, table, {"a": 0.5}, extrapolation=None, engine="trees")
+    by_hand = booster.predict(moved) - booster.predict(table)
+    np.testing.assert_allclose(effect.fme, by_hand, atol=1e-12)
 
 
 def test_lightgbm_on_integers_that_lose_digits_is_refused(left):

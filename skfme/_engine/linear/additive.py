@@ -20,6 +20,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
@@ -27,7 +28,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skfme._engine.affine import input_positions, is_affine
+from skfme._engine.affine import imputes_missing_only, input_positions, is_affine
+from skfme._engine.originals import check_original
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 from skfme._frames.columns import ColumnData, category_codes, numbers_in
 
@@ -121,6 +123,8 @@ def pulled_back(
 
 def _flat(transformers: Sequence[Any]) -> list[Any]:
     steps: list[Any] = []
+    # "passthrough" and "drop" are no transformers.
+    check_original(*(t for t in transformers if not isinstance(t, str | None)))
     for transformer in transformers:
         if type(transformer) is Pipeline:
             steps += _flat([step for _, step in transformer.steps])
@@ -145,7 +149,10 @@ def _by_column(
             )
         if type(steps[-1]) is OneHotEncoder:
             encoder = steps.pop()
-            if not all(type(step) is SimpleImputer for step in steps):
+            if not all(
+                type(step) is SimpleImputer and imputes_missing_only(step)
+                for step in steps
+            ):
                 raise ModelNotReadError("an encoder stands behind a transformer")
             levels |= zip(positions, _encoded(encoder, inner), strict=True)
             continue
@@ -195,6 +202,8 @@ def _through(transformer: Any, weights: np.ndarray) -> np.ndarray:
         inner = np.zeros((len(selected), weights.shape[1]))
         inner[selected] = weights
         return inner
+    if kind is FunctionTransformer:  # without a function, and perhaps never fitted
+        return weights
     if transformer.n_features_in_ != len(weights):  # an imputer of empty columns
         raise ModelNotReadError(f"{kind.__name__} changes the number of columns")
     return weights

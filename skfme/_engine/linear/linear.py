@@ -22,10 +22,10 @@ from scipy.special import expit, softmax
 
 from skfme._engine.differences import PredictEngine
 from skfme._engine.linear.additive import Additive, pulled_back
+from skfme._engine.originals import check_original, links, looked_through
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 from skfme._engine.stepping import Measured, Stepped, asked_for
-from skfme._engine.trees.models import looked_through
 from skfme._frames.columns import missing_in
 from skfme._frames.tables import Table
 from skfme.quadrature import Rule
@@ -140,13 +140,14 @@ def read_linear(response: Response, table: Table) -> LinearModel:
     ModelNotReadError
         If the response is none of a linear model known by name; the message says why.
     """
-    model, transformers = looked_through(response.estimator)
+    model, transformers, wrappers = looked_through(response.estimator)
     name = model_name(model)
     if type(model).__module__.split(".")[0] != "sklearn":
         raise ModelNotReadError(f"{name} is no linear model that it knows")
     if not isinstance(response.method, str):
         raise ModelNotReadError("response_method is a function, not a method")
     link, base = _link(model, name, response)
+    check_original(*wrappers, model, *links(model))
     weights = np.asarray(model.coef_, dtype=np.float64)
     if np.asarray(model.coef_).dtype != np.float64:
         raise ModelNotReadError(f"{name} was fitted in single precision")

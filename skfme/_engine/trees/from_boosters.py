@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -28,7 +28,7 @@ from skfme._engine.trees.inputs import Inputs
 from skfme._frames.schema import categorical_positions
 from skfme._frames.tables import Table
 
-__all__ = ["lightgbm", "xgboost"]
+__all__ = ["lightgbm", "parts", "xgboost"]
 
 _LINKS = {
     "identity": "identity",
@@ -43,10 +43,29 @@ _ZERO = float(np.float32(1e-35))  # what LightGBM takes for zero
 _LESS_THAN = 2  # its code of "<"; that of "≤" is 3
 
 
+def parts(model: Any) -> Iterator[Any]:
+    """What the model's predictions go through: its booster.
+
+    Raises
+    ------
+    ModelNotReadError
+        If a parameter of its predict, which a sample may not show, changes some rows'
+        predictions.
+    """
+    if not hasattr(model, "get_params"):  # a Booster, whose predict reads none
+        return
+    params = model.get_params()
+    # Rows are not passed on to the last trees.
+    if params.get("pred_early_stop") not in (None, False, "false", "-"):
+        raise ModelNotReadError("pred_early_stop ends the sum of trees early")
+    missing = params.get("missing")
+    if missing is not None and not np.isnan(missing):
+        raise ModelNotReadError(f"missing={missing!r} stands for no value in it")
+    yield model.get_booster() if hasattr(model, "get_booster") else model.booster_
+
+
 def xgboost(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     """An XGBoost model of scikit-learn's interface."""
-    if model.missing is not None and not np.isnan(model.missing):
-        raise ModelNotReadError(f"missing={model.missing!r} stands for no value in it")
     booster = model.get_booster()
     best = booster.attr("best_iteration")
     if best is not None:  # predict leaves out what came after
@@ -143,6 +162,8 @@ def _imported(
         import treelite
     except ImportError as error:
         raise ModelNotReadError(MISSING_EXTRA) from error
+    except OSError as error:  # a library of the system's that it needs
+        raise ModelNotReadError(f"treelite cannot be loaded: {error}") from error
     try:
         model = getattr(treelite.frontend, reader)(source)
     except treelite.TreeliteError as error:

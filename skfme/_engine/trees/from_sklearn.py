@@ -8,12 +8,16 @@ which compare float64, and bit sets of categories.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.tree import BaseDecisionTree
 from sklearn.utils import get_tags
 
+from skfme._engine.originals import links
 from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import (
     CategorySplit,
@@ -25,9 +29,32 @@ from skfme._engine.trees.ensembles import (
 from skfme._engine.trees.inputs import Inputs
 from skfme._frames.tables import Table
 
-__all__ = ["gradient_boosting", "hist_gradient_boosting", "single_trees"]
+__all__ = ["gradient_boosting", "hist_gradient_boosting", "parts", "single_trees"]
 
 _SINGLE = Precision(single=True)
+_CONSTANT = (DummyClassifier, DummyRegressor)
+
+
+def parts(model: Any) -> Iterator[Any]:
+    """What the model's predictions go through: its members, and what they are made of.
+
+    Raises
+    ------
+    ModelNotReadError
+        If a member is no tree.
+    """
+    yield from links(model)
+    if hasattr(model, "_predictors"):  # HistGradientBoosting
+        yield from chain.from_iterable(model._predictors)
+        if model._preprocessor is not None:
+            yield model._preprocessor
+            yield model._preprocessor.named_transformers_["encoder"]
+        return
+    members = getattr(model, "estimators_", [model])
+    for member in chain.from_iterable(members) if np.ndim(members) == 2 else members:
+        if not isinstance(member, BaseDecisionTree):
+            raise ModelNotReadError(f"a {type(member).__name__} is among its trees")
+        yield from (member, member.tree_)
 
 
 def single_trees(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
@@ -68,11 +95,15 @@ def _tree(tree: Any, value: np.ndarray, output: int = 0) -> Tree:
 
 def gradient_boosting(model: Any, method: str, probe: Table) -> tuple[Ensemble, Inputs]:
     """GradientBoosting, whose first prediction is a constant."""
-    if model.init is not None and model.init != "zero":
-        raise ModelNotReadError(
-            "it starts from the estimator "
-            f"init={type(model.init).__name__}, which is not a constant"
-        )
+    # The parameter may have been set after the fit.
+    starts = [model.init] if model.init is not None else []
+    starts += [] if type(model.init_) in _CONSTANT else [model.init_]
+    for start in starts:
+        if not isinstance(start, str):  # "zero"
+            raise ModelNotReadError(
+                "it starts from the estimator "
+                f"init={type(start).__name__}, which is not a constant"
+            )
     stages = model.estimators_
     link, factor = "identity", 1.0
     if method == "predict_proba":

@@ -1,7 +1,7 @@
 """Which fitted models are read as tree ensembles, and by which importer.
 
 Only exact types are read: a subclass may predict otherwise. Frozen estimators,
-searches and pipelines are looked through.
+searches and pipelines are looked through (see :mod:`skfme._engine.originals`).
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from skfme._engine.originals import check_original, looked_through
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._frames.tables import Table
 
-__all__ = ["asks_trees", "is_ensemble", "looked_through", "read_ensemble"]
+__all__ = ["asks_trees", "check_ensemble", "read_ensemble"]
 
-# Library and type -> module and function (model, method, probe) -> Ensemble, Inputs.
+# Library and type -> module and function (model, method, probe) -> Ensemble, Inputs. Each
+# module has a function `parts`: model -> objects that predictions go through.
 _SKLEARN = {
     "DecisionTree": "single_trees",
     "ExtraTree": "single_trees",
@@ -44,27 +43,6 @@ _READERS: dict[tuple[str, str], tuple[str, str]] = {
 }
 
 
-def looked_through(estimator: Any) -> tuple[Any, list[Any]]:
-    """The last model inside, and the transformers in front of it, first one first."""
-    transformers: list[Any] = []
-    while True:
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        elif isinstance(estimator, BaseSearchCV):
-            estimator = getattr(estimator, "best_estimator_", None)
-        elif type(estimator) is Pipeline:
-            if len(estimator.steps) > 1:
-                transformers.append(estimator[:-1])
-            estimator = estimator.steps[-1][1]
-        else:
-            return estimator, transformers
-
-
-def is_ensemble(estimator: Any) -> bool:
-    """Whether the last model inside is a tree ensemble of a type that is read."""
-    return _key(looked_through(estimator)[0]) in _READERS
-
-
 def asks_trees(estimator: Any) -> bool:
     """Whether the last model inside calls scikit-learn's trees, one by one."""
     members = getattr(looked_through(estimator)[0], "estimators_", None)
@@ -76,6 +54,32 @@ def _key(model: Any) -> tuple[str, str]:
     return type(model).__module__.split(".")[0], type(model).__name__
 
 
+def check_ensemble(response: Response) -> None:
+    """Refuse a response that is none of an ensemble, or not by its library's own code.
+
+    This costs little beside reading the trees, and is asked again of a model that has
+    been read: methods and parameters may have been set since.
+
+    Raises
+    ------
+    ModelNotReadError
+        The message says why.
+    """
+    model, _, wrappers = looked_through(response.estimator)
+    name = model_name(model)
+    if _key(model) not in _READERS:
+        raise ModelNotReadError(f"{name} is no tree ensemble that it reads")
+    if not isinstance(response.method, str):
+        raise ModelNotReadError("response_method is a function, not a method")
+    check_original(*wrappers, model)
+    _check_method(model, response.method, name)
+    check_original(*_reader(model).parts(model))
+
+
+def _reader(model: Any) -> Any:
+    return import_module(f"skfme._engine.trees.{_READERS[_key(model)][0]}")
+
+
 def read_ensemble(
     response: Response, probe: Table
 ) -> tuple[Ensemble, Inputs | TransformedInputs]:
@@ -84,29 +88,23 @@ def read_ensemble(
     Parameters
     ----------
     response : Response
+        That :func:`check_ensemble` does not refuse.
     probe : Table
         A row or two, as the model gets them.
 
     Raises
     ------
     ModelNotReadError
-        If the response is no tree ensemble's, or one that cannot be promised to be
-        read rightly; the message says why.
+        If the ensemble cannot be promised to be read rightly; the message says why.
     """
-    model, transformers = looked_through(response.estimator)
-    name = model_name(model)
-    if _key(model) not in _READERS:
-        raise ModelNotReadError(f"{name} is no tree ensemble that it reads")
-    if not isinstance(response.method, str):
-        raise ModelNotReadError("response_method is a function, not a method")
-    _check_method(model, response.method, name)
+    model, transformers, _ = looked_through(response.estimator)
     probe, _ = transformed_table(transformers, probe)
-    module, function = _READERS[_key(model)]
-    reader = getattr(import_module(f"skfme._engine.trees.{module}"), function)
+    reader = getattr(_reader(model), _READERS[_key(model)][1])
     ensemble, inputs = reader(model, response.method, probe)
     if len(ensemble.base) != len(response.outputs):
         raise ModelNotReadError(
-            f"{name} has {len(ensemble.base)} margins for {len(response.outputs)} outputs"
+            f"{model_name(model)} has {len(ensemble.base)} margins for "
+            f"{len(response.outputs)} outputs"
         )
     if transformers:
         return ensemble, TransformedInputs(tuple(transformers), inputs)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 from sklearn.utils import gen_batches
 
 from skfme._engine.differences import PredictEngine
@@ -115,11 +116,20 @@ class TreeEngine:
     def responses(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Predictions before and after each step, for the rows that count."""
-        return [
-            self._ends(walked, effect.counted)
-            for effect, walked in self._walked(batch, effects, rule)
-        ]
+        """Predictions before and after each step, for the rows that count.
+
+        Raises
+        ------
+        RowsNotReadError
+            If the model would read the rows otherwise, or the walk cannot be compiled.
+        """
+        try:
+            return [
+                self._ends(walked, effect.counted)
+                for effect, walked in self._walked(batch, effects, rule)
+            ]
+        except NumbaError as error:
+            raise RowsNotReadError(f"numba cannot compile the walk: {error}") from error
 
     def _measured_at_once(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None

@@ -11,7 +11,7 @@ import numpy as np
 from skfme.statsmodels._models.checks import check_predictions
 from skfme.statsmodels._models.covariance import ParameterCovariance
 from skfme.statsmodels._models.designs import check_design
-from skfme.statsmodels._models.fitted import FittedModel, fitted_model
+from skfme.statsmodels._models.fitted import FittedModel, fitted_model, other_predict
 from skfme.statsmodels._models.gradients import MeanFunction, mean_function
 
 __all__ = ["EstimatedMean"]
@@ -46,6 +46,12 @@ class EstimatedMean:
     ) -> EstimatedMean:
         """Read the results of a fit, and check what is rebuilt of them."""
         fitted = fitted_model(results)
+        reason = other_predict(results)
+        if reason is not None:
+            raise ValueError(
+                f"{reason}; the delta method would predict from the parameters without "
+                "it. Explain the model with skfme.fme, and see bootstrap_effects."
+            )
         fitted.warn_if_not_converged()
         if covers != "parameters" and fitted.is_clustered(cov_type):
             raise ValueError(

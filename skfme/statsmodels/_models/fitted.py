@@ -16,10 +16,18 @@ from typing import Any
 import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
+from skfme._engine.originals import method_alteration, replaced
 from skfme.statsmodels._models.designs import Design, design_of
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
 
-__all__ = ["FittedModel", "MeanInputs", "fitted_model", "given_offsets", "is_results"]
+__all__ = [
+    "FittedModel",
+    "MeanInputs",
+    "fitted_model",
+    "given_offsets",
+    "is_results",
+    "other_predict",
+]
 
 OFFSETS = ("offset", "exposure")
 
@@ -60,6 +68,22 @@ def is_results(model: Any) -> bool:
     return all(hasattr(model, name) for name in ("model", "params", "predict")) and (
         hasattr(model.model, "exog_names")
     )
+
+
+def other_predict(given: Any) -> str | None:
+    """What predicts otherwise than the model: a method replaced on results or on an
+    estimator of them, or one of the estimator's class that calls no results.
+    """
+    results = getattr(given, "results_", given)
+    asked = [(part, replaced) for part in (results, getattr(results, "_results", None))]
+    if results is not given:
+        asked.append((given, method_alteration))
+    reasons = (
+        alteration(part, method)
+        for part, alteration in asked
+        for method in ("predict", "predict_proba")
+    )
+    return next(filter(None, reasons), None)
 
 
 @dataclass(frozen=True)

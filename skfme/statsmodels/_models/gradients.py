@@ -16,6 +16,7 @@ import numpy as np
 from scipy import special, stats
 from statsmodels.genmod.families import links
 
+from skfme._engine.originals import method_alteration
 from skfme.statsmodels._models.fitted import FittedModel, MeanInputs
 
 __all__ = ["Index", "MeanFunction", "Numeric", "Point", "mean_function"]
@@ -177,6 +178,7 @@ def mean_function(fitted: FittedModel, bse: np.ndarray) -> MeanFunction:
     """
     model, params, k = fitted.model, fitted.params, fitted.design.k
     is_known = type(model).__module__.startswith("statsmodels.")
+    is_known &= method_alteration(model, "predict") is None
     kind = type(model).__name__ if is_known else ""
     first = np.arange(k)[None]
     if kind == "MNLogit":

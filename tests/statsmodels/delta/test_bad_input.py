@@ -36,6 +36,20 @@ def test_an_unfitted_model_is_refused():
     )
 
 
+def test_a_predict_that_is_not_the_models_is_refused():
+    results = smf.ols("y ~ x", data()).fit()
+    results.predict = lambda X: 2 * X["x"]
+    refused(ValueError, r"\.predict was replaced", results, data(), STEP)
+
+    class Doubled(StatsmodelsEstimator):
+        def predict(self, X):
+            return 2 * super().predict(X)
+
+    doubled = Doubled().fit(data()[["x"]], data()["y"])
+    match = r"Doubled\.predict is none of a library's own"
+    refused(ValueError, match, doubled, data()[["x"]], STEP)
+
+
 def test_models_of_other_libraries_are_sent_elsewhere():
     other = LinearRegression().fit(data()[["x"]], data()["y"])
     match = "LinearRegression is not a fitted statsmodels model.*average_effects"

@@ -6,9 +6,11 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from sklearn.frozen import FrozenEstimator
 
 from skfme import Envelope, FMEExplainer, ame, fme
 from skfme.statsmodels import delta_effects
+from skfme.statsmodels._models.given_results import GivenResults
 
 N = 800
 
@@ -93,3 +95,15 @@ def test_results_in_an_explainer_judge_extrapolation_as_any_model(data, fits):
     effects = FMEExplainer(model, {"x": 0.5}).fit(data).explain(data)
     inside = data["x"] + 0.5 <= data["x"].max()
     assert effects["x +0.5"].n == inside.sum()
+
+
+def test_a_predict_that_was_replaced_may_read_other_columns(data):
+    results = smf.ols("y ~ x", data).fit()
+    own = results.predict
+    results.predict = lambda X: own(X) + 2 * X["day"]
+    effect = fme(results, data, {"day": 1}, extrapolation=None)
+    np.testing.assert_allclose(effect.fme, 2.0, atol=1e-9)
+    frozen = FrozenEstimator(GivenResults(smf.ols("y ~ x", data).fit()).fit())
+    frozen.predict = lambda X: own(X) + 3 * X["day"]
+    explainer = FMEExplainer(frozen, {"day": 1}, extrapolation=None).fit(data)
+    np.testing.assert_allclose(explainer.transform(data), 3.0, atol=1e-9)

@@ -64,8 +64,17 @@ class OwnLogit(sm.Logit):
         return 0.1 + 0.8 * p
 
 
-def test_a_subclass_is_differenced_rather_than_taken_for_its_base():
-    results = OwnLogit.from_formula("b ~ x + z", data()).fit(disp=0)
+def replaced_logit(formula, table):
+    """The same by another predict of one model, no subclass."""
+    model = sm.Logit.from_formula(formula, table)
+    own = model.predict
+    model.predict = lambda params, exog=None, **kwds: 0.1 + 0.8 * own(params, exog)
+    return model
+
+
+@pytest.mark.parametrize("logit", [OwnLogit.from_formula, replaced_logit])
+def test_a_model_of_another_predict_is_differenced_rather_than_taken_for_known(logit):
+    results = logit("b ~ x + z", data()).fit(disp=0)
     effects = delta_effects(results, data(), {"x": 1})
     X = results.model.exog
     high = X + [0, 1, 0]
