@@ -32,6 +32,8 @@ class EffectAverages:
         Rows outside the training data before any step.
     n_not_converged : int
         Rows whose NLM did not converge.
+    nlm_rule : str
+        What measured the NLMs.
     status_counts : ndarray of shape (4,)
         Rows by status, in the order of the statuses.
     has_nlm : bool
@@ -48,6 +50,7 @@ class EffectAverages:
     total_weight: Any
     n_outside_before: Any
     n_not_converged: Any
+    nlm_rule: Any
     status_counts: Any
     has_nlm: Any
     figures: Any

@@ -27,6 +27,7 @@ from skfme._text.printing import (
     text_table,
 )
 from skfme._text.reasons import few_rows_count, no_row_counts, what_to_write
+from skfme.quadrature import rules_together
 
 __all__ = [
     "effects_frame",
@@ -37,6 +38,12 @@ __all__ = [
     "summary_text",
     "warn_of_empty",
 ]
+
+_OF_TREES = (
+    "Trees predict in steps, which a fixed rule sees only where its nodes fall, so that its "
+    "non-linearity measures of them are rough. nlm=True with the extra `fast` (pip install "
+    "'skfme[fast]') integrates them exactly."
+)
 
 TitledTable = tuple[str, list[str], list[list[str]]]  # title, header, rows
 
@@ -102,9 +109,11 @@ def nonlinearity_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
     """Title, header and rows of NLMs; None if they were not measured."""
     if not effects[0].has_nlm:
         return None
+    rules = rules_together(*(effect.nlm_rule for effect in effects))
+    measured = "integrated exactly" if rules == "exact" else f"by {rules}"
     title = (
-        "Non-linearity along the step (1: a straight line; 0: no better than a "
-        "constant; no lower bound)"
+        f"Non-linearity along the step{f', {measured}' * bool(rules)} (1: a straight line; "
+        "0: no better than a constant; no lower bound)"
     )
     header = ["effect", "ANLM", "median", f">= {LINEAR}", "undefined", "not converged"]
     rows = []
@@ -154,6 +163,10 @@ def _notes(effects: Sequence[EffectAverages]) -> list[str]:
     outside = effects[0].n_outside_before
     if outside:
         notes.append(f"{outside} rows lay outside the training data before any step.")
+    if effects[0].has_nlm and effects[0].context.has_jumps:
+        rules = rules_together(*(effect.nlm_rule for effect in effects))
+        if any(name in rules for name in ("Simpson", "Gauss")):
+            notes.append(_OF_TREES)
     sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
     if sizes:
         notes.append("Step sizes: " + "; ".join(sizes))

@@ -17,6 +17,7 @@ import pandas as pd
 from skfme._engine.forward import Differences
 from skfme._engine.prediction import Response, model_title
 from skfme._engine.stepping import STATUSES
+from skfme._engine.trees.models import has_jumps
 from skfme._frames.groups import groups_in
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
@@ -67,6 +68,7 @@ class Context:
     n_outside_before: int | None
     categorical_features: tuple[Hashable, ...] = ()
     response_label: str | None = None
+    has_jumps: bool = False
 
     @classmethod
     def of(
@@ -86,6 +88,7 @@ class Context:
             response.name,
             n_outside_before,
             tuple(c.name for c in columns if c.kind == "categorical"),
+            has_jumps=has_jumps(response.estimator),
         )
 
     @property
@@ -118,6 +121,9 @@ class ForwardEffect(PrintedEffect):
     engine : str
         What computed it: differences of predictions ("predict"), or an exact path
         for tree ensembles ("trees") or linear models ("linear").
+    nlm_rule : str
+        By which rule the NLM was measured; "exact" where it was integrated exactly, and
+        empty where it was not measured.
 
     References
     ----------
@@ -135,6 +141,7 @@ class ForwardEffect(PrintedEffect):
     nlm_2d: np.ndarray | None = field(default=None, repr=False)
     n_not_converged: int = 0
     engine: str = "predict"
+    nlm_rule: str = ""
 
     def __post_init__(self) -> None:
         for array in (self.fme_2d, self.nlm_2d, self.status_codes):
@@ -379,6 +386,7 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
                 difference.nlm,
                 difference.n_not_converged,
                 difference.engine,
+                difference.nlm_rule,
             )
             for step, difference in zip(steps, differences, strict=True)
         ]

@@ -44,6 +44,8 @@ class MergeContext:
     by : tuple of str
         Names of the columns whose values are the groups.
     weighted : bool
+    has_jumps : bool
+        Whether the model is of trees.
     """
 
     model: str
@@ -55,6 +57,7 @@ class MergeContext:
     nlm: str
     by: tuple[str, ...]
     weighted: bool
+    has_jumps: bool
 
     response_label: ClassVar[None] = None  # explainers have none
 
@@ -95,6 +98,11 @@ class EffectSummary(PrintedEffect):
     def n_not_converged(self) -> int:
         """Rows whose NLM did not converge under an adaptive rule."""
         return self._tally.n_not_converged
+
+    @property
+    def nlm_rule(self) -> str:
+        """By which rules the NLMs were measured; "exact" where they were integrated."""
+        return self._tally.nlm_rule
 
     @property
     def engine(self) -> str:

@@ -18,6 +18,7 @@ from sklearn.utils import gen_batches
 
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_title
+from skfme._engine.trees.models import has_jumps
 from skfme._results.effect_tables import warn_of_empty
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import MergeContext
@@ -84,6 +85,7 @@ def _merge_context(
             for key in labels_of(by)
         ),
         sample_weight is not None,
+        has_jumps(explainer._response.estimator),
     )
 
 

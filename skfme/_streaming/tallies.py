@@ -16,6 +16,7 @@ from skfme._results.effects import ForwardEffect
 from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
 from skfme._summaries.weighted import LINEAR
 from skfme._summaries.weighting import Weighting
+from skfme.quadrature import rules_together
 
 __all__ = ["Distribution", "RowKeys", "Tally"]
 
@@ -90,6 +91,8 @@ class Tally:
     n_not_converged : int
     engine : str
         What computed the effects; "predict" where several did, empty without rows.
+    nlm_rule : str
+        What measured the NLMs.
     """
 
     statuses: np.ndarray
@@ -100,6 +103,7 @@ class Tally:
     linear: np.ndarray
     n_not_converged: int
     engine: str
+    nlm_rule: str = ""
 
     @classmethod
     def empty(
@@ -144,6 +148,7 @@ class Tally:
             linear,
             effect.n_not_converged,
             effect.engine,
+            effect.nlm_rule,
         )
 
     @property
@@ -172,6 +177,7 @@ class Tally:
             self.linear + other.linear,
             self.n_not_converged + other.n_not_converged,
             _engine(self.engine, other.engine),
+            rules_together(self.nlm_rule, other.nlm_rule),
         )
 
 
