@@ -37,7 +37,7 @@ from skfme._results.profiles import PathPredictions, StepProfile, path_predictio
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.explain_batches import summarize_batches
 from skfme._text.outputs import names_by_output
-from skfme.extrapolation import fit_support
+from skfme.extrapolation._support import fit_support
 from skfme.quadrature import Rule, as_rule
 from skfme.steps._changes import NamedStep
 from skfme.steps._parsing import parse_steps
