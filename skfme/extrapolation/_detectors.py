@@ -117,7 +117,7 @@ class DetectorSupport:
 
 def _is_label(value: Any) -> bool:
     """Whether an entry of an object array is 1 or −1; True is another convention."""
-    return isinstance(value, Real) and not isinstance(value, bool) and value in (-1, 1)
+    return type(value) is not bool and isinstance(value, Real) and value in (-1, 1)
 
 
 def fit_detector(
