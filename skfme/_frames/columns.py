@@ -24,6 +24,7 @@ __all__ = [
     "broadcast",
     "category_codes",
     "column_like",
+    "declared_categories",
     "equal_to",
     "factorized",
     "in_order_of",
@@ -66,6 +67,19 @@ def is_coded(column: ColumnData) -> bool:
     """Whether a dataframe itself types the column as categories."""
     coded = (nw.Categorical, nw.Enum)
     return isinstance(column, nw.Series) and column.dtype in coded
+
+
+def declared_categories(column: nw.Series) -> tuple[list, bool]:
+    """The categories that a coded column declares, and whether they are ordered."""
+    if column.implementation.is_polars():
+        return column.cat.get_categories().to_list(), column.dtype == nw.Enum
+    native = column.to_native()
+    if isinstance(dtype := getattr(native, "dtype", None), pd.CategoricalDtype):
+        return list(dtype.categories), bool(dtype.ordered)
+    coded = column.to_arrow()  # Arrow's dictionaries, in pandas as well
+    if hasattr(coded, "unify_dictionaries"):
+        coded = coded.unify_dictionaries().combine_chunks()
+    return coded.dictionary.to_pylist(), bool(coded.type.ordered)
 
 
 def missing_in(column: ColumnData) -> np.ndarray:
@@ -131,7 +145,11 @@ def objects_in(column: Any) -> np.ndarray:
 def plain_series(column: ColumnData) -> pd.Series:
     """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
     if is_coded(column):
-        return column.to_pandas().reset_index(drop=True)
+        entries = column.to_pandas().reset_index(drop=True)
+        if isinstance(entries.dtype, pd.CategoricalDtype):
+            return entries
+        categories, ordered = declared_categories(column)
+        return pd.Series(pd.Categorical(entries, categories, ordered=ordered))
     if kind_of(column) != "categorical":
         return pd.Series(numbers_in(column))
     entries, missing = pd.Series(objects_in(column), dtype=object), missing_in(column)
