@@ -300,6 +300,9 @@ class ForwardEffect(PrintedEffect):
         groups = groups_in(self.table, by)
         rows = np.flatnonzero(self.counted)
         groups = groups.iloc[rows].reset_index(drop=True)
+        output = ["output"] if len(self.outputs) > 1 else []
+        figures = ["n", "ame", "sd", "share_positive"]
+        columns = [*groups, *output, *figures, *(["anlm"] if self.has_nlm else [])]
         records = []
         grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
         for key, members in grouped.indices.items():
@@ -308,7 +311,7 @@ class ForwardEffect(PrintedEffect):
             for k, output in enumerate(self.outputs):
                 several = {"output": output} if len(self.outputs) > 1 else {}
                 records.append({**label, **several, **self._figures(rows[members], k)})
-        return pd.DataFrame(records)
+        return pd.DataFrame(records, columns=columns)
 
     def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:
         """Averages of one output over some rows."""
