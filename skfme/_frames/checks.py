@@ -86,7 +86,9 @@ def refuse_infinite(table: Table) -> None:
         )
 
 
-def checked_weights(sample_weight: Any, table: Table) -> Weighting:
+def checked_weights(
+    sample_weight: Any, table: Table, weights_type: str = "auto"
+) -> Weighting:
     """Weights of rows, of which some are positive."""
     if sample_weight is None:
         return Weighting(None, len(table))
@@ -95,7 +97,7 @@ def checked_weights(sample_weight: Any, table: Table) -> Weighting:
         raise ValueError("sample_weight is zero in every row, so that no row counts.")
     weights = np.array(weights)  # the user's own may change
     weights.flags.writeable = False
-    return Weighting(weights, len(weights))
+    return Weighting.of(weights, weights_type, len(weights))
 
 
 def row_weights(sample_weight: Any, table: Table) -> np.ndarray:

@@ -84,6 +84,7 @@ def _merge_context(
             for key in labels_of(by)
         ),
         sample_weight is not None,
+        explainer.weights_type,
     )
 
 

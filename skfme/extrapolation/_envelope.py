@@ -110,7 +110,7 @@ class Envelope(OutlierMixin, BaseEstimator):
             array = _check_sample_weight(
                 sample_weight, np.empty((len(table), 1)), ensure_non_negative=True
             )
-            weights = Weighting(array, len(table))
+            weights = Weighting.of(array, "auto", len(table))
         table, weights = rows_of_positive_weight(table, weights)
         columns = describe_columns(table, self.categorical_features)
         return self._learn(table, columns, weights)

@@ -132,14 +132,15 @@ def test_a_row_of_weight_zero_adds_nothing_but_is_counted_as_a_row():
 
 
 @pytest.mark.parametrize(
-    ("values", "weights"), [([3.0], None), ([1.0, 2.0], [0.5, 0.5])]
+    ("values", "weights"), [([3.0], None), ([3.0, 8.0], [0.7, 0.0]), ([3.0], [1])]
 )
 def test_the_sd_of_one_row_is_nan_with_a_warning(values, weights):
     effect = effect_of(values, weights)
     with pytest.warns(RuntimeWarning, match="must exceed 1"):
         sd = effect.sd
     assert np.isnan(sd)
-    assert effect.ame == np.mean(values)
+    assert effect.ame == pytest.approx(3)
+    np.testing.assert_array_equal(effect.quartiles, [3, 3, 3])
 
 
 def test_equal_effects_have_an_sd_of_zero_and_no_warning():
