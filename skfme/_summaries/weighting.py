@@ -109,6 +109,12 @@ class Weighting:
         """
         return 0.5 if self.counting else 1.0
 
+    def rescaled(self) -> Weighting:
+        """The same weights, of a sum that is their size."""
+        if self.array is None or self.counting:
+            return self
+        return replace(self, array=self.array * (self.size / self.sum))
+
     def take(self, rows: Any) -> Weighting:
         """Weights of some rows: a mask, positions or a slice."""
         if self.array is not None:

@@ -24,6 +24,7 @@ from skfme._frames.checks import refuse_infinite
 from skfme._frames.columns import as_vector
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
+from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
@@ -87,6 +88,9 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         Whether p-values are adjusted for the number of variables tested in a node.
     categorical_features : "auto" or list, default="auto"
         "auto" takes boolean, category, string and object columns; a list adds others.
+    weights_type : {"auto", "frequency", "sampling", "importance"}, default="auto"
+        As in :class:`skfme.FMEExplainer`: weights that are no frequencies are rescaled to
+        sum to the number of rows that count.
     honest : bool, default=False
         Grow on one half of the rows and take cAME, SD and counts from the other. A
         partition left with fewer than two of these merges upwards.
@@ -121,9 +125,8 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     below the middle between two ("cart"); unordered factors are split by the best
     admissible bipartition of their levels. Missing values, and levels that a node has
     not seen, go to the child with more rows, in fit and in predict; on a tie to the
-    second. Integer weights equal repeated rows, except for that count of rows. Real
-    weights enter as they are: their sum then stands in for the sample size, and
-    p-values depend on their scale.
+    second. Frequency weights equal repeated rows, except for that count of rows. Of
+    other weights the scale does not matter: they sum to the number of rows.
 
     The tests treat effects as data. With enough rows, any structure of the model
     becomes significant; p-values here are a stopping rule and no evidence about the
@@ -175,6 +178,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         "teststat": [StrOptions({"quadratic", "maximum"})],
         "testtype": [StrOptions({"bonferroni", "univariate"})],
         "categorical_features": "no_validation",
+        "weights_type": [StrOptions({"auto", *WEIGHTS_TYPES})],
         "honest": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -195,6 +199,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         categorical_features: str | Iterable[Hashable] = "auto",
         honest: bool = False,
         random_state: Any = None,
+        weights_type: str = "auto",
     ) -> None:
         self.method = method
         self.n_partitions = n_partitions
@@ -210,6 +215,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self.categorical_features = categorical_features
         self.honest = honest
         self.random_state = random_state
+        self.weights_type = weights_type
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -250,7 +256,9 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self._check_arguments(y)
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
-        rows, effects, weights = counted_rows(y, sample_weight, table)
+        rows, effects, weights = counted_rows(
+            y, sample_weight, table, self.weights_type
+        )
         measures = measures_in(nlm, table, rows)
         if groups is not None:
             groups = as_vector(groups, len(table), "groups")[rows]
