@@ -256,7 +256,7 @@ class FMEExplainer(
         X : array-like or dataframe of shape (n_samples, n_features)
             Rows to explain, with the columns seen in fit.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the averages; integer weights equal repeated rows.
+            Weights of the averages; see `weights_type`.
 
         Returns
         -------

@@ -227,7 +227,7 @@ def honest_regions(
         check_count("n_resamples", n_resamples)
         warn_of_few(n_resamples, 0.05, "percentile")
     table = as_table(X)
-    weights = checked_weights(sample_weight, table)
+    weights = checked_weights(sample_weight, table, explainer.weights_type)
     for_parts, for_model, for_draws = seed_sequence(random_state).spawn(3)
     tree = _checked_tree(tree, for_parts)
     units = Units.of(len(table), groups, stratify)

@@ -88,14 +88,14 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         Whether p-values are adjusted for the number of variables tested in a node.
     categorical_features : "auto" or list, default="auto"
         "auto" takes boolean, category, string and object columns; a list adds others.
-    weights_type : {"auto", "frequency", "sampling", "importance"}, default="auto"
-        As in :class:`skfme.FMEExplainer`: weights that are no frequencies are rescaled to
-        sum to the number of rows that count.
     honest : bool, default=False
         Grow on one half of the rows and take cAME, SD and counts from the other. A
         partition left with fewer than two of these merges upwards.
     random_state : int, RandomState instance or None, default=None
         Of the honest halves and the folds of "auto".
+    weights_type : {"auto", "frequency", "sampling", "importance"}, default="auto"
+        As in :class:`skfme.FMEExplainer`: weights that are no frequencies are rescaled to
+        sum to the number of rows that count.
 
     Attributes
     ----------
