@@ -89,7 +89,12 @@ def refuse_infinite(table: Table) -> None:
 def checked_weights(
     sample_weight: Any, table: Table, weights_type: str = "auto"
 ) -> Weighting:
-    """Weights of rows, of which some are positive."""
+    """Weights of rows, of which some are positive.
+
+    A Weighting, such as that of some of the rows, keeps its kind.
+    """
+    if isinstance(sample_weight, Weighting):
+        sample_weight, weights_type = sample_weight.array, sample_weight.kind
     if sample_weight is None:
         return Weighting(None, len(table))
     weights = row_weights(sample_weight, table)
