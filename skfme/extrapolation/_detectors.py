@@ -103,9 +103,10 @@ class DetectorSupport:
                 f"extrapolation={self._detector!r} is no outlier detector: it returned an "
                 f"array of shape {labels.shape} for {n_rows} rows. {_CONVENTION}"
             )
-        known = np.array([_is_label(label) for label in labels.flat], dtype=bool)
         if labels.dtype.kind in "iuf":
-            known = np.isin(labels, (-1, 1)).ravel()
+            known = (labels.ravel() == 1) | (labels.ravel() == -1)
+        else:
+            known = np.array([_is_label(label) for label in labels.flat], dtype=bool)
         if not known.all():
             others = list(dict.fromkeys(map(str, labels.ravel()[~known])))
             raise ValueError(
