@@ -377,7 +377,7 @@ def test_envelope_meets_scikit_learns_conventions(estimator, check):
     check(estimator)
 
 
-def only_of_weight(detector, rows):
+def largest_label(detector, rows):
     return float(np.max(detector.predict(rows)))
 
 
@@ -411,7 +411,7 @@ def test_what_needs_a_target_or_cannot_predict_is_no_outlier_detector(given, clo
 
 
 def test_a_search_that_ends_in_a_local_outlier_factor_names_novelty(cloud):
-    grid = GridSearchCV(make_pipeline(LocalOutlierFactor()), {}, scoring=only_of_weight)
+    grid = GridSearchCV(make_pipeline(LocalOutlierFactor()), {}, scoring=largest_label)
     with pytest.raises(TypeError, match="novelty=True"):
         fme(first_of, cloud, {0: 0.1}, extrapolation=grid)
 
