@@ -293,6 +293,7 @@ def came(
     column = one_output(effect.outputs, output, "a tree")
     fme, nlm = effect.fme_2d[:, column], effect.nlm_2d
     options.setdefault("categorical_features", list(effect.categorical_features))
+    options.setdefault("weights_type", effect.weights_type)
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     nlm = None if nlm is None else nlm[:, column]
     return tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)

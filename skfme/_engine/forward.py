@@ -17,7 +17,7 @@ from skfme._engine.stepping import (
     step_rows,
 )
 from skfme._frames.tables import Table
-from skfme.extrapolation import Support
+from skfme.extrapolation._support import Support
 from skfme.quadrature import Rule, rules_together
 from skfme.steps._changes import BoundChange, NamedStep
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from skfme._frames.columns import ColumnData, missing_in
 from skfme._frames.tables import Rows, Table
-from skfme.extrapolation import Support
+from skfme.extrapolation._support import Support
 from skfme.quadrature import Rule, rules_together
 from skfme.steps._changes import BoundChange, NamedStep
 

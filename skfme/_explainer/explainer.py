@@ -36,8 +36,9 @@ from skfme._results.effects import Context, ForwardEffects
 from skfme._results.profiles import PathPredictions, StepProfile, path_predictions
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.explain_batches import summarize_batches
+from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme._text.outputs import names_by_output
-from skfme.extrapolation import fit_support
+from skfme.extrapolation._support import fit_support
 from skfme.quadrature import Rule, as_rule
 from skfme.steps._changes import NamedStep
 from skfme.steps._parsing import parse_steps
@@ -97,9 +98,8 @@ class FMEExplainer(
     engine : {"auto", "predict", "trees", "linear"}, default="auto"
         "predict" differences the model's own predictions. "trees" walks the trees of an
         ensemble once for all effects (extra ``fast``), "linear" takes closed forms of
-        linear models. "auto" takes one of these where it equals the model's
-        predictions on a sample of rows; "trees" and "linear" insist. Each effect names
-        what was used as ``engine``.
+        linear models; both insist. "auto" takes one of these where it equals the model's
+        predictions on a sample of rows. Each effect names its ``engine``.
     batch_size : int or "auto", default="auto"
         Rows per batch of predictions; "auto" follows scikit-learn's
         ``working_memory``.
@@ -107,12 +107,13 @@ class FMEExplainer(
         Batches at once, through joblib (threads unless a backend is set).
     verbose : int, default=0
         1 shows progress.
+    weights_type : {"auto", "frequency", "sampling", "importance"}, default="auto"
+        What `sample_weight` is in SDs and quantiles: frequencies equal repeated rows, the
+        scale of others does not matter. "auto": "frequency" if all are whole.
     check_rows : bool, default=True
-        Whether `fit` predicts a few training rows together, in reverse and alone, and
-        refuses a model whose prediction of a row depends on the rows beside it, as that
-        of a function that centres on what it is given does. False is for models that
-        mean it, such as ranks among peers; effects then step every row of a batch at
-        once, so that `batch_size` should be the number of rows.
+        Whether `fit` tries on a few rows that the prediction of a row depends on no other,
+        and else refuses the model. False is for models that mean it, such as ranks among
+        peers; `batch_size` should then be the number of rows.
 
     Attributes
     ----------
@@ -132,9 +133,8 @@ class FMEExplainer(
 
     References
     ----------
-    Scholbeck, Casalicchio, Molnar, Bischl, Heumann (2024). Marginal effects for
-    non-linear prediction functions. Data Mining and Knowledge Discovery 38,
-    2997-3042, definition of the FME.
+    Scholbeck et al. (2024). Marginal effects for non-linear prediction functions. Data
+    Mining and Knowledge Discovery 38, 2997-3042, definition of the FME.
 
     Examples
     --------
@@ -143,8 +143,7 @@ class FMEExplainer(
     >>> from skfme import FMEExplainer
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> explainer = FMEExplainer(LinearRegression(), steps={"bmi": -2}).fit(X, y)
-    >>> effects = explainer.explain(X)
-    >>> effect = effects["bmi -2"]
+    >>> effect = explainer.explain(X)["bmi -2"]
     >>> effect.n, round(effect.ame, 3)
     (422, -11.206)
     """
@@ -163,6 +162,7 @@ class FMEExplainer(
         ],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
+        "weights_type": [StrOptions({"auto", *WEIGHTS_TYPES})],
         "check_rows": ["boolean"],
     }
 
@@ -179,6 +179,7 @@ class FMEExplainer(
         batch_size: int | str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        weights_type: str = "auto",
         check_rows: bool = True,
     ) -> None:
         self.estimator = estimator
@@ -191,6 +192,7 @@ class FMEExplainer(
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.weights_type = weights_type
         self.check_rows = check_rows
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -256,7 +258,7 @@ class FMEExplainer(
         X : array-like or dataframe of shape (n_samples, n_features)
             Rows to explain, with the columns seen in fit.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the averages; integer weights equal repeated rows.
+            Weights of the averages; see `weights_type`.
 
         Returns
         -------
@@ -283,7 +285,7 @@ class FMEExplainer(
         rule: Rule | None,
         sample_weight: Any,
     ) -> ForwardEffects:
-        weights = checked_weights(sample_weight, table)
+        weights = checked_weights(sample_weight, table, self.weights_type)
         schedule = Schedule(self.batch_size, self.n_jobs, self.verbose)
         with naming_missing_values(table):
             differences, n_outside_before = forward_differences(

@@ -84,7 +84,7 @@ def read_input(
     refuse_infinite(table)
     as_rule(explainer.nlm)
     params = params_of_fit(explainer, sample_weight, params)
-    weights = checked_weights(sample_weight, table)
+    weights = checked_weights(sample_weight, table, explainer.weights_type)
     rows, weights = rows_of_positive_weight(table, weights)
     columns = describe_columns(rows, explainer.categorical_features)
     if explainer._wants_one_target() and y is not None:

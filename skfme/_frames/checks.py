@@ -86,8 +86,15 @@ def refuse_infinite(table: Table) -> None:
         )
 
 
-def checked_weights(sample_weight: Any, table: Table) -> Weighting:
-    """Weights of rows, of which some are positive."""
+def checked_weights(
+    sample_weight: Any, table: Table, weights_type: str = "auto"
+) -> Weighting:
+    """Weights of rows, of which some are positive.
+
+    A Weighting, such as that of some of the rows, keeps its kind.
+    """
+    if isinstance(sample_weight, Weighting):
+        sample_weight, weights_type = sample_weight.array, sample_weight.kind
     if sample_weight is None:
         return Weighting(None, len(table))
     weights = row_weights(sample_weight, table)
@@ -95,7 +102,7 @@ def checked_weights(sample_weight: Any, table: Table) -> Weighting:
         raise ValueError("sample_weight is zero in every row, so that no row counts.")
     weights = np.array(weights)  # the user's own may change
     weights.flags.writeable = False
-    return Weighting(weights, len(weights))
+    return Weighting.of(weights, weights_type, len(weights))
 
 
 def row_weights(sample_weight: Any, table: Table) -> np.ndarray:

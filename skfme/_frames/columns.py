@@ -21,6 +21,7 @@ __all__ = [
     "as_vector",
     "broadcast",
     "category_codes",
+    "declared_categories",
     "equal_to",
     "factorized",
     "holds_objects",
@@ -88,6 +89,19 @@ def is_coded(column: ColumnData) -> bool:
     return isinstance(column, nw.Series) and column.dtype in coded
 
 
+def declared_categories(column: nw.Series) -> tuple[list, bool]:
+    """The categories that a coded column declares, and whether they are ordered."""
+    if column.implementation.is_polars():
+        return column.cat.get_categories().to_list(), column.dtype == nw.Enum
+    native = column.to_native()
+    if isinstance(dtype := getattr(native, "dtype", None), pd.CategoricalDtype):
+        return list(dtype.categories), bool(dtype.ordered)
+    coded = column.to_arrow()  # Arrow's dictionaries, in pandas as well
+    if hasattr(coded, "unify_dictionaries"):
+        coded = coded.unify_dictionaries().combine_chunks()
+    return coded.dictionary.to_pylist(), bool(coded.type.ordered)
+
+
 def missing_in(column: ColumnData) -> np.ndarray:
     """Mask of the missing entries (None, NaN, NaT, NA)."""
     if holds_objects(column):
@@ -135,7 +149,11 @@ def objects_in(column: Any) -> np.ndarray:
 def plain_series(column: ColumnData) -> pd.Series:
     """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
     if is_coded(column):
-        return column.to_pandas().reset_index(drop=True)
+        entries = column.to_pandas().reset_index(drop=True)
+        if isinstance(entries.dtype, pd.CategoricalDtype):
+            return entries
+        categories, ordered = declared_categories(column)
+        return pd.Series(pd.Categorical(entries, categories, ordered=ordered))
     if kind_of(column) != "categorical" and mixture_in(column) is None:
         return pd.Series(numbers_in(column))
     entries, missing = pd.Series(objects_in(column), dtype=object), missing_in(column)

@@ -12,7 +12,13 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from skfme._frames.columns import ColumnData, factorized, is_coded, kind_of
+from skfme._frames.columns import (
+    ColumnData,
+    declared_categories,
+    factorized,
+    is_coded,
+    kind_of,
+)
 from skfme._frames.tables import ArrayTable, FrameTable, Table, _as_array
 
 __all__ = [
@@ -148,14 +154,8 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
     seen = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(distinct)))
     ordered, ranks = False, {}
     if is_coded(column):
-        if column.implementation.is_pandas_like():
-            native = column.to_native()
-            ordered = bool(native.dtype.ordered)
-            # The declared order, with or without ranks.
-            declared = list(native.cat.categories)
-        else:
-            ordered = column.dtype == nw.Enum
-            declared = column.cat.get_categories().to_list()
+        declared, ordered = declared_categories(column)
+        # The declared order, with or without ranks.
         ranks = {value: i for i, value in enumerate(declared)}
     levels = sorted(distinct[seen], key=ranks.__getitem__ if ranks else _sort_key)
     return Column(

@@ -28,6 +28,8 @@ class EffectAverages:
         What effects of one call have in common.
     total_weight : float or None
         Sum of the row weights.
+    weights_type : str
+        What the weights stand for.
     n_outside_before : int or None
         Rows outside the training data before any step.
     n_not_converged : int
@@ -48,6 +50,7 @@ class EffectAverages:
     sizes: tuple[str, ...]
     context: Any
     total_weight: Any
+    weights_type: Any
     n_outside_before: Any
     n_not_converged: Any
     nlm_rule: Any

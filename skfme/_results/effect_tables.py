@@ -142,7 +142,8 @@ def _title(effects: Sequence[EffectAverages]) -> str:
         f"Change in {_response_text(context, effect.outputs)}",
     ]
     if effect.total_weight is not None:
-        lines.append(f"Weighted; the weights sum to {effect.total_weight:.6g}")
+        kind, total = effect.weights_type, effect.total_weight
+        lines.append(f"Weighted ({kind} weights); the weights sum to {total:.6g}")
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines if line)
 
 

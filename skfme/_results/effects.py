@@ -249,6 +249,11 @@ class ForwardEffect(PrintedEffect):
         return self.weights.sum if self.weights.given else None
 
     @property
+    def weights_type(self) -> str:
+        """What the weights stand for: "frequency", "sampling" or "importance"."""
+        return self.weights.kind
+
+    @property
     def categorical_features(self) -> tuple[Hashable, ...]:
         """Names of the columns that the explainer took for categorical."""
         return self.context.categorical_features
@@ -312,6 +317,9 @@ class ForwardEffect(PrintedEffect):
         groups = groups_in(self.table, by)
         rows = np.flatnonzero(self.counted)
         groups = groups.iloc[rows].reset_index(drop=True)
+        names = ["output"] if len(self.outputs) > 1 else []
+        names += ["n", "ame", "sd", "share_positive"]
+        names += ["anlm"] if self.has_nlm else []
         records = []
         grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
         for key, members in grouped.indices.items():
@@ -320,7 +328,7 @@ class ForwardEffect(PrintedEffect):
             for k, output in enumerate(self.outputs):
                 several = {"output": output} if len(self.outputs) > 1 else {}
                 records.append({**label, **several, **self._figures(rows[members], k)})
-        return pd.DataFrame(records)
+        return pd.DataFrame(records, columns=[*groups, *names])
 
     def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:
         """Averages of one output over some rows."""

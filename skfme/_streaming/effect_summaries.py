@@ -40,6 +40,8 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
         Rows outside the training data before any step; None if not judged.
     total_weight : float or None
         Sum of the row weights; None where there are none.
+    whole_weights : bool
+        Whether each weight was a whole number.
     about : MergeContext
         Model, response, outputs, steps: what merged summaries have in common.
 
@@ -69,6 +71,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
     n_batches: int
     n_outside_before: int | None
     total_weight: float | None
+    whole_weights: bool = True
 
     @classmethod
     def empty(cls, about: MergeContext) -> EffectSummaries:
@@ -108,6 +111,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_batches=n_batches,
             n_outside_before=effects.context.n_outside_before,
             total_weight=weights.sum if weights.given else None,
+            whole_weights=weights.is_whole,
         )
 
     @cached_property
@@ -120,6 +124,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
                 about,
                 self.n_outside_before,
                 self.total_weight,
+                self.weights_type,
                 self._groups,
                 tally,
             )
@@ -127,6 +132,13 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
                 about.effects, about.sizes, self._tallies, strict=True
             )
         }
+
+    @property
+    def weights_type(self) -> str:
+        """What the weights stand for, decided over all rows."""
+        if self.about.weights_type == "auto":
+            return "frequency" if self.whole_weights else "sampling"
+        return self.about.weights_type
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -169,6 +181,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_batches=self.n_batches + other.n_batches,
             n_outside_before=_added(self.n_outside_before, other.n_outside_before),
             total_weight=_added(self.total_weight, other.total_weight),
+            whole_weights=self.whole_weights and other.whole_weights,
         )
 
     def _refuse_another_context(self, other: EffectSummaries) -> None:

@@ -46,6 +46,8 @@ class MergeContext:
     weighted : bool
     has_jumps : bool
         Whether the model is of trees.
+    weights_type : str
+        As the explainer has it: "auto" is decided at the end of the stream.
     """
 
     model: str
@@ -58,6 +60,7 @@ class MergeContext:
     by: tuple[str, ...]
     weighted: bool
     has_jumps: bool
+    weights_type: str
 
     response_label: ClassVar[None] = None  # explainers have none
 
@@ -76,6 +79,8 @@ class EffectSummary(PrintedEffect):
         Rows outside the training data before any step; None if not judged.
     total_weight : float or None
         Sum of the row weights; None where there are none.
+    weights_type : {"frequency", "sampling", "importance"}
+        What the weights stand for.
     """
 
     name: str
@@ -83,6 +88,7 @@ class EffectSummary(PrintedEffect):
     context: MergeContext
     n_outside_before: int | None
     total_weight: float | None
+    weights_type: str
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
 
@@ -153,13 +159,14 @@ class EffectSummary(PrintedEffect):
     def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         total = self._total
-        weight = float(total.weight[0])
-        if self.n and weight <= 1:
-            warn_of_no_sd(weight)
-        means, sds = total.defined_mean, total.sd
+        size = float(total.size(self.weights_type)[0])
+        if self.n and size <= 1:
+            warn_of_no_sd(size)
+        means, sds = total.defined_mean, total.sd(self.weights_type)
+        quantiles = self._tally.fme.quantiles(_QUARTILES, self.weights_type)
         return tuple(
             Figures(self.n, *map(float, (means[k], sds[k], *quartiles)))
-            for k, quartiles in enumerate(self._tally.fme.quantiles(_QUARTILES))
+            for k, quartiles in enumerate(quantiles)
         )
 
     @property
@@ -174,7 +181,7 @@ class EffectSummary(PrintedEffect):
         if nlm is None:
             raise self._without_nlm()
         total = nlm.moments.total()
-        medians = nlm.quantiles(np.array([0.5]))[:, 0]
+        medians = nlm.quantiles(np.array([0.5]), self.weights_type)[:, 0]
         with np.errstate(invalid="ignore"):
             shares = self._tally.linear / total.weight
         return tuple(
@@ -195,7 +202,7 @@ class EffectSummary(PrintedEffect):
         frame : DataFrame
             One row per group with rows that count and output, as
             :meth:`ForwardEffect.average` has it: the group, ``output`` (for several),
-            ``n``, ``ame``, ``sd`` (NaN where the weights sum to 1 or less),
+            ``n``, ``ame``, ``sd`` (NaN where the weights stand for one row or less),
             ``share_positive``, ``anlm`` where NLMs were measured, and ``std_error``.
 
         Raises
@@ -218,7 +225,7 @@ class EffectSummary(PrintedEffect):
             frame["output"] = list(self.outputs) * len(self._groups)
         frame["n"] = fme.n.ravel()
         frame["ame"] = fme.defined_mean.ravel()
-        frame["sd"] = fme.sd.ravel()
+        frame["sd"] = fme.sd(self.weights_type).ravel()
         with np.errstate(invalid="ignore"):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
         if nlm is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -142,7 +142,7 @@ def kept(batch: Batch) -> Batch:
     """A batch in memory of its own, since a reader may fill its buffer again."""
     weights = batch.weights
     if weights.array is not None:
-        weights = Weighting(weights.array.copy(), weights.n)
+        weights = replace(weights, array=weights.array.copy())
     return Batch(batch.where, batch.features.copied(), weights, batch.groups.copy())
 
 
@@ -165,6 +165,7 @@ class BatchExplainer(Protocol):
 
     extrapolation: Any
     nlm: Any
+    weights_type: str
     n_jobs: int | None
     verbose: int
     steps_: tuple[NamedStep, ...]
@@ -228,7 +229,8 @@ class BatchReader:
                     f"sample_weight names {label!r}, which does not hold numbers."
                 )
             values = numbers_in(column)
-        return Weighting(row_weights(values, table), len(table))
+        kind = self._explainer.weights_type
+        return Weighting.of(row_weights(values, table), kind, len(table))
 
     def _groups(self, table: Table) -> pd.DataFrame:
         positions = [table.position(label, "by names") for label in self._by]

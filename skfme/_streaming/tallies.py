@@ -58,11 +58,12 @@ class Distribution:
             tuple(map(QuantileSketch.merged, pairs)),
         )
 
-    def quantiles(self, q: np.ndarray) -> np.ndarray:
-        """Quantiles over all groups, of shape (n_outputs, len(q))."""
+    def quantiles(self, q: np.ndarray, kind: str) -> np.ndarray:
+        """Quantiles over all groups, of shape (n_outputs, len(q)), by kind of weights."""
         total = self.moments.total()
-        ends = zip(self.sketches, total.minimum, total.maximum, strict=True)
-        return np.array([sketch.quantiles(q, low, high) for sketch, low, high in ends])
+        ends = zip(total.minimum, total.maximum, total.size(kind), strict=True)
+        pairs = zip(self.sketches, ends, strict=True)
+        return np.array([sketch.quantiles(q, *of_all) for sketch, of_all in pairs])
 
 
 def _sketch(values: np.ndarray, weights: Weighting) -> QuantileSketch:

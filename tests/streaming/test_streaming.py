@@ -326,6 +326,47 @@ def test_weights_are_a_column_of_the_batches_or_a_function_of_them(people):
     assert named["age +5"].total_weight == pytest.approx(weights.sum())
 
 
+@pytest.mark.parametrize("weights_type", ["auto", "sampling", "importance"])
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_a_stream_decides_at_its_end_what_its_weights_stand_for(
+    people, weights_type, scale
+):
+    weights = 1.0 + np.arange(N) % 4
+    weights[N // 2 :] += 0.25  # whole in the first half alone
+    table = people.assign(w=scale * weights)
+    explainer = explainer_on(people, weights_type=weights_type)
+    halves = [
+        explainer.explain_batches(cut(part, 90), "w", by="sex")
+        for part in (table[: N // 2], table[N // 2 :])
+    ]
+    whole = halves[0] + halves[1]
+    effects = explainer.explain(people, weights)
+    for name, effect in effects.items():
+        np.testing.assert_allclose(whole[name].sd, effect.sd, rtol=1e-9)
+        np.testing.assert_allclose(
+            whole[name].quartiles, effect.quartiles, rtol=2e-3, atol=1e-9
+        )
+        found = whole[name].average().set_index("sex")["sd"]
+        want = effect.average(by="sex").set_index("sex")["sd"]
+        np.testing.assert_allclose(found, want[found.index], rtol=1e-9)
+    kind = "sampling" if weights_type == "auto" else weights_type
+    assert whole.weights_type == effects["age +5"].weights_type == kind
+    if weights_type == "auto" and scale == 1:
+        assert halves[0].weights_type == "frequency"
+    assert f"({kind} weights)" in str(whole)
+
+
+def test_frequencies_of_a_stream_must_be_whole(people):
+    table = people.assign(w=np.where(np.arange(N) < 200, 1.0, 0.5))
+    explainer = explainer_on(people, weights_type="frequency")
+    with pytest.raises(ValueError, match=r"batches\[1\]: .*'frequency' counts rows"):
+        explainer.explain_batches(cut(table, 200), "w")
+    other = explainer_on(people).explain_batches(cut(table, 200), "w")
+    first = explainer.explain_batches([table[:200]], "w")
+    with pytest.raises(ValueError, match="differ in weights_type"):
+        first + other
+
+
 def test_extra_columns_of_an_array_are_its_last_ones():
     X = np.random.default_rng(0).normal(size=(60, 3))
     extra = np.column_stack([X, np.arange(60) % 3, np.arange(60) % 2])

@@ -17,7 +17,7 @@ from skfme._frames.hints import known_names
 from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
-from skfme.extrapolation import Support, fit_support
+from skfme.extrapolation._support import Support, fit_support
 from skfme.statsmodels._models.designs import Design
 from skfme.statsmodels._models.fitted import FittedModel
 from skfme.statsmodels._models.offsets import Offset

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skfme.statsmodels._models.fit_rows import entries_of_fit
 from skfme.statsmodels._models.fitted import FittedModel
 
 __all__ = ["ParameterCovariance"]
@@ -82,13 +83,16 @@ def _of_type(fitted: FittedModel, cov_type: str, cov_kwds: dict) -> Any:
             f"{fitted.name} results cannot take another cov_type after the fit. Refit "
             f"with fit(cov_type={cov_type!r}), or give the matrix as cov."
         )
+    if fitted.model.endog is not None and cov_kwds.get("groups") is not None:
+        groups = entries_of_fit(fitted.model, cov_kwds["groups"], "cov_kwds['groups']")
+        cov_kwds["groups"] = groups
     if cov_type == "nonrobust":
         vars(results).pop("cov_params_default", None)
     try:
         results._get_robustcov_results(cov_type=cov_type, **cov_kwds)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"cov_type={cov_type!r} with cov_kwds={cov_kwds} failed: "
+            f"cov_type={cov_type!r} with cov_kwds for {sorted(cov_kwds)} failed: "
             f"{type(error).__name__}: {error}"
         ) from error
     return results

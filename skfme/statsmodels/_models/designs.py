@@ -22,6 +22,7 @@ from skfme._frames.columns import ColumnData, numbers_in
 from skfme._frames.contents import covariate_frame
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.tables import Table, as_table
+from skfme.statsmodels._models.fit_rows import rows_of_fit
 
 __all__ = [
     "ArrayDesign",
@@ -31,7 +32,6 @@ __all__ = [
     "compare_designs",
     "design_of",
     "probe_rows",
-    "rows_of_fit",
 ]
 
 _PROBE_ROWS = 64
@@ -354,16 +354,6 @@ def check_design(design: Design, model: Any) -> bool:
 def probe_rows(n: int) -> np.ndarray:
     """A few of n rows, spread evenly; never all, so that what others add is seen."""
     return np.arange(0, n, max(2, n // _PROBE_ROWS))
-
-
-def rows_of_fit(model: Any, n: int) -> np.ndarray | None:
-    """Positions, among n rows of data, of those that the model was fitted on.
-
-    None where the model was fitted on another number of rows.
-    """
-    missing = getattr(model.data, "missing_row_idx", None)
-    rows = np.delete(np.arange(n), [] if missing is None else missing)
-    return rows if len(rows) == len(model.endog) else None
 
 
 def compare_designs(

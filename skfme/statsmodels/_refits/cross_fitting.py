@@ -238,10 +238,10 @@ def cross_fit_effects(
     """
     for_models, for_folds = seed_sequence(random_state).spawn(2)
     table = as_table(X)
-    weights = checked_weights(sample_weight, table)
     if groups is not None:
         groups = as_vector(groups, len(table), "groups")
     fitted, refitting = prepared(explainer, table, y, fit_params, for_models)
+    weights = checked_weights(sample_weight, table, explainer.weights_type)
     if isinstance(cv, Integral):
         cv = _shuffled_folds(int(cv), refitting, groups, for_folds)
     splits = _splits(cv, refitting, groups)

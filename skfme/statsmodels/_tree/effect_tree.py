@@ -24,6 +24,7 @@ from skfme._frames.checks import refuse_infinite
 from skfme._frames.columns import as_vector
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
+from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
@@ -93,6 +94,9 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         partition left with fewer than two of these merges upwards.
     random_state : int, RandomState instance or None, default=None
         Of the honest halves and the folds of "auto".
+    weights_type : {"auto", "frequency", "sampling", "importance"}, default="auto"
+        As in :class:`skfme.FMEExplainer`: weights that are no frequencies are rescaled to
+        sum to the number of rows that count.
 
     Attributes
     ----------
@@ -122,9 +126,8 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     below the middle between two ("cart"); unordered factors are split by the best
     admissible bipartition of their levels. Missing values, and levels that a node has
     not seen, go to the child with more rows, in fit and in predict; on a tie to the
-    second. Integer weights equal repeated rows, except for that count of rows. Real
-    weights enter as they are: their sum then stands in for the sample size, and
-    p-values depend on their scale.
+    second. Frequency weights equal repeated rows, except for that count of rows. Of
+    other weights the scale does not matter: they sum to the number of rows.
 
     The tests treat effects as data. With enough rows, any structure of the model
     becomes significant; p-values here are a stopping rule and no evidence about the
@@ -176,6 +179,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         "teststat": [StrOptions({"quadratic", "maximum"})],
         "testtype": [StrOptions({"bonferroni", "univariate"})],
         "categorical_features": "no_validation",
+        "weights_type": [StrOptions({"auto", *WEIGHTS_TYPES})],
         "honest": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -196,6 +200,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         categorical_features: str | Iterable[Hashable] = "auto",
         honest: bool = False,
         random_state: Any = None,
+        weights_type: str = "auto",
     ) -> None:
         self.method = method
         self.n_partitions = n_partitions
@@ -211,6 +216,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self.categorical_features = categorical_features
         self.honest = honest
         self.random_state = random_state
+        self.weights_type = weights_type
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -251,7 +257,9 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self._check_arguments(y)
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
-        rows, effects, weights = counted_rows(y, sample_weight, table)
+        rows, effects, weights = counted_rows(
+            y, sample_weight, table, self.weights_type
+        )
         measures = measures_in(nlm, table, rows)
         if groups is not None:
             groups = as_vector(groups, len(table), "groups")[rows]

@@ -267,6 +267,44 @@ def test_another_covariance_equals_that_of_a_fit_made_with_it(name, cov_type):
     np.testing.assert_allclose(back.bse, plain.bse, rtol=1e-6)
 
 
+def test_clusters_are_those_of_the_rows_that_the_fit_used():
+    rows = data().copy()
+    rows.loc[[3, 50, 120], "x"] = np.nan
+    kept = rows.dropna(subset=["x"])
+    results = smf.ols("y ~ x + d", rows).fit()
+    want = smf.ols("y ~ x + d", kept).fit(
+        cov_type="cluster", cov_kwds={"groups": kept["firm"]}
+    )
+    firms = rows["firm"]
+    for groups in (
+        "firm",
+        firms,
+        firms.to_numpy(),
+        kept["firm"],
+        kept["firm"].to_numpy(),
+        firms.sample(frac=1, random_state=0),
+        pd.concat([firms, pd.Series([9, 9], index=[-1, -2])]),
+    ):
+        options = {"cov_type": "cluster", "cov_kwds": {"groups": groups}}
+        effects = delta_effects(results, rows, {"x": 1}, **options)
+        assert effects.bse.iloc[0] == pytest.approx(want.bse["x"])
+
+
+@pytest.mark.parametrize(
+    ("groups", "match"),
+    [
+        ("frim", r"cov_kwds\['groups'\]='frim' names no column"),
+        (np.ones(50), r"cov_kwds\['groups'\] has shape \(50,\); expected .* 240 rows"),
+        (3, r"cov_kwds\['groups'\] has shape \(\)"),
+    ],
+)
+def test_clusters_of_other_rows_are_refused_by_name(groups, match):
+    results = smf.ols("y ~ x + d", data()).fit()
+    options = {"cov_type": "cluster", "cov_kwds": {"groups": groups}}
+    with pytest.raises(ValueError, match=match):
+        delta_effects(results, data(), {"x": 1}, **options)
+
+
 def test_a_matrix_stands_in_for_the_fits_covariance():
     V = np.diag(np.arange(1.0, 8.0))
     effects = delta_effects(fit("ols"), data(), {"d": 1}, cov=V)
