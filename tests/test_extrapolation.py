@@ -129,7 +129,8 @@ def test_missing_values_are_inside_and_widen_nothing():
     background = np.array([[0.0, 1.0], [np.nan, 2.0], [4.0, np.nan]])
     X = np.array([[1.0, np.nan], [np.nan, 1.5], [1.0, 2.5]])
     assert status(X, {0: 1}, background) == [IN, "missing", OUT]
-    assert status(X, {1: SetTo(1.5)}, background) == [IN, IN, IN]
+    setting = SetTo(1.5, count_missing=True)
+    assert status(X, {1: setting}, background) == [IN, IN, IN]
     assert Envelope().fit(background).predict(X).tolist() == [1, 1, -1]
 
 
@@ -572,3 +573,94 @@ def test_the_ranges_of_fit_stay_when_other_rows_are_explained():
     assert explainer.explain(np.array([[3.0, 12.0]]))["x0 +1"].n == 1
     effect = explainer.explain(np.array([[3.0, 12.0], [30.0, 12.0]]))["x0 +1"]
     assert effect.status.tolist() == [IN, OUT]
+
+
+@pytest.fixture
+def treated():
+    """Treated are 40 to 60 years old, controls 20 to 50: support is common from 40 to 50."""
+    rng = np.random.default_rng(0)
+    old = pd.DataFrame({"treat": 1, "age": rng.uniform(40, 60, 200)})
+    young = pd.DataFrame({"treat": 0, "age": rng.uniform(20, 50, 300)})
+    ends = pd.DataFrame({"treat": [1, 1, 0, 0], "age": [40.0, 60, 20, 50]})
+    return pd.concat([old, young, ends], ignore_index=True)
+
+
+GROUPS = {
+    "integers": lambda X: (X, 0, 1),
+    "booleans": lambda X: (X.astype({"treat": bool}), False, True),
+    "text": lambda X: (X.replace({"treat": {0: "no", 1: "yes"}}), "no", "yes"),
+}
+
+
+@pytest.mark.parametrize("make", GROUPS.values(), ids=GROUPS)
+@pytest.mark.filterwarnings("ignore:Downcasting")
+def test_within_counts_rows_of_common_support_alone(treated, make):
+    X, low, high = make(treated)
+    common = treated["age"].between(40, 50).to_numpy()
+    both = status(
+        X, {"treat": Contrast(low, high)}, extrapolation=Envelope(within=True)
+    )
+    assert (np.array(both) == IN).tolist() == common.tolist()
+    assert set(status(X, {"treat": Contrast(low, high)})) == {IN}
+    moved = status(X, {"treat": SetTo(high)}, extrapolation=Envelope(within=True))
+    controls = (treated["treat"] == 0).to_numpy()
+    assert (np.array(moved)[controls] == IN).tolist() == common[controls].tolist()
+
+
+def test_within_judges_the_stepped_value_of_the_other_columns(treated):
+    steps = {"treat": Contrast(0, 1), "age": 5}
+    counted = (
+        np.array(status(treated, steps, extrapolation=Envelope(within=True))) == IN
+    )
+    # Before the step among controls, five years on among the treated.
+    expected = (treated["age"] <= 50) & (treated["age"] + 5).between(40, 60)
+    expected &= treated["age"] >= 20
+    assert counted.tolist() == expected.tolist()
+    plain = status(treated, {"age": 5}, extrapolation=Envelope(within=True))
+    assert plain == status(treated, {"age": 5})
+
+
+def test_within_takes_quantiles_and_dates_of_each_group(treated):
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(treated["age"], "D")
+    X = treated.assign(age=day)
+    both = status(X, {"treat": Contrast(0, 1)}, extrapolation=Envelope(within=True))
+    assert (np.array(both) == IN).tolist() == treated["age"].between(40, 50).tolist()
+    box = Envelope(within=True, quantiles=(0.1, 0.9))
+    inside = (
+        np.array(status(treated, {"treat": Contrast(0, 1)}, extrapolation=box)) == IN
+    )
+    low = treated.loc[treated["treat"] == 1, "age"].quantile(0.1)
+    high = treated.loc[treated["treat"] == 0, "age"].quantile(0.9)
+    assert inside.tolist() == treated["age"].between(low, high).tolist()
+
+
+def test_combinations_take_two_integers_as_categories(treated):
+    X = treated.assign(female=np.where(treated["treat"] == 1, 0, [0, 1] * 252))
+    counted = status(
+        X, {"treat": Contrast(0, 1)}, extrapolation=Envelope(combinations=True)
+    )
+    assert (np.array(counted) == IN).tolist() == (X["female"] == 0).tolist()
+
+
+@pytest.mark.parametrize("option", ["combinations", "within"])
+def test_an_option_that_checks_nothing_says_so(option):
+    with pytest.warns(UserWarning, match=rf"{option}=True\) checks nothing here"):
+        Envelope(**{option: True}).fit(BOX)
+
+
+class Men(OutlierMixin, BaseEstimator):
+    """A detector for which every woman is an outlier."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def predict(self, X):
+        return np.where(np.asarray(X["sex"]) == "m", 1, -1)
+
+
+def test_a_detector_that_leaves_out_whole_groups_is_told():
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({"a": rng.normal(size=90), "sex": rng.choice(["f", "m"], 90)})
+    women = int((X["sex"] == "f").sum())
+    with pytest.warns(UserWarning, match=rf"outside of sex = f \({women} rows\)"):
+        status(X, {"a": 0.1}, extrapolation=Men())

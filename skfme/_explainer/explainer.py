@@ -22,7 +22,7 @@ from skfme._engine.forward import forward_differences
 from skfme._engine.row_checks import sample_rows
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
-from skfme._explainer.exploration import step_named, steps_of_sizes
+from skfme._explainer.exploration import StepExploration
 from skfme._explainer.fitting import columns_read, read_input, response_of
 from skfme._frames.checks import (
     check_columns_as_in_fit,
@@ -33,7 +33,6 @@ from skfme._frames.checks import (
 from skfme._frames.tables import Table, as_table, has_no_rows
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import Context, ForwardEffects
-from skfme._results.profiles import PathPredictions, StepProfile, path_predictions
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.explain_batches import summarize_batches
 from skfme._summaries.weighting import WEIGHTS_TYPES
@@ -49,6 +48,7 @@ __all__ = ["FMEExplainer"]
 class FMEExplainer(
     CallbackSupport,
     DelegatedPredictions,
+    StepExploration,
     MetaEstimatorMixin,
     TransformerMixin,
     BaseEstimator,
@@ -238,9 +238,9 @@ class FMEExplainer(
         self._support = fit_support(
             self.extrapolation, training.table, training.schema, training.weights
         )
-        rows = sample_rows(training.table)
-        self._response = response_of(self, rows, y)
-        self._choice = EngineChoice(self._response, self.engine, rows.take(slice(0, 1)))
+        self._sample = sample_rows(training.table)
+        self._response = response_of(self, self._sample, y)
+        self._choice = EngineChoice(self._response, self.engine, self._sample)
         self._choice.check()
         return self
 
@@ -295,66 +295,6 @@ class FMEExplainer(
             table, weights, self._response, self.columns_, n_outside_before
         )
         return ForwardEffects.of(context, steps, differences)
-
-    def path(self, X: Any, effect: str, n_points: int = 21) -> PathPredictions:
-        """Predictions along the step, for plots and for checking.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-            A few rows.
-        effect : str
-            An effect's name, such as ``"bmi -2"``.
-        n_points : int, default=21
-            Points from start to end, both included.
-
-        Returns
-        -------
-        path : PathPredictions
-            Numeric features move in a straight line; categories and dates stand at
-            their new values all along.
-
-        Raises
-        ------
-        ValueError
-            If no effect has this name, or n_points is below 2.
-        """
-        table = self._table(X)
-        step = step_named(self.steps_, effect)
-        return path_predictions(self._response, table, step, n_points)
-
-    def step_profile(
-        self, X: Any, feature: Hashable, sizes: Any = None, sample_weight: Any = None
-    ) -> StepProfile:
-        """Effects of one numeric feature over a range of step sizes.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-        feature : column name, or position for an array
-        sizes : sequence of float or None, default=None
-            Amounts to add, in the feature's units. None takes fractions of the
-            training SD and range, rounded to readable numbers, of both signs.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        profile : StepProfile
-            AME, SD, ANLM, share of zero effects and of extrapolation for each size;
-            print it for the table. NLMs are by this explainer's rule, or by
-            ``GaussLegendre(8)`` where it has none.
-
-        Raises
-        ------
-        ValueError
-            If the feature is not a numeric column, or a size is 0 or not finite.
-        """
-        table = self._table(X)
-        column = self.columns_[table.position(feature, "step_profile names")]
-        steps, sizes = steps_of_sizes(column, self._spreads, sizes)
-        rule = as_rule(self.nlm) or as_rule(True)
-        effects = self._effects(table, steps, rule, sample_weight)
-        return StepProfile(str(column.name), sizes, effects)
 
     def explain_batches(
         self, batches: Iterable[Any], sample_weight: Any = None, *, by: Any = None

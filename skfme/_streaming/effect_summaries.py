@@ -187,11 +187,21 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
     def _refuse_another_context(self, other: EffectSummaries) -> None:
         for name, value in vars(self.about).items():
             other_value = getattr(other.about, name)
-            if value != other_value:
+            if name == "trial":
+                self._refuse_another_explainer(value.difference(other_value))
+            elif value != other_value:
                 raise ValueError(
                     f"Summaries differ in {name}: {value!r} and {other_value!r}. Merge "
                     "those of one fitted explainer, with equal weights and groups."
                 )
+
+    def _refuse_another_explainer(self, what: str | None) -> None:
+        if what is not None:
+            raise ValueError(
+                f"Summaries of other explainers do not add up: on a few training rows, their "
+                f"{what} differ, of the model {self.about.model}. Merge those of one fitted "
+                "explainer, which can be pickled and sent to other machines."
+            )
 
     def __add__(self, other: object) -> EffectSummaries:
         if not isinstance(other, EffectSummaries):

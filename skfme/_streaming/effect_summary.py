@@ -16,6 +16,7 @@ import pandas as pd
 
 from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
+from skfme._streaming.trial import Trial
 from skfme._summaries.mergeable import Moments
 from skfme._summaries.weighted import Figures, NonLinearity, warn_of_no_sd
 
@@ -41,6 +42,8 @@ class MergeContext:
         What each effect's relative sizes came to.
     extrapolation, nlm : str
         Those of the explainer.
+    trial : Trial
+        What the explainer does on a few training rows.
     by : tuple of str
         Names of the columns whose values are the groups.
     weighted : bool
@@ -57,6 +60,7 @@ class MergeContext:
     sizes: tuple[tuple[str, ...], ...]
     extrapolation: str
     nlm: str
+    trial: Trial
     by: tuple[str, ...]
     weighted: bool
     has_jumps: bool

@@ -33,6 +33,7 @@ from skfme._streaming.reading import (
     refuse_tables,
     stacked_batches,
 )
+from skfme._streaming.trial import Trial
 from skfme.quadrature import as_rule
 
 __all__ = ["summarize_batches"]
@@ -80,6 +81,7 @@ def _merge_context(
         tuple(step.sizes for step in explainer.steps_),
         _detector_name(explainer.extrapolation),
         "" if rule is None else repr(rule),
+        Trial.of(explainer),
         tuple(
             f"x{key}" if isinstance(key, (int, np.integer)) else str(key)
             for key in labels_of(by)

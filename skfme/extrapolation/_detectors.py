@@ -6,6 +6,7 @@ Their labels are 1 inside and −1 outside; anything else is refused, wherever i
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -16,17 +17,19 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from skfme._frames.columns import ColumnData, in_order_of
+from skfme._frames.columns import ColumnData, category_codes, in_order_of
 from skfme._frames.contents import complete_rows
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
+from skfme.extrapolation._groups import grouping_columns
 
 __all__ = ["DetectorSupport", "fit_detector"]
 
 
-# How many training rows are judged to see that a detector finds some inside.
-_FEW_ROWS = 200
+# How many training rows are judged to see that a detector finds some inside, and some of
+# each group that has as many rows.
+_FEW_ROWS, _ROWS_OF_GROUPS, _FEWEST_OF_GROUP = 200, 2000, 5
 
 _CONVENTION = (
     "Expected predict to return 1 for a row inside and -1 for an outlier, as "
@@ -73,6 +76,35 @@ class DetectorSupport:
             f"so that no row would count. {_CONVENTION} Else let it find fewer outliers, "
             "such as by its contamination or nu."
         )
+
+    def warn_of_whole_groups(self, table: Table, columns: Sequence[Column]) -> None:
+        """Warn where no training row of a group is inside, so that none of it can count."""
+        rows = np.flatnonzero(self._judged(table))
+        few = rows[:: max(1, len(rows) // _ROWS_OF_GROUPS)]
+        inside = (
+            self._labels(table.take(few)) == 1 if len(few) else np.ones(0, dtype=bool)
+        )
+        lost = []
+        for position, levels in grouping_columns(table, columns).items():
+            codes = category_codes(table.column(position), levels)
+            n_inside = np.bincount(codes[few][inside] + 1, minlength=len(levels) + 1)[
+                1:
+            ]
+            n_few = np.bincount(codes[few] + 1, minlength=len(levels) + 1)[1:]
+            for level in np.flatnonzero((n_inside == 0) & (n_few >= _FEWEST_OF_GROUP)):
+                members = rows[codes[rows] == level]  # all of them, to be sure
+                if not (self._labels(table.take(members)) == 1).any():
+                    name = f"{table.names[position]} = {levels[level]}"
+                    lost.append(f"{name} ({len(members):,} rows)")
+        if lost:
+            warnings.warn(
+                f"extrapolation={self._detector!r} finds every training row outside of "
+                f"{', '.join(lost)}: steps of these rows, and steps to these values, are "
+                "left out whole. Fit the detector without these columns, or let it find "
+                "fewer outliers.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _judged(self, table: Table) -> np.ndarray:
         if self._takes_missing:

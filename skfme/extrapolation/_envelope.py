@@ -5,6 +5,7 @@ Löwe et al. (2024), section on extrapolation. Outlier detectors live beside thi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighted import weighted_quantiles
 from skfme._summaries.weighting import Weighting
+from skfme.extrapolation._groups import GroupRanges, grouping_columns
 
 __all__ = ["Envelope", "EnvelopeSupport"]
 
@@ -39,7 +41,13 @@ class Envelope(OutlierMixin, BaseEstimator):
         Training quantiles that bound each feature instead of its range, such as
         ``(0.01, 0.99)``.
     combinations : bool, default=False
-        Whether the row's combination of categories must also have been seen.
+        Whether the row's combination of categories must also have been seen. Integers of
+        two values, such as 0 and 1, are categories here.
+    within : bool, default=False
+        Whether a row that a step moves into another category, or to another of two
+        integers, must also lie within the ranges of the training rows that are there:
+        common support, as of treated and untreated. A joint step must lie within those of
+        each group that it moves into. Only of steps; `predict` knows none.
     categorical_features : "auto" or list, default="auto"
         As in :class:`skfme.FMEExplainer`, which passes its own.
 
@@ -68,6 +76,7 @@ class Envelope(OutlierMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "quantiles": [None, tuple, list],
         "combinations": ["boolean"],
+        "within": ["boolean"],
         "categorical_features": ["array-like", str],
     }
 
@@ -76,10 +85,12 @@ class Envelope(OutlierMixin, BaseEstimator):
         quantiles: tuple[float, float] | None = None,
         combinations: bool = False,
         *,
+        within: bool = False,
         categorical_features: Any = "auto",
     ) -> None:
         self.quantiles = quantiles
         self.combinations = combinations
+        self.within = within
         self.categorical_features = categorical_features
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -137,9 +148,32 @@ class Envelope(OutlierMixin, BaseEstimator):
         self._columns = tuple(columns)
         self._kind = table.kind
         self._combinations: np.ndarray | None = None
+        self._group_ranges: dict[int, GroupRanges] = {}
+        self._levels = {}
+        if self.combinations or self.within:
+            self._levels = grouping_columns(table, columns)
+            self._warn_of_no_groups()
         if self.combinations:
             self._combinations = np.unique(self._combination_codes(table, {}))
+        if self.within:
+            self._group_ranges = {
+                position: GroupRanges.learn(
+                    table, position, levels, self.bounds_, quantiles, weights
+                )
+                for position, levels in self._levels.items()
+            }
         return self
+
+    def _warn_of_no_groups(self) -> None:
+        if not self._levels:
+            name = "combinations" if self.combinations else "within"
+            warnings.warn(
+                f"Envelope({name}=True) checks nothing here: no column holds categories, "
+                "or integers of two values. List columns of categories that are coded as "
+                "numbers in categorical_features.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _checked_quantiles(self) -> np.ndarray | None:
         """The quantiles that bound features; None for their ranges."""
@@ -183,13 +217,11 @@ class Envelope(OutlierMixin, BaseEstimator):
     ) -> np.ndarray:
         """One comparable key per row for its combination of categories."""
         codes = [np.zeros(len(table), dtype=np.int32)]
-        for column in self._columns:
-            if column.kind != "categorical":
-                continue
-            entries = changed.get(column.position)
+        for position, categories in self._levels.items():
+            entries = changed.get(position)
             if entries is None:
-                entries = table.column(column.position)
-            levels = category_codes(entries, column.categories).astype(np.int32)
+                entries = table.column(position)
+            levels = category_codes(entries, categories).astype(np.int32)
             # A missing category combines as a level of its own.
             levels[missing_in(entries)] = -2
             codes.append(levels)
@@ -240,7 +272,11 @@ class EnvelopeSupport:
                 before = envelope._outside_column(position, table.column(position))
                 after = envelope._outside_column(position, column)
                 count = count - before + after.astype(np.int32)
-        return (count > 0) | self._unknown(table, changed)
+        outside = (count > 0) | self._unknown(table, changed)
+        for position, ranges in envelope._group_ranges.items():
+            if position in changed:
+                outside |= ranges.outside(table, changed, changed[position])
+        return outside
 
     def _unknown(
         self, table: Table, changed: Mapping[int, ColumnData]

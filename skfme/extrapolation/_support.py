@@ -68,6 +68,7 @@ def fit_support(
         )
     support = DetectorSupport(fit_detector(extrapolation, table, columns, weights))
     support.refuse_if_none_is_inside(table)
+    support.warn_of_whole_groups(table, columns)
     return support
 
 

@@ -693,3 +693,39 @@ def test_progress_counts_batches(people, capsys, monkeypatch):
         "effects: batch 1",
         "effects: batch 2",
     ]
+
+
+OTHERS = {
+    "another model": lambda X: explainer_on(X, function=lambda t: 2 * risk(t)),
+    "another box": lambda X: explainer_on(pd.concat([X, X.assign(age=X["age"] * 9)])),
+    "other training rows": lambda X: explainer_on(X[len(X) // 2 :]),
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_summaries_of_other_explainers_do_not_add_up(people, make):
+    mine, other = explainer_on(people), make(people)
+    with pytest.raises(ValueError, match="other explainers do not add up|differ in"):
+        mine.explain_batches([people]) + other.explain_batches([people])
+
+
+def test_functions_of_one_name_are_told_apart(people):
+    def times(factor):
+        def changed(column):
+            return column * factor
+
+        return changed
+
+    parts = [
+        explainer_on(people, {"age": times(f)}).explain_batches([people])
+        for f in (1.01, 1.02)
+    ]
+    with pytest.raises(ValueError, match="steps' effects differ|judges"):
+        parts[0] + parts[1]
+
+
+def test_a_pickled_explainer_makes_summaries_that_add_up(people):
+    explainer = explainer_on(people)
+    copied = pickle.loads(pickle.dumps(explainer))
+    whole = explainer.explain_batches([people]) + copied.explain_batches([people])
+    assert whole.n_rows == 2 * len(people)
