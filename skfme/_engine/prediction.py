@@ -18,6 +18,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
+from skfme._engine.claims import broken_claim
 from skfme._frames.columns import in_order_of
 from skfme._frames.tables import Table
 
@@ -232,11 +233,14 @@ def _trial(estimator: Any, method: str | Callable, probe: Table) -> np.ndarray:
         return _call(estimator, method, probe.take(slice(0, 1)))
     except LabelsError:
         raise
-    except (ValueError, TypeError, IndexError) as error:
+    except Exception as error:  # some packages' errors are of no kind
         try:
             return _call(estimator, method, probe)
-        except (ValueError, TypeError, IndexError):
-            raise error from None
+        except Exception:
+            claim = broken_claim(unfrozen(estimator), probe, error)
+            if claim is None:
+                raise error from None
+            raise claim from error
 
 
 def _has_several_targets(estimator: Any) -> bool:

@@ -23,7 +23,7 @@ from skfme._engine.row_checks import sample_rows
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import step_named, steps_of_sizes
-from skfme._explainer.fitting import columns_read, read_input, response_of
+from skfme._explainer.fitting import columns_read, fitted, read_input, response_of
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     checked_weights,
@@ -226,7 +226,7 @@ class FMEExplainer(
         # Never the user's memory: a model may write into it, here as in predictions.
         X_model = table.private()
         with self._task_of_model(estimator, X_model, y):
-            self.estimator_ = estimator.fit(X_model, y, **params)
+            self.estimator_ = fitted(estimator, X_model, y, params)
         self.columns_ = training.schema
         self.steps_ = steps
         self._spreads = training.spreads()

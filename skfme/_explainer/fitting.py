@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfme._engine.claims import check_names
 from skfme._engine.prediction import (
     Response,
     choose_response,
@@ -27,7 +28,6 @@ from skfme._engine.prediction import (
 )
 from skfme._engine.row_checks import check_rows, ignores_labels
 from skfme._frames.checks import (
-    check_same_columns,
     checked_weights,
     one_target,
     refuse_infinite,
@@ -41,6 +41,7 @@ from skfme.steps._training import Training
 __all__ = [
     "FitInput",
     "columns_read",
+    "fitted",
     "over_model",
     "params_of_fit",
     "read_input",
@@ -82,8 +83,6 @@ def read_input(
     table = columns_read(explainer.estimator, as_table(X))
     _refuse_fitted_without_y(explainer.estimator, y)
     validate_data(explainer, table.native, skip_check_array=True)
-    if isinstance(explainer.estimator, FrozenEstimator):
-        check_same_columns(explainer.estimator, explainer)
     refuse_infinite(table)
     as_rule(explainer.nlm)
     params = params_of_fit(explainer, sample_weight, params)
@@ -140,6 +139,15 @@ def params_of_fit(
     return {**params, "sample_weight": sample_weight}
 
 
+def fitted(model: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
+    """The model, fitted where it is not frozen.
+
+    A frozen one is not asked whether it is fitted: packages answer in ways of their own,
+    and a model that is not fitted does not predict.
+    """
+    return model if isinstance(model, FrozenEstimator) else model.fit(X, y, **params)
+
+
 def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
     """The fitted model as a function of its table, tried on a few training rows.
 
@@ -149,6 +157,8 @@ def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
         If the model lacks the method, or a row's prediction depends on other rows.
     """
     response = choose_response(explainer.estimator_, explainer.response_method, rows, y)
+    if isinstance(explainer.estimator_, FrozenEstimator):
+        check_names(response, rows)
     if explainer.check_rows:
         check_rows(response, rows)
     return replace(
