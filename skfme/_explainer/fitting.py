@@ -27,6 +27,7 @@ from skfme._engine.prediction import (
     unfrozen,
 )
 from skfme._engine.row_checks import check_rows, ignores_labels
+from skfme._explainer.own_categories import own_categories
 from skfme._frames.checks import (
     checked_weights,
     one_target,
@@ -88,7 +89,8 @@ def read_input(
     params = params_of_fit(explainer, sample_weight, params)
     weights = checked_weights(sample_weight, table)
     rows, weights = rows_of_positive_weight(table, weights)
-    columns = describe_columns(rows, explainer.categorical_features)
+    own = own_categories(explainer.estimator, rows, params)
+    columns = describe_columns(rows, explainer.categorical_features, own)
     if explainer._wants_one_target() and y is not None:
         y = one_target(y, model_name(explainer.estimator))
     return FitInput(table, y, Training(rows, columns, weights), params)
