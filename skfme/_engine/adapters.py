@@ -17,10 +17,10 @@ _ONE_BY_ONE = 'model.{method}(row){value} for row in X.to_dict("records")'
 _FUNCTIONS = {
     ("xgboost", "Booster"): "lambda X: model.predict(xgboost.DMatrix(X))",
     ("treelite", "Model"): (
-        "lambda X: treelite.gtil.predict(model, X.to_numpy(dtype='float32')).reshape(len(X), -1)"
+        "lambda X: treelite.gtil.predict(model, X.to_numpy('float32'))[:, 0, 0]"
     ),
     ("onnxruntime", "InferenceSession"): (
-        "lambda X: model.run(None, {'input': X.to_numpy(dtype='float32')})[0]"
+        "lambda X: model.run(None, {'input': X.to_numpy('float32')})[0]"
     ),
 }
 

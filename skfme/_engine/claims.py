@@ -45,7 +45,7 @@ def broken_claim(model: Any, table: Table, error: Exception) -> ValueError | Non
     if names is not None and _has_text_names(table) and names != list(table.names):
         return ValueError(_other_columns(names, table) + said)
     count = getattr(model, "n_features_in_", n)
-    if count != n:
+    if isinstance(count, int | np.integer) and count != n:
         return ValueError(f"The fitted model expects {count} columns; X has {n}.{said}")
     return None
 
@@ -66,7 +66,7 @@ def check_names(response: Any, table: Table) -> None:
         If the model names other columns, or the same in another order, and does not
         find them by name.
     """
-    names, given = names_claimed(response.estimator), list(table.names)
+    names, given = names_claimed(response.estimator), list(map(str, table.names))
     if names is None or not _has_text_names(table) or names == given:
         return
     if set(names) <= set(given):

@@ -8,6 +8,7 @@ has been made before anything is subtracted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
@@ -216,8 +217,8 @@ def choose_response(
         trial = _trial(estimator, method, probe)
     n_outputs, resolution = trial.shape[1], float(np.finfo(trial.dtype).eps)
     classes: Any = getattr(estimator, "classes_", None)
-    listed = classes is None or isinstance(classes, list)
-    labels = () if listed else tuple(str(label) for label in classes)
+    unnamed = classes is None or _are_of_several_targets(classes)
+    labels = () if unnamed else tuple(str(label) for label in classes)
     if method in _PROBABILITY_METHODS and n_outputs == len(labels) == 2:
         return Response(estimator, method, True, labels[1:], resolution)
     if method != "predict" and len(labels) == n_outputs > 1:
@@ -234,14 +235,15 @@ def _trial(estimator: Any, method: str | Callable, probe: Table) -> np.ndarray:
         return _call(estimator, method, probe.take(slice(0, 1)))
     except LabelsError:
         raise
-    except Exception as error:  # some packages' errors are of no kind
-        try:
-            return _call(estimator, method, probe)
-        except Exception:
-            claim = broken_claim(unfrozen(estimator), probe, error)
-            if claim is None:
-                raise error from None
-            raise claim from error
+    except Exception as error:
+        if isinstance(error, ValueError | TypeError | IndexError):
+            # Perhaps one row alone is refused.
+            with suppress(ValueError, TypeError, IndexError):
+                return _call(estimator, method, probe)
+        claim = broken_claim(unfrozen(estimator), probe, error)
+        if claim is None:
+            raise
+        raise claim from error
 
 
 def _last_model(estimator: Any) -> Any:
@@ -257,11 +259,16 @@ def _last_model(estimator: Any) -> Any:
             return estimator
 
 
+def _are_of_several_targets(classes: Any) -> bool:
+    """Whether classes are a list for each target, and no list of labels."""
+    return isinstance(classes, list) and any(np.ndim(entry) == 1 for entry in classes)
+
+
 def _has_several_targets(estimator: Any) -> bool:
     """Whether a classifier predicts several targets."""
     estimator = _last_model(estimator)
     return (
-        isinstance(getattr(estimator, "classes_", None), list)
+        _are_of_several_targets(getattr(estimator, "classes_", None))
         or bool(getattr(estimator, "multilabel_", False))
         # A network's outputs are one softmax, or a logistic for each label.
         or (

@@ -25,9 +25,12 @@ __all__ = ["own_categories"]
 _LISTS = ("cat_features", "categorical_features", "categorical_feature")
 # What XGBoost and InterpretML call the type of a column of categories.
 _TYPES = {"c", "nominal", "ordinal"}
-# Where a model keeps others that get its own table: first those that are fitted.
-_INSIDE = ("best_estimator_", "regressor_", "estimators_")
-_INSIDE += ("estimator", "regressor", "estimators")
+# Where a model keeps others that get its own table: fitted ones, else those to be fitted.
+_INSIDE = (
+    ("best_estimator_", "regressor_", "estimators_"),
+    ("estimator", "regressor", "estimators"),
+)
+_DEPTH = 5  # a search of a transformed target of a stack is 3
 
 Keys = Iterable[Any]  # labels or positions of columns
 
@@ -52,8 +55,12 @@ def own_categories(estimator: Any, table: Table, params: dict[str, Any]) -> set[
             if names is not None and isinstance(key, int) and key < len(names):
                 key = names[key] if names[key] in table.names else key
             keys.append(key)
-    positions = {_position(key, table) for key in keys} - {None}
-    return {p for p in positions if kind_of(table.column(p)) == "numeric"}
+    positions = {_position(key, table) for key in keys}
+    return {
+        position
+        for position in positions
+        if position is not None and kind_of(table.column(position)) == "numeric"
+    }
 
 
 def _position(key: Any, table: Table) -> int | None:
@@ -63,22 +70,30 @@ def _position(key: Any, table: Table) -> int | None:
     return table.names.index(key) if key in table.names else None
 
 
-def _inside(model: Any) -> Iterator[Any]:
+def _inside(model: Any, depth: int = 0) -> Iterator[Any]:
     """A model, and those that it hands its own table to."""
     model = unfrozen(model)
     yield model
     # Some hand on some of the columns, and a pipeline what it made of them.
-    if hasattr(model, "get_support") or hasattr(model, "estimators_features_"):
+    some = hasattr(model, "get_support") or hasattr(model, "estimators_features_")
+    if some or depth == _DEPTH:
         return
-    for name in _INSIDE:
-        try:
-            parts = getattr(model, name, None)
-        except Exception:  # a property of a model that is not fitted
-            continue
-        for part in parts if isinstance(parts, list) else [parts]:
-            part = part[1] if isinstance(part, tuple) else part
-            if hasattr(part, "predict"):
-                yield from _inside(part)
+    for names in _INSIDE:
+        parts = [part for name in names for part in _parts(model, name)]
+        for part in parts:
+            yield from _inside(part, depth + 1)
+        if parts:
+            return
+
+
+def _parts(model: Any, name: str) -> list[Any]:
+    try:
+        value = getattr(model, name, None)
+    except Exception:  # a property of a model that is not fitted
+        return []
+    parts = value if isinstance(value, list) else [value]
+    parts = [part[1] if isinstance(part, tuple) else part for part in parts]
+    return [part for part in parts if hasattr(part, "predict")]
 
 
 def _known(model: Any) -> Iterator[int]:
@@ -135,4 +150,6 @@ def _listed(value: Any) -> Keys:
 def _of_type(types: Any) -> Keys:
     if types is None or isinstance(types, str) or not np.iterable(types):
         return []
-    return [i for i, kind in enumerate(types) if isinstance(kind, str) and kind in _TYPES]
+    return [
+        i for i, kind in enumerate(types) if isinstance(kind, str) and kind in _TYPES
+    ]
