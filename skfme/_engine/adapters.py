@@ -46,12 +46,14 @@ def refuse_without_tables(model: Any) -> None:
 
 def _one_by_one(model: Any) -> str | None:
     """River's models take one row at a time, and the probabilities of a classifier."""
+    if not hasattr(model, "predict_one"):
+        return None
+    while hasattr(model, "steps"):  # a pipeline has the methods of every model
+        model = list(model.steps.values())[-1]
     if hasattr(model, "predict_proba_one"):
         entries = _ONE_BY_ONE.format(method="predict_proba_one", value=".get(True, 0)")
-    elif hasattr(model, "predict_one"):
-        entries = _ONE_BY_ONE.format(method="predict_one", value="")
     else:
-        return None
+        entries = _ONE_BY_ONE.format(method="predict_one", value="")
     return f"lambda X: [{entries}]"
 
 
