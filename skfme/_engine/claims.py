@@ -90,11 +90,12 @@ def _other_columns(names: Sequence[str], table: Table) -> str:
 
 
 def _same_but_for_signs(names: Sequence[str], given: Sequence[str]) -> bool:
-    """Whether names differ by tidying alone, as of "body mass" to "body_mass"."""
-    return all(
-        re.sub(r"\W", "_", own) == re.sub(r"\W", "_", name)
-        for own, name in zip(names, given, strict=True)
-    )
+    """Whether names differ by tidying alone, as of "Body mass" to "body_mass"."""
+    return [_letters(name) for name in names] == [_letters(name) for name in given]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def _are_numbered(names: Sequence[str]) -> bool:

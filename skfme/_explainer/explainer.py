@@ -90,8 +90,9 @@ class FMEExplainer(
         numeric features move along the path; categories and dates stand at their
         new values, and where nothing else is changed the NLM is NaN.
     categorical_features : "auto" or list, default="auto"
-        "auto" takes boolean, category, string and object columns; a list of names or
-        positions adds others, such as categories coded as integers.
+        "auto" takes boolean, category, string and object columns, and those that the
+        model itself takes for categories, as CatBoost's `cat_features`; a list of names
+        or positions adds others, such as categories coded as integers.
     engine : {"auto", "predict", "trees", "linear"}, default="auto"
         "predict" differences the model's own predictions. "trees" walks the trees of an
         ensemble once for all effects (extra ``fast``), "linear" takes closed forms of

@@ -88,6 +88,7 @@ def test_a_model_without_a_fitted_attribute_is_asked_for_predictions_alone(peopl
     ("names", "right"),
     [
         (["age_y", "body_mass"], True),
+        (["Age.y", "bodymass"], True),
         (["f0", "f1"], True),
         (["feature_0001", "feature_0002"], True),
         (["Column_1", "Column_0"], False),
