@@ -25,6 +25,8 @@ __all__ = ["broken_claim", "check_names", "names_claimed"]
 def names_claimed(model: Any) -> list[str] | None:
     """The columns that a model says it was fitted on; None where it says nothing."""
     names = getattr(model, "feature_names_in_", None)
+    if names is None and callable(getattr(model, "feature_name", None)):
+        names = model.feature_name()  # a Booster of LightGBM
     if not isinstance(names, (np.ndarray, list, tuple)):
         return None
     return [str(name) for name in names]

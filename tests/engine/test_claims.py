@@ -117,13 +117,19 @@ def test_lightgbm_tidies_names_and_does_not_look_at_them_when_it_predicts():
     model = lgb.LGBMRegressor(n_estimators=10, verbose=-1, n_jobs=1)
     model.fit(X, X["body mass"] + 2 * X["age"])
     assert list(model.feature_names_in_) == ["body_mass", "age"]
-    effect = fme(model, X, {"body mass": 0.5}, **ANYWHERE)
     moved = X.assign(**{"body mass": X["body mass"] + 0.5})
-    np.testing.assert_allclose(effect.fme, model.predict(moved) - model.predict(X))
     swapped = X[["age", "body mass"]]
-    assert np.abs(model.predict(swapped) - model.predict(X)).max() > 1
-    with pytest.raises(ValueError, match="in this order"):
-        fme(model, swapped, {"age": 0.5}, **ANYWHERE)
+    for given in (model, model.booster_):
+        effect = fme(given, X, {"body mass": 0.5}, **ANYWHERE)
+        expected = model.predict(moved) - model.predict(X)
+        np.testing.assert_allclose(effect.fme, expected)
+        assert np.abs(given.predict(swapped) - given.predict(X)).max() > 1
+        with pytest.raises(ValueError, match="in this order"):
+            fme(given, swapped, {"age": 0.5}, **ANYWHERE)
+    on_array = lgb.LGBMRegressor(n_estimators=10, verbose=-1, n_jobs=1)
+    on_array.fit(X.to_numpy(), X["age"])
+    assert on_array.booster_.feature_name() == ["Column_0", "Column_1"]
+    assert fme(on_array.booster_, X, {"age": 0.5}, **ANYWHERE).n == 300
 
 
 @pytest.mark.parametrize(
