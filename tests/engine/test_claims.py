@@ -137,9 +137,7 @@ def test_lightgbm_tidies_names_and_does_not_look_at_them_when_it_predicts():
 )
 def test_columns_that_a_pipeline_picks_by_name_may_come_in_any_order(people, convert):
     picked = make_column_transformer(
-        (OneHotEncoder(), ["sex"]),
-        (StandardScaler(), ["bmi"]),
-        ("passthrough", ["age"]),
+        (OneHotEncoder(), ["sex"]), (StandardScaler(), ["bmi", "age"])
     )
     model = make_pipeline(picked, RandomForestRegressor(10, random_state=0))
     model.fit(convert(people), people["bmi"] * (people["sex"] == "m"))
