@@ -135,7 +135,8 @@ def fme(
     model : fitted estimator, statsmodels results, object with predict, or function
         Used as it is, never fitted again. A function takes X and returns predictions;
         results of statsmodels find their columns by name, and explain each class of a
-        multinomial or ordered model.
+        multinomial or ordered model. Of a model without predict, `response_method` names
+        the method.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings or str

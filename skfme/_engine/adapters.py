@@ -20,7 +20,7 @@ _FUNCTIONS = {
         "lambda X: treelite.gtil.predict(model, X.to_numpy('float32'))[:, 0, 0]"
     ),
     ("onnxruntime", "InferenceSession"): (
-        "lambda X: model.run(None, {'input': X.to_numpy('float32')})[0]"
+        "lambda X: model.run(None, {model.get_inputs()[0].name: X.to_numpy('float32')})[0]"
     ),
 }
 
