@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sklearn.frozen import FrozenEstimator
 
+from skfme._engine.adapters import design_names, reads_data, refuse_without_tables
 from skfme._explainer.explainer import FMEExplainer
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.outputs import one_output
@@ -32,7 +33,15 @@ class GivenModel(FrozenEstimator):
     def predict(self, X: Any) -> Any:
         """Call the model's predict, or the model itself."""
         model = self.estimator
+        if reads_data(model):
+            return model.predict(data=X)
         return model.predict(X) if hasattr(model, "predict") else model(X)
+
+    @property
+    def feature_names_in_(self) -> Any:
+        """The columns that the model says it was fitted on."""
+        names = design_names(self.estimator)
+        return self.estimator.feature_names_in_ if names is None else names
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -41,7 +50,7 @@ class GivenModel(FrozenEstimator):
         return super(FrozenEstimator, self).__sklearn_tags__()
 
 
-def _frozen(model: Any) -> FrozenEstimator:
+def _frozen(model: Any, response_method: Any) -> FrozenEstimator:
     if isinstance(model, FrozenEstimator):
         return model
     if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
@@ -52,11 +61,14 @@ def _frozen(model: Any) -> FrozenEstimator:
 
         if is_results(model) and other_predict(model) is None:
             return FrozenEstimator(GivenResults(model).fit())
-    if hasattr(model, "predict") or callable(model):
+    # Another method than predict may be what is explained.
+    if hasattr(model, "predict") or callable(model) or response_method != "auto":
         return GivenModel(model)
+    refuse_without_tables(model)
     raise TypeError(
         "model must be a fitted model with a predict method, or a function X -> "
-        f"predictions; got {model!r}."
+        f"predictions; got {model!r:.80}. Of a model with other methods, name one: "
+        "response_method='predict_median', for example."
     )
 
 
@@ -123,7 +135,8 @@ def fme(
     model : fitted estimator, statsmodels results, object with predict, or function
         Used as it is, never fitted again. A function takes X and returns predictions;
         results of statsmodels find their columns by name, and explain each class of a
-        multinomial or ordered model.
+        multinomial or ordered model. Of a model without predict, `response_method` names
+        the method.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings or str
@@ -161,7 +174,7 @@ def fme(
     >>> fme(LinearRegression().fit(X, y), X, {"bmi": -2})
     ForwardEffect('bmi -2', n=422, ame=-11.2059)
     """
-    model = _frozen(model)
+    model = _frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     if background is None:
         explainer.fit(X, sample_weight=sample_weight)

@@ -23,7 +23,7 @@ from skfme._engine.row_checks import sample_rows
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import StepExploration
-from skfme._explainer.fitting import columns_read, read_input, response_of
+from skfme._explainer.fitting import columns_read, fitted, read_input, response_of
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     checked_weights,
@@ -93,7 +93,8 @@ class FMEExplainer(
         numeric features move along the path; categories and dates stand at their
         new values, and where nothing else is changed the NLM is NaN.
     categorical_features : "auto" or list, default="auto"
-        "auto" takes boolean, category and text columns, and objects that are no numbers;
+        "auto" takes boolean, category and text columns, objects that are no numbers, and
+        columns that the model itself takes for categories, as CatBoost's `cat_features`;
         a list of names or positions adds others, such as categories coded as integers.
     engine : {"auto", "predict", "trees", "linear"}, default="auto"
         "predict" differences the model's own predictions. "trees" walks the trees of an
@@ -230,7 +231,7 @@ class FMEExplainer(
         # Never the user's memory: a model may write into it, here as in predictions.
         X_model = table.private()
         with self._task_of_model(estimator, X_model, y):
-            self.estimator_ = estimator.fit(X_model, y, **params)
+            self.estimator_ = fitted(estimator, X_model, y, params)
         self.columns_ = training.schema
         self.steps_ = steps
         self._spreads = training.spreads()

@@ -21,7 +21,6 @@ from skfme._summaries.weighting import Weighting
 
 __all__ = [
     "check_columns_as_in_fit",
-    "check_same_columns",
     "checked_weights",
     "naming_missing_values",
     "one_target",
@@ -30,23 +29,6 @@ __all__ = [
     "rows_of_positive_weight",
     "table_as_in_fit",
 ]
-
-
-def check_same_columns(frozen: Any, explainer: Any) -> None:
-    """The table given must be the one a frozen model was fitted on."""
-    names = getattr(frozen, "feature_names_in_", None)
-    names_of_X = getattr(explainer, "feature_names_in_", None)
-    if not (names is None or names_of_X is None or list(names) == list(names_of_X)):
-        raise ValueError(
-            f"The fitted model was fitted on the columns {list(names)}, in this order; X "
-            f"has {list(names_of_X)}."
-        )
-    count = getattr(frozen, "n_features_in_", explainer.n_features_in_)
-    if count != explainer.n_features_in_:
-        raise ValueError(
-            f"The fitted model expects {count} columns; X has "
-            f"{explainer.n_features_in_}."
-        )
 
 
 def one_target(y: Any, model: str) -> np.ndarray:

@@ -104,7 +104,9 @@ def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
 
 
 def describe_columns(
-    table: Table, categorical_features: str | Iterable[Hashable] = "auto"
+    table: Table,
+    categorical_features: str | Iterable[Hashable] = "auto",
+    own: Iterable[int] = (),
 ) -> tuple[Column, ...]:
     """Find each column's kind, and the categories that were seen.
 
@@ -115,6 +117,8 @@ def describe_columns(
     categorical_features : "auto" or list of labels or positions, default="auto"
         "auto" takes boolean, category and text columns, and objects that are no
         numbers. A list adds to it, for categories coded as numbers.
+    own : iterable of int, default=()
+        Positions of further categories, which a model knows by itself.
     """
     listed: Iterable[Hashable] = ()
     if isinstance(categorical_features, str):
@@ -126,6 +130,7 @@ def describe_columns(
     else:
         listed = categorical_features
     positions = {table.position(key, "categorical_features names") for key in listed}
+    positions |= set(own)
     return tuple(
         describe_column(table, position, categorical=position in positions)
         for position in range(len(table.names))
