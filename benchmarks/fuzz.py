@@ -472,8 +472,11 @@ def _kind_of_ends(column: Column, step: Any, *ends: list) -> str:
     if column.kind == "float32":
         return "float32"
     values = [v for end in ends for v in end if v is not None]
-    whole = all(float(v).is_integer() for v in values)
-    return "int64" if column.kind in INTEGERS and whole else "float64"
+    if column.kind not in INTEGERS or not all(float(v).is_integer() for v in values):
+        return "float64"
+    limits = np.iinfo(column.kind)
+    fits = all(limits.min <= v <= limits.max for v in values)
+    return column.kind if fits else "int64"
 
 
 # The comparison -----------------------------------------------------------------------

@@ -139,17 +139,28 @@ def _object_numbers(column: np.ndarray) -> np.ndarray:
 
 def objects_in(column: Any) -> np.ndarray:
     """Entries of a column, or of a list, as Python objects."""
+    if nw.dependencies.is_into_series(column):
+        column = nw.from_native(column, series_only=True)
     if isinstance(column, nw.Series):
-        column = column.to_numpy()
-    elif nw.dependencies.is_into_series(column):
-        column = nw.from_native(column, series_only=True).to_numpy()
+        column = _entries(column)
     return np.asarray(column, dtype=object)
+
+
+def _entries(column: nw.Series) -> np.ndarray:
+    values: np.ndarray = column.to_numpy()
+    # pyarrow 26 gives missing entries of a dictionary its last value.
+    if column.implementation.is_pyarrow() and (missing := missing_in(column)).any():
+        values = np.where(missing, None, values.astype(object))  # type: ignore[call-overload]
+    return values
 
 
 def plain_series(column: ColumnData) -> pd.Series:
     """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
     if is_coded(column):
-        entries = column.to_pandas().reset_index(drop=True)
+        arrow = column.implementation.is_pyarrow()
+        # narwhals' own to_pandas goes through pyarrow's to_numpy (see _entries).
+        entries = (column.to_native() if arrow else column).to_pandas()
+        entries = entries.reset_index(drop=True)
         if isinstance(entries.dtype, pd.CategoricalDtype):
             return entries
         categories, ordered = declared_categories(column)
@@ -229,7 +240,8 @@ def in_order_of(index: pd.Index, values: Any, what: str) -> Any:
 def as_vector(values: Any, n: int, what: str) -> np.ndarray:
     """One label per row, from an array, a list or a series."""
     if nw.dependencies.is_into_series(values):
-        values = nw.from_native(values, series_only=True).to_numpy()
+        series = nw.from_native(values, series_only=True)
+        values = _entries(series) if is_coded(series) else series.to_numpy()
     vector = np.asarray(values)
     if vector.shape != (n,):
         raise ValueError(

@@ -18,6 +18,7 @@ from skfme._frames.columns import (
     factorized,
     is_coded,
     kind_of,
+    objects_in,
 )
 from skfme._frames.tables import ArrayTable, FrameTable, Table, _as_array
 
@@ -94,7 +95,10 @@ def _named_frame(table: ArrayTable, kind: Any, columns: Sequence[Column]) -> Any
 
 def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
     if kind == "numpy":
-        return ArrayTable(_as_array(frame.to_numpy()))
+        columns = [frame.get_column(name) for name in frame.columns]
+        if not any(map(is_coded, columns)):
+            return ArrayTable(_as_array(frame.to_numpy()))
+        return ArrayTable(np.column_stack([objects_in(column) for column in columns]))
     if kind == "pandas":
         return FrameTable(nw.from_native(frame.to_pandas(), eager_only=True))
     arrow = frame.to_arrow()

@@ -51,6 +51,32 @@ def X(request):
     return TABLES[request.param](PLAIN)
 
 
+def test_a_missing_entry_of_a_dictionary_is_missing_and_no_category():
+    X = pa.table(
+        {
+            "g": pa.array(
+                ["u", None, "v", None], pa.dictionary(pa.int32(), pa.string())
+            ),
+            "x": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+
+    def level(table):
+        return np.array(
+            [{"u": 1.0, "v": 2.0}.get(g, 9.0) for g in table["g"].to_pylist()]
+        )
+
+    effect = fme(level, X, {"g": "v"}, extrapolation=None)
+    assert effect.status.tolist() == ["counted", "missing", "at_target", "missing"]
+    assert effect.ame == 1.0
+    averages = fme(level, X, {"x": 1}, extrapolation=None).average(by="g")
+    assert averages["n"].tolist() == [1, 1, 2]
+    contrast = fme(level, X, {"g": Contrast("v", "u")}, extrapolation=None)
+    assert contrast.fme.tolist() == [-1.0] * 4
+    described = describe_columns(as_table(X))[0]
+    assert described.categories == ("u", "v")
+
+
 def score(X):
     X = X.to_pandas() if isinstance(X, pa.Table) else X
     rank = X["g"].astype(str).map({"low": 1.0, "mid": 2.0, "high": 4.0})
