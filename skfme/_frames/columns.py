@@ -147,10 +147,10 @@ def objects_in(column: Any) -> np.ndarray:
 
 
 def _entries(column: nw.Series) -> np.ndarray:
+    if column.implementation.is_pyarrow() and is_coded(column):
+        # pyarrow 26's to_numpy gives missing entries of a dictionary its last value.
+        return np.array(column.to_list(), dtype=object)
     values: np.ndarray = column.to_numpy()
-    # pyarrow 26 gives missing entries of a dictionary its last value.
-    if column.implementation.is_pyarrow() and (missing := missing_in(column)).any():
-        values = np.where(missing, None, values.astype(object))  # type: ignore[call-overload]
     return values
 
 

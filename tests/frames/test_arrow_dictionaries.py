@@ -73,6 +73,8 @@ def test_a_missing_entry_of_a_dictionary_is_missing_and_no_category():
     assert averages["n"].tolist() == [1, 1, 2]
     contrast = fme(level, X, {"g": Contrast("v", "u")}, extrapolation=None)
     assert contrast.fme.tolist() == [-1.0] * 4
+    empty = X.slice(1, 1)  # whose dictionary is not used
+    assert fme(level, empty, {"x": 1}, extrapolation=None).ame == 0.0
     described = describe_columns(as_table(X))[0]
     assert described.categories == ("u", "v")
 
