@@ -163,9 +163,12 @@ def _numbers(raw: Any, name: str) -> np.ndarray:
         return values
     if values.dtype.kind in "iuO" and not categories and _are_real(values):
         return values.astype(np.float64)
+    example = next(iter(values.flat), None)
+    text = " ".join(repr(example).split())
+    shown = text if len(text) <= 60 else f"an object of type {type(example).__name__}"
     raise LabelsError(
-        f"{name} did not return numbers but values such as {next(iter(values.flat), None)!r}, "
-        "so that no difference can be formed. Set response_method to 'predict_proba', "
+        f"{name} did not return numbers but values such as {shown}, so "
+        "that no difference can be formed. Set response_method to 'predict_proba', "
         "'decision_function' or a callable (estimator, X) -> array of numbers."
     )
 

@@ -16,7 +16,7 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from skfme import ame, fme
+from skfme import Contrast, ame, fme
 from tests.ecosystem.zoo import diabetes, library, moved
 
 ANYWHERE: dict[str, Any] = {"extrapolation": None}
@@ -143,6 +143,26 @@ def lifelines_cox(data):
     )
     hazard = {"response_method": "predict_partial_hazard"}
     return Given(fitter, data.numbers, fitter.predict_partial_hazard, hazard)
+
+
+def test_recidivism_has_the_published_hazards():
+    """Rossi, Berk and Lenihan (1980) in Allison (1995): financial aid, age, convictions."""
+    library("lifelines", "test-packages")
+    from lifelines import CoxPHFitter
+    from lifelines.datasets import load_rossi
+
+    rossi = load_rossi()
+    fitter = CoxPHFitter().fit(rossi, "week", "arrest")
+    X = rossi.drop(columns=["week", "arrest"])
+    options = {"response_method": "predict_log_partial_hazard", **ANYWHERE}
+    published = {
+        "age": (1, -0.057),
+        "prio": (1, 0.091),
+        "fin": (Contrast(0, 1), -0.379),
+    }
+    for column, (step, coefficient) in published.items():
+        effect = fme(fitter, X, {column: step}, **options)
+        assert round(effect.ame, 3) == coefficient
 
 
 @of("lifelines")
