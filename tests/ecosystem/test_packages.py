@@ -551,3 +551,20 @@ def test_a_model_of_river_is_refused_with_the_function_to_write(data):
         expected = np.subtract(after, predict(data.numbers))
         np.testing.assert_allclose(effect.fme, expected)
         assert np.abs(expected).max() > 1e-3
+
+
+def test_a_detector_of_pyod_is_refused_with_the_adapter_to_write(data):
+    library("pyod", "test-packages")
+    from pyod.models.iforest import IForest
+
+    model = Ridge().fit(data.numbers, data.y)
+    with pytest.raises(ValueError, match=r"outlier.*1 - 2 \* label"):
+        fme(model, data.numbers, BMI, extrapolation=IForest(random_state=0))
+
+    class Adapter(IForest):
+        def predict(self, X, return_confidence=False):
+            return 1 - 2 * super().predict(X)
+
+    effect = fme(model, data.numbers, BMI, extrapolation=Adapter(random_state=0))
+    outside = IForest(random_state=0).fit(data.numbers).predict(data.numbers)
+    assert effect.n_outside_before == outside.sum() > 0
