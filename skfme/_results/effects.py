@@ -43,12 +43,14 @@ __all__ = ["Context", "CountedData", "ForwardEffect", "ForwardEffects"]
 class CountedData(NamedTuple):
     """The rows that count, for any other tool.
 
-    Attributes
+    Parameters
     ----------
     X : array or dataframe of shape (n_counted, n_features)
         Of the kind that was explained.
     fme : ndarray of shape (n_counted,) or (n_counted, n_outputs)
+        Their effects.
     sample_weight : ndarray of shape (n_counted,) or None
+        Their weights.
     """
 
     X: Any

@@ -22,7 +22,7 @@ from skfme._frames.schema import Column
 from skfme.steps._changes import Change, Step
 from skfme.steps._training import TrainingColumn, check_finite, is_number
 
-__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev"]
+__all__ = ["IQR", "Add", "Apply", "Contrast", "Quantile", "Scale", "SetTo", "StdDev"]
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,16 @@ class Contrast(Step):
 
 @dataclass(frozen=True)
 class Apply(Step):
-    """Replace a feature by what a function of its column returns."""
+    """Replace a feature by what a function of its column returns.
+
+    A plain function in `steps` stands for it.
+
+    Parameters
+    ----------
+    function : callable
+        From a column to values of shape (n_samples,), of each row alone. The column is a
+        copy in the user's own library, with numbers in 64 bits.
+    """
 
     function: Callable[[Any], Any]
 
