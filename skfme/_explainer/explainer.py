@@ -66,9 +66,9 @@ class FMEExplainer(
         - a list of those: several effects; a mapping of name -> mapping: several
           effects under names of your own;
         - None or "unit": one effect per feature, +1 (+0.01 where the training range
-          is at most 1), each category of a categorical feature, and each value of a
-          numeric feature that has only two; "sd", "iqr": one training SD or IQR
-          instead of one unit.
+          is at most 1), each category of a categorical feature; a numeric feature of
+          only two values is contrasted, low -> high, over all rows; "sd", "iqr": one
+          training SD or IQR instead of one unit.
 
         Keys are column names, or positions for arrays (whose columns are then
         called x0, x1, …). A number on a numeric column is added; any plain value on
@@ -217,8 +217,8 @@ class FMEExplainer(
         Raises
         ------
         ValueError
-            If a step names an unknown column or category, the model is fitted, not
-            frozen and y is missing, or the weights are negative or all zero.
+            If a step names an unknown column or category or takes two values to a third,
+            the model is fitted and y is missing, or weights are negative or all zero.
         TypeError
             If X is sparse or lazy, or a step does not fit its column.
         """

@@ -90,7 +90,7 @@ def read_input(
     params = params_of_fit(explainer, sample_weight, params)
     weights = checked_weights(sample_weight, table)
     rows, weights = rows_of_positive_weight(table, weights)
-    columns = describe_columns(rows, explainer.categorical_features)
+    columns = describe_columns(rows, _categorical_in(explainer, table))
     if explainer._wants_one_target() and y is not None:
         y = one_target(y, model_name(explainer.estimator))
     return FitInput(table, y, Training(rows, columns, weights), params)
@@ -104,6 +104,20 @@ def columns_read(estimator: Any, table: Table) -> Table:
     """
     positions = getattr(unfrozen(estimator), "columns_read", None)
     return table if positions is None else table.narrowed(positions(table))
+
+
+def _categorical_in(explainer: BaseEstimator, table: Table) -> Any:
+    """The categorical columns that were named, and those that a given model names.
+
+    The formula of a given model says which numbers it takes for categories.
+    """
+    named = explainer.categorical_features
+    of_model = getattr(unfrozen(explainer.estimator), "categorical_columns", None)
+    coded = [] if of_model is None else of_model()
+    if not coded:
+        return named
+    named = [] if isinstance(named, str) else list(named)
+    return [*named, *(key for key in coded if key in table.names)]
 
 
 def _refuse_fitted_without_y(estimator: Any, y: Any) -> None:

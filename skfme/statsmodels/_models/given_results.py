@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ class GivenResults(MeanEstimator):
         """Positions of the table's columns that the model's design reads."""
         design: Design = self.fitted_.design
         return design.used(table)
+
+    def categorical_columns(self) -> list[Hashable]:
+        """Names of the columns that the model's formula takes for categories only."""
+        design: Design = self.fitted_.design
+        return design.categorical()
 
     def _classifies(self) -> bool:
         return hasattr(self, "classes_")

@@ -269,7 +269,7 @@ def test_another_covariance_equals_that_of_a_fit_made_with_it(name, cov_type):
 
 def test_a_matrix_stands_in_for_the_fits_covariance():
     V = np.diag(np.arange(1.0, 8.0))
-    effects = delta_effects(fit("ols"), data(), {"d": 1}, cov=V)
+    effects = delta_effects(fit("ols"), data(), {"d": Contrast(0, 1)}, cov=V)
     position = fit("ols").model.exog_names.index("d")
     assert effects.bse.iloc[0] == pytest.approx(math.sqrt(V[position, position]))
 

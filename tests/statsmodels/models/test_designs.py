@@ -12,7 +12,7 @@ import statsmodels.api as sm
 import statsmodels.formula
 import statsmodels.formula.api as smf
 
-from skfme import Contrast, fme
+from skfme import Contrast, SetTo, fme
 from skfme.statsmodels import delta_effects
 from tests.statsmodels.models.fits import RIGHT, data
 
@@ -99,7 +99,7 @@ def test_a_contrast_needs_no_value_of_the_feature_it_sets():
     results = smf.ols("y ~ x + d", rows).fit()
     rows = rows.astype({"d": float})
     rows.loc[:9, "d"] = np.nan
-    effects = delta_effects(results, rows, [{"d": Contrast(0, 1)}, {"d": 1}])
+    effects = delta_effects(results, rows, [{"d": Contrast(0, 1)}, {"d": SetTo(1)}])
     assert effects.nobs.tolist() == [len(rows), len(rows) - 10]
 
 
@@ -217,7 +217,7 @@ def test_columns_of_an_array_are_found_by_position(by_arrays):
         np.testing.assert_allclose(effects.params, own.params)
         np.testing.assert_allclose(effects.bse, own.bse)
     every = delta_effects(array, X.to_numpy())
-    assert [name.split()[0] for name in every.names] == ["x1", "x2", "x3", "x3"]
+    assert [name.split()[0] for name in every.names] == ["x1", "x2", "x3"]
 
 
 def test_the_constant_need_not_be_one():
