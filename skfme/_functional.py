@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skfme._explainer.explainer import FMEExplainer
+from skfme._frames.checks import checked_weights
+from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.outputs import one_output
 
@@ -63,6 +66,12 @@ def _frozen(model: Any) -> FrozenEstimator:
 def _defaults(model: FrozenEstimator) -> dict[str, Any]:
     """Options of a parametric model: all rows count, as in `delta_effects`."""
     return {"extrapolation": None} if hasattr(model, "columns_read") else {}
+
+
+def _rows_not_used(model: FrozenEstimator, X: Any) -> np.ndarray | None:
+    """Rows of X that a given fit left out, as a mask; None where there are none."""
+    of_model = getattr(model, "rows_not_used", None)
+    return None if of_model is None else of_model(as_table(X))
 
 
 NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
@@ -139,7 +148,8 @@ def fme(
     **options
         The other parameters of :class:`FMEExplainer`. For results of statsmodels
         `extrapolation` is None unless given, as in
-        :func:`skfme.statsmodels.delta_effects`: the same rows count in both.
+        :func:`skfme.statsmodels.delta_effects`, and rows that the fit was given and did
+        not use have the status "missing": the same rows count in both.
 
     Returns
     -------
@@ -163,11 +173,21 @@ def fme(
     """
     model = _frozen(model)
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
-    if background is None:
+    unused = _rows_not_used(model, X)
+    if background is not None:
+        explainer.fit(background)
+    elif unused is None:
         explainer.fit(X, sample_weight=sample_weight)
     else:
-        explainer.fit(background)
+        table = as_table(X)
+        weights = checked_weights(sample_weight, table)
+        used = np.flatnonzero(~unused)
+        explainer.fit(table.take(used).native, sample_weight=weights.take(used).array)
     effects = explainer.explain(X, sample_weight)
+    if unused is not None:
+        from skfme.statsmodels._models.estimation_sample import unused_note
+
+        effects = effects._without(unused, unused_note(unused))
     if response_label is not None:
         effects = effects._with_response_label(response_label)
     single = isinstance(steps, Mapping) and not any(

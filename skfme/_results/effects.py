@@ -67,6 +67,7 @@ class Context:
     n_outside_before: int | None
     categorical_features: tuple[Hashable, ...] = ()
     response_label: str | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -106,9 +107,9 @@ class ForwardEffect(PrintedEffect):
         In the response's units and the input's order; NaN where a row does not
         count. Two-dimensional for several outputs.
     status : ndarray of shape (n_samples,)
-        "counted", "missing" (the stepped value is missing), "at_target" (the row
-        already has the category) or "extrapolation" (the stepped row leaves the
-        training data).
+        "counted", "missing" (the stepped value is missing, or for results of a fit a
+        value without which it left the row out), "at_target" (the row already has the
+        category) or "extrapolation" (the stepped row leaves the training data).
     step : dict of str -> Step
         The changed features, with sizes in their own units.
     sizes : tuple of str
@@ -251,6 +252,17 @@ class ForwardEffect(PrintedEffect):
         """Rows outside the training data before any step; None if not judged."""
         return self.context.n_outside_before
 
+    def _without(self, rows: np.ndarray) -> ForwardEffect:
+        """The same effect, of which the rows in a mask miss a value."""
+        status = self.status_codes.copy()
+        status[rows & self.counted] = STATUSES.index("missing")
+        fme, nlm = (
+            None if array is None else np.where(rows[:, None], np.nan, array)
+            for array in (self.fme_2d, self.nlm_2d)
+        )
+        assert fme is not None
+        return replace(self, fme_2d=fme, nlm_2d=nlm, status_codes=status)
+
     def counted_data(self) -> CountedData:
         """Table, effects and weights of the rows that count.
 
@@ -356,6 +368,8 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
     context : Context
     """
 
+    context: Context
+
     def __init__(self, effects: list[ForwardEffect], context: Context) -> None:
         self._by_name = {effect.name: effect for effect in effects}
         self.context = context
@@ -390,10 +404,17 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
 
     def _with_response_label(self, label: str) -> ForwardEffects:
         """The same effects, with the user's words for what is predicted."""
-        context = replace(self.context, response_label=label)
-        return ForwardEffects(
-            [replace(effect, context=context) for effect in self.values()], context
-        )
+        return self._in(replace(self.context, response_label=label))
+
+    def _in(self, context: Context) -> ForwardEffects:
+        effects = [replace(effect, context=context) for effect in self.values()]
+        return ForwardEffects(effects, context)
+
+    def _without(self, rows: np.ndarray, note: str) -> ForwardEffects:
+        """The same effects, of which some rows do not count, by a mask, and why."""
+        context = replace(self.context, notes=(*self.context.notes, note))
+        effects = [effect._without(rows) for effect in self.values()]
+        return ForwardEffects(effects, self.context)._in(context)
 
     @property
     def X(self) -> Any:

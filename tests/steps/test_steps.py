@@ -486,7 +486,9 @@ def test_two_values_in_a_few_rows_are_no_dummy():
 
 def test_the_training_rows_decide_what_a_dummy_is():
     X, three = dummies(), dummies(12).assign(treated=np.arange(12) % 3)
-    assert fme(treatment, X, {"treated": 1}, background=three, extrapolation=None).n == 10
+    assert (
+        fme(treatment, X, {"treated": 1}, background=three, extrapolation=None).n == 10
+    )
     with pytest.raises(ValueError, match="Contrast"):
         fme(treatment, three, {"treated": 1}, background=X, extrapolation=None)
 
@@ -497,7 +499,9 @@ def treatment(X):
 
 def test_a_profile_over_step_sizes_needs_more_than_two_values():
     explainer = FMEExplainer(LinearRegression(), {"age": 1}).fit(dummies(), range(10))
-    with pytest.raises(ValueError, match="more than two values; 'treated' is two-valued"):
+    with pytest.raises(
+        ValueError, match="more than two values; 'treated' is two-valued"
+    ):
         explainer.step_profile(dummies(), "treated")
 
 

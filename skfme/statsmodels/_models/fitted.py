@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
+from skfme._frames.tables import Table
 from skfme.statsmodels._models.designs import Design, design_of
+from skfme.statsmodels._models.estimation_sample import rows_not_used
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
 
 __all__ = ["FittedModel", "MeanInputs", "fitted_model", "given_offsets", "is_results"]
@@ -172,6 +174,10 @@ class FittedModel:
         kind = cov_type or str(getattr(self.results, "cov_type", ""))
         grouped = getattr(self.model, "groups", None) is not None
         return grouped or kind.lower().startswith(("cluster", "hac"))
+
+    def rows_not_used(self, table: Table) -> np.ndarray | None:
+        """Mask of the rows that the fit was given and left out; None if there are none."""
+        return rows_not_used(self.design, self.model, table)
 
     def warn_if_not_converged(self) -> None:
         details = getattr(self.results, "mle_retvals", None)

@@ -10,7 +10,7 @@ import numpy as np
 from skfme._frames.tables import Table, as_table
 from skfme.statsmodels._models.checks import check_predictions
 from skfme.statsmodels._models.designs import Design, check_design
-from skfme.statsmodels._models.fitted import fitted_model
+from skfme.statsmodels._models.fitted import FittedModel, fitted_model
 from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
 
 __all__ = ["GivenResults"]
@@ -72,6 +72,11 @@ class GivenResults(MeanEstimator):
         """Names of the columns that the model's formula takes for categories only."""
         design: Design = self.fitted_.design
         return design.categorical()
+
+    def rows_not_used(self, table: Table) -> np.ndarray | None:
+        """Mask of the rows that the fit was given and left out; None if there are none."""
+        fitted: FittedModel = self.fitted_
+        return fitted.rows_not_used(table)
 
     def _classifies(self) -> bool:
         return hasattr(self, "classes_")

@@ -86,12 +86,12 @@ def test_rows_that_miss_a_value_are_left_out_and_counted():
     rows.loc[20:24, "c"] = None
     results = smf.ols("y ~ x * z + c", rows).fit()
     effects = delta_effects(results, rows, {"x": 1})
-    whole = rows.dropna(subset=["x", "z", "c"])
-    assert effects.nobs[0] == len(whole) == len(rows) - 15
+    whole = rows.dropna(subset=["x", "y", "z", "c"])
+    assert effects.nobs[0] == len(whole) == len(rows) - 25
     own = delta_effects(results, whole, {"x": 1})
     assert effects.params.iloc[0] == pytest.approx(own.params.iloc[0], rel=1e-12)
     assert effects.bse.iloc[0] == pytest.approx(own.bse.iloc[0], rel=1e-12)
-    assert "15 missing" in str(effects.summary()).replace("\n", " ")
+    assert "25 missing" in str(effects.summary()).replace("\n", " ")
 
 
 def test_a_contrast_needs_no_value_of_the_feature_it_sets():
