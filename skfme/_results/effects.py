@@ -17,7 +17,7 @@ import pandas as pd
 from skfme._engine.forward import Differences
 from skfme._engine.prediction import Response, model_title
 from skfme._engine.stepping import STATUSES
-from skfme._frames.groups import groups_in
+from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._results.printed import PrintedEffect, PrintedEffects
@@ -305,7 +305,8 @@ class ForwardEffect(PrintedEffect):
         Returns
         -------
         frame : DataFrame
-            One row per group and output: the group, ``output`` (for several),
+            One row per group and output, groups in the order of their categories, else
+            sorted: the group, ``output`` (for several),
             ``n``, ``ame``, ``sd`` (NaN for a single row), ``share_positive`` (share
             of effects above zero), and ``anlm`` where NLMs were measured.
 
@@ -314,17 +315,18 @@ class ForwardEffect(PrintedEffect):
         ValueError
             If `by` names no column, or has not one entry per row.
         """
-        groups = groups_in(self.table, by)
         rows = np.flatnonzero(self.counted)
-        groups = groups.iloc[rows].reset_index(drop=True)
+        labels = row_labels(self.table, by).iloc[rows].reset_index(drop=True)
+        codes, keys = groups_in(labels)
+        by_group = rows[np.argsort(codes, kind="stable")]
+        ends = np.searchsorted(np.sort(codes), np.arange(1, len(keys)))
+        labels_of: list[dict[Any, Any]] = keys.to_dict("records")
         records = []
-        grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
-        for key, members in grouped.indices.items():
-            keys = key if isinstance(key, tuple) else (key,)
-            label: dict[Any, Any] = dict(zip(groups, keys, strict=True))
+        # Of no rows, split makes one part.
+        for label, members in zip(labels_of, np.split(by_group, ends), strict=False):
             for k, output in enumerate(self.outputs):
                 several = {"output": output} if len(self.outputs) > 1 else {}
-                records.append({**label, **several, **self._figures(rows[members], k)})
+                records.append({**label, **several, **self._figures(members, k)})
         return pd.DataFrame(records)
 
     def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import in_joint_order
 from skfme._results.effects import ForwardEffects
 from skfme._results.printed import PrintedEffects
 from skfme._streaming.effect_summary import PRECISION, EffectSummary, MergeContext
@@ -69,6 +71,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
     n_batches: int
     n_outside_before: int | None
     total_weight: float | None
+    _orders: tuple[tuple[Any, ...], ...] = ()  # of categories, for each column of `by`
 
     @classmethod
     def empty(cls, about: MergeContext) -> EffectSummaries:
@@ -108,6 +111,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_batches=n_batches,
             n_outside_before=effects.context.n_outside_before,
             total_weight=weights.sum if weights.given else None,
+            _orders=groups.orders,
         )
 
     @cached_property
@@ -122,6 +126,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
                 self.total_weight,
                 self._groups,
                 tally,
+                self._orders,
             )
             for name, sizes, tally in zip(
                 about.effects, about.sizes, self._tallies, strict=True
@@ -169,6 +174,10 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_batches=self.n_batches + other.n_batches,
             n_outside_before=_added(self.n_outside_before, other.n_outside_before),
             total_weight=_added(self.total_weight, other.total_weight),
+            _orders=tuple(
+                tuple(in_joint_order(pair))
+                for pair in zip_longest(self._orders, other._orders, fillvalue=())
+            ),
         )
 
     def _refuse_another_context(self, other: EffectSummaries) -> None:

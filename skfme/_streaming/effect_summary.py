@@ -6,7 +6,6 @@ machines become one lives beside this; what needs single rows is ForwardEffect's
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import groups_in
 from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._summaries.mergeable import Moments
@@ -82,6 +82,7 @@ class EffectSummary(PrintedEffect):
     total_weight: float | None
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
+    _orders: tuple[tuple[Any, ...], ...] = ()
 
     notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
@@ -216,10 +217,16 @@ class EffectSummary(PrintedEffect):
         if nlm is not None:
             frame["anlm"] = nlm.moments.defined_mean.ravel()
         frame["std_error"] = self._tally.std_errors.ravel()
-        return _sorted(frame[frame["n"] > 0], list(self.context.by))
+        counting = frame[frame["n"] > 0].reset_index(drop=True)
+        return counting.iloc[self._order_of(counting)].reset_index(drop=True)
 
-
-def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    with suppress(TypeError):  # texts among numbers have no order
-        frame = frame.sort_values(by, kind="stable", na_position="last")
-    return frame.reset_index(drop=True)
+    def _order_of(self, frame: pd.DataFrame) -> np.ndarray:
+        """Rows by their groups: in the order of categories, else sorted by value."""
+        labels = frame[list(self.context.by)].copy()
+        for key, order in zip(labels, self._orders, strict=False):
+            if order:
+                entries = labels[key].astype(object)
+                known = [*order, *(e for e in entries.dropna() if e not in order)]
+                labels[key] = pd.Categorical(entries, list(dict.fromkeys(known)))
+        codes, _ = groups_in(labels)
+        return np.argsort(codes, kind="stable")

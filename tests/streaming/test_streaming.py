@@ -296,6 +296,53 @@ def test_groups_are_sorted_with_the_missing_ones_last(people):
     assert frame["site"].isna()[2]
 
 
+LEVELS = ["low", "mid", "high", "never"]
+
+
+@pytest.mark.parametrize(
+    "as_batch",
+    [
+        lambda table: table,
+        lambda table: pa.Table.from_pandas(table, preserve_index=False),
+        lambda table: pl.DataFrame(
+            {
+                name: pl.Series(
+                    column.astype(str).to_list()
+                    if column.dtype == "category"
+                    else column,
+                    dtype=pl.Enum(LEVELS) if name == "level" else None,
+                )
+                for name, column in table.items()
+            }
+        ),
+    ],
+    ids=["pandas", "arrow", "polars"],
+)
+def test_groups_come_in_the_order_of_their_categories(people, as_batch):
+    level = np.array(LEVELS[:3])[np.arange(N) % 3]
+    table = people.assign(level=pd.Categorical(level, LEVELS))
+    parts = [table[table["level"] != "low"], table[table["level"] != "high"]]
+    explainer = explainer_on(people, {"age": 5})
+    one, other = (explainer.explain_batches([as_batch(p)], by="level") for p in parts)
+    both = explainer.explain_batches(map(as_batch, parts), by="level")
+    for summaries in (one + other, other + one, both):
+        groups = summaries["age +5"].average()["level"]
+        assert groups.tolist() == ["low", "mid", "high"]
+
+
+def test_batches_with_categories_of_their_own_join_them_in_one_order(people):
+    explainer = explainer_on(people, {"age": 5})
+    cells = [["low", "mid"], ["mid", "high"], ["low", "high"]]
+    batches = [
+        people[:60].assign(
+            level=pd.Categorical(np.array(cell)[np.arange(60) % 2], cell)
+        )
+        for cell in cells
+    ]
+    groups = explainer.explain_batches(batches, by="level")["age +5"].average()["level"]
+    assert groups.tolist() == ["low", "mid", "high"]
+
+
 def test_an_average_without_groups_names_the_parameter_for_them(people):
     summary = explainer_on(people).explain_batches([people])["age +5"]
     with pytest.raises(ValueError, match="by="):
