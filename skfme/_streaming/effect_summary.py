@@ -113,7 +113,9 @@ class EffectSummary(PrintedEffect):
         That of :func:`skfme.statsmodels.average_effects`: SD / √n without weights;
         weights are inverse probabilities of selection. NaN for fewer than two rows.
         """
-        return self._per_output(self._tally.std_error)
+        return self._per_output(
+            _rounded(self._tally.std_error, self._total.defined_mean)
+        )
 
     @property
     def min(self) -> Any:
@@ -216,7 +218,7 @@ class EffectSummary(PrintedEffect):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
         if nlm is not None:
             frame["anlm"] = nlm.moments.defined_mean.ravel()
-        frame["std_error"] = self._tally.std_errors.ravel()
+        frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
         counting = frame[frame["n"] > 0].reset_index(drop=True)
         return counting.iloc[self._order_of(counting)].reset_index(drop=True)
 
@@ -230,3 +232,8 @@ class EffectSummary(PrintedEffect):
                 labels[key] = pd.Categorical(entries, list(dict.fromkeys(known)))
         codes, _ = groups_in(labels)
         return np.argsort(codes, kind="stable")
+
+
+def _rounded(std_errors: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Standard errors; what rounding left of effects that are all the same is zero."""
+    return np.where(std_errors <= 1e-12 * np.abs(means), 0.0, std_errors)

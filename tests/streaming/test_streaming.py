@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, StdDev
 from skfme._streaming import explain_batches as streaming
@@ -294,6 +294,18 @@ def test_groups_are_sorted_with_the_missing_ones_last(people):
     frame = explainer.explain_batches([table], by="site")["age +5"].average()
     assert list(frame["site"][:2]) == ["a", "b"]
     assert frame["site"].isna()[2]
+
+
+def test_the_standard_error_of_a_linear_effect_is_no_rounding_noise():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)) + [1e3, 0, 0]
+    model = LinearRegression().fit(X, X @ [0.1, 1, 2])
+    explainer = FMEExplainer(
+        FrozenEstimator(model), {0: 0.3}, extrapolation=None, engine="predict"
+    ).fit(X)
+    summary = explainer.explain_batches([X[:90], X[90:]], by=2)["x0 +0.3"]
+    assert (summary.n, summary.std_error) == (200, 0)
+    assert not summary.average()["std_error"].any()
 
 
 LEVELS = ["low", "mid", "high", "never"]

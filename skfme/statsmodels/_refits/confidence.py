@@ -23,6 +23,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from skfme.statsmodels._inference.contrasts import ROUND_OFF, differences_of
+
 __all__ = ["METHODS", "BootstrapDistribution", "refuse_unknown"]
 
 METHODS = ("percentile", "basic", "bca", "normal")
@@ -50,9 +52,11 @@ class BootstrapDistribution:
         """The distribution of R·estimates − q."""
         return replace(
             self,
-            estimates=R @ self.estimates - q,
-            replicates=self.replicates @ R.T - q,
-            jackknife=None if self.jackknife is None else self.jackknife @ R.T - q,
+            estimates=differences_of(R, self.estimates, q),
+            replicates=differences_of(R, self.replicates, q),
+            jackknife=None
+            if self.jackknife is None
+            else differences_of(R, self.jackknife, q),
         )
 
     def by(self, method: str) -> BootstrapDistribution:
@@ -76,8 +80,9 @@ class BootstrapDistribution:
         """Covariance of the replicates, of shape (k, k)."""
         cov = np.atleast_2d(np.cov(self.replicates, rowvar=False))
         # Replicates that are all the same have no spread, despite round-off.
-        same = np.ptp(self.replicates, axis=0) == 0
-        cov[same, same] = 0.0
+        largest = np.abs(self.replicates).max(axis=0)
+        same = np.ptp(self.replicates, axis=0) <= ROUND_OFF * largest
+        cov[same] = cov[:, same] = 0.0
         return cov
 
     @cached_property

@@ -18,6 +18,7 @@ import pandas as pd
 
 from skfme._results.effects import ForwardEffects
 from skfme._text.reasons import no_row_counts
+from skfme.statsmodels._inference.contrasts import without_round_off
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
 from skfme.statsmodels._tree.subspaces import groups_of_tree
@@ -176,7 +177,9 @@ class GroupMeans:
             factor = np.sqrt(n_units / np.where(n_units > 1, n_units - 1, np.nan))
             for fme in effect.fme_2d[rows][:, self.outputs].T:
                 means = np.bincount(cells, w * fme) / totals
-                sums = np.bincount(pairs, w * (fme - means[cells]), np.prod(shape))
+                # Of a linear model, whose effects are all the same, no noise is left.
+                deviations = without_round_off(fme - means[cells], np.abs(fme))
+                sums = np.bincount(pairs, w * deviations, np.prod(shape))
                 yield factor * sums.reshape(shape) / totals, n_units, totals
 
     def covariance(

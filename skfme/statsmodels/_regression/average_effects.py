@@ -22,7 +22,7 @@ from skfme._results.effects import ForwardEffect
 from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import output_columns
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._regression.least_squares import without_round_off
+from skfme.statsmodels._regression.least_squares import deviations_from
 from skfme.statsmodels._regression.sandwich import (
     cluster_gram,
     gram,
@@ -157,8 +157,7 @@ class _Sample:
             return cls(effect, columns, mask, none, unknown, unknown == 0)
         counted = counted_rows(effect, weights_type, output)
         means = counted.weights.dot(counted.fme) / counted.weights.sum
-        deviations = without_round_off(counted.fme - means, counted.fme)
-        still = (deviations == 0).all(axis=0)
+        still = (deviations_from(means, counted.fme) == 0).all(axis=0)
         return cls(effect, columns, mask, counted.weights, means, still)
 
     def labels(self) -> pd.DataFrame:

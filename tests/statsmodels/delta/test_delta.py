@@ -286,6 +286,22 @@ def test_degrees_of_freedom_are_the_fits_own():
 # Groups, outputs, tables
 
 
+def test_groups_are_in_the_order_of_categories_and_later_minus_earlier():
+    rows = data().assign(c=data()["c"].cat.reorder_categories(["c", "a", "b"]))
+    results = smf.ols("y ~ x * c", rows).fit()
+    effects = delta_effects(results, rows, {"x": 1}, by="c")
+    assert effects.labels["c"].tolist() == ["c", "a", "b"]
+    want = [results.params["x:c[T.a]"], results.params["x:c[T.b]"]]
+    np.testing.assert_allclose(effects.pairwise().params.iloc[:2], want)
+    assert effects.pairwise().names[0] == "x +1 | c=a - c"
+
+
+def test_a_linear_effect_does_not_differ_between_groups():
+    effects = delta_effects(smf.ols("y ~ x", data()).fit(), data(), {"x": 0.7}, by="c")
+    pairs = effects.pairwise().to_frame()
+    assert pairs[["estimate", "p_value"]].to_numpy().tolist() == [[0, 1]] * 3
+
+
 def test_by_takes_a_column_several_columns_or_an_array():
     one = delta_effects(fit("logit"), data(), {"x": 1}, by="d")
     array = delta_effects(fit("logit"), data(), {"x": 1}, by=data()["d"].to_numpy())

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skfme import FMEExplainer, StdDev, came
+from skfme import FMEExplainer, SetTo, StdDev, came
 from skfme.statsmodels import BootstrapResults, EffectTree, bootstrap_effects
 from tests.statsmodels.refits.learners import FailsAbove, MeanSlope, Parabola, Remembers
 
@@ -104,7 +104,7 @@ def test_a_seed_gives_the_same_replicates_whatever_the_number_of_jobs(diabetes):
     X, y = diabetes
     explainer = FMEExplainer(
         make_pipeline(StandardScaler(), RandomForestRegressor(3)),
-        steps=[{"bmi": -2}, {"sex": 1}],
+        steps=[{"bmi": -2}, {"sex": SetTo(2)}],
     )
     one, two, other = (
         bootstrap_effects(
@@ -221,6 +221,22 @@ def test_step_sizes_and_rows_that_count_are_those_of_all_rows(data):
     assert results.params.iloc[0] == pytest.approx(2 * np.std(X[:, 0], ddof=1))
     assert results.nobs.tolist() == [counted.n]
     assert counted.n < N
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic", "bca", "normal"])
+def test_a_linear_model_has_no_difference_between_groups(method):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y, by = X @ [1.0, 2] + rng.normal(size=60), rng.integers(0, 2, 60)
+    explainer = FMEExplainer(LinearRegression(), {0: 0.7}, extrapolation=None)
+    results = bootstrap_effects(
+        explainer, X, y, by=by, n_resamples=199, method=method, random_state=0
+    )
+    pairs = results.pairwise()
+    assert pairs.to_frame()[
+        ["estimate", "std_error", "p_value"]
+    ].to_numpy().tolist() == [[0, 0, 1]]
+    assert pairs.conf_int().to_numpy().tolist() == [[0, 0]]
 
 
 def test_differences_have_the_distribution_of_the_differences():
