@@ -144,7 +144,8 @@ def fme(
         quantiles, and rows of weight 0 widen no range.
     response_label : str, default=None
         What the model predicts, such as ``"disease progression"``, for summaries and
-        pictures; a model has no name of its target.
+        pictures. Results of statsmodels know the name of their outcome; of a text or
+        boolean one, binomial models predict the probability of the first level.
     **options
         The other parameters of :class:`FMEExplainer`. For results of statsmodels
         `extrapolation` is None unless given, as in
@@ -188,6 +189,8 @@ def fme(
         from skfme.statsmodels._models.estimation_sample import unused_note
 
         effects = effects._without(unused, unused_note(unused))
+    if response_label is None:
+        response_label = getattr(model, "response_label_", None)
     if response_label is not None:
         effects = effects._with_response_label(response_label)
     single = isinstance(steps, Mapping) and not any(

@@ -307,7 +307,7 @@ def _is_classifier(estimator: Any) -> bool:
 
 def _target_names(estimator: Any, y: Any, n_outputs: int) -> tuple[str, ...]:
     names = getattr(unfrozen(estimator), "target_names_", ())
-    if len(names) == n_outputs > 1:
+    if len(names) == n_outputs:
         return tuple(names)
     columns = getattr(y, "columns", None)
     if n_outputs > 1 and columns is not None and len(columns) == n_outputs:

@@ -175,7 +175,10 @@ def delta_effects(
         df=mean.covariance.df if fixed_rows else None,
         covers=covers,
         nobs=estimates.n,
-        title=f"Average marginal effects of {mean.fitted.name}, delta method",
+        title=(
+            f"Average marginal effects of {mean.fitted.name} on {mean.fitted.outcome}, "
+            "delta method"
+        ),
         notes=list(_notes(mean, plan, sums)),
     )
     warn_of_unidentified(mean, estimates.gradients, effects.names)

@@ -29,6 +29,8 @@ class GivenResults(MeanEstimator):
         Of a multinomial or an ordered model.
     target_names_ : tuple of str
         Of any other model.
+    response_label_ : str or None
+        What is predicted, where the outcome's name does not say it.
     """
 
     def __init__(self, results: Any) -> None:
@@ -56,7 +58,7 @@ class GivenResults(MeanEstimator):
             )
         fitted.warn_if_not_converged()
         self.__name__ = fitted.name
-        self.fitted_ = fitted
+        self.fitted_, self.response_label_ = fitted, fitted.label
         if fitted.class_names:
             self.classes_ = np.array(fitted.class_names)
         else:

@@ -146,7 +146,8 @@ class CrossFittedEffects(ForwardEffects):
         # Rows say nothing of effects that differ between the folds' models alone.
         unknown = (np.diag(cov) == 0) & (spread > ROUND_OFF * np.abs(whole(self)))
         cov[unknown] = cov[:, unknown] = np.nan
-        notes = [f"Each row is explained by one of {self.fold.max() + 1} models."]
+        models = f"Each row is explained by one of {self.fold.max() + 1} models."
+        notes = [*whole.outcome, models]
         results = CrossFitResults(
             whole(self),
             cov,

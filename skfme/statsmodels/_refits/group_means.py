@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.effects import ForwardEffects
+from skfme._text.outputs import outcome_notes
 from skfme._text.reasons import no_row_counts
 from skfme.statsmodels._inference.contrasts import without_round_off
 from skfme.statsmodels._inference.names import names_of
@@ -42,6 +43,8 @@ class GroupMeans:
     weights : ndarray of shape (n,)
     outputs : list of int
         Positions of the outputs that are averaged.
+    outcome : list of str
+        A sentence on what changes, where it has a name.
     """
 
     labels: pd.DataFrame
@@ -49,6 +52,7 @@ class GroupMeans:
     members: tuple[tuple[np.ndarray, np.ndarray], ...]
     weights: np.ndarray
     outputs: list[int]
+    outcome: list[str]
 
     @classmethod
     def of(
@@ -92,6 +96,7 @@ class GroupMeans:
             tuple(members),
             weights,
             outputs,
+            outcome_notes(effects.context, [effects.outputs[k] for k in outputs]),
         )
 
     @property
