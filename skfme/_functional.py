@@ -273,7 +273,8 @@ def came(
     effect : ForwardEffect
         Rows that do not count are left out; its weights are used.
     n_partitions : int >= 2, "auto" or None, default=None
-        Number of partitions; None lets the tests decide.
+        Number of partitions; None lets the tests decide, "auto" cross-validates it and
+        stops at ``max_partitions=8``.
     max_sd : float, default=None
         Instead: the fewest partitions that all have an SD below it.
     output : str, default=None

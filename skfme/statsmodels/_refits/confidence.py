@@ -159,6 +159,14 @@ class BootstrapDistribution:
         """G of one value for each estimate, never 0 or 1."""
         return (self._count_below(values) + 0.5) / (len(self.replicates) + 1)
 
+    def beyond_all(self, values: np.ndarray) -> np.ndarray:
+        """Whether C(value) is as near to 0 or 1 as so few replicates can tell."""
+        if self.method == "normal":
+            return np.zeros(len(self.estimates), dtype=bool)
+        if self.method == "basic":
+            values = 2 * self.estimates - values
+        return np.isin(self._count_below(values), (0, len(self.replicates)))
+
     def _where_defined(self, values: np.ndarray) -> np.ndarray:
         lost = ~np.isfinite(self.bias_correction)
         if lost.any():

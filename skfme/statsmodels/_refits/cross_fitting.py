@@ -46,8 +46,7 @@ __all__ = ["CrossFitResults", "CrossFittedEffects", "cross_fit_effects"]
 
 _SAME_IN_ALL_ROWS = (
     "No standard error where each model gives all its rows the same effect, as linear "
-    "models do: the models differ, and not the rows. bootstrap_effects() or "
-    "uncertainty_ledger() fit more of them."
+    "models do: the models differ, and not the rows."
 )
 
 

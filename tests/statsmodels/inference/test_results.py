@@ -443,6 +443,16 @@ def test_each_estimate_may_have_bounds_of_its_own():
         found.equivalence_test(-1, 1, alpha=0.7)
 
 
+def test_a_table_over_rows_says_first_what_it_lacks_and_which_call_has_it():
+    found = results([1.0, 2.0], np.eye(2))
+    notes = " ".join(found.summary().split("=" * 78)[-1].split())
+    assert notes.startswith("Intervals cover the choice of rows (sample)")
+    assert "bootstrap_effects()" in notes
+    assert "uncertainty_ledger()" in notes
+    of_refits = EffectResults([1.0], [[1.0]], labels=found.labels[:1], covers="refit")
+    assert "uncertainty_ledger()" not in of_refits.summary()
+
+
 # No spread
 
 

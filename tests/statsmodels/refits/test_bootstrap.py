@@ -21,6 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skfme import FMEExplainer, SetTo, StdDev, came
 from skfme.statsmodels import BootstrapResults, EffectTree, bootstrap_effects
+from skfme.statsmodels._refits.confidence import BootstrapDistribution
 from tests.statsmodels.refits.learners import FailsAbove, MeanSlope, Parabola, Remembers
 
 N = 60
@@ -221,6 +222,31 @@ def test_step_sizes_and_rows_that_count_are_those_of_all_rows(data):
     assert results.params.iloc[0] == pytest.approx(2 * np.std(X[:, 0], ddof=1))
     assert results.nobs.tolist() == [counted.n]
     assert counted.n < N
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic", "bca", "normal"])
+def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound(method):
+    rng = np.random.default_rng(0)
+    replicates = rng.normal([6.0, 0.1], 1.0, size=(199, 2))
+    assert replicates[:, 0].min() > 0
+    results = BootstrapResults(
+        BootstrapDistribution(
+            np.array([6.0, 0.1]), replicates, rng.normal(size=(9, 2)), method
+        ),
+        labels=pd.DataFrame({"effect": ["far", "near"]}),
+        covers="refit",
+    )
+    far, near = results.summary().splitlines()[3:5]
+    bounded = method != "normal"  # which reads no tail of the replicates
+    assert ("<" in far, "<" in near) == (bounded, False)
+    assert ("<" in results.pairwise().summary()) == bounded
+    if method in ("percentile", "basic"):
+        assert results.pvalues["far"] == pytest.approx(1 / 200)
+        assert " <0.0050" in far
+        far, near = str(results.equivalence_test([0, -0.1], [99, 0.1])).splitlines()[
+            -2:
+        ]
+        assert ("<0.0025" in far, "<" in near) == (True, False)
 
 
 @pytest.mark.parametrize("method", ["percentile", "basic", "bca", "normal"])
