@@ -308,6 +308,23 @@ def test_the_standard_error_of_a_linear_effect_is_no_rounding_noise():
     assert not summary.average()["std_error"].any()
 
 
+def test_rows_without_an_nlm_are_no_part_of_its_median(people):
+    # below a dose of 20 the path is constant, and has no NLM
+    explainer = explainer_on(
+        people,
+        {"dose": 3},
+        lambda X: np.maximum(np.asarray(X["dose"], float) - 20, 0) ** 3,
+        nlm=True,
+        extrapolation=None,
+    )
+    effect = explainer.explain(people)["dose +3"]
+    undefined = np.count_nonzero(np.isnan(effect.nlm))
+    assert 0 < undefined < effect.n / 1.5
+    frame = explainer.explain_batches(cut(people, 300)).to_frame().iloc[0]
+    assert frame["n_nlm_undefined"] == undefined
+    assert frame["nlm_median"] == pytest.approx(np.nanmedian(effect.nlm), rel=1e-3)
+
+
 LEVELS = ["low", "mid", "high", "never"]
 
 

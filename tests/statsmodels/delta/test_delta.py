@@ -237,6 +237,34 @@ def test_steps_that_count_unlike_rows_covary_by_the_rows_they_share():
     np.testing.assert_allclose(both.cov_params() - fixed.cov_params(), want, atol=1e-15)
 
 
+def test_effects_on_several_classes_covary_by_their_rows():
+    results = fit("mnlogit")
+    steps = [{"x": 1}, {"z": 0.5}]
+    both = delta_effects(results, data(), steps, covers="sample + parameters")
+    fixed = delta_effects(results, data(), steps)
+    by_step = []
+    for step in steps:
+        (name, size), *_ = step.items()
+        after = results.predict(data().assign(**{name: data()[name] + size}))
+        by_step.append(after - results.predict(data()))
+    rows = np.hstack(by_step)  # each step's classes, as the estimates are
+    z = rows - rows.mean(axis=0)
+    np.testing.assert_allclose(both.params, rows.mean(axis=0), rtol=1e-10)
+    np.testing.assert_allclose(
+        both.cov_params() - fixed.cov_params(), z.T @ z / len(z) ** 2, atol=1e-13
+    )
+    one = delta_effects(
+        results,
+        data(),
+        steps,
+        covers="sample + parameters",
+        output=both.labels["output"][1],
+    )
+    assert one.bse.tolist() == pytest.approx(
+        both.bse.iloc[[1, z.shape[1] // 2 + 1]].tolist()
+    )
+
+
 def test_a_summary_says_when_the_fit_was_weighted_and_the_average_is_not():
     note = "The fit was weighted"
     assert note in str(delta_effects(fit("wls"), data(), {"x": 1}))
