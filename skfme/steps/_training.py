@@ -95,8 +95,8 @@ class TrainingColumn:
 
         That a few rows hold two values says nothing of the feature.
         """
-        observed, _ = self._observed
-        return self.two_values or () if len(observed) >= _FEWEST_ROWS else ()
+        _, weights = self._observed
+        return self.two_values or () if weights.total >= _FEWEST_ROWS else ()
 
     @cached_property
     def _first_rows(self) -> np.ndarray:

@@ -484,6 +484,13 @@ def test_two_values_in_a_few_rows_are_no_dummy():
     assert effect.ame == 1
 
 
+def test_rows_of_a_dummy_are_counted_by_their_weights_as_if_repeated():
+    for weights in (np.full(5, 2), np.array([10, 1, 0, 0, 0])):
+        with pytest.raises(ValueError, match=r"Contrast\(0, 1\)"):
+            fme(treatment, dummies(5), {"treated": 1}, sample_weight=weights)
+    assert fme(treatment, dummies(5), {"treated": 1}, sample_weight=np.ones(5)).ame == 1
+
+
 def test_the_training_rows_decide_what_a_dummy_is():
     X, three = dummies(), dummies(12).assign(treated=np.arange(12) % 3)
     assert (
