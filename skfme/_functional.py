@@ -131,8 +131,9 @@ def fme(
     ----------
     model : fitted estimator, statsmodels results, object with predict, or function
         Used as it is, never fitted again. A function takes X and returns predictions;
-        results of statsmodels find their columns by name, and explain each class of a
-        multinomial or ordered model.
+        results of statsmodels find their columns by name, take those that the formula
+        has by ``C(…)`` only for categories, and explain each class of a multinomial or
+        ordered model.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings or str
@@ -218,7 +219,7 @@ def ame(
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
-        None is one unit of each feature, and each category.
+        None is one unit of each feature, each category, and low -> high of two values.
     background : array-like or dataframe, default=None
         Training rows, as in :func:`fme`.
     sample_weight : array-like of shape (n_samples,), default=None

@@ -107,10 +107,7 @@ def columns_read(estimator: Any, table: Table) -> Table:
 
 
 def _categorical_in(explainer: BaseEstimator, table: Table) -> Any:
-    """The categorical columns that were named, and those that a given model names.
-
-    The formula of a given model says which numbers it takes for categories.
-    """
+    """The categorical columns that were named, and those that the model's formula names."""
     named = explainer.categorical_features
     of_model = getattr(unfrozen(explainer.estimator), "categorical_columns", None)
     coded = [] if of_model is None else of_model()

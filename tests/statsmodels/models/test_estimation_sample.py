@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from sklearn.frozen import FrozenEstimator
 
-from skfme import ame, fme
-from skfme.statsmodels import delta_effects
+from skfme import FMEExplainer, ame, fme
+from skfme.statsmodels import StatsmodelsEstimator, delta_effects
 
 LOST = np.arange(0, 200, 7)  # rows without an outcome
 
@@ -122,3 +123,24 @@ def test_a_dummy_is_not_stepped_past_its_values_by_either():
     for explain in (fme, delta_effects):
         with pytest.raises(ValueError, match=r"takes 'd' to 2.*Contrast\(0, 1\)"):
             explain(fit, rows, {"d": 1})
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_estimator_with_a_formula_has_its_categories_too(frozen):
+    rows = survey().dropna()
+    X, y = rows[["x", "year"]], rows["y"]
+    model = StatsmodelsEstimator(formula="x + C(year, Treatment(81))")
+    model = FrozenEstimator(model.fit(X, y)) if frozen else model
+    explainer = FMEExplainer(model, {"year": 81}).fit(X, y)
+    effect = explainer.explain(X)["year = 81"]
+    fitted = explainer.estimator_.results_
+    own = delta_effects(fitted, rows, {"year": 81})
+    assert effect.ame == pytest.approx(own.params.iloc[0])
+    assert effect.n == own.nobs[0] == np.count_nonzero(rows.year != 81)
+
+
+def test_a_column_that_is_a_number_as_well_is_none_of_them():
+    rows = survey().dropna()
+    model = StatsmodelsEstimator(formula="C(year) + year:x")
+    explainer = FMEExplainer(model, {"x": 1}).fit(rows[["x", "year"]], rows["y"])
+    assert [column.kind for column in explainer.columns_] == ["numeric", "numeric"]

@@ -224,6 +224,20 @@ def test_step_sizes_and_rows_that_count_are_those_of_all_rows(data):
     assert counted.n < N
 
 
+def test_groups_are_in_the_order_of_categories_and_later_minus_earlier(diabetes):
+    X, y = diabetes
+    age = pd.cut(X["age"], [0, 40, 60, 99], labels=["young", "middle", "old"])
+    explainer = FMEExplainer(RandomForestRegressor(3), {"bmi": -2})
+    results = bootstrap_effects(
+        explainer, X, y, by=age, n_resamples=3, method="normal", random_state=0
+    )
+    assert results.labels["age"].tolist() == ["young", "middle", "old"]
+    young, middle, _ = results.params
+    pairs = results.pairwise()
+    assert pairs.names[0] == "bmi -2 | age=middle - young"
+    assert pairs.params.iloc[0] == pytest.approx(middle - young)
+
+
 @pytest.mark.parametrize("method", ["percentile", "basic", "bca", "normal"])
 def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound(method):
     rng = np.random.default_rng(0)
