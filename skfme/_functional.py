@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skfme._engine.adapters import design_names, reads_data, refuse_without_tables
 from skfme._explainer.explainer import FMEExplainer
+from skfme._frames.checks import checked_weights
+from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.outputs import one_output
 
@@ -77,6 +80,12 @@ def _defaults(model: FrozenEstimator) -> dict[str, Any]:
     return {"extrapolation": None} if hasattr(model, "columns_read") else {}
 
 
+def _rows_not_used(model: FrozenEstimator, X: Any) -> np.ndarray | None:
+    """Rows of X that a given fit left out, as a mask; None where there are none."""
+    of_model = getattr(model, "rows_not_used", None)
+    return None if of_model is None else of_model(as_table(X))
+
+
 NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
 Changes = Mapping[Any, Any]  # feature -> change: one effect
 
@@ -134,9 +143,9 @@ def fme(
     ----------
     model : fitted estimator, statsmodels results, object with predict, or function
         Used as it is, never fitted again. A function takes X and returns predictions;
-        results of statsmodels find their columns by name, and explain each class of a
-        multinomial or ordered model. Of a model without predict, `response_method` names
-        the method.
+        results of statsmodels find their columns by name, take those that the formula
+        has by ``C(…)`` only for categories, and explain each class of a multinomial or
+        ordered model. Of a model without predict, `response_method` names the method.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings or str
@@ -148,11 +157,13 @@ def fme(
         quantiles, and rows of weight 0 widen no range.
     response_label : str, default=None
         What the model predicts, such as ``"disease progression"``, for summaries and
-        pictures; a model has no name of its target.
+        pictures. Results of statsmodels know the name of their outcome; of a text or
+        boolean one, binomial models predict the probability of the first level.
     **options
         The other parameters of :class:`FMEExplainer`. For results of statsmodels
         `extrapolation` is None unless given, as in
-        :func:`skfme.statsmodels.delta_effects`: the same rows count in both.
+        :func:`skfme.statsmodels.delta_effects`, and rows that the fit was given and did
+        not use have the status "missing": the same rows count in both.
 
     Returns
     -------
@@ -176,11 +187,23 @@ def fme(
     """
     model = _frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
-    if background is None:
+    unused = _rows_not_used(model, X)
+    if background is not None:
+        explainer.fit(background)
+    elif unused is None:
         explainer.fit(X, sample_weight=sample_weight)
     else:
-        explainer.fit(background)
+        table = as_table(X)
+        weights = checked_weights(sample_weight, table)
+        used = np.flatnonzero(~unused)
+        explainer.fit(table.take(used).native, sample_weight=weights.take(used).array)
     effects = explainer.explain(X, sample_weight)
+    if unused is not None:
+        from skfme.statsmodels._models.estimation_sample import unused_note
+
+        effects = effects._without(unused, unused_note(unused))
+    if response_label is None:
+        response_label = getattr(model, "response_label_", None)
     if response_label is not None:
         effects = effects._with_response_label(response_label)
     single = isinstance(steps, Mapping) and not any(
@@ -208,7 +231,7 @@ def ame(
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
-        None is one unit of each feature, and each category.
+        None is one unit of each feature, each category, and low -> high of two values.
     background : array-like or dataframe, default=None
         Training rows, as in :func:`fme`.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -263,7 +286,8 @@ def came(
     effect : ForwardEffect
         Rows that do not count are left out; its weights are used.
     n_partitions : int >= 2, "auto" or None, default=None
-        Number of partitions; None lets the tests decide.
+        Number of partitions; None lets the tests decide, "auto" cross-validates it and
+        stops at ``max_partitions=8``.
     max_sd : float, default=None
         Instead: the fewest partitions that all have an SD below it.
     output : str, default=None

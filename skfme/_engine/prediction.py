@@ -337,7 +337,7 @@ def _target_names(
     """Names of the targets: the model's own, else those of y, else numbers."""
     n_outputs = trial.shape[1]
     names = getattr(_last_model(estimator), "target_names_", ())
-    if len(names) == n_outputs > 1:
+    if len(names) == n_outputs:
         return tuple(names)
     # What a function returns may be one target's classes.
     are_classes = callable(method) and np.allclose(trial.sum(axis=1), 1)

@@ -31,8 +31,9 @@ from skfme._frames.checks import (
     table_as_in_fit,
 )
 from skfme._frames.tables import Table, as_table, has_no_rows
+from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
-from skfme._results.effects import Context, ForwardEffects
+from skfme._results.effects import ForwardEffects
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.explain_batches import summarize_batches
 from skfme._summaries.weighting import WEIGHTS_TYPES
@@ -67,9 +68,9 @@ class FMEExplainer(
         - a list of those: several effects; a mapping of name -> mapping: several
           effects under names of your own;
         - None or "unit": one effect per feature, +1 (+0.01 where the training range
-          is at most 1), each category of a categorical feature, and each value of a
-          numeric feature that has only two; "sd", "iqr": one training SD or IQR
-          instead of one unit.
+          is at most 1), each category of a categorical feature; a numeric feature of
+          only two values is contrasted, low -> high, over all rows; "sd", "iqr": one
+          training SD or IQR instead of one unit.
 
         Keys are column names, or positions for arrays (whose columns are then
         called x0, x1, …). A number on a numeric column is added; any plain value on
@@ -115,6 +116,8 @@ class FMEExplainer(
         Whether `fit` tries on a few rows that the prediction of a row depends on no other,
         and else refuses the model. False is for models that mean it, such as ranks among
         peers; `batch_size` should then be the number of rows.
+    response_label : str or None, default=None
+        What is predicted, such as ``"risk of diabetes (%)"``, for texts and pictures.
 
     Attributes
     ----------
@@ -165,6 +168,7 @@ class FMEExplainer(
         "verbose": ["verbose"],
         "weights_type": [StrOptions({"auto", *WEIGHTS_TYPES})],
         "check_rows": ["boolean"],
+        "response_label": [str, None],
     }
 
     def __init__(
@@ -182,6 +186,7 @@ class FMEExplainer(
         verbose: int = 0,
         weights_type: str = "auto",
         check_rows: bool = True,
+        response_label: str | None = None,
     ) -> None:
         self.estimator = estimator
         self.steps = steps
@@ -195,6 +200,7 @@ class FMEExplainer(
         self.verbose = verbose
         self.weights_type = weights_type
         self.check_rows = check_rows
+        self.response_label = response_label
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -220,8 +226,8 @@ class FMEExplainer(
         Raises
         ------
         ValueError
-            If a step names an unknown column or category, the model is fitted, not
-            frozen and y is missing, or the weights are negative or all zero.
+            If a step names an unknown column or category or takes two values to a third,
+            the model is fitted and y is missing, or weights are negative or all zero.
         TypeError
             If X is sparse or lazy, or a step does not fit its column.
         """
@@ -293,7 +299,12 @@ class FMEExplainer(
                 self._choice, table, steps, self._support, rule, schedule
             )
         context = Context.of(
-            table, weights, self._response, self.columns_, n_outside_before
+            table,
+            weights,
+            self._response,
+            self.columns_,
+            n_outside_before,
+            self.response_label,
         )
         return ForwardEffects.of(context, steps, differences)
 

@@ -126,18 +126,22 @@ def _steps_of_sizes(
     ----------
     column : Column
     spreads : mapping of int -> (float, float)
-        SD and range of each numeric column in the training rows, by position.
+        SD and range of each numeric column in the training rows, by position; of none
+        that holds two values only.
     sizes : sequence of float or None
         None takes readable ones.
 
     Raises
     ------
     ValueError
-        If the column is not numeric, or a size is 0 or not finite.
+        If the column is not numeric or holds two values only, or a size is 0 or not
+        finite.
     """
     if column.position not in spreads:
+        two = "two-valued: Contrast compares both values"
         raise ValueError(
-            f"step_profile needs a numeric feature; {column.name!r} is {column.kind}."
+            "step_profile needs a numeric feature of more than two values; "
+            f"{column.name!r} is {two if column.kind == 'numeric' else column.kind}."
         )
     if sizes is None:
         sizes = readable_sizes(*spreads[column.position], column.integer)

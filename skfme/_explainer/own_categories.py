@@ -1,7 +1,7 @@
 """Which numeric columns a model itself takes for categories.
 
-CatBoost, LightGBM, XGBoost, histogram gradient boosting, pyGAM and InterpretML code
-integers as categories where they are told to. A step sets such a column, as no number
+CatBoost, LightGBM, XGBoost, histogram gradient boosting, pyGAM, InterpretML and formulas
+code integers as categories where they are told to. A step sets such a column, as no number
 lies between two of its values. Each way of saying so is a reader of its own: what a
 fitted model knows, or what a model that is not fitted yet was told.
 """
@@ -9,7 +9,7 @@ fitted model knows, or what a model that is not fitted yet was told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -96,9 +96,9 @@ def _parts(model: Any, name: str) -> list[Any]:
     return [part for part in parts if hasattr(part, "predict")]
 
 
-def _known(model: Any) -> Iterator[int]:
-    """What a fitted model knows: positions of its categories."""
-    for reader in (_catboost, _lightgbm, _pygam):
+def _known(model: Any) -> Iterator[Any]:
+    """What a fitted model knows: positions, or labels, of its categories."""
+    for reader in (_catboost, _lightgbm, _pygam, _formula):
         try:
             yield from reader(model)
         except Exception:  # not fitted, or another package's attribute of that name
@@ -122,6 +122,12 @@ def _lightgbm(model: Any) -> list[int]:
 
 def _pygam(model: Any) -> list[int]:
     return [term.feature for term in model.terms if term.dtype == "categorical"]
+
+
+def _formula(model: Any) -> list[Hashable]:
+    """What a formula of statsmodels has by ``C(…)`` only."""
+    labels: list[Hashable] = model.categorical_columns()
+    return labels
 
 
 def _told(model: Any) -> Iterator[Any]:

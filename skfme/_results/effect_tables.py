@@ -11,13 +11,12 @@ import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from skfme._results.averages import EffectAverages
 from skfme._summaries.weighted import LINEAR
-from skfme._text.outputs import names_by_output
+from skfme._text.outputs import names_by_output, outcome_text
 from skfme._text.printing import (
     TABLE_STYLE,
     WIDTH,
@@ -139,24 +138,12 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     lines = [
         *(few_rows_count(e.name, e.n, e.n_left_out) or "" for e in effects),
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
-        f"Change in {_response_text(context, effect.outputs)}",
+        f"Change in {outcome_text(context, effect.outputs)}",
     ]
     if effect.total_weight is not None:
         kind, total = effect.weights_type, effect.total_weight
         lines.append(f"Weighted ({kind} weights); the weights sum to {total:.6g}")
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines if line)
-
-
-def _response_text(context: Any, outputs: Sequence[str]) -> str:
-    single, response = len(outputs) == 1, context.response
-    if context.response_label is not None:
-        return f"the predicted {context.response_label}"
-    if response == "predict":
-        return f"the prediction of {outputs[0]}" if single else "the predictions"
-    if response == "predict_proba":
-        of = repr(outputs[0]) if single else "each class"
-        return f"the predicted probability of {of}"
-    return f"{response} of {outputs[0]!r}" if single else response
 
 
 def _notes(effects: Sequence[EffectAverages]) -> list[str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import in_joint_order
 from skfme._results.effects import ForwardEffects
 from skfme._results.printed import PrintedEffects
 from skfme._streaming.effect_summary import PRECISION, EffectSummary, MergeContext
@@ -72,6 +74,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
     n_outside_before: int | None
     total_weight: float | None
     whole_weights: bool = True
+    _orders: tuple[tuple[Any, ...], ...] = ()  # of categories, for each column of `by`
 
     @classmethod
     def empty(cls, about: MergeContext) -> EffectSummaries:
@@ -112,6 +115,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_outside_before=effects.context.n_outside_before,
             total_weight=weights.sum if weights.given else None,
             whole_weights=weights.is_whole,
+            _orders=groups.orders,
         )
 
     @cached_property
@@ -127,6 +131,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
                 self.weights_type,
                 self._groups,
                 tally,
+                self._orders,
             )
             for name, sizes, tally in zip(
                 about.effects, about.sizes, self._tallies, strict=True
@@ -182,6 +187,10 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_outside_before=_added(self.n_outside_before, other.n_outside_before),
             total_weight=_added(self.total_weight, other.total_weight),
             whole_weights=self.whole_weights and other.whole_weights,
+            _orders=tuple(
+                tuple(in_joint_order(pair))
+                for pair in zip_longest(self._orders, other._orders, fillvalue=())
+            ),
         )
 
     def _refuse_another_context(self, other: EffectSummaries) -> None:

@@ -6,7 +6,6 @@ machines become one lives beside this; what needs single rows is ForwardEffect's
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import groups_in
 from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._streaming.trial import Trial
@@ -95,6 +95,7 @@ class EffectSummary(PrintedEffect):
     weights_type: str
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
+    _orders: tuple[tuple[Any, ...], ...] = ()
 
     notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
@@ -130,7 +131,9 @@ class EffectSummary(PrintedEffect):
         That of :func:`skfme.statsmodels.average_effects`: SD / √n without weights;
         weights are inverse probabilities of selection. NaN for fewer than two rows.
         """
-        return self._per_output(self._tally.std_error)
+        return self._per_output(
+            _rounded(self._tally.std_error, self._total.defined_mean)
+        )
 
     @property
     def min(self) -> Any:
@@ -234,11 +237,22 @@ class EffectSummary(PrintedEffect):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
         if nlm is not None:
             frame["anlm"] = nlm.moments.defined_mean.ravel()
-        frame["std_error"] = self._tally.std_errors.ravel()
-        return _sorted(frame[frame["n"] > 0], list(self.context.by))
+        frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
+        counting = frame[frame["n"] > 0].reset_index(drop=True)
+        return counting.iloc[self._order_of(counting)].reset_index(drop=True)
+
+    def _order_of(self, frame: pd.DataFrame) -> np.ndarray:
+        """Rows by their groups: in the order of categories, else sorted by value."""
+        labels = frame[list(self.context.by)].copy()
+        for key, order in zip(labels, self._orders, strict=False):
+            if order:
+                entries = labels[key].astype(object)
+                known = [*order, *(e for e in entries.dropna() if e not in order)]
+                labels[key] = pd.Categorical(entries, list(dict.fromkeys(known)))
+        codes, _ = groups_in(labels)
+        return np.argsort(codes, kind="stable")
 
 
-def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    with suppress(TypeError):  # texts among numbers have no order
-        frame = frame.sort_values(by, kind="stable", na_position="last")
-    return frame.reset_index(drop=True)
+def _rounded(std_errors: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Standard errors; what rounding left of effects that are all the same is zero."""
+    return np.where(std_errors <= 1e-12 * np.abs(means), 0.0, std_errors)

@@ -23,10 +23,14 @@ __all__ = ["Distribution", "RowKeys", "Tally"]
 
 @dataclass(frozen=True)
 class RowKeys:
-    """The groups of rows: distinct keys, and each row's position among them."""
+    """The groups of rows: distinct keys, and each row's position among them.
+
+    `orders` are the categories of each part of a key; empty where it is sorted by value.
+    """
 
     keys: tuple[tuple, ...]
     codes: np.ndarray
+    orders: tuple[tuple, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

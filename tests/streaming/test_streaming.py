@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, StdDev
 from skfme._streaming import explain_batches as streaming
@@ -294,6 +294,82 @@ def test_groups_are_sorted_with_the_missing_ones_last(people):
     frame = explainer.explain_batches([table], by="site")["age +5"].average()
     assert list(frame["site"][:2]) == ["a", "b"]
     assert frame["site"].isna()[2]
+
+
+def test_the_standard_error_of_a_linear_effect_is_no_rounding_noise():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)) + [1e3, 0, 0]
+    model = LinearRegression().fit(X, X @ [0.1, 1, 2])
+    explainer = FMEExplainer(
+        FrozenEstimator(model), {0: 0.3}, extrapolation=None, engine="predict"
+    ).fit(X)
+    summary = explainer.explain_batches([X[:90], X[90:]], by=2)["x0 +0.3"]
+    assert (summary.n, summary.std_error) == (200, 0)
+    assert not summary.average()["std_error"].any()
+
+
+def test_rows_without_an_nlm_are_no_part_of_its_median(people):
+    # below a dose of 20 the path is constant, and has no NLM
+    explainer = explainer_on(
+        people,
+        {"dose": 3},
+        lambda X: np.maximum(np.asarray(X["dose"], float) - 20, 0) ** 3,
+        nlm=True,
+        extrapolation=None,
+    )
+    effect = explainer.explain(people)["dose +3"]
+    undefined = np.count_nonzero(np.isnan(effect.nlm))
+    assert 0 < undefined < effect.n / 1.5
+    frame = explainer.explain_batches(cut(people, 300)).to_frame().iloc[0]
+    assert frame["n_nlm_undefined"] == undefined
+    assert frame["nlm_median"] == pytest.approx(np.nanmedian(effect.nlm), rel=1e-3)
+
+
+LEVELS = ["low", "mid", "high", "never"]
+
+
+@pytest.mark.parametrize(
+    "as_batch",
+    [
+        lambda table: table,
+        lambda table: pa.Table.from_pandas(table, preserve_index=False),
+        lambda table: pl.DataFrame(
+            {
+                name: pl.Series(
+                    column.astype(str).to_list()
+                    if column.dtype == "category"
+                    else column,
+                    dtype=pl.Enum(LEVELS) if name == "level" else None,
+                )
+                for name, column in table.items()
+            }
+        ),
+    ],
+    ids=["pandas", "arrow", "polars"],
+)
+def test_groups_come_in_the_order_of_their_categories(people, as_batch):
+    level = np.array(LEVELS[:3])[np.arange(N) % 3]
+    table = people.assign(level=pd.Categorical(level, LEVELS))
+    parts = [table[table["level"] != "low"], table[table["level"] != "high"]]
+    explainer = explainer_on(people, {"age": 5})
+    one, other = (explainer.explain_batches([as_batch(p)], by="level") for p in parts)
+    both = explainer.explain_batches(map(as_batch, parts), by="level")
+    for summaries in (one + other, other + one, both):
+        groups = summaries["age +5"].average()["level"]
+        assert groups.tolist() == ["low", "mid", "high"]
+
+
+def test_batches_with_categories_of_their_own_join_them_in_one_order(people):
+    explainer = explainer_on(people, {"age": 5})
+    cells = [["low", "mid"], ["mid", "high"], ["low", "high"]]
+    batches = [
+        people[:60].assign(
+            level=pd.Categorical(np.array(cell)[np.arange(60) % 2], cell)
+        )
+        for cell in cells
+    ]
+    groups = explainer.explain_batches(batches, by="level")["age +5"].average()["level"]
+    assert groups.tolist() == ["low", "mid", "high"]
 
 
 def test_an_average_without_groups_names_the_parameter_for_them(people):

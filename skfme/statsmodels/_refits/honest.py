@@ -340,7 +340,7 @@ def _over_rows(
         means(effects),
         cov,
         **means.described,
-        notes=means.rules,
+        notes=[*means.outcome, *means.rules],
         df=np.maximum(n_units - 1, 1),
         covers="sample",
         title="Honest regions: over rows, given the model",
@@ -361,5 +361,8 @@ def _over_refits(
         **means.described,
         covers="refit",
         title="Honest regions: over refits, given the rows",
-        notes=refit_notes(f"{n_units} rows or groups to train", failures),
+        notes=[
+            *refit_notes(f"{n_units} rows or groups to train", failures),
+            *means.outcome,
+        ],
     )

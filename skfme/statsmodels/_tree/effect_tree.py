@@ -63,7 +63,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         rows; rpart's surrogate splits are not copied.
     n_partitions : int >= 2, "auto" or None, default=None
         Exact number of partitions, by pruning; "auto" cross-validates it (5 folds,
-        one-standard-error rule).
+        one-standard-error rule), up to `max_partitions`.
     max_sd : float, default=None
         The fewest partitions, at least two where the tree has a split, that all have
         an SD of effects below it.
@@ -82,6 +82,9 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         Least share of the root's sum of squares that a split must explain ("cart").
     max_depth : int, default=None
         None is no bound for "ctree", 30 for "cart".
+    max_partitions : int >= 2 or None, default=8
+        Most partitions that ``n_partitions="auto"`` takes, so that they can be read; None
+        is no bound. A number of partitions that is asked for is not bounded by it.
     teststat : {"quadratic", "maximum"}, default="quadratic"
         Statistic of the tests. The two differ for unordered factors only.
     testtype : {"bonferroni", "univariate"}, default="bonferroni"
@@ -176,6 +179,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         "minprob": [Interval(Real, 0, 1, closed="left")],
         "cp": [Interval(Real, 0, None, closed="left")],
         "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "max_partitions": [Interval(Integral, 2, None, closed="left"), None],
         "teststat": [StrOptions({"quadratic", "maximum"})],
         "testtype": [StrOptions({"bonferroni", "univariate"})],
         "categorical_features": "no_validation",
@@ -195,6 +199,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         minprob: float = 0.01,
         cp: float = 0.001,
         max_depth: int | None = None,
+        max_partitions: int | None = 8,
         teststat: str = "quadratic",
         testtype: str = "bonferroni",
         categorical_features: str | Iterable[Hashable] = "auto",
@@ -211,6 +216,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self.minprob = minprob
         self.cp = cp
         self.max_depth = max_depth
+        self.max_partitions = max_partitions
         self.teststat = teststat
         self.testtype = testtype
         self.categorical_features = categorical_features
@@ -352,7 +358,8 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             grown_on = sample.take(searched)
         size = self.n_partitions
         if isinstance(size, str):
-            size = cross_validated_size(grown_on, criterion, random_state)
+            most = self.max_partitions
+            size = cross_validated_size(grown_on, criterion, random_state, most)
         nodes = pruned(grow(grown_on, criterion), size, self.max_sd)
         return reestimated(nodes, sample, estimated_from) if self.honest else nodes
 

@@ -12,7 +12,7 @@ import statsmodels.api as sm
 import statsmodels.formula
 import statsmodels.formula.api as smf
 
-from skfme import Contrast, fme
+from skfme import Contrast, SetTo, fme
 from skfme.statsmodels import delta_effects
 from tests.statsmodels.models.fits import RIGHT, data
 
@@ -86,12 +86,12 @@ def test_rows_that_miss_a_value_are_left_out_and_counted():
     rows.loc[20:24, "c"] = None
     results = smf.ols("y ~ x * z + c", rows).fit()
     effects = delta_effects(results, rows, {"x": 1})
-    whole = rows.dropna(subset=["x", "z", "c"])
-    assert effects.nobs[0] == len(whole) == len(rows) - 15
+    whole = rows.dropna(subset=["x", "y", "z", "c"])
+    assert effects.nobs[0] == len(whole) == len(rows) - 25
     own = delta_effects(results, whole, {"x": 1})
     assert effects.params.iloc[0] == pytest.approx(own.params.iloc[0], rel=1e-12)
     assert effects.bse.iloc[0] == pytest.approx(own.bse.iloc[0], rel=1e-12)
-    assert "15 missing" in str(effects.summary()).replace("\n", " ")
+    assert "25 missing" in str(effects.summary()).replace("\n", " ")
 
 
 def test_a_contrast_needs_no_value_of_the_feature_it_sets():
@@ -99,7 +99,7 @@ def test_a_contrast_needs_no_value_of_the_feature_it_sets():
     results = smf.ols("y ~ x + d", rows).fit()
     rows = rows.astype({"d": float})
     rows.loc[:9, "d"] = np.nan
-    effects = delta_effects(results, rows, [{"d": Contrast(0, 1)}, {"d": 1}])
+    effects = delta_effects(results, rows, [{"d": Contrast(0, 1)}, {"d": SetTo(1)}])
     assert effects.nobs.tolist() == [len(rows), len(rows) - 10]
 
 
@@ -270,7 +270,7 @@ def test_columns_of_an_array_are_found_by_position(by_arrays):
         np.testing.assert_allclose(effects.params, own.params)
         np.testing.assert_allclose(effects.bse, own.bse)
     every = delta_effects(array, X.to_numpy())
-    assert [name.split()[0] for name in every.names] == ["x1", "x2", "x3", "x3"]
+    assert [name.split()[0] for name in every.names] == ["x1", "x2", "x3"]
 
 
 def test_the_constant_need_not_be_one():
