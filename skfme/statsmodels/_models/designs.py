@@ -384,7 +384,12 @@ def rows_of_fit(model: Any, n: int) -> np.ndarray | None:
     None where the model was fitted on another number of rows.
     """
     missing = getattr(model.data, "missing_row_idx", None)
-    rows = np.delete(np.arange(n), [] if missing is None else missing)
+    used = np.ones(n, dtype=bool)
+    if missing is not None and len(missing):
+        if max(missing) >= n:
+            return None
+        used[missing] = False
+    rows = np.flatnonzero(used)
     return rows if len(rows) == len(model.endog) else None
 
 

@@ -60,6 +60,7 @@ def test_rows_of_arrays_are_known_by_their_place():
     rows = survey()
     fit = sm.OLS(rows["y"], sm.add_constant(rows[["x"]]), missing="drop").fit()
     assert delta_effects(fit, rows, {"x": 1}).nobs[0] == fit.nobs
+    assert delta_effects(fit, rows[:20], {"x": 1}).nobs[0] == 20  # of no known place
 
 
 MODELS = {
