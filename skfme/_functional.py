@@ -86,6 +86,16 @@ def _rows_not_used(model: FrozenEstimator, X: Any) -> np.ndarray | None:
     return None if of_model is None else of_model(as_table(X))
 
 
+def _used(X: Any, sample_weight: Any, unused: np.ndarray | None) -> tuple[Any, Any]:
+    """The rows that a given fit did not leave out, and their weights."""
+    if unused is None:
+        return X, sample_weight
+    table, rows = as_table(X), np.flatnonzero(~unused)
+    return table.take(rows).native, checked_weights(sample_weight, table).take(
+        rows
+    ).array
+
+
 NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
 Changes = Mapping[Any, Any]  # feature -> change: one effect
 
@@ -190,13 +200,9 @@ def fme(
     unused = _rows_not_used(model, X)
     if background is not None:
         explainer.fit(background)
-    elif unused is None:
-        explainer.fit(X, sample_weight=sample_weight)
     else:
-        table = as_table(X)
-        weights = checked_weights(sample_weight, table)
-        used = np.flatnonzero(~unused)
-        explainer.fit(table.take(used).native, sample_weight=weights.take(used).array)
+        training, weights = _used(X, sample_weight, unused)
+        explainer.fit(training, sample_weight=weights)
     effects = explainer.explain(X, sample_weight)
     if unused is not None:
         from skfme.statsmodels._models.estimation_sample import unused_note

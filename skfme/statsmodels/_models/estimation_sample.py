@@ -28,7 +28,7 @@ def rows_not_used(design: Design, model: Any, table: Table) -> np.ndarray | None
     exog: Any = getattr(model, "exog", None)
     frame: Any = getattr(model.data, "frame", None)
     index = frame.index if hasattr(frame, "columns") else pd.RangeIndex(len(table))
-    used = rows_of_fit(model, len(index))
+    used = _used(model, index)
     places = _places(table, index)
     if exog is None or used is None or places is None:
         return None
@@ -46,6 +46,17 @@ def rows_not_used(design: Design, model: Any, table: Table) -> np.ndarray | None
     expected = exog[fit_rows[shared]]
     same = rebuilt.shape == expected.shape and np.allclose(rebuilt, expected, rtol=1e-8)
     return fit_rows < 0 if same else None
+
+
+def _used(model: Any, index: pd.Index) -> np.ndarray | None:
+    """Where the rows of the fit are in its data, in the order of its design."""
+    rows = rows_of_fit(model, len(index))
+    labels = getattr(model.data, "row_labels", None)
+    if rows is not None or labels is None or len(labels) != len(model.endog):
+        return rows
+    # GEE's formula drops rows by itself, and keeps the labels of the others.
+    known = index.is_unique and pd.Index(labels).isin(index).all()
+    return index.get_indexer(labels) if known else None
 
 
 def _places(table: Table, index: pd.Index) -> np.ndarray | None:

@@ -191,7 +191,13 @@ class StatsmodelsEstimator(MeanEstimator):
         return OLS if self.model is None else self.model
 
     def categorical_columns(self) -> list[Hashable]:
-        """Names of the columns that the formula takes for categories only."""
+        """Names of the columns that the formula takes for categories only.
+
+        Returns
+        -------
+        names : list of label
+            Those of ``C(…)`` that it uses in no other way.
+        """
         return [] if self.formula is None else categorical_in(self.formula)
 
     def _classifies(self) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from sklearn.frozen import FrozenEstimator
+from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from skfme import FMEExplainer, ame, fme
 from skfme.statsmodels import StatsmodelsEstimator, delta_effects
@@ -59,6 +60,26 @@ def test_rows_of_arrays_are_known_by_their_place():
     rows = survey()
     fit = sm.OLS(rows["y"], sm.add_constant(rows[["x"]]), missing="drop").fit()
     assert delta_effects(fit, rows, {"x": 1}).nobs[0] == fit.nobs
+    assert delta_effects(fit, rows[:20], {"x": 1}).nobs[0] == 20  # of no known place
+
+
+MODELS = {
+    "glm": lambda rows: smf.glm("y ~ x", rows),
+    "gee": lambda rows: smf.gee("y ~ x", "year", rows),
+    "quantreg": lambda rows: smf.quantreg("y ~ x", rows),
+    "mnlogit": lambda rows: smf.mnlogit("sign ~ x", rows),
+    "ordered": lambda rows: OrderedModel.from_formula("sign ~ x - 1", rows),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_rows_of_every_kind_of_fit_are_found(name):
+    rows = survey()
+    rows["sign"] = np.sign(rows["y"].round())
+    options = {"disp": 0} if name in ("mnlogit", "ordered") else {}
+    fit = MODELS[name](rows).fit(**options)
+    assert delta_effects(fit, rows, {"x": 1}).nobs[0] == 200 - len(LOST)
+    assert fme(fit, rows, {"x": 1}).n == 200 - len(LOST)
 
 
 def test_all_rows_count_where_they_are_asked_for(fit):
