@@ -52,7 +52,9 @@ def _used(model: Any, index: pd.Index) -> np.ndarray | None:
     """Where the rows of the fit are in its data, in the order of its design."""
     rows = rows_of_fit(model, len(index))
     labels = getattr(model.data, "row_labels", None)
-    if rows is not None or labels is None or len(labels) != len(model.endog):
+    if rows is not None or labels is None or model.endog is None:
+        return rows
+    if len(labels) != len(model.endog):
         return rows
     # GEE's formula drops rows by itself, and keeps the labels of the others.
     known = index.is_unique and pd.Index(labels).isin(index).all()
