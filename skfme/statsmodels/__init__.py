@@ -4,6 +4,13 @@ from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._models.estimators import StatsmodelsEstimator
+from skfme.statsmodels._policy.design import PairDesign
+from skfme.statsmodels._policy.experiment import (
+    ClusterPairExperiment,
+    OptimalityTest,
+    PolicyEffectResults,
+)
+from skfme.statsmodels._policy.waves import MultiWaveExperiment
 from skfme.statsmodels._refits.bootstrap import bootstrap_effects
 from skfme.statsmodels._refits.bootstrap_results import BootstrapResults
 from skfme.statsmodels._refits.cross_fitting import (
@@ -26,6 +33,7 @@ from skfme.statsmodels._tree.effect_tree import EffectTree
 
 __all__ = [
     "BootstrapResults",
+    "ClusterPairExperiment",
     "ConditionalEffects",
     "ConditionalEffectsResults",
     "CrossFitResults",
@@ -36,6 +44,10 @@ __all__ = [
     "HonestRegions",
     "MixedConditionalEffects",
     "MixedConditionalEffectsResults",
+    "MultiWaveExperiment",
+    "OptimalityTest",
+    "PairDesign",
+    "PolicyEffectResults",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
     "WildClusterTest",
