@@ -241,6 +241,8 @@ def came(
     max_sd: float | None = None,
     output: str | None = None,
     groups: Any = None,
+    features: Sequence[Any] | None = None,
+    drop: Sequence[Any] | None = None,
     **options: Any,
 ) -> EffectTree:
     """Conditional average marginal effects: where an effect differs, found by a tree.
@@ -257,6 +259,10 @@ def came(
         Which output to partition, where the effect has several.
     groups : array-like of shape (n_samples,), default=None
         Rows kept together by ``honest=True`` and ``n_partitions="auto"``.
+    features : list of columns, default=None
+        The columns that the tree may split; None takes all but `drop`.
+    drop : list of columns, default=None
+        Instead: the columns that it may not, such as ids.
     **options
         The other parameters of :class:`skfme.statsmodels.EffectTree`.
 
@@ -293,6 +299,7 @@ def came(
     column = one_output(effect.outputs, output, "a tree")
     fme, nlm = effect.fme_2d[:, column], effect.nlm_2d
     options.setdefault("categorical_features", list(effect.categorical_features))
+    options |= {"features": features, "drop": drop}
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     nlm = None if nlm is None else nlm[:, column]
     return tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)

@@ -67,18 +67,25 @@ def check_columns_as_in_fit(estimator: Any, X: Any) -> None:
 
 
 def table_as_in_fit(
-    estimator: Any, X: Any, kind: str, columns: Sequence[Column]
+    estimator: Any,
+    X: Any,
+    kind: str,
+    columns: Sequence[Column],
+    read: Sequence[int] | None = None,
 ) -> Table:
-    """X checked against the columns seen in fit, as the kind of table seen there."""
+    """X checked against the columns seen in fit, as the kind of table seen there.
+
+    Numbers must be finite in the columns at the positions `read`; None is all of them.
+    """
     table = as_table(X)
     check_columns_as_in_fit(estimator, table.native)
-    refuse_infinite(table)
+    refuse_infinite(table, read)
     return converted(table, kind, columns)
 
 
-def refuse_infinite(table: Table) -> None:
-    """Refuse a table that holds an infinite number."""
-    columns = infinite_columns(table)
+def refuse_infinite(table: Table, read: Sequence[int] | None = None) -> None:
+    """Refuse a table that holds an infinite number, in the columns at `read` or in any."""
+    columns = infinite_columns(table, read)
     if columns:
         raise ValueError(
             f"X contains infinity in {', '.join(columns)}; expected finite numbers or "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -66,16 +66,17 @@ def complete_rows(table: Table) -> np.ndarray:
     return ~np.logical_or.reduce(missing)
 
 
-def infinite_columns(table: Table) -> list[str]:
-    """Names of the columns that hold an infinite number."""
+def infinite_columns(table: Table, read: Sequence[int] | None = None) -> list[str]:
+    """Names of the columns that hold an infinite number, of those at `read` or of all."""
+    positions = range(len(table.names)) if read is None else read
     if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
         if table.array.dtype.kind != "f":
             return []
         infinite = np.isinf(table.array).any(axis=0)
-        return [str(table.names[i]) for i in np.flatnonzero(infinite)]
+        return [str(table.names[i]) for i in positions if infinite[i]]
     return [
-        str(name)
-        for position, name in enumerate(table.names)
+        str(table.names[position])
+        for position in positions
         if kind_of(column := table.column(position)) == "numeric"
         and (values := numbers_in(column)).dtype.kind == "f"
         and np.isinf(values).any()

@@ -15,7 +15,14 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-__all__ = ["distance", "holds_dates", "instants", "moved_in_time", "wall_clock"]
+__all__ = [
+    "distance",
+    "holds_dates",
+    "instants",
+    "moved_in_time",
+    "wall_clock",
+    "zone_of",
+]
 
 _UNITS = {
     "D": datetime.timedelta(days=1),
@@ -68,7 +75,7 @@ def _zoned_by_pandas(column: Any) -> Any:
     return native if isinstance(native.dtype, pd.DatetimeTZDtype) else None
 
 
-def _zone(column: Any) -> Any:
+def zone_of(column: Any) -> Any:
     if isinstance(column, np.ndarray):
         return None
     native = _zoned_by_pandas(column)
@@ -94,7 +101,7 @@ def distance(value: Any, entry: Any) -> pd.Timedelta:
     here = instants(entry)[0]
     if here.dtype.kind == "m":
         return _read(pd.Timedelta, value, "a duration") - pd.Timedelta(here)
-    moment, zone = _read(pd.Timestamp, value, "a date"), _zone(entry)
+    moment, zone = _read(pd.Timestamp, value, "a date"), zone_of(entry)
     if zone is None and moment.tzinfo is not None:
         raise ValueError(
             f"{value!r} has a time zone, and the column has none; give a moment without "

@@ -24,7 +24,7 @@ from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
     counted_rows,
-    covariates_in,
+    covariates_like,
     effects_in,
     measures_in,
     variance_explained,
@@ -89,6 +89,7 @@ class FittedTree:
     _nodes: list[Node]
     _covariates: tuple[Covariate, ...]
     _columns: tuple[Column, ...]
+    _split_columns: tuple[Column, ...]
     _kind: str
     _training: TreeRows | None = None
 
@@ -219,10 +220,14 @@ class FittedTree:
 
     def _table(self, X: Any) -> Table:
         check_is_fitted(self, "partitions_")
-        return table_as_in_fit(self, X, self._kind, self._columns)
+        read = [column.position for column in self._split_columns]
+        return table_as_in_fit(self, X, self._kind, self._columns, read)
 
     def _leaves(self, table: Table) -> np.ndarray:
-        return leaves_of(self._nodes, covariates_in(table, self._columns))
+        return leaves_of(self._nodes, self._encoded(table))
+
+    def _encoded(self, table: Table) -> tuple[Covariate, ...]:
+        return covariates_like(self._covariates, table, self._split_columns)
 
     def _came(self, table: Table) -> np.ndarray:
         means = np.array([node.spread.mean for node in self._nodes])
@@ -247,8 +252,7 @@ class FittedTree:
         """The same partition with the numbers of other rows; small leaves merge."""
         table = self._table(X)
         rows, effects, weights = counted_rows(y, sample_weight, table)
-        covariates = covariates_in(table.take(rows), self._columns)
-        sample = Sample(covariates, effects, weights)
+        sample = Sample(self._encoded(table.take(rows)), effects, weights)
         other = copy.copy(self)  # without the rows of fit
         other.n_dropped_ = len(table) - len(rows)
         nodes = reestimated(self._nodes, sample, np.arange(len(sample)))
