@@ -14,7 +14,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from skfme._frames.dates import holds_dates, instants
+from skfme._frames.dates import holds_dates, instants, pandas_moments
 
 __all__ = [
     "ColumnData",
@@ -133,9 +133,11 @@ def objects_in(column: Any) -> np.ndarray:
 
 
 def plain_series(column: ColumnData) -> pd.Series:
-    """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
+    """A column as formulas take it: pandas, with numpy's types, zones or categories."""
     if is_coded(column):
         return column.to_pandas().reset_index(drop=True)
+    if holds_dates(column):
+        return pandas_moments(column)
     if kind_of(column) != "categorical" and mixture_in(column) is None:
         return pd.Series(numbers_in(column))
     entries, missing = pd.Series(objects_in(column), dtype=object), missing_in(column)

@@ -20,6 +20,7 @@ __all__ = [
     "holds_dates",
     "instants",
     "moved_in_time",
+    "pandas_moments",
     "wall_clock",
     "zone_of",
 ]
@@ -73,6 +74,14 @@ def _zoned_by_pandas(column: Any) -> Any:
     if arrow is not None and getattr(arrow, "tz", None) is not None:
         return native.astype(pd.DatetimeTZDtype(arrow.unit, arrow.tz))
     return native if isinstance(native.dtype, pd.DatetimeTZDtype) else None
+
+
+def pandas_moments(column: Any) -> pd.Series:
+    """Moments or durations as pandas has them, moments in the column's time zone."""
+    moments, zone = pd.Series(instants(column)), zone_of(column)
+    return (
+        moments if zone is None else moments.dt.tz_localize("UTC").dt.tz_convert(zone)
+    )
 
 
 def zone_of(column: Any) -> Any:

@@ -1,8 +1,8 @@
 """Dates, moments and durations on a scale of numbers, and numbers of it as dates.
 
 Numbers are whole microseconds since the first entry, which floats hold exactly over 285
-years, and whole seconds over any. A cut of the scale becomes the moment that parts a column's own
-entries in the same way, in the column's time zone.
+years, and whole seconds over any. A cut of the scale becomes the moment that parts a
+column's own entries in the same way, in its time zone.
 """
 
 from __future__ import annotations
