@@ -7,6 +7,7 @@ where the larger p is below α, which is where the 1 − 2α interval lies insid
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfme._text.printing import Text, format_number, html_table, text_table
+from skfme._text.labels import coverage_note
+from skfme._text.printing import (
+    Text,
+    format_number,
+    html_table,
+    notebook_page,
+    text_table,
+)
 from skfme.statsmodels._inference.estimates import JointEstimates, check_alpha
 from skfme.statsmodels._inference.text import WIDTH
 
@@ -35,6 +43,8 @@ class EquivalenceResults:
         The larger of the two: p-value of "not equivalent".
     equivalent : Series of bool
     alpha : float
+    coverage_note : str
+        What the intervals cover, in a sentence.
     """
 
     statistic_low: pd.Series
@@ -47,6 +57,7 @@ class EquivalenceResults:
     estimates: np.ndarray
     intervals: np.ndarray
     labels: pd.DataFrame
+    coverage_note: str = ""
 
     @property
     def pvalues(self) -> pd.Series:
@@ -101,7 +112,9 @@ class EquivalenceResults:
         -------
         text : str
         """
-        return Text(f"{self._title()}\n\n{text_table(*self._table(), WIDTH)}")
+        notes = [textwrap.fill(note, WIDTH) for note in self._notes()]
+        table = text_table(*self._table(), WIDTH)
+        return Text("\n".join([self._title(), "", table, *notes]))
 
     def _title(self) -> str:
         return (
@@ -127,7 +140,10 @@ class EquivalenceResults:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(*self._table(), self._title())
+        return notebook_page([html_table(*self._table(), self._title())], self._notes())
+
+    def _notes(self) -> list[str]:
+        return [self.coverage_note] if self.coverage_note else []
 
 
 def two_one_sided_tests(
@@ -161,6 +177,7 @@ def two_one_sided_tests(
         estimates.to_numpy(),
         results.conf_int(2 * alpha).to_numpy(),
         results.labels,
+        coverage_note(results),
     )
 
 
