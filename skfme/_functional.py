@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._text.labels import response_words
 from skfme._text.outputs import one_output
 
 if TYPE_CHECKING:
@@ -168,8 +169,9 @@ def fme(
     else:
         explainer.fit(background)
     effects = explainer.explain(X, sample_weight)
-    if response_label is not None:
-        effects = effects._with_response_label(response_label)
+    words = response_words(response_label)
+    if words is not None:
+        effects = effects._with_response_label(words)
     single = isinstance(steps, Mapping) and not any(
         isinstance(value, Mapping) for value in steps.values()
     )

@@ -43,7 +43,7 @@ from skfme._results.effect_tables import (
     nonlinearity_table,
 )
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._text.labels import coverage_note, read_labels, step_title
+from skfme._text.labels import coverage_note, read_labels, response_words, step_title
 from skfme._text.printing import format_number
 from skfme._text.reasons import few_rows_count
 from skfme.plotting import (
@@ -143,7 +143,8 @@ def write_report(
     effects = _as_effects(effects)
     trees = _as_trees(tree, effects)
     _check_inference(inference)
-    wording = Wording(read_labels(labels, effects.context.table), response_label)
+    texts = read_labels(labels, effects.context.table)
+    wording = Wording(texts, response_words(response_label))
     writer = _Writer(effects, wording, labels)
     title = title or f"Forward marginal effects of {effects.context.model}"
     target = Path(path)

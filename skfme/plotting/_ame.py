@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._text.labels import coverage_note, joint_phrase, read_labels, step_title
+from skfme._text.labels import (
+    coverage_note,
+    joint_phrase,
+    read_labels,
+    response_words,
+    step_title,
+)
 from skfme.plotting._parts.canvas import (
     COLOURS,
     GREY,
@@ -140,7 +146,7 @@ class AMEDisplay(Display):
         titles = {n: step_title(n, e.step, texts) for n, e in effects.items()}
         table["effect"] = table["effect"].map(titles)
         table["level"] = pd.Categorical(table["level"], _levels(table))
-        label = response_label or context.response_label
+        label = response_words(response_label, context.response_label)
         response = joint_phrase(context.response, context.outputs, label)
         table = _sorted(table) if sort else table
         return cls(table, line=line, response=response).plot(ax=ax, **options)

@@ -16,7 +16,7 @@ import pandas as pd
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
 from skfme._summaries.weighting import Weighting
-from skfme._text.labels import coverage_note, number, read_labels
+from skfme._text.labels import coverage_note, number, read_labels, response_words
 from skfme.plotting._parts.canvas import (
     BLUE,
     GREY,
@@ -158,6 +158,7 @@ class EffectTreeDisplay(Display):
         drawn = tree._for_display()
         counts, edges = _histograms(tree, *_rows(tree, X, y, drawn.rows))
         texts = read_labels(labels, drawn.columns)
+        words = response_words(response_label)
         nodes = tree.nodes_.assign(edge=drawn.edges)
         nodes["variable"] = nodes["variable"].map(texts.full, na_action="ignore")
         display = cls(
@@ -166,7 +167,7 @@ class EffectTreeDisplay(Display):
             edges,
             intervals=None if inference is None else _intervals(tree, inference),
             covers=coverage_note(inference),
-            response=f"predicted {response_label}" if response_label else "prediction",
+            response="prediction" if words is None else f"predicted {words}",
             title=title,
         )
         return display.plot(ax=ax, **options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skfme._summaries.weighted import LINEAR
-from skfme._text.labels import joint_phrase, read_labels
+from skfme._text.labels import joint_phrase, read_labels, response_words
 from skfme.plotting._parts.canvas import (
     COLOURS,
     GREY,
@@ -106,7 +106,7 @@ class StepProfileDisplay(Display):
         context, overview = profile.effects.context, profile.effects.to_frame()
         table = profile.to_frame().assign(**overview[["output", "q25", "q75"]])
         feature = read_labels(labels, context.table).full(profile.feature)
-        label = response_label or context.response_label
+        label = response_words(response_label, context.response_label)
         response = joint_phrase(context.response, context.outputs, label)
         return cls(table, feature=feature, response=response).plot(ax=ax, **options)
 
