@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import Weighting
+from skfme._text.labels import Labels
 from skfme._text.printing import Text
 from skfme.statsmodels._tree.covariates import (
     Covariate,
@@ -31,7 +33,7 @@ from skfme.statsmodels._tree.covariates import (
 )
 from skfme.statsmodels._tree.node_tables import tables_of
 from skfme.statsmodels._tree.nodes import Node, leaves_of, parents
-from skfme.statsmodels._tree.rules import edges_of, queries_of, tree_text
+from skfme.statsmodels._tree.rules import edges_of, queries_of, rules_of, tree_text
 from skfme.statsmodels._tree.sizing import reestimated
 
 if TYPE_CHECKING:
@@ -258,6 +260,14 @@ class FittedTree:
         nodes = reestimated(self._nodes, sample, np.arange(len(sample)))
         other._tabulate(nodes, weights, measures_in(nlm, table, rows))
         return other
+
+    def _rules(self, labels: Labels) -> pd.Series:
+        """The rule of each subspace, with the labels of columns."""
+        covariates = tuple(
+            replace(c, name=labels.full(str(c.name))) for c in self._covariates
+        )
+        rules = rules_of(self._nodes, covariates)
+        return pd.Series(rules, index=self.partitions_.index, name="rule")
 
     def _for_display(self) -> ForDisplay:
         """All that a display reads, beside the public tables."""
