@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, overload
 from sklearn.frozen import FrozenEstimator
 
 from skfme._explainer.explainer import FMEExplainer
+from skfme._explainer.fitting import weights_beside
+from skfme._frames.hints import shown
+from skfme._frames.tables import as_table
+from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.labels import response_words
 from skfme._text.outputs import one_output
@@ -57,7 +61,7 @@ def _frozen(model: Any) -> FrozenEstimator:
         return GivenModel(model)
     raise TypeError(
         "model must be a fitted model with a predict method, or a function X -> "
-        f"predictions; got {model!r}."
+        f"predictions; got {shown(model)}. The order is fme(model, X, steps)."
     )
 
 
@@ -131,7 +135,7 @@ def fme(
         As in :class:`FMEExplainer`.
     background : array-like or dataframe, default=None
         Training rows, from which ranges, categories and SDs come; None takes X.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages. Without `background`, they also weight SDs and
         quantiles, and rows of weight 0 widen no range.
     response_label : str, default=None
@@ -164,11 +168,15 @@ def fme(
     """
     model = _frozen(model)
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
+    if isinstance(sample_weight, str):
+        X, sample_weight = weights_beside(model, as_table(X), sample_weight)
     if background is None:
         explainer.fit(X, sample_weight=sample_weight)
     else:
         explainer.fit(background)
-    effects = explainer.explain(X, sample_weight)
+    effects = explainer._explain(X, sample_weight)
+    alone = background is None and len(effects.context.table) == 1
+    warn_of_empty(effects, alone=alone)
     words = response_words(response_label)
     if words is not None:
         effects = effects._with_response_label(words)
@@ -200,7 +208,7 @@ def ame(
         None is one unit of each feature, and each category.
     background : array-like or dataframe, default=None
         Training rows, as in :func:`fme`.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages, as in :func:`fme`.
     response_label : str, default=None
         What the model predicts, in words, as in :func:`fme`.
@@ -259,7 +267,7 @@ def came(
         Instead: the fewest partitions that all have an SD below it.
     output : str, default=None
         Which output to partition, where the effect has several.
-    groups : array-like of shape (n_samples,), default=None
+    groups : column of X, or array-like of shape (n_samples,), default=None
         Rows kept together by ``honest=True`` and ``n_partitions="auto"``.
     features : list of columns, default=None
         The columns that the tree may split; None takes all but `drop`.

@@ -205,7 +205,7 @@ class FMEExplainer(
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target; may be omitted for a ``FrozenEstimator``.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
             Passed to the model; rows of weight 0 widen no range, category or SD.
         **params : dict
             Passed to the model's fit, or routed to it.
@@ -255,7 +255,7 @@ class FMEExplainer(
         ----------
         X : array-like or dataframe of shape (n_samples, n_features)
             Rows to explain, with the columns seen in fit.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
             Weights of the averages; integer weights equal repeated rows.
 
         Returns
@@ -333,7 +333,7 @@ class FMEExplainer(
         sizes : sequence of float or None, default=None
             Amounts to add, in the feature's units. None takes fractions of the
             training SD and range, rounded to readable numbers, of both signs.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
 
         Returns
         -------

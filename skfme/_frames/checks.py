@@ -5,6 +5,7 @@ What a table or a column is lives beside this.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,13 +14,15 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, validate_data
 
-from skfme._frames.columns import missing_in
+from skfme._frames.columns import kind_of, missing_in, numbers_in
 from skfme._frames.contents import complete_rows, infinite_columns
+from skfme._frames.given import array_of
 from skfme._frames.schema import Column, converted
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import Weighting
 
 __all__ = [
+    "PredictionError",
     "check_columns_as_in_fit",
     "check_same_columns",
     "checked_weights",
@@ -29,6 +32,7 @@ __all__ = [
     "row_weights",
     "rows_of_positive_weight",
     "table_as_in_fit",
+    "weights_named",
 ]
 
 
@@ -51,12 +55,13 @@ def check_same_columns(frozen: Any, explainer: Any) -> None:
 
 def one_target(y: Any, model: str) -> np.ndarray:
     """The target of a classifier as a vector; (n, 1) is ravelled with a warning."""
-    shape = np.asarray(y).shape
+    shape = array_of(y, "y").shape
     if len(shape) == 2 and shape[1] != 1:
         raise ValueError(
             f"y has shape {shape}: {model} would have several outputs with classes of "
-            "their own. Choose one with response_method, such as lambda estimator, X: "
-            "estimator.predict_proba(X)[0]."
+            "their own. Choose one with response_method: lambda estimator, X: "
+            "estimator.predict_proba(X)[0][:, 1] where that is a list of arrays, one for "
+            "each output; estimator.predict_proba(X)[:, 0] where it is one array."
         )
     return column_or_1d(y, warn=True) if len(shape) == 2 else y
 
@@ -93,8 +98,21 @@ def refuse_infinite(table: Table, read: Sequence[int] | None = None) -> None:
         )
 
 
+def weights_named(sample_weight: Any, table: Table) -> Any:
+    """Weights of rows, read from the table where they are given as a column's name."""
+    if not isinstance(sample_weight, str):
+        return sample_weight
+    table = table.given
+    position = table.position(sample_weight, "sample_weight names")
+    if kind_of(column := table.column(position)) != "numeric":
+        raise TypeError(
+            f"sample_weight names {sample_weight!r}, a column that holds no numbers."
+        )
+    return numbers_in(column)
+
+
 def checked_weights(sample_weight: Any, table: Table) -> Weighting:
-    """Weights of rows, of which some are positive."""
+    """Weights of rows, or the name of their column, of which some are positive."""
     if sample_weight is None:
         return Weighting(None, len(table))
     weights = row_weights(sample_weight, table)
@@ -107,8 +125,12 @@ def checked_weights(sample_weight: Any, table: Table) -> Weighting:
 
 def row_weights(sample_weight: Any, table: Table) -> np.ndarray:
     """Weights of rows that may all be zero, as in one batch of many."""
+    weights = weights_named(sample_weight, table)
     weights = check_array(
-        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+        array_of(weights, "sample_weight"),
+        dtype=np.float64,
+        ensure_2d=False,
+        input_name="sample_weight",
     )
     if weights.shape != (len(table),):
         raise ValueError(
@@ -133,14 +155,26 @@ def rows_of_positive_weight(
     return table.take(positive), weights.take(positive)
 
 
+class PredictionError(ValueError):
+    """Unusable predictions; the error names its cause, to which nothing is to be added."""
+
+
+# "These columns are missing" is about something else.
+_MISSING = re.compile(
+    r"\b(nan|nans|nulls?|na)\b|missing (value|data|entr)", re.IGNORECASE
+)
+
+
 @contextmanager
 def naming_missing_values(table: Table) -> Iterator[None]:
     """A model's error about missing values names the columns and rows that have them."""
     try:
         yield
+    except PredictionError:
+        raise
     except ValueError as error:
         text = str(error)
-        if not any(word in text.lower() for word in ("nan", "missing", "null")):
+        if not _MISSING.search(text):
             raise
         columns = [
             str(name)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.dates import holds_dates, instants, pandas_moments
+from skfme._frames.given import array_of
 
 __all__ = [
     "ColumnData",
@@ -214,7 +215,7 @@ def as_vector(values: Any, n: int, what: str) -> np.ndarray:
     """One label per row, from an array, a list or a series."""
     if nw.dependencies.is_into_series(values):
         values = nw.from_native(values, series_only=True).to_numpy()
-    vector = np.asarray(values)
+    vector = array_of(values, what)
     if vector.shape != (n,):
         raise ValueError(
             f"{what} has shape {vector.shape}, expected ({n},): one entry per row of X."

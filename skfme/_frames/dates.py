@@ -15,6 +15,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from skfme._frames.hints import shown
+
 __all__ = [
     "distance",
     "holds_dates",
@@ -113,7 +115,7 @@ def distance(value: Any, entry: Any) -> pd.Timedelta:
     moment, zone = _read(pd.Timestamp, value, "a date"), zone_of(entry)
     if zone is None and moment.tzinfo is not None:
         raise ValueError(
-            f"{value!r} has a time zone, and the column has none; give a moment without "
+            f"{shown(value)} has a time zone, and the column has none; give a moment without "
             "one, or convert the column"
         )
     if zone is not None:
@@ -122,7 +124,7 @@ def distance(value: Any, entry: Any) -> pd.Timedelta:
                 moment = moment.tz_localize(zone)
             except ValueError as error:
                 raise ValueError(
-                    f"{value!r} is no single moment in {zone}, where clocks are put "
+                    f"{shown(value)} is no single moment in {zone}, where clocks are put "
                     "forward or back; give it with its time zone"
                 ) from error
         moment = moment.tz_convert("UTC").tz_localize(None)
@@ -135,7 +137,7 @@ def _read(kind: Any, value: Any, expected: str) -> Any:
     except (TypeError, ValueError):
         moment = pd.NaT
     if pd.isna(moment):
-        raise ValueError(f"expected {expected}, got {value!r}")
+        raise ValueError(f"expected {expected}, got {shown(value)}")
     return moment
 
 

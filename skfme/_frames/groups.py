@@ -13,9 +13,17 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.columns import as_vector, kind_of, objects_in, plain_series
+from skfme._frames.given import array_of
 from skfme._frames.tables import Table, as_table
 
-__all__ = ["columns_named", "groups_in", "labels_beside", "labels_in", "row_labels"]
+__all__ = [
+    "columns_named",
+    "groups_in",
+    "labels_beside",
+    "labels_in",
+    "one_label",
+    "row_labels",
+]
 
 
 def row_labels(table: Table, by: Any, what: str = "by") -> pd.DataFrame:
@@ -37,6 +45,13 @@ def row_labels(table: Table, by: Any, what: str = "by") -> pd.DataFrame:
     if columns is None:
         return labels_beside(by, len(table), what)
     return labels_in(table, columns, what)
+
+
+def one_label(table: Table, by: Any, what: str) -> np.ndarray:
+    """One label of each row, from the column that is named or as given."""
+    if isinstance(by, str):
+        return objects_in(table.column(table.position(by, f"{what} names")))
+    return as_vector(by, len(table), what)
 
 
 def groups_in(table: Table, by: Any) -> pd.DataFrame:
@@ -78,7 +93,8 @@ def labels_beside(labels: Any, n: int, what: str) -> pd.DataFrame:
     """Labels that do not come from the table: one per row, or a table of them."""
     if hasattr(labels, "to_frame"):  # a series of pandas or polars
         labels = labels.to_frame()
-    if len(np.shape(labels)) != 2:
+    shaped = labels if hasattr(labels, "shape") else array_of(labels, what)
+    if len(shaped.shape) != 2:
         return pd.DataFrame({"group": as_vector(labels, n, what)}).infer_objects()
     table = as_table(labels)
     if len(table) != n:

@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from skfme._frames.columns import ColumnData, factorized, is_coded, kind_of
+from skfme._frames.hints import shown
 from skfme._frames.tables import ArrayTable, FrameTable, Table, _as_array
 
 __all__ = [
@@ -115,7 +116,7 @@ def describe_columns(
         if categorical_features != "auto":
             raise ValueError(
                 "categorical_features must be 'auto' or a list of columns, got "
-                f"{categorical_features!r}."
+                f"{shown(categorical_features)}."
             )
     else:
         listed = categorical_features

@@ -156,13 +156,15 @@ def _notes(effects: Sequence[EffectAverages]) -> list[str]:
     return notes
 
 
-def warn_of_empty(effects: Mapping[str, EffectAverages], stacklevel: int = 3) -> None:
+def warn_of_empty(
+    effects: Mapping[str, EffectAverages], stacklevel: int = 3, *, alone: bool = False
+) -> None:
     """Warn where an AME is NaN since no row counts."""
     for name, effect in effects.items():
         if not effect.n:
             warnings.warn(
                 f"{no_row_counts(name, effect.n_left_out)}, so that its AME is NaN. "
-                + what_to_write(effect.n_left_out),
+                + what_to_write(effect.n_left_out, alone=alone),
                 UserWarning,
                 stacklevel=stacklevel,
             )

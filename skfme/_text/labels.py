@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from skfme._frames.hints import shown
 from skfme._frames.tables import Table
 from skfme._text.printing import format_number
 from skfme.steps._changes import Step
@@ -86,7 +87,7 @@ def read_labels(
     if not isinstance(labels, Mapping):
         raise TypeError(
             "labels must be a mapping such as {'bmi': 'Body mass index (kg/m²)'}, got "
-            f"{labels!r}."
+            f"{shown(labels)}."
         )
     texts = {}
     for key, text in labels.items():
@@ -108,7 +109,7 @@ def _is_given(label: Any, what: str) -> bool:
     if not isinstance(label, str):
         if label is None or label is pd.NA or label != label:
             return False
-        raise TypeError(f"{what} must be a text, got {label!r}.")
+        raise TypeError(f"{what} must be a text, got {shown(label)}.")
     return bool(label.strip())
 
 

@@ -273,8 +273,10 @@ def _group_texts(frame: pd.DataFrame, keys: list[Any], texts: Labels) -> list[st
 def group_columns(frame: pd.DataFrame) -> list[Any]:
     """The columns of groups in a table of results: before the estimate, or of texts."""
     before = set(frame.columns[: frame.columns.get_loc("estimate")])
-    before |= set(frame.select_dtypes(exclude=["number", "bool"]))
-    return [n for n in frame if n in before and n not in ("effect", "output", "n")]
+    before |= set(frame.select_dtypes(exclude=["number", "bool"]).columns)
+    return [
+        n for n in frame.columns if n in before and n not in ("effect", "output", "n")
+    ]
 
 
 def _inferred(effects: Effects, inference: Any, texts: Labels) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from skfme._frames.hints import shown
 from skfme._text.labels import coverage_note
 from skfme._text.printing import (
     Text,
@@ -162,8 +163,8 @@ def two_one_sided_tests(
     low, upp = (_bound(bound, len(estimates)) for bound in bounds)
     if not (low < upp).all():
         raise ValueError(
-            f"The bounds of equivalence must satisfy low < upp, got {bounds[0]!r} and "
-            f"{bounds[1]!r}."
+            f"The bounds of equivalence must satisfy low < upp, got {shown(bounds[0])} and "
+            f"{shown(bounds[1])}."
         )
     z_low, z_upp = (estimates - low) / se, (estimates - upp) / se
     return EquivalenceResults(

@@ -17,6 +17,7 @@ import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme._engine.originals import method_alteration, replaced
+from skfme._frames.hints import shown
 from skfme.statsmodels._models.designs import Design, design_of
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
 
@@ -260,4 +261,4 @@ def _what_is_wrong(given: Any) -> str:
             "its parameters and their covariance. For other models see "
             "average_effects (the rows' uncertainty) and bootstrap_effects (refits)."
         )
-    return f"Expected the results object of a statsmodels fit, got {given!r:.80}."
+    return f"Expected the results object of a statsmodels fit, got {shown(given)}."

@@ -15,7 +15,7 @@ import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from skfme._frames.contents import covariate_frame
-from skfme._frames.hints import known_names, nearest
+from skfme._frames.hints import known_names, nearest, shown
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.designs import EffectDesign
@@ -101,7 +101,7 @@ def formula_design(
         How far up the stack names that are no columns are looked for.
     """
     if not isinstance(formula, str):
-        raise TypeError(f"formula must be a string, got {formula!r}.")
+        raise TypeError(f"formula must be a string, got {shown(formula)}.")
     left, _, right = formula.rpartition("~")
     if left.strip():
         raise ValueError(

@@ -29,6 +29,7 @@ from skfme._frames.columns import (
     mixture_in,
     numbers_in,
 )
+from skfme._frames.given import array_of
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._frames.time_scale import TimeScale, time_scale
@@ -289,7 +290,7 @@ def _what(table: Table, column: Column) -> str:
 
 def effects_in(y: Any, table: Table) -> np.ndarray:
     """The effects as a vector of floats, NaN where a row has none."""
-    shape = np.asarray(y).shape
+    shape = array_of(y, "y").shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"y has shape {shape}: the effects of {shape[1]} outputs. A tree partitions "

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfme._decorators import fit_context
 from skfme._frames.checks import refuse_infinite
-from skfme._frames.columns import as_vector
+from skfme._frames.groups import one_label
 from skfme._frames.hints import known_names
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
@@ -243,10 +243,10 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
             columns are left out with `drop`.
         y : array-like of shape (n_samples,)
             Effects, such as ``effect.fme``; rows where it is NaN are left out.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
         nlm : array-like of shape (n_samples,), default=None
             Non-linearity measures, averaged by subspace (cANLM).
-        groups : array-like of shape (n_samples,), default=None
+        groups : column of X, or array-like of shape (n_samples,), default=None
             Kept together in honest halves and in the folds of "auto".
 
         Returns
@@ -268,7 +268,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         rows, effects, weights = counted_rows(y, sample_weight, table)
         measures = measures_in(nlm, table, rows)
         if groups is not None:
-            groups = as_vector(groups, len(table), "groups")[rows]
+            groups = one_label(table, groups, "groups")[rows]
         self.n_dropped_ = len(table) - len(rows)
         read = self._positions(table)
         if self.n_dropped_:
