@@ -57,6 +57,10 @@ def _frozen(model: Any) -> FrozenEstimator:
 
         if is_results(model) and other_predict(model) is None:
             return FrozenEstimator(GivenResults(model).fit())
+    if hasattr(model, "fit") and hasattr(model, "exog_names"):
+        raise TypeError(
+            f"The {type(model).__name__} model is not fitted. Pass what its fit() returns."
+        )
     if hasattr(model, "predict") or callable(model):
         return GivenModel(model)
     raise TypeError(

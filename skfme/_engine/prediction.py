@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -19,8 +20,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from skfme._frames.checks import PredictionError
-from skfme._frames.columns import in_order_of, missing_in
-from skfme._frames.contents import complete_rows
+from skfme._frames.columns import in_order_of
+from skfme._frames.contents import lacking
 from skfme._frames.given import array_of
 from skfme._frames.hints import shown
 from skfme._frames.tables import Table
@@ -87,35 +88,27 @@ class Response:
 
     def _not_finite(
         self, table: Table, values: np.ndarray, bad: np.ndarray
-    ) -> PredictionError:
+    ) -> ValueError:
         """What a model's NaN and infinities come from.
 
         The table may hold rows several times, before their steps and after them.
         """
         infinite = bool(np.isinf(values).any())
-        count = f"{np.count_nonzero(bad):,} of {len(values):,} predictions"
         text = (
-            f"{self.name} returned {'infinite values' if infinite else 'NaN'} in {count} "
-            "(of rows before or after a step). An effect needs finite predictions. "
+            f"{self.name} returned {'infinite values' if infinite else 'NaN'} in "
+            f"{np.count_nonzero(bad):,} of {len(values):,} predictions (of rows before or "
+            "after a step). An effect needs finite predictions. "
         )
-        missing = sorted(
-            {
-                str(name)
-                for position, name in enumerate(table.names)
-                if missing_in(table.column(position))[bad].any()
-            }
-        )
-        if not infinite and missing and not complete_rows(table)[bad].any():
-            return PredictionError(
-                f"{text}Each of these rows lacks a value of {', '.join(missing)}: impute "
-                "them in a pipeline in front of the model, or leave the rows out."
+        columns = [] if infinite else lacking(table, bad)
+        if columns:
+            columns_text = ", ".join(columns)
+            return ValueError(
+                f"{text}Each of these rows lacks a value of {columns_text}."
             )
-        return PredictionError(
-            text
-            + ("The model overflows there: take a smaller step, " if infinite else "")
-            + ("choose" if infinite else "Choose")
-            + " another response_method, or leave these rows out."
-        )
+        advice = "Choose another response_method, or leave these rows out."
+        if infinite:
+            advice = f"The model overflows there: take a smaller step. {advice}"
+        return PredictionError(text + advice)
 
     def unchecked(self, table: Table) -> np.ndarray:
         """The same, finite or not."""
@@ -156,10 +149,20 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, two-dimensional and in its own precision."""
     n_rows, index, X = len(table), table.index, table.private()
     if isinstance(method, str):
-        name, raw = method, getattr(estimator, method)(X)
+        name, predict = method, getattr(estimator, method)
     else:
         name = getattr(method, "__name__", "response")
-        raw = method(estimator, X)
+        predict = partial(method, estimator)
+    try:
+        raw = predict(X)
+    except NotImplementedError as error:
+        raise TypeError(
+            f"{model_name(estimator)} does not implement {name} for rows that are given to "
+            "it, so that no effect can be formed. Set response_method to a callable "
+            "(estimator, X) -> array that computes what it predicts."
+            + f" It said: {error}"
+            * bool(str(error))
+        ) from error
     if _is_list_of_outputs(raw):
         call = "predict_proba" if callable(method) else method
         raise ValueError(

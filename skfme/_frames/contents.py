@@ -20,6 +20,7 @@ __all__ = [
     "complete_rows",
     "covariate_frame",
     "infinite_columns",
+    "lacking",
     "pandas_frame",
 ]
 
@@ -64,6 +65,23 @@ def complete_rows(table: Table) -> np.ndarray:
     """Mask of the rows without a missing value."""
     missing = [missing_in(table.column(i)) for i in range(len(table.names))]
     return ~np.logical_or.reduce(missing)
+
+
+def lacking(table: Table, rows: np.ndarray) -> list[str]:
+    """Names of the columns of which each of some rows lacks one; empty if some lack none.
+
+    Parameters
+    ----------
+    table : Table of n rows
+        As a model may have left it, which was handed its memory.
+    rows : ndarray of bool of shape (n,)
+    """
+    table = ArrayTable(table._array) if isinstance(table, ArrayTable) else table
+    missing = [missing_in(table.column(i))[rows] for i in range(len(table.names))]
+    if not np.logical_or.reduce(missing).all():
+        return []
+    pairs = zip(table.names, missing, strict=True)
+    return [str(name) for name, mask in pairs if mask.any()]
 
 
 def infinite_columns(table: Table, read: Sequence[int] | None = None) -> list[str]:

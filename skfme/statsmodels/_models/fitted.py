@@ -20,6 +20,7 @@ from skfme._engine.originals import method_alteration, replaced
 from skfme._frames.hints import shown
 from skfme.statsmodels._models.designs import Design, design_of
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
+from skfme.statsmodels._models.unpredictable import refuse_unpredictable
 
 __all__ = [
     "FittedModel",
@@ -230,6 +231,7 @@ def fitted_model(results: Any) -> FittedModel:
     results = getattr(results, "results_", results)
     if not is_results(results):
         raise TypeError(_what_is_wrong(results))
+    refuse_unpredictable(results)
     return FittedModel(
         results,
         results.model,
