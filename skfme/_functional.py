@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sklearn.frozen import FrozenEstimator
 
+from skfme._explainer.coefficients import is_by_position, predicted_by_name
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import weights_beside
 from skfme._frames.hints import shown
@@ -37,6 +38,8 @@ class GivenModel(FrozenEstimator):
     def predict(self, X: Any) -> Any:
         """Call the model's predict, or the model itself."""
         model = self.estimator
+        if is_by_position(model):
+            return predicted_by_name(model, X)
         return model.predict(X) if hasattr(model, "predict") else model(X)
 
     def __sklearn_is_fitted__(self) -> bool:
