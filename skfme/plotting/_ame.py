@@ -31,6 +31,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import frame
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.texts import plain, wrapped
 from skfme.plotting._sources import Effects
 
@@ -150,6 +151,7 @@ class AMEDisplay(Display):
         table = _sorted(table) if sort else table
         return cls(table, line=line, response=response).plot(ax=ax, **options)
 
+    @names_options
     def plot(self, ax: Axes | None = None, **options: Any) -> AMEDisplay:
         """Draw.
 

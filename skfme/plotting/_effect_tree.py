@@ -27,6 +27,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import limits_of
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import cell_sums, equal_bins
 from skfme.plotting._parts.texts import draw_title, within, wrapped
 from skfme.plotting._parts.tree_layout import (
@@ -172,6 +173,7 @@ class EffectTreeDisplay(Display):
         )
         return display.plot(ax=ax, **options)
 
+    @names_options
     def plot(self, ax: Any = None, **options: Any) -> EffectTreeDisplay:
         """Draw.
 

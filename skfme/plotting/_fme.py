@@ -32,6 +32,7 @@ from skfme.plotting._parts.fme_panels import (
     draw_nlm_histogram,
 )
 from skfme.plotting._parts.fme_plane import draw_plane
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import rows_under
 from skfme.plotting._parts.texts import draw_title
 from skfme.plotting._sources import Effect
@@ -170,6 +171,7 @@ class FMEDisplay(Display):
         )
         return display.plot(ax=ax, kind=kind, **options)
 
+    @names_options
     def plot(self, ax: Any = None, *, kind: str = "auto", **options: Any) -> FMEDisplay:
         """Draw.
 

@@ -28,6 +28,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import draw_legend, draw_zero, frame, key, limits_of
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import rows_under
 from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Predictions
@@ -143,6 +144,7 @@ class PathDisplay(Display):
         )
         return display.plot(ax=ax, kind=kind, **options)
 
+    @names_options
     def plot(
         self, ax: Any = None, *, kind: str = "auto", **options: Any
     ) -> PathDisplay:

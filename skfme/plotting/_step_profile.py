@@ -19,6 +19,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import draw_legend, draw_zero, frame, key
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Profile
 
@@ -110,6 +111,7 @@ class StepProfileDisplay(Display):
         response = joint_phrase(context.response, context.outputs, label)
         return cls(table, feature=feature, response=response).plot(ax=ax, **options)
 
+    @names_options
     def plot(self, ax: Any = None, **options: Any) -> StepProfileDisplay:
         """Draw.
 
