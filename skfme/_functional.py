@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sklearn.frozen import FrozenEstimator
 
+from skfme._decorators import VersionedPickle
 from skfme._explainer.coefficients import is_by_position, predicted_by_name
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import weights_beside
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ame", "came", "fme"]
 
 
-class GivenModel(FrozenEstimator):
+class GivenModel(VersionedPickle, FrozenEstimator):
     """A fitted model that is no scikit-learn estimator: a function, or any object
     with a predict method.
     """

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, cl
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skfme._decorators import fit_context
+from skfme._decorators import VersionedPickle, fit_context
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
@@ -48,6 +48,7 @@ __all__ = ["FMEExplainer"]
 class FMEExplainer(
     CallbackSupport,
     DelegatedPredictions,
+    VersionedPickle,
     MetaEstimatorMixin,
     TransformerMixin,
     BaseEstimator,
@@ -338,9 +339,8 @@ class FMEExplainer(
         Returns
         -------
         profile : StepProfile
-            AME, SD, ANLM, share of zero effects and of extrapolation for each size;
-            print it for the table. NLMs are by this explainer's rule, or by
-            ``GaussLegendre(8)`` where it has none.
+            AME, SD, ANLM, shares of zero effects and of extrapolation by size; print it.
+            NLMs are by this explainer's rule, or by ``GaussLegendre(8)``.
 
         Raises
         ------

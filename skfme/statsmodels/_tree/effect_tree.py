@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfme._decorators import fit_context
+from skfme._decorators import VersionedPickle, fit_context
 from skfme._frames.checks import refuse_infinite
 from skfme._frames.groups import one_label
 from skfme._frames.hints import known_names
@@ -47,7 +47,7 @@ from skfme.statsmodels._tree.stability import Stability, resampled
 __all__ = ["EffectTree"]
 
 
-class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
+class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     """Partition the feature space into regions in which an effect is nearly constant.
 
     A regression tree over effects (FMEs): conditional inference as in R's partykit, or
