@@ -107,7 +107,9 @@ class Response:
             )
         advice = "Choose another response_method, or leave these rows out."
         if infinite:
-            advice = f"The model overflows there: take a smaller step. {advice}"
+            advice = (
+                f"It overflows there, or takes log(0): take a smaller step. {advice}"
+            )
         return PredictionError(text + advice)
 
     def unchecked(self, table: Table) -> np.ndarray:

@@ -29,7 +29,7 @@ from skfme._frames.tables import Table
 from skfme._summaries.weighted import weighted_quantiles, weighted_sd
 from skfme._summaries.weighting import Weighting
 
-__all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
+__all__ = ["GIVE_ROWS", "Training", "TrainingColumn", "check_finite", "is_number"]
 
 
 class TrainingColumn:
@@ -156,12 +156,12 @@ class TrainingColumn:
             raise ValueError(
                 f"{shown(value)} is not a category of {self.name!r} in the training rows."
                 + known_names(categories)
-                + (nearest(value, categories) or _GIVE_ROWS)
+                + (nearest(value, categories) or GIVE_ROWS)
             )
         return matches[0]
 
 
-_GIVE_ROWS = (
+GIVE_ROWS = (
     " If the model was fitted on rows that have it, give these as training rows: to fme "
     "and ame as background=, to FMEExplainer.fit as X."
 )
