@@ -7,6 +7,7 @@ where the larger p is below α, which is where the 1 − 2α interval lies insid
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfme._text.printing import Text, format_number, html_table, text_table
+from skfme._frames.hints import shown
+from skfme._text.labels import coverage_note
+from skfme._text.printing import (
+    Text,
+    format_number,
+    html_table,
+    notebook_page,
+    text_table,
+)
 from skfme.statsmodels._inference.estimates import JointEstimates, check_alpha
 from skfme.statsmodels._inference.text import WIDTH
 
@@ -37,6 +46,8 @@ class EquivalenceResults:
     alpha : float
     least : float
         The smallest p-value that resamples can show, printed as "<"; 0 without any.
+    coverage_note : str
+        What the intervals cover, in a sentence.
     """
 
     statistic_low: pd.Series
@@ -50,6 +61,7 @@ class EquivalenceResults:
     intervals: np.ndarray
     labels: pd.DataFrame
     least: float = 0.0
+    coverage_note: str = ""
 
     @property
     def pvalues(self) -> pd.Series:
@@ -104,7 +116,9 @@ class EquivalenceResults:
         -------
         text : str
         """
-        return Text(f"{self._title()}\n\n{text_table(*self._table(), WIDTH)}")
+        notes = [textwrap.fill(note, WIDTH) for note in self._notes()]
+        table = text_table(*self._table(), WIDTH)
+        return Text("\n".join([self._title(), "", table, *notes]))
 
     def _title(self) -> str:
         return (
@@ -133,7 +147,10 @@ class EquivalenceResults:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(*self._table(), self._title())
+        return notebook_page([html_table(*self._table(), self._title())], self._notes())
+
+    def _notes(self) -> list[str]:
+        return [self.coverage_note] if self.coverage_note else []
 
 
 def two_one_sided_tests(
@@ -152,8 +169,8 @@ def two_one_sided_tests(
     low, upp = (_bound(bound, len(estimates)) for bound in bounds)
     if not (low < upp).all():
         raise ValueError(
-            f"The bounds of equivalence must satisfy low < upp, got {bounds[0]!r} and "
-            f"{bounds[1]!r}."
+            f"The bounds of equivalence must satisfy low < upp, got {shown(bounds[0])} and "
+            f"{shown(bounds[1])}."
         )
     z_low, z_upp = (estimates - low) / se, (estimates - upp) / se
     return EquivalenceResults(
@@ -167,6 +184,7 @@ def two_one_sided_tests(
         estimates.to_numpy(),
         results.conf_int(2 * alpha).to_numpy(),
         results.labels,
+        coverage_note=coverage_note(results),
     )
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from skfme._results.effects import ForwardEffects
 from skfme._text.outputs import outcome_notes
-from skfme._text.reasons import no_row_counts
+from skfme._text.reasons import no_row_counts, what_to_write
 from skfme.statsmodels._inference.contrasts import without_round_off
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
@@ -80,7 +80,7 @@ class GroupMeans:
             if not len(rows):
                 raise ValueError(
                     f"{no_row_counts(effect.name, effect.n_left_out)}, so that it has "
-                    "no average. Take a smaller step, or extrapolation=None."
+                    f"no average. {what_to_write(effect.n_left_out)}"
                 )
             counts = np.bincount(groups.codes[rows], minlength=len(groups.keys))
             present = counts > 0

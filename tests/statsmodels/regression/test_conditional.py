@@ -899,3 +899,53 @@ def test_what_rounding_leaves_of_equal_effects_is_no_error(cov_type):
         pair = results.pairwise().to_frame().iloc[0]
         assert pair[["std_error", "statistic", "p_value"]].tolist() == [0, 0, 1]
     assert results.pairwise().params.iloc[0] == 0
+
+
+@pytest.fixture
+def dated():
+    """An effect that grows by 2 a year, over days in New York."""
+    day = pd.date_range("2021-01-01 23:30", periods=730, tz="America/New_York")
+    X = pd.DataFrame({"x": 1.0 + np.arange(730) / 365.25, "day": day})
+    X["wait"] = X["day"] - X["day"].min()
+    return fme(lambda t: t["x"].to_numpy() ** 2, X, {"x": 1.0}, extrapolation=None)
+
+
+@pytest.mark.parametrize("formula", ["day", "x + day", "wait:x", "(day + x) * x"])
+def test_a_date_is_no_term_of_a_formula_by_itself(dated, formula):
+    column, write = (
+        ("wait", "total_seconds") if "wait" in formula else ("day", "dt.year")
+    )
+    with pytest.raises(
+        TypeError, match=rf"Column '{column}' holds .*{write}.*C\({column}\)"
+    ):
+        ConditionalEffects.from_formula(formula, dated)
+    with pytest.raises(TypeError, match=f"Column '{column}' holds"):
+        ConditionalEffects.mixed(formula, dated, groups=np.arange(730) // 5)
+
+
+def test_numbers_of_a_date_are_terms(dated):
+    years = "I(day.dt.year + day.dt.dayofyear / 365.25)"
+    fitted = ConditionalEffects.from_formula(years, dated).fit()
+    assert fitted.params.iloc[1] == pytest.approx(2, rel=0.01)
+    hours = ConditionalEffects.from_formula(
+        "I(wait.dt.total_seconds() / 3600)", dated
+    ).fit()
+    assert hours.params.iloc[1] == pytest.approx(2 / 365.25 / 24, rel=1e-3)
+
+
+def test_formulas_read_the_clock_of_the_columns_time_zone(dated):
+    day = "C(day.dt.month) + C(day.dt.hour)"
+    names = ConditionalEffects.from_formula(day, dated).exog_names
+    assert len(names) == 12  # all at half past 23 there, at two hours in UTC
+
+
+def test_dates_are_categories_where_the_formula_says_so(dated):
+    firsts = dated.X["day"].dt.normalize().where(dated.X["day"].dt.day < 20)
+    X = dated.X.assign(
+        day=firsts.ffill().dt.tz_localize(None).dt.to_period("Y").dt.start_time
+    )
+    effect = fme(lambda t: t["x"].to_numpy() ** 2, X, {"x": 1.0}, extrapolation=None)
+    by_term = ConditionalEffects.from_formula("C(day)", effect).fit()
+    by_group = ConditionalEffects.from_groups(effect, "day").fit()
+    assert by_term.params.iloc[0] == pytest.approx(by_group.params.iloc[0])
+    assert len(by_term.params) == len(by_group.params) == 2
