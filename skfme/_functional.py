@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from skfme._engine.adapters import design_names, reads_data, refuse_without_tables
+from skfme._decorators import VersionedPickle
+from skfme._engine.adapters import refuse_without_tables
+from skfme._explainer.coefficients import is_by_position, predicted_by_name
 from skfme._explainer.explainer import FMEExplainer
+from skfme._explainer.fitting import weights_beside
 from skfme._frames.checks import checked_weights
+from skfme._frames.hints import shown
 from skfme._frames.tables import as_table
+from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._text.labels import response_words
 from skfme._text.outputs import one_output
 
 if TYPE_CHECKING:
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["ame", "came", "fme"]
 
 
-class GivenModel(FrozenEstimator):
+class GivenModel(VersionedPickle, FrozenEstimator):
     """A fitted model that is no scikit-learn estimator: a function, or any object
     with a predict method.
     """
@@ -36,15 +42,9 @@ class GivenModel(FrozenEstimator):
     def predict(self, X: Any) -> Any:
         """Call the model's predict, or the model itself."""
         model = self.estimator
-        if reads_data(model):
-            return model.predict(data=X)
+        if is_by_position(model):
+            return predicted_by_name(model, X)
         return model.predict(X) if hasattr(model, "predict") else model(X)
-
-    @property
-    def feature_names_in_(self) -> Any:
-        """The columns that the model says it was fitted on."""
-        names = design_names(self.estimator)
-        return self.estimator.feature_names_in_ if names is None else names
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -64,14 +64,18 @@ def _frozen(model: Any, response_method: Any) -> FrozenEstimator:
 
         if is_results(model) and other_predict(model) is None:
             return FrozenEstimator(GivenResults(model).fit())
+    if hasattr(model, "fit") and hasattr(model, "exog_names"):
+        raise TypeError(
+            f"The {type(model).__name__} model is not fitted. Pass what its fit() returns."
+        )
     # Another method than predict may be what is explained.
     if hasattr(model, "predict") or callable(model) or response_method != "auto":
         return GivenModel(model)
     refuse_without_tables(model)
     raise TypeError(
         "model must be a fitted model with a predict method, or a function X -> "
-        f"predictions; got {model!r:.80}. Of a model with other methods, name one: "
-        "response_method='predict_median', for example."
+        f"predictions; got {shown(model)}. The order is fme(model, X, steps). Of a model "
+        "with other methods, name one: response_method='predict_median', for example."
     )
 
 
@@ -162,7 +166,7 @@ def fme(
         As in :class:`FMEExplainer`.
     background : array-like or dataframe, default=None
         Training rows, from which ranges, categories and SDs come; None takes X.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages. Without `background`, they also weight SDs and
         quantiles, and rows of weight 0 widen no range.
     response_label : str, default=None
@@ -197,21 +201,24 @@ def fme(
     """
     model = _frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
+    if isinstance(sample_weight, str):
+        X, sample_weight = weights_beside(model, as_table(X), sample_weight)
     unused = _rows_not_used(model, X)
     if background is not None:
         explainer.fit(background)
     else:
         training, weights = _used(X, sample_weight, unused)
         explainer.fit(training, sample_weight=weights)
-    effects = explainer.explain(X, sample_weight)
+    effects = explainer._explain(X, sample_weight)
+    alone = background is None and len(effects.context.table) == 1
     if unused is not None:
         from skfme.statsmodels._models.estimation_sample import unused_note
 
         effects = effects._without(unused, unused_note(unused))
-    if response_label is None:
-        response_label = getattr(model, "response_label_", None)
-    if response_label is not None:
-        effects = effects._with_response_label(response_label)
+    warn_of_empty(effects, alone=alone)
+    words = response_words(response_label, getattr(model, "response_label_", None))
+    if words is not None:
+        effects = effects._with_response_label(words)
     single = isinstance(steps, Mapping) and not any(
         isinstance(value, Mapping) for value in steps.values()
     )
@@ -240,7 +247,7 @@ def ame(
         None is one unit of each feature, each category, and low -> high of two values.
     background : array-like or dataframe, default=None
         Training rows, as in :func:`fme`.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages, as in :func:`fme`.
     response_label : str, default=None
         What the model predicts, in words, as in :func:`fme`.
@@ -283,6 +290,8 @@ def came(
     max_sd: float | None = None,
     output: str | None = None,
     groups: Any = None,
+    features: Sequence[Any] | None = None,
+    drop: Sequence[Any] | None = None,
     **options: Any,
 ) -> EffectTree:
     """Conditional average marginal effects: where an effect differs, found by a tree.
@@ -298,8 +307,12 @@ def came(
         Instead: the fewest partitions that all have an SD below it.
     output : str, default=None
         Which output to partition, where the effect has several.
-    groups : array-like of shape (n_samples,), default=None
+    groups : column of X, or array-like of shape (n_samples,), default=None
         Rows kept together by ``honest=True`` and ``n_partitions="auto"``.
+    features : list of columns, default=None
+        The columns that the tree may split; None takes all but `drop`.
+    drop : list of columns, default=None
+        Instead: the columns that it may not, such as ids.
     **options
         The other parameters of :class:`skfme.statsmodels.EffectTree`.
 
@@ -337,6 +350,7 @@ def came(
     fme, nlm = effect.fme_2d[:, column], effect.nlm_2d
     options.setdefault("categorical_features", list(effect.categorical_features))
     options.setdefault("weights_type", effect.weights_type)
+    options |= {"features": features, "drop": drop}
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     nlm = None if nlm is None else nlm[:, column]
     return tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from skfme._frames.hints import shown
+
 __all__ = ["Adaptive", "GaussLegendre", "Rule", "Simpson38"]
 
 # (rows of shape (r,), t of shape (r, m)) -> values of shape (r, m, n_outputs)
@@ -368,5 +370,5 @@ def as_rule(nlm: Any) -> Rule | None:
         return _BY_NAME[nlm]
     raise ValueError(
         f"nlm must be False, True, one of {', '.join(map(repr, _BY_NAME))}, or a rule such "
-        f"as GaussLegendre(16); got {nlm!r}."
+        f"as GaussLegendre(16); got {shown(nlm)}."
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["design_names", "reads_data", "refuse_without_tables"]
+__all__ = ["refuse_without_tables"]
 
 _ONE_BY_ONE = 'model.{method}(row){value} for row in X.to_dict("records")'
 # Library and type -> the function.
@@ -55,20 +55,3 @@ def _one_by_one(model: Any) -> str | None:
     else:
         entries = _ONE_BY_ONE.format(method="predict_one", value="")
     return f"lambda X: [{entries}]"
-
-
-def reads_data(model: Any) -> bool:
-    """Whether a model's predict takes a table for its formula as `data`."""
-    return _is_of_linearmodels(model) and bool(model.model.formula)
-
-
-def design_names(model: Any) -> list[str] | None:
-    """The columns of a design that a model reads by their place."""
-    if not _is_of_linearmodels(model) or reads_data(model):
-        return None
-    return [str(name) for name in model.params.index]
-
-
-def _is_of_linearmodels(model: Any) -> bool:
-    library = type(model).__module__.split(".")[0]
-    return library == "linearmodels" and hasattr(model, "params")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -21,7 +22,11 @@ from sklearn.utils import get_tags
 
 from skfme._engine.adapters import refuse_without_tables
 from skfme._engine.claims import broken_claim
+from skfme._frames.checks import PredictionError
 from skfme._frames.columns import in_order_of
+from skfme._frames.contents import lacking
+from skfme._frames.given import array_of
+from skfme._frames.hints import shown
 from skfme._frames.tables import Table
 
 __all__ = ["Response", "choose_response", "model_name", "model_title", "unfrozen"]
@@ -79,16 +84,36 @@ class Response:
             If they are not numbers, not finite, or not one row per row of X.
         """
         values = self.unchecked(table)
-        finite = np.isfinite(values)
+        finite = np.isfinite(values).all(axis=1)
         if not finite.all():
-            rows = np.flatnonzero(~finite.all(axis=1))
-            raise ValueError(
-                f"{self.name} returned NaN or infinite predictions for {len(rows)} of "
-                f"{len(values)} rows. An effect needs finite predictions before and "
-                "after the step: choose another response_method, or leave these rows "
-                "out."
-            )
+            raise self._not_finite(table, values, ~finite)
         return values
+
+    def _not_finite(
+        self, table: Table, values: np.ndarray, bad: np.ndarray
+    ) -> ValueError:
+        """What a model's NaN and infinities come from.
+
+        The table may hold rows several times, before their steps and after them.
+        """
+        infinite = bool(np.isinf(values).any())
+        text = (
+            f"{self.name} returned {'infinite values' if infinite else 'NaN'} in "
+            f"{np.count_nonzero(bad):,} of {len(values):,} predictions (of rows before or "
+            "after a step). An effect needs finite predictions. "
+        )
+        columns = [] if infinite else lacking(table, bad)
+        if columns:
+            columns_text = ", ".join(columns)
+            return ValueError(
+                f"{text}Each of these rows lacks a value of {columns_text}."
+            )
+        advice = "Choose another response_method, or leave these rows out."
+        if infinite:
+            advice = (
+                f"It overflows there, or takes log(0): take a smaller step. {advice}"
+            )
+        return PredictionError(text + advice)
 
     def unchecked(self, table: Table) -> np.ndarray:
         """The same, finite or not."""
@@ -129,14 +154,26 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, two-dimensional and in its own precision."""
     n_rows, index, X = len(table), table.index, table.private()
     if isinstance(method, str):
-        name, raw = method, getattr(estimator, method)(X)
+        name, predict = method, getattr(estimator, method)
     else:
         name = getattr(method, "__name__", "response")
-        raw = method(estimator, X)
-    if isinstance(raw, list) and raw and np.ndim(raw[0]) == 2:
+        predict = partial(method, estimator)
+    try:
+        raw = predict(X)
+    except NotImplementedError as error:
+        raise TypeError(
+            f"{model_name(estimator)} does not implement {name} for rows that are given to "
+            "it, so that no effect can be formed. Set response_method to a callable "
+            "(estimator, X) -> array that computes what it predicts."
+            + f" It said: {error}"
+            * bool(str(error))
+        ) from error
+    if _is_list_of_outputs(raw):
+        call = "predict_proba" if callable(method) else method
         raise ValueError(
             f"{name} returned one array for each of {len(raw)} outputs. Choose one with "
-            "response_method=lambda estimator, X: estimator.predict_proba(X)[0]."
+            f"response_method=lambda estimator, X: estimator.{call}(X)"
+            f"{_first_output(raw)}."
         )
     values = _numbers(in_order_of(index, raw, name), name)
     if values.ndim == 0 and n_rows == 1:  # a model that squeezes its output
@@ -150,6 +187,17 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     return values
 
 
+def _is_list_of_outputs(raw: Any) -> bool:
+    return isinstance(raw, list) and bool(raw) and np.ndim(raw[0]) == 2
+
+
+def _first_output(raw: Any) -> str:
+    """What picks the last class of the first output from probabilities of several."""
+    if not _is_list_of_outputs(raw):
+        return "[:, 0]"  # of each label, the probability that it holds
+    return "[0][:, 1]" if np.shape(raw[0])[1] == 2 else "[0]"
+
+
 class LabelsError(ValueError):
     """Predictions are labels, which have no differences."""
 
@@ -157,19 +205,17 @@ class LabelsError(ValueError):
 def _numbers(raw: Any, name: str) -> np.ndarray:
     if isinstance(raw, np.ma.MaskedArray):
         raw = np.ma.filled(raw.astype(np.result_type(raw.dtype, np.float32)), np.nan)
-    values = np.asarray(raw)
+    values = array_of(raw, f"What {name} returned")
     categories = isinstance(getattr(raw, "dtype", None), pd.CategoricalDtype)
     if values.dtype.kind == "f" and not categories:
         return values
     if values.dtype.kind in "iuO" and not categories and _are_real(values):
         return values.astype(np.float64)
-    example = next(iter(values.flat), None)
-    text = " ".join(repr(example).split())
-    shown = text if len(text) <= 60 else f"an object of type {type(example).__name__}"
+    entry = shown(next(iter(values.flat), None))
     raise LabelsError(
-        f"{name} did not return numbers but values such as {shown}, so "
-        "that no difference can be formed. Set response_method to 'predict_proba', "
-        "'decision_function' or a callable (estimator, X) -> array of numbers."
+        f"{name} did not return numbers but values such as {entry}, so that no difference "
+        "can be formed. Set response_method to 'predict_proba', 'decision_function' or a "
+        "callable (estimator, X) -> array of numbers."
     )
 
 
@@ -205,10 +251,11 @@ def choose_response(
     """
     method = _method_of(estimator, response_method)
     if method in _PROBABILITY_METHODS and _has_several_targets(estimator):
+        raw = getattr(estimator, method)(probe.take(slice(0, 1)).private())
         raise ValueError(
             f"{model_name(estimator)} has several outputs with classes of their own. "
             "Choose one with response_method, such as lambda estimator, X: "
-            "estimator.predict_proba(X)[0]."
+            f"estimator.{method}(X){_first_output(raw)}."
         )
     try:
         trial = _trial(estimator, method, probe)
@@ -287,13 +334,13 @@ def _method_of(estimator: Any, response_method: str | Callable) -> str | Callabl
     if not isinstance(response_method, str):
         raise TypeError(
             "response_method must be 'auto', a method's name or a callable "
-            f"(estimator, X) -> array; got {response_method!r}."
+            f"(estimator, X) -> array; got {shown(response_method)}."
         )
     if response_method == "auto":
         return _default_method(estimator)
     if not hasattr(estimator, response_method):
         raise ValueError(
-            f"{model_name(estimator)} has no method {response_method!r}. Set "
+            f"{model_name(estimator)} has no method {shown(response_method)}. Set "
             "response_method to one that it has, or to a callable (estimator, X) -> "
             "array."
         )

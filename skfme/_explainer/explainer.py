@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, cl
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skfme._decorators import fit_context
+from skfme._decorators import VersionedPickle, fit_context
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
@@ -50,6 +50,7 @@ class FMEExplainer(
     CallbackSupport,
     DelegatedPredictions,
     StepExploration,
+    VersionedPickle,
     MetaEstimatorMixin,
     TransformerMixin,
     BaseEstimator,
@@ -214,7 +215,7 @@ class FMEExplainer(
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target; may be omitted for a ``FrozenEstimator``.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
             Passed to the model; rows of weight 0 widen no range, category or SD.
         **params : dict
             Passed to the model's fit, or routed to it.
@@ -264,7 +265,7 @@ class FMEExplainer(
         ----------
         X : array-like or dataframe of shape (n_samples, n_features)
             Rows to explain, with the columns seen in fit.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
             Weights of the averages; see `weights_type`.
 
         Returns

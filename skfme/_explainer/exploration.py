@@ -78,7 +78,7 @@ class StepExploration:
         sizes : sequence of float or None, default=None
             Amounts to add, in the feature's units. None takes fractions of the
             training SD and range, rounded to readable numbers, of both signs.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
 
         Returns
         -------

@@ -30,6 +30,7 @@ from skfme._frames.checks import (
     one_target,
     refuse_infinite,
     rows_of_positive_weight,
+    weights_named,
 )
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
@@ -44,6 +45,7 @@ __all__ = [
     "params_of_fit",
     "read_input",
     "response_of",
+    "weights_beside",
 ]
 
 
@@ -83,6 +85,7 @@ def read_input(
     validate_data(explainer, table.native, skip_check_array=True)
     refuse_infinite(table)
     as_rule(explainer.nlm)
+    sample_weight = weights_named(sample_weight, table)
     params = params_of_fit(explainer, sample_weight, params)
     weights = checked_weights(sample_weight, table, explainer.weights_type)
     rows, weights = rows_of_positive_weight(table, weights)
@@ -101,6 +104,16 @@ def columns_read(estimator: Any, table: Table) -> Table:
     """
     positions = getattr(frozen_original(estimator), "columns_read", None)
     return table if positions is None else table.narrowed(positions(table))
+
+
+def weights_beside(model: Any, table: Table, name: str) -> tuple[Table, Any]:
+    """A table without its column of weights, if the model was fitted without; and these."""
+    weights = weights_named(name, table)
+    known = getattr(model, "feature_names_in_", None)
+    if known is None or name in known:
+        return table, weights
+    others = [p for p, other in enumerate(table.names) if other != name]
+    return table.narrowed(others), weights
 
 
 def _refuse_fitted_without_y(estimator: Any, y: Any) -> None:

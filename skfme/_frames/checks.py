@@ -5,6 +5,7 @@ What a table or a column is lives beside this.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,13 +14,15 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, validate_data
 
-from skfme._frames.columns import missing_in
+from skfme._frames.columns import kind_of, missing_in, numbers_in
 from skfme._frames.contents import complete_rows, infinite_columns
+from skfme._frames.given import array_of
 from skfme._frames.schema import Column, converted
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import Weighting
 
 __all__ = [
+    "PredictionError",
     "check_columns_as_in_fit",
     "checked_weights",
     "naming_missing_values",
@@ -28,17 +31,19 @@ __all__ = [
     "row_weights",
     "rows_of_positive_weight",
     "table_as_in_fit",
+    "weights_named",
 ]
 
 
 def one_target(y: Any, model: str) -> np.ndarray:
     """The target of a classifier as a vector; (n, 1) is ravelled with a warning."""
-    shape = np.asarray(y).shape
+    shape = array_of(y, "y").shape
     if len(shape) == 2 and shape[1] != 1:
         raise ValueError(
             f"y has shape {shape}: {model} would have several outputs with classes of "
-            "their own. Choose one with response_method, such as lambda estimator, X: "
-            "estimator.predict_proba(X)[0]."
+            "their own. Choose one with response_method: lambda estimator, X: "
+            "estimator.predict_proba(X)[0][:, 1] where that is a list of arrays, one for "
+            "each output; estimator.predict_proba(X)[:, 0] where it is one array."
         )
     return column_or_1d(y, warn=True) if len(shape) == 2 else y
 
@@ -49,18 +54,25 @@ def check_columns_as_in_fit(estimator: Any, X: Any) -> None:
 
 
 def table_as_in_fit(
-    estimator: Any, X: Any, kind: str, columns: Sequence[Column]
+    estimator: Any,
+    X: Any,
+    kind: str,
+    columns: Sequence[Column],
+    read: Sequence[int] | None = None,
 ) -> Table:
-    """X checked against the columns seen in fit, as the kind of table seen there."""
+    """X checked against the columns seen in fit, as the kind of table seen there.
+
+    Numbers must be finite in the columns at the positions `read`; None is all of them.
+    """
     table = as_table(X)
     check_columns_as_in_fit(estimator, table.native)
-    refuse_infinite(table)
+    refuse_infinite(table, read)
     return converted(table, kind, columns)
 
 
-def refuse_infinite(table: Table) -> None:
-    """Refuse a table that holds an infinite number."""
-    columns = infinite_columns(table)
+def refuse_infinite(table: Table, read: Sequence[int] | None = None) -> None:
+    """Refuse a table that holds an infinite number, in the columns at `read` or in any."""
+    columns = infinite_columns(table, read)
     if columns:
         raise ValueError(
             f"X contains infinity in {', '.join(columns)}; expected finite numbers or "
@@ -68,10 +80,23 @@ def refuse_infinite(table: Table) -> None:
         )
 
 
+def weights_named(sample_weight: Any, table: Table) -> Any:
+    """Weights of rows, read from the table where they are given as a column's name."""
+    if not isinstance(sample_weight, str):
+        return sample_weight
+    table = table.given
+    position = table.position(sample_weight, "sample_weight names")
+    if kind_of(column := table.column(position)) != "numeric":
+        raise TypeError(
+            f"sample_weight names {sample_weight!r}, a column that holds no numbers."
+        )
+    return numbers_in(column)
+
+
 def checked_weights(
     sample_weight: Any, table: Table, weights_type: str = "auto"
 ) -> Weighting:
-    """Weights of rows, of which some are positive.
+    """Weights of rows, or the name of their column, of which some are positive.
 
     A Weighting, such as that of some of the rows, keeps its kind.
     """
@@ -89,8 +114,12 @@ def checked_weights(
 
 def row_weights(sample_weight: Any, table: Table) -> np.ndarray:
     """Weights of rows that may all be zero, as in one batch of many."""
+    weights = weights_named(sample_weight, table)
     weights = check_array(
-        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+        array_of(weights, "sample_weight"),
+        dtype=np.float64,
+        ensure_2d=False,
+        input_name="sample_weight",
     )
     if weights.shape != (len(table),):
         raise ValueError(
@@ -115,14 +144,26 @@ def rows_of_positive_weight(
     return table.take(positive), weights.take(positive)
 
 
+class PredictionError(ValueError):
+    """Unusable predictions; the error names its cause, to which nothing is to be added."""
+
+
+# "These columns are missing" is about something else.
+_MISSING = re.compile(
+    r"\b(nan|nans|nulls?|na)\b|missing (value|data|entr)", re.IGNORECASE
+)
+
+
 @contextmanager
 def naming_missing_values(table: Table) -> Iterator[None]:
     """A model's error about missing values names the columns and rows that have them."""
     try:
         yield
+    except PredictionError:
+        raise
     except ValueError as error:
         text = str(error)
-        if not any(word in text.lower() for word in ("nan", "missing", "null")):
+        if not _MISSING.search(text):
             raise
         columns = [
             str(name)

@@ -14,7 +14,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from skfme._frames.dates import holds_dates, instants
+from skfme._frames.dates import holds_dates, instants, pandas_moments
+from skfme._frames.given import array_of
 
 __all__ = [
     "ColumnData",
@@ -155,7 +156,7 @@ def _entries(column: nw.Series) -> np.ndarray:
 
 
 def plain_series(column: ColumnData) -> pd.Series:
-    """A column as formulas take it: pandas, with numpy's types or pandas' categories."""
+    """A column as formulas take it: pandas, with numpy's types, zones or categories."""
     if is_coded(column):
         arrow = column.implementation.is_pyarrow()
         # narwhals' own to_pandas goes through pyarrow's to_numpy (see _entries).
@@ -165,6 +166,8 @@ def plain_series(column: ColumnData) -> pd.Series:
             return entries
         categories, ordered = declared_categories(column)
         return pd.Series(pd.Categorical(entries, categories, ordered=ordered))
+    if holds_dates(column):
+        return pandas_moments(column)
     if kind_of(column) != "categorical" and mixture_in(column) is None:
         return pd.Series(numbers_in(column))
     entries, missing = pd.Series(objects_in(column), dtype=object), missing_in(column)
@@ -242,7 +245,7 @@ def as_vector(values: Any, n: int, what: str) -> np.ndarray:
     if nw.dependencies.is_into_series(values):
         series = nw.from_native(values, series_only=True)
         values = _entries(series) if is_coded(series) else series.to_numpy()
-    vector = np.asarray(values)
+    vector = array_of(values, what)
     if vector.shape != (n,):
         raise ValueError(
             f"{what} has shape {vector.shape}, expected ({n},): one entry per row of X."

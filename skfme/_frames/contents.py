@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ __all__ = [
     "complete_rows",
     "covariate_frame",
     "infinite_columns",
+    "lacking",
     "pandas_frame",
 ]
 
@@ -66,16 +67,34 @@ def complete_rows(table: Table) -> np.ndarray:
     return ~np.logical_or.reduce(missing)
 
 
-def infinite_columns(table: Table) -> list[str]:
-    """Names of the columns that hold an infinite number."""
+def lacking(table: Table, rows: np.ndarray) -> list[str]:
+    """Names of the columns of which each of some rows lacks one; empty if some lack none.
+
+    Parameters
+    ----------
+    table : Table of n rows
+        As a model may have left it, which was handed its memory.
+    rows : ndarray of bool of shape (n,)
+    """
+    table = ArrayTable(table._array) if isinstance(table, ArrayTable) else table
+    missing = [missing_in(table.column(i))[rows] for i in range(len(table.names))]
+    if not np.logical_or.reduce(missing).all():
+        return []
+    pairs = zip(table.names, missing, strict=True)
+    return [str(name) for name, mask in pairs if mask.any()]
+
+
+def infinite_columns(table: Table, read: Sequence[int] | None = None) -> list[str]:
+    """Names of the columns that hold an infinite number, of those at `read` or of all."""
+    positions = range(len(table.names)) if read is None else read
     if isinstance(table, ArrayTable) and table.array.dtype.kind != "O":
         if table.array.dtype.kind != "f":
             return []
         infinite = np.isinf(table.array).any(axis=0)
-        return [str(table.names[i]) for i in np.flatnonzero(infinite)]
+        return [str(table.names[i]) for i in positions if infinite[i]]
     return [
-        str(name)
-        for position, name in enumerate(table.names)
+        str(table.names[position])
+        for position in positions
         if kind_of(column := table.column(position)) == "numeric"
         and (values := numbers_in(column)).dtype.kind == "f"
         and np.isinf(values).any()

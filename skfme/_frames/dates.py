@@ -15,7 +15,17 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-__all__ = ["distance", "holds_dates", "instants", "moved_in_time", "wall_clock"]
+from skfme._frames.hints import shown
+
+__all__ = [
+    "distance",
+    "holds_dates",
+    "instants",
+    "moved_in_time",
+    "pandas_moments",
+    "wall_clock",
+    "zone_of",
+]
 
 _UNITS = {
     "D": datetime.timedelta(days=1),
@@ -68,7 +78,15 @@ def _zoned_by_pandas(column: Any) -> Any:
     return native if isinstance(native.dtype, pd.DatetimeTZDtype) else None
 
 
-def _zone(column: Any) -> Any:
+def pandas_moments(column: Any) -> pd.Series:
+    """Moments or durations as pandas has them, moments in the column's time zone."""
+    moments, zone = pd.Series(instants(column)), zone_of(column)
+    return (
+        moments if zone is None else moments.dt.tz_localize("UTC").dt.tz_convert(zone)
+    )
+
+
+def zone_of(column: Any) -> Any:
     if isinstance(column, np.ndarray):
         return None
     native = _zoned_by_pandas(column)
@@ -94,10 +112,10 @@ def distance(value: Any, entry: Any) -> pd.Timedelta:
     here = instants(entry)[0]
     if here.dtype.kind == "m":
         return _read(pd.Timedelta, value, "a duration") - pd.Timedelta(here)
-    moment, zone = _read(pd.Timestamp, value, "a date"), _zone(entry)
+    moment, zone = _read(pd.Timestamp, value, "a date"), zone_of(entry)
     if zone is None and moment.tzinfo is not None:
         raise ValueError(
-            f"{value!r} has a time zone, and the column has none; give a moment without "
+            f"{shown(value)} has a time zone, and the column has none; give a moment without "
             "one, or convert the column"
         )
     if zone is not None:
@@ -106,7 +124,7 @@ def distance(value: Any, entry: Any) -> pd.Timedelta:
                 moment = moment.tz_localize(zone)
             except ValueError as error:
                 raise ValueError(
-                    f"{value!r} is no single moment in {zone}, where clocks are put "
+                    f"{shown(value)} is no single moment in {zone}, where clocks are put "
                     "forward or back; give it with its time zone"
                 ) from error
         moment = moment.tz_convert("UTC").tz_localize(None)
@@ -119,7 +137,7 @@ def _read(kind: Any, value: Any, expected: str) -> Any:
     except (TypeError, ValueError):
         moment = pd.NaT
     if pd.isna(moment):
-        raise ValueError(f"expected {expected}, got {value!r}")
+        raise ValueError(f"expected {expected}, got {shown(value)}")
     return moment
 
 

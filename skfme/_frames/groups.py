@@ -23,6 +23,7 @@ from skfme._frames.columns import (
     objects_in,
     plain_series,
 )
+from skfme._frames.given import array_of
 from skfme._frames.tables import Table, as_table
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "label_series",
     "labels_beside",
     "labels_in",
+    "one_label",
     "row_labels",
 ]
 
@@ -109,6 +111,13 @@ def in_joint_order(orders: Iterable[Sequence[Hashable]]) -> list[Hashable]:
     return list(placed)
 
 
+def one_label(table: Table, by: Any, what: str) -> np.ndarray:
+    """One label of each row, from the column that is named or as given."""
+    if isinstance(by, str):
+        return objects_in(table.column(table.position(by, f"{what} names")))
+    return as_vector(by, len(table), what)
+
+
 def columns_named(by: Any, table: Table) -> tuple[Hashable, ...] | None:
     """Labels of columns, or None where `by` holds the rows' own labels."""
 
@@ -160,7 +169,8 @@ def labels_beside(labels: Any, n: int, what: str) -> pd.DataFrame:
     elif nw.dependencies.is_pyarrow_chunked_array(labels) and len(labels) == n:
         column = nw.from_native(labels, series_only=True)
         return pd.DataFrame({"group": label_series(column)})
-    if len(np.shape(labels)) != 2:
+    shaped = labels if hasattr(labels, "shape") else array_of(labels, what)
+    if len(shaped.shape) != 2:
         return pd.DataFrame({"group": as_vector(labels, n, what)}).infer_objects()
     table = as_table(labels)
     if len(table) != n:

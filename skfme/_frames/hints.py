@@ -1,4 +1,4 @@
-"""Words that help where a name is unknown."""
+"""Words that help in an error: near names, known ones, and values in few words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 __all__ = [
     "known_names",
     "nearest",
+    "shown",
 ]
 
 
@@ -22,3 +23,12 @@ def known_names(known: Sequence[object], most: int = 20) -> str:
     """A closing sentence that lists the known names."""
     shown = ", ".join(repr(name) for name in known[:most])
     return f" Known: {shown}{', …' if len(known) > most else ''}."
+
+
+def shown(value: object, most: int = 80) -> str:
+    """A value in one short line: a table or a column by its size, not its entries."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"a {type(value).__name__} of shape {shape}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -20,6 +20,7 @@ from skfme._frames.columns import (
     kind_of,
     objects_in,
 )
+from skfme._frames.hints import shown
 from skfme._frames.tables import ArrayTable, FrameTable, Table, _as_array
 
 __all__ = [
@@ -129,7 +130,7 @@ def describe_columns(
         if categorical_features != "auto":
             raise ValueError(
                 "categorical_features must be 'auto' or a list of columns, got "
-                f"{categorical_features!r}."
+                f"{shown(categorical_features)}."
             )
     else:
         listed = categorical_features

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_array
 
 from skfme._frames.arithmetic import widened
 from skfme._frames.columns import ColumnData
+from skfme._frames.given import array_of, refuse_no_table
 from skfme._frames.hints import known_names, nearest
 
 __all__ = [
@@ -427,11 +428,11 @@ def is_one_table(X: Any) -> bool:
 def _as_array(X: Any) -> np.ndarray:
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         raise TypeError("X is a lazy table; call its .collect() first.")
+    refuse_no_table(X)
     if isinstance(X, np.ma.MaskedArray):
         X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
-    return check_array(
-        X, dtype=None, ensure_all_finite=False, input_name="X", allow_nd=False
-    )
+    X = X if hasattr(X, "shape") else array_of(X, "X")
+    return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
 
 
 def stacked(tables: Sequence[Table]) -> Table:

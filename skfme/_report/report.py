@@ -35,6 +35,7 @@ from skfme._report.sentences import (
     finding,
     left_out_sentence,
     linearity_sentence,
+    other_estimates,
     question,
 )
 from skfme._results.effect_tables import (
@@ -43,7 +44,7 @@ from skfme._results.effect_tables import (
     nonlinearity_table,
 )
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._text.labels import coverage_note, read_labels, step_title
+from skfme._text.labels import coverage_note, read_labels, response_words, step_title
 from skfme._text.printing import format_number
 from skfme._text.reasons import few_rows_count
 from skfme.plotting import (
@@ -144,17 +145,21 @@ def write_report(
     effects = _as_effects(effects)
     trees = _as_trees(tree, effects)
     _check_inference(inference)
-    wording = Wording(read_labels(labels, effects.context.table), response_label)
-    writer = _Writer(effects, wording, labels)
+    texts = read_labels(labels, effects.context.table)
+    words = response_words(response_label)
+    if words is not None:
+        effects = effects._with_response_label(words)
+    wording = Wording(texts, words)
+    writer = _Writer(effects, wording, labels, trees, inference)
     title = title or f"Forward marginal effects of {effects.context.model}"
     target = Path(path)
     with replacing(target) as file:
         sections = [
-            writer.overview(inference),
+            writer.overview(),
             *(writer.effect(effect) for effect in effects.values()),
             *(writer.regions(name, tree) for name, tree in trees.items()),
             writer.left_out(),
-            _intervals(inference),
+            writer.intervals(),
             section("What effects do not say", paragraph(_CAVEAT)),
             writer.method(explainer),
         ]
@@ -204,9 +209,16 @@ class _Writer:
         effects: ForwardEffects,
         wording: Wording,
         labels: Mapping[Hashable, str] | None,
+        trees: Mapping[str, EffectTree],
+        inference: Any,
     ) -> None:
         self.effects = effects
         self.wording = wording
+        self.inference = inference
+        self.rules: dict[object, str] = {}  # of all trees, with labels
+        for tree in trees.values():
+            own = tree.partitions_["rule"]
+            self.rules |= dict(zip(own, tree._rules(wording.labels), strict=True))
         self.words: dict[str, Any] = {
             "labels": labels,
             "response_label": wording.response_label,
@@ -243,13 +255,13 @@ class _Writer:
             tables.append(table(header, labelled, title))
         return Markup("\n".join(tables))
 
-    def overview(self, inference: Any) -> Markup:
+    def overview(self) -> Markup:
         """The summary's tables, and all averages in one picture."""
         effects = list(self.effects.values())
         parts = [self._tables(effects_table(effects), nonlinearity_table(effects))]
         if any(effect.n for effect in effects):
             display = AMEDisplay.from_effects(
-                self.effects, inference=inference, **self.words
+                self.effects, inference=self.inference, **self.words
             )
             parts.append(_picture(display, _OVERVIEW))
         return section("At a glance", *parts)
@@ -258,6 +270,7 @@ class _Writer:
         """The question, the answer in words, and the effects row by row."""
         answers, left_out = finding(effect, self.wording), left_out_sentence(effect)
         texts = [left_out, linearity_sentence(effect)]
+        texts += other_estimates(effect, self.inference, self.wording)
         parts = [
             paragraph(question(effect, self.wording), "lead"),
             *(paragraph(answer, "finding") for answer in answers),
@@ -287,14 +300,42 @@ class _Writer:
         )
         means = "; ".join(
             f"{rule}: {format_number(came)}"
-            for rule, came in zip(frame["rule"], frame["cAME"], strict=True)
+            for rule, came in zip(
+                frame["rule"].map(self.rules), frame["cAME"], strict=True
+            )
         )
         return section(
             "Where the effect differs" + (f": {self.title(name)}" if name else ""),
             paragraph(" ".join(sentences)),
             _picture(EffectTreeDisplay.from_tree(tree, **self.words), means),
-            _frame_table(frame, "Regions, with the mean effect (cAME) and its spread"),
+            self.frame(frame, "Regions, with the mean effect (cAME) and its spread"),
         )
+
+    def intervals(self) -> Markup:
+        """What the intervals cover, and the estimates that have them."""
+        if self.inference is None:
+            return section("How sure", paragraph(_NO_INTERVALS))
+        note = coverage_note(self.inference)
+        return section(
+            "How sure",
+            paragraph(note or "The results do not say what their intervals cover."),
+            self.frame(self.inference.to_frame(), "Estimates with their intervals"),
+        )
+
+    def frame(self, frame: pd.DataFrame, caption: str) -> Markup:
+        """A table of numbers and texts, with labels of effects, columns and rules."""
+        frame = frame.copy(deep=False)
+        if "effect" in frame:
+            titles = {name: self.title(name) for name in self.effects}
+            frame["effect"] = frame["effect"].map(lambda name: titles.get(name, name))
+        if "rule" in frame:
+            frame["rule"] = frame["rule"].map(lambda rule: self.rules.get(rule, rule))
+        rows = [
+            [format_number(v) if isinstance(v, float) else str(v) for v in record]
+            for record in frame.itertuples(index=False, name=None)
+        ]
+        heads = [self.wording.labels.full(str(name)) for name in frame.columns]
+        return table(heads, rows, caption)
 
     def left_out(self) -> Markup:
         """How much of the data is not trusted."""
@@ -337,18 +378,6 @@ class _Writer:
         return section("How this was computed", definitions(stated), *listed)
 
 
-def _intervals(inference: Any) -> Markup:
-    """What the intervals cover."""
-    if inference is None:
-        return section("How sure", paragraph(_NO_INTERVALS))
-    note = coverage_note(inference)
-    return section(
-        "How sure",
-        paragraph(note or "The results do not say what their intervals cover."),
-        _frame_table(inference.to_frame(), "Estimates with their intervals"),
-    )
-
-
 def _picture(display: Display, description: str, caption: str = "") -> Markup:
     """What a display has drawn."""
     width = round(100 * display.figure_.get_figwidth())
@@ -357,15 +386,6 @@ def _picture(display: Display, description: str, caption: str = "") -> Markup:
 
 def _steps(effect: ForwardEffect) -> str:
     return ", ".join(f"{name} {step}" for name, step in effect.step.items())
-
-
-def _frame_table(frame: pd.DataFrame, caption: str) -> Markup:
-    """A table of numbers and texts."""
-    rows = [
-        [format_number(v) if isinstance(v, float) else str(v) for v in record]
-        for record in frame.itertuples(index=False, name=None)
-    ]
-    return table([str(name) for name in frame.columns], rows, caption)
 
 
 def _versions() -> str:

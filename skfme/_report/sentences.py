@@ -7,6 +7,7 @@ functions, and several at once.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,7 @@ from skfme._text.labels import (
     without_unit,
 )
 from skfme._text.reasons import REASONS
+from skfme.plotting._ame import group_columns
 from skfme.steps._changes import Step
 from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 from skfme.steps._training import is_number
@@ -31,7 +33,14 @@ from skfme.steps._training import is_number
 if TYPE_CHECKING:
     from skfme._results.effects import ForwardEffect
 
-__all__ = ["Wording", "finding", "left_out_sentence", "linearity_sentence", "question"]
+__all__ = [
+    "Wording",
+    "finding",
+    "left_out_sentence",
+    "linearity_sentence",
+    "other_estimates",
+    "question",
+]
 
 _MIDDLE = (0.125, 0.875)  # three rows in four lie between
 
@@ -178,6 +187,42 @@ def linearity_sentence(effect: ForwardEffect) -> str:
             f"median {number(summary.median)}){advice if adds else ''}."
         )
     return " ".join(texts)
+
+
+def other_estimates(
+    effect: ForwardEffect, inference: Any, wording: Wording
+) -> list[str]:
+    """What the results with intervals have for the effect, where it is another number."""
+    if inference is None:
+        return []
+    frame = inference.to_frame().reset_index(drop=True)
+    if group_columns(frame):
+        return []
+    nobs = getattr(inference, "nobs", None)
+    frame["n"] = -1 if nobs is None else nobs
+    texts = []
+    for row in frame[frame["effect"] == effect.name].to_dict("records"):
+        output = row.get("output", effect.outputs[0])
+        if output not in effect.outputs:
+            continue
+        ame = effect.figures[effect.outputs.index(output)].mean
+        if math.isclose(row["estimate"], ame, rel_tol=1e-6):
+            continue
+        of = f" of {output}" if len(effect.outputs) > 1 else ""
+        rows = f", over {row['n']:,} rows" if row["n"] >= 0 else ""
+        because = (
+            "other rows count there"
+            if row["n"] not in (-1, effect.n)
+            else "it is of other rows, other weights or models fitted again"
+        )
+        low, high = (number(row[name]) for name in ("conf_low", "conf_high"))
+        texts.append(
+            f"The results with intervals have another average{of}: "
+            f"{wording.amount(effect, row['estimate'])}{rows}, with an interval from "
+            f"{low} to {high}. The one above, over {effect.n:,} rows, differs because "
+            f"{because}."
+        )
+    return texts
 
 
 class _Change(NamedTuple):

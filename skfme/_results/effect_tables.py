@@ -6,7 +6,6 @@ becomes text or HTML lives elsewhere.
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 import warnings
@@ -18,11 +17,11 @@ from skfme._results.averages import EffectAverages
 from skfme._summaries.weighted import LINEAR
 from skfme._text.outputs import names_by_output, outcome_text
 from skfme._text.printing import (
-    TABLE_STYLE,
     WIDTH,
     Text,
     format_number,
     html_table,
+    notebook_page,
     text_table,
 )
 from skfme._text.reasons import few_rows_count, no_row_counts, what_to_write
@@ -62,10 +61,7 @@ def summary_html(effects: Sequence[EffectAverages], *notes: str) -> str:
     tables = [
         html_table(header, rows, title) for title, header, rows in _tables(effects)
     ]
-    lines = [f"<p>{html.escape(note)}</p>" for note in (*_notes(effects), *notes)]
-    return "".join(
-        ["<div>", f"<style>{TABLE_STYLE}</style>", *tables, *lines, "</div>"]
-    )
+    return notebook_page(tables, (*_notes(effects), *notes))
 
 
 def _tables(effects: Sequence[EffectAverages]) -> list[TitledTable]:
@@ -161,13 +157,15 @@ def _notes(effects: Sequence[EffectAverages]) -> list[str]:
     return notes
 
 
-def warn_of_empty(effects: Mapping[str, EffectAverages], stacklevel: int = 3) -> None:
+def warn_of_empty(
+    effects: Mapping[str, EffectAverages], stacklevel: int = 3, *, alone: bool = False
+) -> None:
     """Warn where an AME is NaN since no row counts."""
     for name, effect in effects.items():
         if not effect.n:
             warnings.warn(
                 f"{no_row_counts(name, effect.n_left_out)}, so that its AME is NaN. "
-                + what_to_write(effect.n_left_out),
+                + what_to_write(effect.n_left_out, alone=alone),
                 UserWarning,
                 stacklevel=stacklevel,
             )

@@ -13,6 +13,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
+from skfme._frames.hints import shown
 from skfme._frames.tables import Table
 from skfme._text.printing import format_number
 from skfme.steps._changes import Step
@@ -25,6 +28,7 @@ __all__ = [
     "number",
     "predicted_phrases",
     "read_labels",
+    "response_words",
     "step_title",
     "unit_of",
     "with_unit",
@@ -64,8 +68,12 @@ def _split(label: str) -> tuple[str, str]:
     return (match["name"], match["unit"]) if match else (label, "")
 
 
-def read_labels(labels: Mapping[Hashable, str] | None, table: Table) -> Labels:
-    """Check the user's labels against the columns of a table.
+def read_labels(
+    labels: Mapping[Hashable, str] | None, table: Table | None = None
+) -> Labels:
+    """The user's labels, checked against the columns of a table where there is one.
+
+    An empty label, as Stata's files have for columns without one, is no label.
 
     Raises
     ------
@@ -79,14 +87,30 @@ def read_labels(labels: Mapping[Hashable, str] | None, table: Table) -> Labels:
     if not isinstance(labels, Mapping):
         raise TypeError(
             "labels must be a mapping such as {'bmi': 'Body mass index (kg/m²)'}, got "
-            f"{labels!r}."
+            f"{shown(labels)}."
         )
     texts = {}
     for key, text in labels.items():
-        if not isinstance(text, str):
-            raise TypeError(f"The label of {key!r} must be a text, got {text!r}.")
-        texts[str(table.names[table.position(key, "labels name")])] = text
+        name = key
+        if table is not None:
+            name = table.names[table.position(key, "labels name")]
+        if _is_given(text, f"The label of {key!r}"):
+            texts[str(name)] = text
     return Labels(texts)
+
+
+def response_words(*labels: str | None) -> str | None:
+    """The first of several labels of the response that says something."""
+    return next((text for text in labels if _is_given(text, "response_label")), None)
+
+
+def _is_given(label: Any, what: str) -> bool:
+    """Whether a label says something: None, NaN and blanks do not."""
+    if not isinstance(label, str):
+        if label is None or label is pd.NA or label != label:
+            return False
+        raise TypeError(f"{what} must be a text, got {shown(label)}.")
+    return bool(label.strip())
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from skfme._frames.hints import known_names, nearest
+from skfme._frames.hints import known_names, nearest, shown
 
 __all__ = [
     "names_by_output",
@@ -29,7 +29,7 @@ def output_columns(outputs: Sequence[str], output: str | None) -> list[int]:
         return list(range(len(names)))
     if str(output) not in names:
         raise ValueError(
-            f"output={output!r} is no output of the effect."
+            f"output={shown(output)} is no output of the effect."
             + (nearest(output, names) or known_names(names))
         )
     return [names.index(str(output))]

@@ -7,7 +7,14 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["TABLE_STYLE", "Text", "format_number", "html_table", "text_table"]
+__all__ = [
+    "TABLE_STYLE",
+    "Text",
+    "format_number",
+    "html_table",
+    "notebook_page",
+    "text_table",
+]
 
 WIDTH = 80
 
@@ -85,4 +92,12 @@ def html_table(
     return (
         f'<table class="skfme-table"><caption>{title}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def notebook_page(tables: Sequence[str], notes: Sequence[str]) -> str:
+    """Tables and the notes under them, with their style, for a notebook."""
+    lines = [f"<p>{html.escape(note)}</p>" for note in notes]
+    return "".join(
+        ["<div>", f"<style>{TABLE_STYLE}</style>", *tables, *lines, "</div>"]
     )

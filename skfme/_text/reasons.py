@@ -21,9 +21,23 @@ def no_row_counts(effect: str, n_left_out: Mapping[str, int]) -> str:
     )
 
 
-def what_to_write(n_left_out: Mapping[str, int]) -> str:
-    """What helps where no row counts, by the status that most rows have."""
+def what_to_write(n_left_out: Mapping[str, int], *, alone: bool = False) -> str:
+    """What helps where no row counts, by the status that most rows have.
+
+    Parameters
+    ----------
+    n_left_out : dict of str -> int
+    alone : bool, default=False
+        Whether one row is explained that is all of the training data as well.
+    """
+    if not any(n_left_out.values()):
+        return "Give rows that have a positive weight."
     status = max(n_left_out, key=lambda status: n_left_out[status])
+    if alone and status == "extrapolation":
+        return (
+            "X is one row, whose values are all the range that there is, and any step "
+            "leaves it: give the rows of training as background, or say extrapolation=None."
+        )
     return {
         "missing": "Give rows that have the value, or say SetTo(value, "
         "count_missing=True), which sets it in rows where it is missing.",

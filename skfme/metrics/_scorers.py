@@ -18,7 +18,7 @@ from skfme._functional import ame
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
 from skfme._text.outputs import one_output
-from skfme._text.reasons import no_row_counts
+from skfme._text.reasons import no_row_counts, what_to_write
 from skfme.steps._steps import IQR, Add, StdDev
 
 __all__ = ["make_anlm_scorer", "make_monotonicity_scorer"]
@@ -126,7 +126,8 @@ def _share_not_against(effects: ForwardEffects, sign: int, output: str | None) -
     fme = columns[:, column]
     if not len(fme):
         raise ValueError(
-            f"{no_row_counts(effect.name, effect.n_left_out)}; choose a smaller step."
+            f"{no_row_counts(effect.name, effect.n_left_out)}. "
+            + what_to_write(effect.n_left_out)
         )
     against = -sign * fme > _ROUNDING * np.abs(fme).max()
     return 1 - weighted_mean(against.astype(float), weights)

@@ -17,6 +17,7 @@ from skfme._frames.columns import as_vector
 from skfme._functional import ame
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighting import Weighting
+from skfme._text.reasons import what_to_write
 from skfme.statsmodels._tree.covariates import variance_explained
 
 __all__ = ["effect_stability", "partition_r2_score"]
@@ -170,7 +171,7 @@ def effect_stability(
         if not counted.any():
             raise ValueError(
                 f"No row counts for the effect {name!r} in every refit, so that there is "
-                "nothing to compare. Choose a smaller step, or other rows."
+                f"nothing to compare. {what_to_write(effects[0].n_left_out)}"
             )
         weights = refits[0].context.weights.take(counted).whole()
         for k, output in enumerate(effects[0].outputs):

@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.groups import in_joint_order
-from skfme._text.labels import coverage_note, joint_phrase, read_labels, step_title
+from skfme._text.labels import (
+    Labels,
+    coverage_note,
+    joint_phrase,
+    read_labels,
+    response_words,
+    step_title,
+)
 from skfme.plotting._parts.canvas import (
     COLOURS,
     GREY,
@@ -25,16 +32,15 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import frame
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.texts import plain, wrapped
 from skfme.plotting._sources import Effects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["AMEDisplay"]
+__all__ = ["AMEDisplay", "group_columns"]
 
-_NUMBERS = {"effect", "output", "estimate", "std_error", "statistic", "p_value"}
-_NUMBERS |= {"conf_low", "conf_high"}  # all other columns of results are groups
 _QUARTILES = "Lines: quartiles of the rows, their spread and no confidence interval"
 _SPREAD = (
     "Lines: one SD of the rows to either side, their spread and no confidence interval"
@@ -133,19 +139,20 @@ class AMEDisplay(Display):
         context = effects.context
         texts = read_labels(labels, context.table)
         if inference is not None:
-            table, line = _inferred(effects, inference), _coverage(inference)
+            table, line = _inferred(effects, inference, texts), _coverage(inference)
         elif by is not None:
-            table, line = _by_group(effects, by), _SPREAD
+            table, line = _by_group(effects, by, texts), _SPREAD
         else:
             table, line = _overall(effects), _QUARTILES
         titles = {n: step_title(n, e.step, texts) for n, e in effects.items()}
         table["effect"] = table["effect"].map(titles)
         table["level"] = pd.Categorical(table["level"], _levels(table))
-        label = response_label or context.response_label
+        label = response_words(response_label, context.response_label)
         response = joint_phrase(context.response, context.outputs, label)
         table = _sorted(table) if sort else table
         return cls(table, line=line, response=response).plot(ax=ax, **options)
 
+    @names_options
     def plot(self, ax: Axes | None = None, **options: Any) -> AMEDisplay:
         """Draw.
 
@@ -240,14 +247,14 @@ def _overall(effects: Effects) -> pd.DataFrame:
     )
 
 
-def _by_group(effects: Effects, by: Any) -> pd.DataFrame:
+def _by_group(effects: Effects, by: Any, texts: Labels) -> pd.DataFrame:
     """One dot per effect, group and output, with the SD of its rows."""
     frame = pd.concat({name: e.average(by=by) for name, e in effects.items()})
     keys = list(frame.columns[: frame.columns.get_loc("n")])
     table = pd.DataFrame(
         {
             "effect": frame.index.get_level_values(0),
-            "level": _group_texts(frame, keys),
+            "level": _group_texts(frame, keys, texts),
             "estimate": frame["ame"],
             "low": frame["ame"] - frame["sd"],
             "high": frame["ame"] + frame["sd"],
@@ -258,15 +265,24 @@ def _by_group(effects: Effects, by: Any) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _group_texts(frame: pd.DataFrame, keys: list[Any]) -> list[str]:
-    """Groups as one text; with the column's name where one column makes them."""
+def _group_texts(frame: pd.DataFrame, keys: list[Any], texts: Labels) -> list[str]:
+    """Groups as one text; with the column's label where one column makes them."""
     rows = frame[keys].astype(object).itertuples(index=False)
     if len(keys) == 1 and keys != ["group"]:
-        return [f"{keys[0]} {row[0]}" for row in rows]
+        return [f"{texts.short(str(keys[0]))} {row[0]}" for row in rows]
     return [", ".join(map(str, row)) for row in rows]
 
 
-def _inferred(effects: Effects, inference: Any) -> pd.DataFrame:
+def group_columns(frame: pd.DataFrame) -> list[Any]:
+    """The columns of groups in a table of results: before the estimate, or of texts."""
+    before = set(frame.columns[: frame.columns.get_loc("estimate")])
+    before |= set(frame.select_dtypes(exclude=["number", "bool"]).columns)
+    return [
+        n for n in frame.columns if n in before and n not in ("effect", "output", "n")
+    ]
+
+
+def _inferred(effects: Effects, inference: Any, texts: Labels) -> pd.DataFrame:
     """One dot per estimate, with its interval."""
     frame = inference.to_frame().reset_index(drop=True)
     unknown = [name for name in frame["effect"].unique() if name not in effects]
@@ -275,20 +291,26 @@ def _inferred(effects: Effects, inference: Any) -> pd.DataFrame:
             f"inference is about {unknown[0]!r}, which is none of the effects: "
             f"{', '.join(map(repr, effects))}."
         )
-    groups = [c for c in frame.columns if c not in _NUMBERS]
+    groups = group_columns(frame)
     several = "output" in frame and len(effects.context.outputs) > 1
     keys = groups + ["output"] * several
-    counted = {name: effect.n for name, effect in effects.items()}
-    left_out = {name: sum(e.n_left_out.values()) for name, e in effects.items()}
+    counted = frame["effect"].map({name: effect.n for name, effect in effects.items()})
+    left_out = frame["effect"].map(
+        {name: sum(e.n_left_out.values()) for name, e in effects.items()}
+    )
+    nobs = getattr(inference, "nobs", None)
+    if nobs is not None:  # it may rest on other rows
+        left_out = left_out.where(counted == nobs)
+        counted = pd.Series(nobs, frame.index)
     return pd.DataFrame(
         {
             "effect": frame["effect"],
-            "level": _group_texts(frame, keys) if keys else "",
+            "level": _group_texts(frame, keys, texts) if keys else "",
             "estimate": frame["estimate"],
             "low": frame["conf_low"],
             "high": frame["conf_high"],
-            "n": np.nan if groups else frame["effect"].map(counted),
-            "left_out": np.nan if groups else frame["effect"].map(left_out),
+            "n": np.nan if groups and nobs is None else counted,
+            "left_out": np.nan if groups else left_out,
         }
     )
 

@@ -16,7 +16,7 @@ import pandas as pd
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
 from skfme._summaries.weighting import Weighting
-from skfme._text.labels import coverage_note, number, read_labels
+from skfme._text.labels import coverage_note, number, read_labels, response_words
 from skfme.plotting._parts.canvas import (
     BLUE,
     GREY,
@@ -27,6 +27,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import limits_of
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import cell_sums, equal_bins
 from skfme.plotting._parts.texts import draw_title, within, wrapped
 from skfme.plotting._parts.tree_layout import (
@@ -158,6 +159,7 @@ class EffectTreeDisplay(Display):
         drawn = tree._for_display()
         counts, edges = _histograms(tree, *_rows(tree, X, y, drawn.rows))
         texts = read_labels(labels, drawn.columns)
+        words = response_words(response_label)
         nodes = tree.nodes_.assign(edge=drawn.edges)
         nodes["variable"] = nodes["variable"].map(texts.full, na_action="ignore")
         display = cls(
@@ -166,11 +168,12 @@ class EffectTreeDisplay(Display):
             edges,
             intervals=None if inference is None else _intervals(tree, inference),
             covers=coverage_note(inference),
-            response=f"predicted {response_label}" if response_label else "prediction",
+            response="prediction" if words is None else f"predicted {words}",
             title=title,
         )
         return display.plot(ax=ax, **options)
 
+    @names_options
     def plot(self, ax: Any = None, **options: Any) -> EffectTreeDisplay:
         """Draw.
 

@@ -18,6 +18,7 @@ from skfme._text.labels import read_labels, step_title
 from skfme.plotting._parts.canvas import BLUE, ORANGE, Display, check_matplotlib
 from skfme.plotting._parts.features import FeatureAxis, bin_edges, feature_axis
 from skfme.plotting._parts.marks import draw_arrow, draw_legend, frame, label_counts
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import counts_between, rows_under
 from skfme.plotting._sources import Effect
 
@@ -113,6 +114,7 @@ class ExtrapolationDisplay(Display):
         )
         return cls(axes, title=title).plot(ax=ax, **options)
 
+    @names_options
     def plot(self, ax: Any = None, **options: Any) -> ExtrapolationDisplay:
         """Draw.
 

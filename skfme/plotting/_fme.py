@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from skfme._summaries.weighting import Weighting
-from skfme._text.labels import predicted_phrases, read_labels, step_title
+from skfme._text.labels import (
+    predicted_phrases,
+    read_labels,
+    response_words,
+    step_title,
+)
 from skfme._text.outputs import output_columns
 from skfme._text.reasons import no_row_counts
 from skfme.plotting._parts.canvas import Display, check_matplotlib
@@ -27,6 +32,7 @@ from skfme.plotting._parts.fme_panels import (
     draw_nlm_histogram,
 )
 from skfme.plotting._parts.fme_plane import draw_plane
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import rows_under
 from skfme.plotting._parts.texts import draw_title
 from skfme.plotting._sources import Effect
@@ -149,7 +155,9 @@ class FMEDisplay(Display):
         outputs = output_columns(context.outputs, output)
         texts = read_labels(labels, context.table)
         phrases = predicted_phrases(
-            context.response, context.outputs, response_label or context.response_label
+            context.response,
+            context.outputs,
+            response_words(response_label, context.response_label),
         )
         columns = _columns_drawn(effect, features, kind)
         display = cls(
@@ -163,6 +171,7 @@ class FMEDisplay(Display):
         )
         return display.plot(ax=ax, kind=kind, **options)
 
+    @names_options
     def plot(self, ax: Any = None, *, kind: str = "auto", **options: Any) -> FMEDisplay:
         """Draw.
 

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skfme._text.labels import Labels, predicted_phrases, step_title
+from skfme._text.labels import (
+    predicted_phrases,
+    read_labels,
+    response_words,
+    step_title,
+)
 from skfme.plotting._parts.canvas import (
     BLUE,
     COLOURS,
@@ -23,6 +28,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import draw_legend, draw_zero, frame, key, limits_of
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import rows_under
 from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Predictions
@@ -125,7 +131,7 @@ class PathDisplay(Display):
         """
         check_matplotlib(f"{cls.__name__}.from_path")
         drawn = slice(None) if rows is None else np.asarray(rows, dtype=np.intp)
-        texts = Labels({str(key): text for key, text in (labels or {}).items()})
+        texts, words = read_labels(labels), response_words(response_label)
         moved = next(iter(path.points)) if len(path.points) == 1 else None
         display = cls(
             path.t,
@@ -134,10 +140,11 @@ class PathDisplay(Display):
             feature="" if moved is None else texts.full(moved),
             names=path.index[drawn],
             title=step_title(path.name, path.step, texts),
-            response=predicted_phrases(path.response, path.outputs, response_label),
+            response=predicted_phrases(path.response, path.outputs, words),
         )
         return display.plot(ax=ax, kind=kind, **options)
 
+    @names_options
     def plot(
         self, ax: Any = None, *, kind: str = "auto", **options: Any
     ) -> PathDisplay:

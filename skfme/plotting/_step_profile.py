@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skfme._summaries.weighted import LINEAR
-from skfme._text.labels import joint_phrase, read_labels
+from skfme._text.labels import joint_phrase, read_labels, response_words
 from skfme.plotting._parts.canvas import (
     COLOURS,
     GREY,
@@ -19,6 +19,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import draw_legend, draw_zero, frame, key
+from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Profile
 
@@ -106,10 +107,11 @@ class StepProfileDisplay(Display):
         context, overview = profile.effects.context, profile.effects.to_frame()
         table = profile.to_frame().assign(**overview[["output", "q25", "q75"]])
         feature = read_labels(labels, context.table).full(profile.feature)
-        label = response_label or context.response_label
+        label = response_words(response_label, context.response_label)
         response = joint_phrase(context.response, context.outputs, label)
         return cls(table, feature=feature, response=response).plot(ax=ax, **options)
 
+    @names_options
     def plot(self, ax: Any = None, **options: Any) -> StepProfileDisplay:
         """Draw.
 

@@ -30,9 +30,9 @@ from skfme._frames.columns import (
     numbers_in,
     objects_in,
 )
-from skfme._frames.hints import known_names
+from skfme._frames.hints import known_names, shown
 from skfme._frames.tables import Table
-from skfme.steps._training import TrainingColumn
+from skfme.steps._training import GIVE_ROWS, TrainingColumn
 
 __all__ = ["BoundChange", "Change", "NamedStep", "Step"]
 
@@ -149,8 +149,8 @@ class Change:
         if unseen.any():
             row = int(np.flatnonzero(unseen)[0])
             raise ValueError(
-                f"{subject} returned {values[row]!r} in row {row}, which was never seen in "
-                f"training.{known_names(self.categories)}"
+                f"{subject} returned {shown(values[row])} in row {row}, which was never "
+                f"seen in training.{known_names(self.categories)}{GIVE_ROWS}"
             )
 
 

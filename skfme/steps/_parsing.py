@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from skfme._frames.hints import shown
 from skfme.steps._changes import Change, NamedStep, Step
 from skfme.steps._steps import IQR, Add, Apply, Contrast, SetTo, StdDev
 from skfme.steps._training import Training, TrainingColumn, is_number
@@ -52,7 +53,11 @@ def parse_steps(steps: Any, training: Training) -> tuple[NamedStep, ...]:
     else:
         raise TypeError(
             "steps must be a mapping such as {'bmi': -2}, a list of mappings, 'unit', "
-            f"'sd', 'iqr' or None; got {steps!r}."
+            f"'sd', 'iqr' or None; got {shown(steps)}."
+            + (
+                " Tables come before steps: fme(model, X, steps)."
+                * hasattr(steps, "shape")
+            )
         )
     if not named:
         raise ValueError("steps is empty. Name a change, such as {'bmi': -2}.")
@@ -70,7 +75,7 @@ def _read_entry(entry: Any, training: Training) -> list[NamedStep]:
     if not isinstance(entry, Mapping):
         raise TypeError(
             "steps is a list, whose entries must be mappings such as "
-            f"{{'bmi': -2}}; got {entry!r}."
+            f"{{'bmi': -2}}; got {shown(entry)}."
         )
     return _read_mapping(entry, training)
 
@@ -120,7 +125,7 @@ def _as_step(value: Any, training: TrainingColumn) -> Step:
         return Apply(value)
     expected = "a timedelta" if training.column.kind == "datetime" else "a number"
     raise TypeError(
-        f"The step of {training.name!r}, which is {training.column.kind}, is {value!r}; "
+        f"The step of {training.name!r}, which is {training.column.kind}, is {shown(value)}; "
         f"expected {expected}, a step object such as SetTo(…), or a function. If the "
         "column holds categories, list it in categorical_features."
     )

@@ -23,13 +23,13 @@ from skfme._frames.columns import (
     numbers_in,
 )
 from skfme._frames.dates import distance
-from skfme._frames.hints import known_names, nearest
+from skfme._frames.hints import known_names, nearest, shown
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._summaries.weighted import weighted_quantiles, weighted_sd
 from skfme._summaries.weighting import Weighting
 
-__all__ = ["Training", "TrainingColumn", "check_finite", "is_number"]
+__all__ = ["GIVE_ROWS", "Training", "TrainingColumn", "check_finite", "is_number"]
 
 _FEWEST_ROWS = 10  # of which two values are a fact about the feature, and no chance
 
@@ -120,7 +120,7 @@ class TrainingColumn:
             mixture = mixture_in(self._entries)
             held = f"type {dtype}" if mixture is None else f"mixed types: {mixture}"
             raise TypeError(
-                f"{step!r} does not fit {self.name!r}: a step cannot change columns of "
+                f"{shown(step)} does not fit {self.name!r}: a step cannot change columns of "
                 f"{held}. Make it a dense column of numbers, dates or categories."
             )
         if self.column.kind != kind:
@@ -130,7 +130,7 @@ class TrainingColumn:
                 "numeric": "Give a number.",
             }[self.column.kind]
             raise TypeError(
-                f"{step!r} does not fit {self.name!r}, which is {self.column.kind}. "
+                f"{shown(step)} does not fit {self.name!r}, which is {self.column.kind}. "
                 + hint
             )
 
@@ -153,7 +153,7 @@ class TrainingColumn:
                 return shifted(example, distance(value, example), None)
             except ValueError as error:
                 raise ValueError(
-                    f"{self.name!r} is set to {value!r}; {error}."
+                    f"{self.name!r} is set to {shown(value)}; {error}."
                 ) from error
         example = widened(example) if is_narrow(example) else example
         # From the entry to zero and on to the value: the column's type is kept.
@@ -165,10 +165,17 @@ class TrainingColumn:
         matches = [i for i, c in enumerate(categories) if _same(c, value)]
         if not matches:
             raise ValueError(
-                f"{value!r} is not a category of {self.name!r} that was seen in "
-                f"training." + known_names(categories) + nearest(value, categories)
+                f"{shown(value)} is not a category of {self.name!r} in the training rows."
+                + known_names(categories)
+                + (nearest(value, categories) or GIVE_ROWS)
             )
         return matches[0]
+
+
+GIVE_ROWS = (
+    " If the model was fitted on rows that have it, give these as training rows: to fme "
+    "and ame as background=, to FMEExplainer.fit as X."
+)
 
 
 class Training:
@@ -220,10 +227,10 @@ def check_finite(value: Any, training: TrainingColumn, what: str) -> None:
     if not is_number(value):
         raise TypeError(
             f"The {what} of the step of {training.name!r} must be a number, got "
-            f"{value!r}."
+            f"{shown(value)}."
         )
     if not np.isfinite(value):
         raise ValueError(
-            f"The {what} of the step of {training.name!r} is {value!r}; it must be "
+            f"The {what} of the step of {training.name!r} is {shown(value)}; it must be "
             "finite."
         )

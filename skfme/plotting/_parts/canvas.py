@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skfme._frames.hints import shown
 from skfme.plotting._parts.texts import draw_title
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def axes_for(
         return ax.figure, _divided(ax, n_rows, n_cols, **shape)
     grid = np.asarray(ax, dtype=object)
     if not all(isinstance(a, Axes) for a in grid.flat):
-        raise TypeError(f"ax must be Matplotlib axes, got {ax!r}.")
+        raise TypeError(f"ax must be Matplotlib axes, got {shown(ax)}.")
     if grid.size != n_rows * n_cols:
         raise ValueError(
             f"ax has {grid.size} axes; this display needs 1, which it divides, or "

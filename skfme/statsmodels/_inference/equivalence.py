@@ -1,12 +1,13 @@
 """Equivalence of effects to zero, by two one-sided tests (Schuirmann, 1987).
 
-Against bounds (low, upp): z_low = (b − low) / se with p_low = P(T > z_low), and
-z_upp = (b − upp) / se with p_upp = P(T < z_upp). The effect is equivalent at level α
+Against bounds (low, high): z_low = (b − low) / se with p_low = P(T > z_low), and
+z_high = (b − high) / se with p_upp = P(T < z_high). The effect is equivalent at level α
 where the larger p is below α, which is where the 1 − 2α interval lies inside.
 """
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skfme._text.printing import Text, format_number, html_table, text_table
+from skfme._frames.hints import shown
+from skfme._text.labels import coverage_note
+from skfme._text.printing import (
+    Text,
+    format_number,
+    html_table,
+    notebook_page,
+    text_table,
+)
 from skfme.statsmodels._inference.estimates import JointEstimates, check_alpha
 from skfme.statsmodels._inference.text import WIDTH
 
@@ -29,32 +38,35 @@ class EquivalenceResults:
     ----------
     statistic_low, pvalue_low : Series
         Test of "the effect is at or below `low`".
-    statistic_upp, pvalue_upp : Series
-        Test of "the effect is at or above `upp`".
+    statistic_high, pvalue_high : Series
+        Test of "the effect is at or above `high`".
     pvalues : Series
         The larger of the two: p-value of "not equivalent".
     equivalent : Series of bool
     alpha : float
     least : float
         The smallest p-value that resamples can show, printed as "<"; 0 without any.
+    coverage_note : str
+        What the intervals cover, in a sentence.
     """
 
     statistic_low: pd.Series
     pvalue_low: pd.Series
-    statistic_upp: pd.Series
-    pvalue_upp: pd.Series
+    statistic_high: pd.Series
+    pvalue_high: pd.Series
     alpha: float
     low: np.ndarray
-    upp: np.ndarray
+    high: np.ndarray
     estimates: np.ndarray
     intervals: np.ndarray
     labels: pd.DataFrame
     least: float = 0.0
+    coverage_note: str = ""
 
     @property
     def pvalues(self) -> pd.Series:
         """The larger of the two one-sided p-values."""
-        both = pd.concat([self.pvalue_low, self.pvalue_upp], axis=1)
+        both = pd.concat([self.pvalue_low, self.pvalue_high], axis=1)
         return both.max(axis=1, skipna=False).rename("p_value")
 
     @property
@@ -78,18 +90,18 @@ class EquivalenceResults:
         Returns
         -------
         frame : DataFrame
-            ``effect``, ``output``, group columns, ``estimate``, ``low``, ``upp``,
-            ``statistic_low``, ``p_value_low``, ``statistic_upp``, ``p_value_upp``,
+            ``effect``, ``output``, group columns, ``estimate``, ``low``, ``high``,
+            ``statistic_low``, ``p_value_low``, ``statistic_high``, ``p_value_high``,
             ``p_value``, ``conf_low``, ``conf_high`` (1 − 2 alpha), ``equivalent``.
         """
         numbers = {
             "estimate": self.estimates,
             "low": self.low,
-            "upp": self.upp,
+            "high": self.high,
             "statistic_low": self.statistic_low.to_numpy(),
             "p_value_low": self.pvalue_low.to_numpy(),
-            "statistic_upp": self.statistic_upp.to_numpy(),
-            "p_value_upp": self.pvalue_upp.to_numpy(),
+            "statistic_high": self.statistic_high.to_numpy(),
+            "p_value_high": self.pvalue_high.to_numpy(),
             "p_value": self.pvalues.to_numpy(),
             "conf_low": self.intervals[:, 0],
             "conf_high": self.intervals[:, 1],
@@ -104,7 +116,9 @@ class EquivalenceResults:
         -------
         text : str
         """
-        return Text(f"{self._title()}\n\n{text_table(*self._table(), WIDTH)}")
+        notes = [textwrap.fill(note, WIDTH) for note in self._notes()]
+        table = text_table(*self._table(), WIDTH)
+        return Text("\n".join([self._title(), "", table, *notes]))
 
     def _title(self) -> str:
         return (
@@ -113,7 +127,7 @@ class EquivalenceResults:
         )
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        heads = {"estimate": "coef", "low": "low", "upp": "upp", "p_value": "P"}
+        heads = {"estimate": "coef", "low": "low", "high": "high", "p_value": "P"}
         heads |= {"conf_low": "[interval", "conf_high": "]"}
         numbers = self.to_frame()[list(heads)].to_numpy(dtype=float)
         place = list(heads).index("p_value")
@@ -133,7 +147,10 @@ class EquivalenceResults:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(*self._table(), self._title())
+        return notebook_page([html_table(*self._table(), self._title())], self._notes())
+
+    def _notes(self) -> list[str]:
+        return [self.coverage_note] if self.coverage_note else []
 
 
 def two_one_sided_tests(
@@ -149,24 +166,25 @@ def two_one_sided_tests(
     """
     check_alpha(alpha)
     estimates, se, df = results.params, results.bse, results._df()
-    low, upp = (_bound(bound, len(estimates)) for bound in bounds)
-    if not (low < upp).all():
+    low, high = (_bound(bound, len(estimates)) for bound in bounds)
+    if not (low < high).all():
         raise ValueError(
-            f"The bounds of equivalence must satisfy low < upp, got {bounds[0]!r} and "
-            f"{bounds[1]!r}."
+            f"The bounds of equivalence must satisfy low < high, got {shown(bounds[0])} and "
+            f"{shown(bounds[1])}."
         )
-    z_low, z_upp = (estimates - low) / se, (estimates - upp) / se
+    z_low, z_high = (estimates - low) / se, (estimates - high) / se
     return EquivalenceResults(
         z_low.rename("statistic_low"),
         pd.Series(stats.t.sf(z_low, df), z_low.index, name="p_value_low"),
-        z_upp.rename("statistic_upp"),
-        pd.Series(stats.t.cdf(z_upp, df), z_upp.index, name="p_value_upp"),
+        z_high.rename("statistic_high"),
+        pd.Series(stats.t.cdf(z_high, df), z_high.index, name="p_value_high"),
         alpha,
         low,
-        upp,
+        high,
         estimates.to_numpy(),
         results.conf_int(2 * alpha).to_numpy(),
         results.labels,
+        coverage_note=coverage_note(results),
     )
 
 

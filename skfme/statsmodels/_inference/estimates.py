@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from skfme._frames.hints import shown
 from skfme.statsmodels._inference.contrasts import degrees_of_freedom, ratio, roots
 from skfme.statsmodels._inference.names import names_of, unique_names
 from skfme.statsmodels._inference.simultaneous import max_t_quantiles, max_t_tails
@@ -185,4 +186,4 @@ class JointEstimates:
 def check_alpha(alpha: float) -> None:
     """Refuse a level that is none."""
     if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha must lie between 0 and 0.5, got {alpha!r}.")
+        raise ValueError(f"alpha must lie between 0 and 0.5, got {shown(alpha)}.")

@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from skfme._frames.given import array_of
 from skfme._frames.hints import known_names, nearest
 
 __all__ = ["linear_hypothesis"]
+
+_PLACE = "_at"  # followed by its position, stands for an estimate in arithmetic
 
 
 def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +50,7 @@ def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
         if len(R) != 2:
             raise ValueError(f"A hypothesis (R, q) is a pair, got {len(R)} parts.")
         R, q = R
-    matrix = np.atleast_2d(np.asarray(R, dtype=float))
+    matrix = np.atleast_2d(array_of(R, "R").astype(float))
     if matrix.ndim != 2 or matrix.shape[1] != len(names) or not len(matrix):
         raise ValueError(
             f"R has shape {np.shape(R)}; expected one column for each of the "
@@ -71,15 +74,18 @@ def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:
 
     def symbol(match: re.Match) -> str:
         if match[1] is not None:
-            return f" _at{position[match[1]]} "
+            return f" {_PLACE}{position[match[1]]} "
         number = int(match[2])
         if not 1 <= number <= len(names):
             raise ValueError(
                 f"The hypothesis {text!r} asks for row {number}; rows are 1 to "
                 f"{len(names)}."
             )
-        return f" _at{number - 1} "
+        return f" {_PLACE}{number - 1} "
 
+    literal = re.search(rf"{_PLACE}\d*", re.sub(pattern, " ", text))
+    if literal:
+        raise _unreadable(literal[0], text, names)
     coded = re.sub(pattern, symbol, text)
     return [_form(comparison, text, names) for comparison in coded.split(",")]
 
@@ -109,8 +115,8 @@ def _linear(node: ast.expr, text: str, names: Sequence[str]) -> np.ndarray:
     """An expression as coefficients of the estimates, then a constant."""
     form = np.zeros(len(names) + 1)
     match node:
-        case ast.Name(id=name) if re.fullmatch(r"_at\d+", name):
-            form[int(name[3:])] = 1.0
+        case ast.Name(id=name) if name.startswith(_PLACE):
+            form[int(name.removeprefix(_PLACE))] = 1.0
             return form
         case ast.Constant(value=int() | float() as value) if not isinstance(
             value, bool
@@ -144,7 +150,9 @@ def _combination(
 
 
 def _unreadable(coded: str, text: str, names: Sequence[str]) -> ValueError:
-    words = re.sub(r"_at(\d+)", lambda match: names[int(match[1])], coded).strip()
+    words = coded.strip()
+    if _PLACE not in text:
+        words = re.sub(rf"{_PLACE}(\d+)", lambda match: names[int(match[1])], words)
     return ValueError(
         f"The hypothesis {text!r} cannot be read at {words!r}: expected names of "
         "estimates (or row 1, row 2, …), numbers, + - * / and =."

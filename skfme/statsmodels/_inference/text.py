@@ -13,7 +13,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from skfme._text.printing import Text, format_number, html_table, text_table
+from skfme._text.printing import (
+    Text,
+    format_number,
+    html_table,
+    notebook_page,
+    text_table,
+)
 from skfme.statsmodels._inference.estimates import JointEstimates
 
 __all__ = ["WIDTH", "EstimateTables"]
@@ -26,6 +32,7 @@ COVERS = {
         "Intervals cover the choice of rows (sample), with the model held fixed: not "
         "what another training set would give."
     ),
+    "rows": "Intervals cover the choice of rows.",
     "parameters": (
         "Intervals cover the model's estimated parameters, with the rows held fixed."
     ),
@@ -148,7 +155,8 @@ class EstimateTables(JointEstimates):
         return str(self.summary())
 
     def _repr_html_(self) -> str:
-        return html_table(*self._table(0.05), self.title or "Effects")
+        tables = [html_table(*self._table(0.05), self.title or "Effects")]
+        return notebook_page(tables, self._all_notes())
 
 
 def _p_value(value: float) -> str:

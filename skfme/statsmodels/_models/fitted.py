@@ -17,10 +17,12 @@ import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme._engine.originals import method_alteration, replaced
+from skfme._frames.hints import shown
 from skfme._frames.tables import Table
 from skfme.statsmodels._models.designs import Design, design_of
 from skfme.statsmodels._models.estimation_sample import rows_not_used
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
+from skfme.statsmodels._models.unpredictable import refuse_unpredictable
 
 __all__ = [
     "FittedModel",
@@ -252,6 +254,7 @@ def fitted_model(results: Any) -> FittedModel:
     results = getattr(results, "results_", results)
     if not is_results(results):
         raise TypeError(_what_is_wrong(results))
+    refuse_unpredictable(results)
     return FittedModel(
         results,
         results.model,
@@ -301,4 +304,4 @@ def _what_is_wrong(given: Any) -> str:
             "its parameters and their covariance. For other models see "
             "average_effects (the rows' uncertainty) and bootstrap_effects (refits)."
         )
-    return f"Expected the results object of a statsmodels fit, got {given!r:.80}."
+    return f"Expected the results object of a statsmodels fit, got {shown(given)}."

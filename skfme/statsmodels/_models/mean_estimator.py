@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 
+from skfme._decorators import VersionedPickle
 from skfme._frames.tables import Table
 from skfme.statsmodels._models.fitted import FittedModel, MeanInputs
 from skfme.statsmodels._models.offsets import Offset
@@ -25,7 +26,7 @@ def mean_of_rows(fitted: FittedModel, table: Table) -> np.ndarray:
     return fitted.mean(fitted.params, MeanInputs(fitted.design.matrix(table), offset))
 
 
-class MeanEstimator(BaseEstimator):
+class MeanEstimator(VersionedPickle, BaseEstimator):
     """A regressor or a classifier by the mean of a model."""
 
     classes_: np.ndarray

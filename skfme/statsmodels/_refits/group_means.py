@@ -18,7 +18,7 @@ import pandas as pd
 
 from skfme._results.effects import ForwardEffects
 from skfme._text.outputs import outcome_notes
-from skfme._text.reasons import no_row_counts
+from skfme._text.reasons import no_row_counts, what_to_write
 from skfme.statsmodels._inference.contrasts import without_round_off
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
@@ -80,7 +80,7 @@ class GroupMeans:
             if not len(rows):
                 raise ValueError(
                     f"{no_row_counts(effect.name, effect.n_left_out)}, so that it has "
-                    "no average. Take a smaller step, or extrapolation=None."
+                    f"no average. {what_to_write(effect.n_left_out)}"
                 )
             counts = np.bincount(groups.codes[rows], minlength=len(groups.keys))
             present = counts > 0
@@ -145,7 +145,7 @@ class GroupMeans:
             if not totals.all():
                 raise ValueError(
                     "these rows hold none that counts of some effect or group; draw "
-                    "within groups, with stratify, or take population='fixed'"
+                    "within groups, with stratify, or take covers='refit'"
                 )
             for fme in effect.fme_2d[rows][:, self.outputs].T:
                 means.append(np.bincount(cells, w * fme) / totals)
@@ -203,23 +203,23 @@ class GroupMeans:
         return by_unit.T @ by_unit, np.concatenate(n_units)
 
 
-def groups_of(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
-    """The groups that `by` names, or the subspaces of a partition.
+def groups_of(effects: ForwardEffects, by: Any, tree: Any) -> Groups:
+    """The groups that `by` names, or the subspaces of a tree.
 
     Raises
     ------
     ValueError
         If both are given, or `by` fits neither the columns nor the rows of X.
     TypeError
-        If `partition` is no EffectTree.
+        If `tree` is no EffectTree.
     """
-    if partition is None:
+    if tree is None:
         return Groups.of(effects.context.table, by)
     if by is not None:
         raise ValueError(
-            "by and partition both name groups to average over; give one of them."
+            "by and tree both name groups to average over; give one of them."
         )
-    return groups_of_tree(partition, effects.X)
+    return groups_of_tree(tree, effects.X)
 
 
 def _label_frame(

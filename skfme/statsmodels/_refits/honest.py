@@ -25,7 +25,7 @@ from skfme._frames.checks import checked_weights
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.outputs import one_output
-from skfme._text.printing import Text
+from skfme._text.printing import Text, notebook_page
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
 from skfme.statsmodels._refits.bootstrap import refit_averages, refit_notes
@@ -111,14 +111,16 @@ class HonestRegions:
         -------
         text : str
         """
+        notes = [textwrap.fill(note, WIDTH) for note in self._notes()]
+        refit = [] if self.refit is None else ["", str(self.refit.summary(alpha))]
+        return Text("\n".join([str(self.sample.summary(alpha)), *notes, *refit]))
+
+    def _notes(self) -> list[str]:
         counts = ", ".join(
             f"{len(rows)} rows to {part}" for part, rows in self.rows.items()
         )
-        parts = textwrap.fill(f"Parts: {counts}.", WIDTH)
-        refit = ["The model's own error is not covered; n_resamples asks for it."]
-        if self.refit is not None:
-            refit = ["", str(self.refit.summary(alpha))]
-        return Text("\n".join([str(self.sample.summary(alpha)), parts, *refit]))
+        uncovered = "The model's own error is not covered; n_resamples asks for it."
+        return [f"Parts: {counts}.", *([uncovered] if self.refit is None else [])]
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -129,8 +131,8 @@ class HonestRegions:
         )
 
     def _repr_html_(self) -> str:
-        html = self.sample._repr_html_()
-        return html if self.refit is None else html + self.refit._repr_html_()
+        refit = "" if self.refit is None else self.refit._repr_html_()
+        return self.sample._repr_html_() + notebook_page([], self._notes()) + refit
 
 
 def honest_regions(

@@ -331,4 +331,4 @@ class UncertaintyLedger(EffectResults):
             notes.append(
                 f"{len(failures)} resamples failed and are left out: {failures[0]}."
             )
-        return [*notes, *self.notes, *self.sentences()]
+        return [*notes, self.coverage_note, *self.notes, *self.sentences()]

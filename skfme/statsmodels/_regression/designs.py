@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.groups import columns_named, labels_beside, labels_in
-from skfme._frames.hints import known_names
+from skfme._frames.hints import known_names, shown
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._inference.names import RESULT_COLUMNS
@@ -146,8 +146,8 @@ def partition_design(effect: ForwardEffect, tree: Any, rows: np.ndarray) -> Cell
     """One cell per subspace of a fitted tree."""
     if not hasattr(tree, "apply"):
         raise TypeError(
-            "from_partition takes a fitted EffectTree, such as came(effect), or another "
-            f"tree with an apply method; got {tree!r}."
+            "from_tree takes a fitted EffectTree, such as came(effect), or another "
+            f"tree with an apply method; got {shown(tree)}."
         )
     subspace_of = partial(_subspaces, tree)
     design = _cells(subspace_of(effect.X).iloc[rows], rows, "by partition", subspace_of)

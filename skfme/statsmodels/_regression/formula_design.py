@@ -15,7 +15,7 @@ import pandas as pd
 from statsmodels.regression.linear_model import OLS
 
 from skfme._frames.contents import covariate_frame
-from skfme._frames.hints import known_names, nearest
+from skfme._frames.hints import known_names, nearest, shown
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.designs import EffectDesign
@@ -101,7 +101,7 @@ def formula_design(
         How far up the stack names that are no columns are looked for.
     """
     if not isinstance(formula, str):
-        raise TypeError(f"formula must be a string, got {formula!r}.")
+        raise TypeError(f"formula must be a string, got {shown(formula)}.")
     left, _, right = formula.rpartition("~")
     if left.strip():
         raise ValueError(
@@ -132,6 +132,7 @@ def _evaluated(
 ) -> OLS:
     table = effect.table.take(rows)
     frame = covariates_in(formula, table)
+    _refuse_dates(formula, frame)
     response = "fme"
     while response in frame:
         response += "_"
@@ -146,6 +147,30 @@ def covariates_in(formula: str, table: Table) -> pd.DataFrame:
     """The columns whose names occur in a formula."""
     names = [name for name in table.names if _occurs(str(name), formula)]
     return covariate_frame(table, names).rename(columns=str)
+
+
+def _refuse_dates(formula: str, frame: pd.DataFrame) -> None:
+    """Refuse a date as a term, which would be one category for each date."""
+    outside, inside = formula, ""
+    while outside != inside:  # what stands in no call
+        outside, inside = re.sub(r"[\w.]+\([^()]*\)", " ", outside), outside
+    terms = set(re.split(r"[^\w.]+", outside))
+    for name, column in frame.items():
+        if name not in terms or column.dtype.kind not in "mM":
+            continue
+        kind, number = (
+            ("durations", f"I({name}.dt.total_seconds() / 3600) for hours")
+            if column.dtype.kind == "m"
+            else (
+                "dates",
+                f"I({name}.dt.year + {name}.dt.dayofyear / 365.25) for years",
+            )
+        )
+        raise TypeError(
+            f"Column {name!r} holds {kind}, which a formula takes as categories, one for "
+            f"each. Write what number you mean, such as {number}, or C({name}) for "
+            "categories."
+        )
 
 
 def _occurs(name: str, formula: str) -> bool:

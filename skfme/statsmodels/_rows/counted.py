@@ -13,7 +13,7 @@ import numpy as np
 from skfme._results.effects import ForwardEffect
 from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import output_columns
-from skfme._text.reasons import no_row_counts
+from skfme._text.reasons import no_row_counts, what_to_write
 
 __all__ = ["CountedRows", "counted_rows", "refuse_other"]
 
@@ -65,7 +65,7 @@ def counted_rows(
     if not len(rows):
         raise ValueError(
             f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is nothing "
-            "to estimate. Take a smaller step, or extrapolation=None."
+            f"to estimate. {what_to_write(effect.n_left_out)}"
         )
     columns = output_columns(effect.outputs, output)
     weights = Weighting.of(effect.weights.take(rows).array, weights_type, len(rows))

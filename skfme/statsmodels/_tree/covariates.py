@@ -1,15 +1,18 @@
 """What a tree is grown on: covariates, effects and weights, and splits of covariates.
 
-A numeric covariate is the column's numbers, a categorical one the positions of its
-entries among the levels seen in fit (−1 for missing and unseen ones). A split sends
+A numeric covariate is the column's numbers (of dates, their microseconds), a
+categorical one the positions of its entries among the levels seen in fit (−1 for missing
+and unseen ones). A split sends
 each row to one of two children; missing values, and levels that the node has not seen,
 go where most rows of the node went. How splits are found lives elsewhere.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Number
 from typing import Any
 
@@ -26,8 +29,10 @@ from skfme._frames.columns import (
     mixture_in,
     numbers_in,
 )
+from skfme._frames.given import array_of
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
+from skfme._frames.time_scale import TimeScale, time_scale
 from skfme._summaries.weighting import Weighting
 
 __all__ = [
@@ -35,12 +40,15 @@ __all__ = [
     "Sample",
     "Split",
     "counted_rows",
-    "covariates_in",
+    "covariates_like",
     "effects_in",
+    "learned_covariates",
     "measures_in",
-    "refuse_columns",
     "variance_explained",
 ]
+
+MOST_SMALL_LEVELS = 30
+"""Categories that a column may have in however few rows."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Covariate:
     has_missing : bool
     ranks : tuple of int
         Of an ordered column's levels, among those that it declares.
+    scale : TimeScale or None
+        Of a column of dates, which is numeric.
     """
 
     name: Hashable
@@ -66,6 +76,7 @@ class Covariate:
     values: np.ndarray
     has_missing: bool
     ranks: tuple[int, ...] = ()
+    scale: TimeScale | None = None
 
     @property
     def numeric(self) -> bool:
@@ -167,36 +178,63 @@ class Sample:
         )
 
 
-def covariates_in(table: Table, columns: Sequence[Column]) -> tuple[Covariate, ...]:
-    """The table's columns, encoded by what fit learned of them."""
-    return tuple(_covariate(table, column) for column in columns)
+def learned_covariates(
+    table: Table, columns: Sequence[Column]
+) -> tuple[Covariate, ...]:
+    """The columns that a tree is grown on, encoded.
+
+    Raises
+    ------
+    TypeError
+        If a column is neither numbers nor categories nor dates.
+    ValueError
+        If the categories of a column name rows rather than groups.
+    """
+    _refuse_columns(table, columns)
+    scales = [
+        time_scale(table.column(column.position)) if column.kind == "datetime" else None
+        for column in columns
+    ]
+    return tuple(map(partial(_covariate, table), columns, scales))
 
 
-def _covariate(table: Table, column: Column) -> Covariate:
+def covariates_like(
+    learned: Sequence[Covariate], table: Table, columns: Sequence[Column]
+) -> tuple[Covariate, ...]:
+    """The same columns of another table, encoded by what fit learned of them."""
+    scales = [covariate.scale for covariate in learned]
+    return tuple(map(partial(_covariate, table), columns, scales))
+
+
+def _covariate(table: Table, column: Column, scale: TimeScale | None) -> Covariate:
     entries = table.column(column.position)
-    if column.kind == "numeric":
-        values = np.asarray(numbers_in(entries), dtype=float)
+    if column.kind in ("numeric", "datetime"):
+        if scale is None:
+            values = np.asarray(numbers_in(entries), dtype=float)
+        else:
+            values = scale.numbers(entries, column.name)
         # A sum is one fast pass, and NaN if any entry is.
         has_missing = bool(np.isnan(values.sum()) and np.isnan(values).any())
-        return Covariate(column.name, "numeric", (), values, has_missing)
+        return Covariate(column.name, "numeric", (), values, has_missing, scale=scale)
     codes = category_codes(entries, column.categories).astype(np.intp, copy=False)
     kind = "ordered" if column.ordered else "unordered"
     missing = bool(len(codes) and codes.min() < 0)
     return Covariate(column.name, kind, column.categories, codes, missing, column.ranks)
 
 
-def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
-    """Refuse columns that are neither numbers nor categories, by name."""
+def _refuse_columns(table: Table, columns: Sequence[Column]) -> None:
+    """Refuse columns that no tree can split, by name."""
     for column in columns:
         mixture = mixture_in(table.column(column.position))
         if mixture is not None and column.kind == "other":
             raise _mixed(column, mixture)
-        if column.kind in ("datetime", "other"):
+        if column.kind == "other":
             raise TypeError(
                 f"Column {column.name!r} holds {_what(table, column)}; a tree splits "
-                "numbers and categories: each argument must be a string or a number. "
-                "Convert the column, or leave it out."
+                "numbers, categories and dates: each argument must be a string or a "
+                f"number. Convert the column, or leave it out: drop=[{column.name!r}]."
             )
+        _refuse_names_of_rows(table, column)
         families: dict[str, Any] = {}
         for level in column.categories:
             families.setdefault(_family(level), level)
@@ -210,7 +248,28 @@ def _mixed(column: Column, examples: str) -> TypeError:
     return TypeError(
         f"Column {column.name!r} mixes types: {examples}. Make all its entries numbers, "
         "all of them booleans, or all of them text: each argument must be a string or a "
-        "number."
+        f"number. Or leave the column out: drop=[{column.name!r}]."
+    )
+
+
+def _refuse_names_of_rows(table: Table, column: Column) -> None:
+    """Refuse categories, such as ids, of which most rows have one of their own."""
+    n_levels = len(column.categories)
+    if column.ordered or n_levels <= MOST_SMALL_LEVELS:
+        return
+    observed = len(table) - int(missing_in(table.column(column.position)).sum())
+    if 2 * n_levels <= observed:
+        return
+    dates = all(isinstance(level, datetime.date) for level in column.categories)
+    raise ValueError(
+        f"Column {column.name!r} has {n_levels:,} categories in {observed:,} rows: they "
+        "name rows rather than groups, and a tree that splits them fits noise. "
+        + (
+            "Make it a column of dates (pandas.to_datetime), or leave"
+            if dates
+            else "Leave"
+        )
+        + f" it out: drop=[{column.name!r}]."
     )
 
 
@@ -222,8 +281,6 @@ def _family(level: Any) -> str:
 
 def _what(table: Table, column: Column) -> str:
     entries = table.column(column.position)
-    if column.kind == "datetime":
-        return "dates or times"
     if kind_of(entries) == "categorical":
         observed = entries[np.flatnonzero(~missing_in(entries))]
         types = sorted({type(entry).__name__ for entry in observed})
@@ -233,7 +290,7 @@ def _what(table: Table, column: Column) -> str:
 
 def effects_in(y: Any, table: Table) -> np.ndarray:
     """The effects as a vector of floats, NaN where a row has none."""
-    shape = np.asarray(y).shape
+    shape = array_of(y, "y").shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"y has shape {shape}: the effects of {shape[1]} outputs. A tree partitions "

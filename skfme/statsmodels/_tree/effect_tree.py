@@ -19,9 +19,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfme._decorators import fit_context
+from skfme._decorators import VersionedPickle, fit_context
 from skfme._frames.checks import refuse_infinite
-from skfme._frames.columns import as_vector
+from skfme._frames.groups import one_label
+from skfme._frames.hints import known_names
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import WEIGHTS_TYPES
@@ -29,9 +30,8 @@ from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
     counted_rows,
-    covariates_in,
+    learned_covariates,
     measures_in,
-    refuse_columns,
 )
 from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquaresCriterion
 from skfme.statsmodels._tree.fitted_tree import FittedTree, TreeRows
@@ -48,7 +48,7 @@ from skfme.statsmodels._tree.stability import Stability, resampled
 __all__ = ["EffectTree"]
 
 
-class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
+class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     """Partition the feature space into regions in which an effect is nearly constant.
 
     A regression tree over effects (FMEs): conditional inference as in R's partykit, or
@@ -92,6 +92,11 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     categorical_features : "auto" or list, default="auto"
         "auto" takes boolean, category and text columns, and objects that are no numbers;
         a list adds others.
+    features : list of columns or None, default=None
+        The columns that may be split, by name or, of an array, by position. None takes
+        all but `drop`.
+    drop : list of columns or None, default=None
+        Instead: the columns that may not. X keeps them, in fit and in predict.
     honest : bool, default=False
         Grow on one half of the rows and take cAME, SD and counts from the other. A
         partition left with fewer than two of these merges upwards.
@@ -129,8 +134,10 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
     below the middle between two ("cart"); unordered factors are split by the best
     admissible bipartition of their levels. Missing values, and levels that a node has
     not seen, go to the child with more rows, in fit and in predict; on a tie to the
-    second. Frequency weights equal repeated rows, except for that count of rows. Of
-    other weights the scale does not matter: they sum to the number of rows.
+    second. Dates, moments and durations are numbers of microseconds, moments compared as
+    instants; the cut is shown as a date in the column's own time zone. Frequency weights
+    equal repeated rows, except for that count of rows. Of other weights the scale does not
+    matter: they sum to the number of rows.
 
     The tests treat effects as data. With enough rows, any structure of the model
     becomes significant; p-values here are a stopping rule and no evidence about the
@@ -184,6 +191,8 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         "testtype": [StrOptions({"bonferroni", "univariate"})],
         "categorical_features": "no_validation",
         "weights_type": [StrOptions({"auto", *WEIGHTS_TYPES})],
+        "features": "no_validation",
+        "drop": "no_validation",
         "honest": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -203,6 +212,8 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         teststat: str = "quadratic",
         testtype: str = "bonferroni",
         categorical_features: str | Iterable[Hashable] = "auto",
+        features: Iterable[Hashable] | None = None,
+        drop: Iterable[Hashable] | None = None,
         honest: bool = False,
         random_state: Any = None,
         weights_type: str = "auto",
@@ -220,6 +231,8 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         self.teststat = teststat
         self.testtype = testtype
         self.categorical_features = categorical_features
+        self.features = features
+        self.drop = drop
         self.honest = honest
         self.random_state = random_state
         self.weights_type = weights_type
@@ -239,13 +252,14 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_features)
-            Numbers, booleans and categories; missing values are allowed.
+            Numbers, booleans, categories and dates; missing values are allowed. Other
+            columns are left out with `drop`.
         y : array-like of shape (n_samples,)
             Effects, such as ``effect.fme``; rows where it is NaN are left out.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
         nlm : array-like of shape (n_samples,), default=None
             Non-linearity measures, averaged by subspace (cANLM).
-        groups : array-like of shape (n_samples,), default=None
+        groups : column of X, or array-like of shape (n_samples,), default=None
             Kept together in honest halves and in the folds of "auto".
 
         Returns
@@ -256,9 +270,10 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         ------
         ValueError
             If the size asked for is out of reach, or y is infinite, of the wrong
-            length, of several outputs, or NaN throughout.
+            length, of several outputs, or NaN throughout; if the categories of a column
+            name rows rather than groups.
         TypeError
-            If a column holds neither numbers nor categories, or mixes them.
+            If a column holds neither numbers nor categories nor dates, or mixes them.
         """
         self._check_arguments(y)
         table = as_table(X)
@@ -268,14 +283,15 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         )
         measures = measures_in(nlm, table, rows)
         if groups is not None:
-            groups = as_vector(groups, len(table), "groups")[rows]
+            groups = one_label(table, groups, "groups")[rows]
         self.n_dropped_ = len(table) - len(rows)
+        read = self._positions(table)
         if self.n_dropped_:
-            refuse_infinite(table)
+            refuse_infinite(table, read)
             table = table.take(rows)
-        sample = Sample(self._learned(table), effects, weights, groups)
+        sample = Sample(self._learned(table, read), effects, weights, groups)
         if not sample.surely_finite:
-            refuse_infinite(table)
+            refuse_infinite(table, read)
         nodes = self._grown(sample)
         leaves = leaf_of_rows(nodes, len(sample))
         self._training = TreeRows(table.guarded(), effects, weights, leaves)
@@ -318,7 +334,7 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
 
         return resampled(
             grown,
-            Sample(covariates_in(table, self._columns), effects, weights),
+            Sample(self._encoded(table), effects, weights),
             self._nodes[0].split,
             leaves,
             n_resamples,
@@ -337,12 +353,39 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
                 "given; the size of a tree follows from one of them. Leave one None."
             )
 
-    def _learned(self, table: Table) -> tuple[Covariate, ...]:
-        """Learn what the columns are, and encode them."""
+    def _positions(self, table: Table) -> list[int]:
+        """Positions of the columns that may be split."""
+        if self.features is not None and self.drop is not None:
+            raise ValueError(
+                "features and drop are both given; one follows from the other. Leave one "
+                "of them None."
+            )
+        everything = list(range(len(table.names)))
+        if self.features is not None:
+            chosen = _named(self.features, table, "features")
+            positions = [i for i in everything if i in chosen]
+        else:
+            dropped = _named(self.drop or (), table, "drop")
+            positions = [i for i in everything if i not in dropped]
+        if not positions:
+            which = "features names" if self.drop is None else "drop leaves"
+            raise ValueError(
+                f"{which} no column of X, so that there is none to split."
+                + known_names(table.names)
+            )
+        return positions
+
+    def _learned(self, table: Table, read: list[int]) -> tuple[Covariate, ...]:
+        """Learn what the columns are, and encode those that may be split."""
         self._kind = table.kind
-        self._columns = describe_columns(table, self.categorical_features)
-        refuse_columns(table, self._columns)
-        covariates = covariates_in(table, self._columns)
+        columns = describe_columns(table, self.categorical_features)
+        self._split_columns = tuple(columns[i] for i in read)
+        # Of the others, levels would only be carried along.
+        self._columns = tuple(
+            c if c.position in read else replace(c, categories=(), ranks=())
+            for c in columns
+        )
+        covariates = learned_covariates(table, self._split_columns)
         self._covariates = tuple(
             replace(c, values=c.values[:0].copy()) for c in covariates
         )
@@ -397,6 +440,13 @@ class EffectTree(FittedTree, RegressorMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.sparse = False
         return tags
+
+
+def _named(keys: Any, table: Table, what: str) -> set[int]:
+    """Positions of the columns that a parameter names; one may stand alone."""
+    if isinstance(keys, (str, int)):
+        keys = [keys]
+    return {table.position(key, f"{what} names") for key in keys}
 
 
 def _is_share(value: Any) -> bool:

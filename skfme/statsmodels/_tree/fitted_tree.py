@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -19,19 +20,20 @@ from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import Weighting
+from skfme._text.labels import Labels
 from skfme._text.printing import Text
 from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
     counted_rows,
-    covariates_in,
+    covariates_like,
     effects_in,
     measures_in,
     variance_explained,
 )
 from skfme.statsmodels._tree.node_tables import tables_of
 from skfme.statsmodels._tree.nodes import Node, leaves_of, parents
-from skfme.statsmodels._tree.rules import edges_of, queries_of, tree_text
+from skfme.statsmodels._tree.rules import edges_of, queries_of, rules_of, tree_text
 from skfme.statsmodels._tree.sizing import reestimated
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ class FittedTree:
     _nodes: list[Node]
     _covariates: tuple[Covariate, ...]
     _columns: tuple[Column, ...]
+    _split_columns: tuple[Column, ...]
     _kind: str
     _training: TreeRows | None = None
 
@@ -220,10 +223,14 @@ class FittedTree:
 
     def _table(self, X: Any) -> Table:
         check_is_fitted(self, "partitions_")
-        return table_as_in_fit(self, X, self._kind, self._columns)
+        read = [column.position for column in self._split_columns]
+        return table_as_in_fit(self, X, self._kind, self._columns, read)
 
     def _leaves(self, table: Table) -> np.ndarray:
-        return leaves_of(self._nodes, covariates_in(table, self._columns))
+        return leaves_of(self._nodes, self._encoded(table))
+
+    def _encoded(self, table: Table) -> tuple[Covariate, ...]:
+        return covariates_like(self._covariates, table, self._split_columns)
 
     def _came(self, table: Table) -> np.ndarray:
         means = np.array([node.spread.mean for node in self._nodes])
@@ -250,13 +257,20 @@ class FittedTree:
         rows, effects, weights = counted_rows(
             y, sample_weight, table, self.weights_type
         )
-        covariates = covariates_in(table.take(rows), self._columns)
-        sample = Sample(covariates, effects, weights)
+        sample = Sample(self._encoded(table.take(rows)), effects, weights)
         other = copy.copy(self)  # without the rows of fit
         other.n_dropped_ = len(table) - len(rows)
         nodes = reestimated(self._nodes, sample, np.arange(len(sample)))
         other._tabulate(nodes, weights, measures_in(nlm, table, rows))
         return other
+
+    def _rules(self, labels: Labels) -> pd.Series:
+        """The rule of each subspace, with the labels of columns."""
+        covariates = tuple(
+            replace(c, name=labels.full(str(c.name))) for c in self._covariates
+        )
+        rules = rules_of(self._nodes, covariates)
+        return pd.Series(rules, index=self.partitions_.index, name="rule")
 
     def _for_display(self) -> ForDisplay:
         """All that a display reads, beside the public tables."""

@@ -11,7 +11,7 @@ import pandas as pd
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Covariate
 from skfme.statsmodels._tree.nodes import Node, Spread, leaf_of_rows, node_rows, parents
-from skfme.statsmodels._tree.rules import rules_of
+from skfme.statsmodels._tree.rules import cut_of, rules_of
 
 __all__ = ["tables_of"]
 
@@ -73,7 +73,7 @@ def _node_table(
         "right": [node.right for node in nodes],
         "depth": [node.depth for node in nodes],
         "variable": pd.array(variables, dtype=object),
-        "cut": cuts,
+        "cut": _cuts(cuts),
         "levels_left": pd.array(lefts, dtype=object),
         "levels_right": pd.array(rights, dtype=object),
         "missing_go": pd.array(missing_go, dtype=object),
@@ -93,13 +93,18 @@ def _split_entries(node: Node, covariates: tuple[Covariate, ...]) -> tuple:
         return None, math.nan, None, None, None, math.nan, math.nan
     j = split.covariate
     covariate = covariates[j]
-    if covariate.numeric:
-        cut, left, right = split.cut, None, None
-    else:
-        cut, (left, right) = math.nan, split.level_sides(covariate)
+    cut, left, right = cut_of(split, covariate), None, None
+    if not covariate.numeric:
+        left, right = split.level_sides(covariate)
     missing_go = "left" if split.default_left else "right"
     test = (math.nan, math.nan) if node.tests is None else (t[j] for t in node.tests)
     return covariate.name, cut, left, right, missing_go, *test
+
+
+def _cuts(cuts: list[Any]) -> Any:
+    """Cuts as a column: floats, or objects where one is a date."""
+    numbers = all(isinstance(cut, float) for cut in cuts)
+    return cuts if numbers else pd.array(cuts, dtype=object)
 
 
 def _drops(nodes: list[Node]) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from skfme._frames.time_scale import moment_text
 from skfme._text.printing import Text, format_number, text_table
 from skfme.statsmodels._tree.covariates import Covariate, Split
 from skfme.statsmodels._tree.nodes import Node, parents
@@ -22,7 +23,16 @@ from skfme.statsmodels._tree.nodes import Node, parents
 # What DataFrame.query takes between backticks beside letters, digits and underscores.
 _QUOTED = frozenset(" .,:;?!$%&|~^*/<>=+-()[]{}")
 
-__all__ = ["edges_of", "queries_of", "rules_of", "tree_text"]
+__all__ = ["cut_of", "edges_of", "queries_of", "rules_of", "tree_text"]
+
+
+def cut_of(split: Split, covariate: Covariate) -> float | pd.Timestamp | pd.Timedelta:
+    """The cut of a numeric covariate, of dates as a date; NaN where there is none."""
+    if split.cut is None or not covariate.numeric:
+        return math.nan
+    if covariate.scale is None:
+        return split.cut
+    return covariate.scale.moment(split.cut, strict=split.strict)
 
 
 class _Turn(NamedTuple):
@@ -42,6 +52,12 @@ class _Turn(NamedTuple):
     @property
     def takes_missing(self) -> bool:
         return self.left == self.split.default_left
+
+    @property
+    def cut(self) -> str:
+        """The cut as people read it."""
+        cut = cut_of(self.split, self.covariate)
+        return f"{cut:.6g}" if isinstance(cut, float) else moment_text(cut)
 
 
 def _paths(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[list[_Turn]]:
@@ -94,11 +110,11 @@ def _interval(turns: list[_Turn]) -> str:
     # Deeper cuts lie inside those above them.
     bounds = {turn.left: turn for turn in turns}
     upper = bounds.get(True, turns[-1])
-    text = f"{upper.covariate.name} {upper.sign} {upper.split.cut:.6g}"
+    text = f"{upper.covariate.name} {upper.sign} {upper.cut}"
     if len(bounds) == 1:
         return text
-    lower = bounds[False].split
-    return f"{lower.cut:.6g} {'<=' if lower.strict else '<'} {text}"
+    lower = bounds[False]
+    return f"{lower.cut} {'<=' if lower.split.strict else '<'} {text}"
 
 
 def _levels(turns: list[_Turn]) -> list[str]:
@@ -121,7 +137,7 @@ def edges_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[str]:
 def _edge(path: list[_Turn]) -> str:
     last, covariate = path[-1], path[-1].covariate
     if covariate.numeric:
-        text = f"{last.sign} {last.split.cut:.6g}"
+        text = f"{last.sign} {last.cut}"
     else:
         text = ", ".join(_levels(_last_turns(path)))
     goes_here = covariate.has_missing and last.takes_missing
@@ -154,7 +170,8 @@ def _query_term(turn: _Turn) -> str:
 def _comparison(turn: _Turn) -> str:
     name = _quoted(turn.covariate.name)
     if turn.covariate.numeric:
-        return f"{name} {turn.sign} {turn.split.cut!r}"
+        cut = cut_of(turn.split, turn.covariate)
+        return f"{name} {turn.sign} {cut if isinstance(cut, float) else str(cut)!r}"
     left, right = turn.split.level_sides(turn.covariate)
     return f"{name} in {list(left if turn.left else right)!r}"
 

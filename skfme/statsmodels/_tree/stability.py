@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from skfme._frames.time_scale import TimeScale
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
 from skfme.statsmodels._tree.nodes import Node, count_leaves, leaves_of
 
@@ -115,8 +116,9 @@ def resampled(
         values = values[covariate.observed(values)]
         ranks = np.searchsorted(values, [original.cut, *roots["cut"]])
         same &= np.abs(ranks[1:] - ranks[0]) <= 0.05 * len(values)
+    scales = {str(c.name): c.scale for c in sample.covariates if c.scale is not None}
     return Stability(
-        _frequencies(roots),
+        _with_dates(_frequencies(roots), scales),
         float(same_variable.mean()),
         float(same.mean()),
         _together(leaves, leaves_in_fit),
@@ -132,6 +134,24 @@ def _frequencies(roots: pd.DataFrame) -> pd.DataFrame:
     for q in (25, 50, 75):
         table[f"cut_{q}"] = grouped.quantile(q / 100)
     return table.sort_values("share", ascending=False, kind="stable").reset_index()
+
+
+def _with_dates(table: pd.DataFrame, scales: dict[str, TimeScale]) -> pd.DataFrame:
+    """The same with the quartiles of cuts of dates as dates."""
+    variables = table["variable"]
+    if not variables.isin(scales).any():
+        return table
+    dated = {
+        name: pd.array(
+            [
+                scales[variable].moment(cut, strict=True) if variable in scales else cut
+                for variable, cut in zip(variables, table[name], strict=True)
+            ],
+            dtype=object,
+        )
+        for name in ("cut_25", "cut_50", "cut_75")
+    }
+    return table.assign(**dated)
 
 
 def _together(leaves: np.ndarray, leaves_in_fit: np.ndarray) -> pd.DataFrame:

@@ -383,13 +383,6 @@ def test_columns_of_mixed_types_are_refused_by_name(example, pair, message):
         EffectTree().fit(mixed, effect)
 
 
-def test_columns_of_dates_are_refused_by_name(example):
-    X, effect = example
-    dated = X.assign(a=pd.date_range("2020-01-01", periods=240))
-    with pytest.raises(TypeError, match="Column 'a' holds dates"):
-        EffectTree().fit(dated, effect)
-
-
 def test_infinite_entries_are_refused_in_rows_that_count_and_in_others(example):
     X, effect = example
     infinite = X.assign(a=X["a"].where(X.index != 7, np.inf))
