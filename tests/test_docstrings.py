@@ -25,6 +25,7 @@ RESULTS = {
     "ConditionalEffectsResults",
     "CrossFitResults",
     "CrossFittedEffects",
+    "CrossedConditionalEffectsResults",
     "EffectSummaries",
     "EffectSummary",
     "EquivalenceResults",

@@ -24,6 +24,10 @@ from skfme.statsmodels._refits.ledger_results import UncertaintyLedger
 from skfme.statsmodels._regression.average_effects import average_effects
 from skfme.statsmodels._regression.conditional import ConditionalEffects
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
+from skfme.statsmodels._regression.crossed import (
+    CrossedConditionalEffects,
+    CrossedConditionalEffectsResults,
+)
 from skfme.statsmodels._regression.mixed import (
     MixedConditionalEffects,
     MixedConditionalEffectsResults,
@@ -38,6 +42,8 @@ __all__ = [
     "ConditionalEffectsResults",
     "CrossFitResults",
     "CrossFittedEffects",
+    "CrossedConditionalEffects",
+    "CrossedConditionalEffectsResults",
     "EffectResults",
     "EffectTree",
     "EquivalenceResults",

@@ -12,6 +12,7 @@ from typing import Any
 
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
+from skfme.statsmodels._regression.crossed import CrossedConditionalEffects
 from skfme.statsmodels._regression.designs import (
     EffectDesign,
     group_design,
@@ -19,7 +20,10 @@ from skfme.statsmodels._regression.designs import (
 )
 from skfme.statsmodels._regression.formula_design import formula_design
 from skfme.statsmodels._regression.least_squares import least_squares
-from skfme.statsmodels._regression.mixed import MixedConditionalEffects
+from skfme.statsmodels._regression.mixed import (
+    MixedConditionalEffects,
+    rows_of_mixed_models,
+)
 from skfme.statsmodels._regression.responses import response_of_rows
 from skfme.statsmodels._rows.clusters import checked_cov_type, clusters_of
 from skfme.statsmodels._rows.counted import CountedRows, counted_rows
@@ -222,42 +226,70 @@ class ConditionalEffects:
     @classmethod
     def mixed(
         cls,
-        effect: ForwardEffect,
+        effect: Any,
         formula: str,
         *,
         groups: Any,
         re_formula: str | None = None,
         vc_formula: dict[str, str] | None = None,
         output: str | None = None,
-    ) -> MixedConditionalEffects:
+        table: Any = None,
+    ) -> MixedConditionalEffects | CrossedConditionalEffects:
         """Effects of repeated measures: fixed effects, and random ones of each subject.
 
         Parameters
         ----------
-        effect : ForwardEffect
-            Without weights, which mixed models do not take.
+        effect : ForwardEffect, or array-like of shape (n_samples,)
+            Without weights, which mixed models do not take. With `table`, any number of
+            each row, as in :meth:`from_response`.
         formula : str
             Right-hand side of the fixed effects, such as "cue".
-        groups : column of X, or array-like of shape (n_samples,)
-            The subject of each row.
+        groups : column of X, array-like of shape (n_samples,), or mapping of names to them
+            The subject of each row. A mapping of several, such as ``{"subject": "s",
+            "article": "a"}``, has random intercepts of each, crossed or nested.
         re_formula : str, default=None
-            Random effects of each subject; None is an intercept, "~ cue" adds slopes.
+            Random effects of each subject; None is an intercept, "~ cue" adds slopes. For
+            one grouping.
         vc_formula : dict of str -> str, default=None
-            Variance components, as in statsmodels' MixedLM.
+            Variance components, as in statsmodels' MixedLM; with several groupings slopes
+            are such, as in ``{"slope": "0 + C(s):cue"}``.
         output : str, default=None
             The output to model, where the effect has several.
+        table : array-like or dataframe of shape (n_samples, n_features), default=None
+            The rows of numbers that are no effects.
 
         Returns
         -------
-        model : MixedConditionalEffects
+        model : MixedConditionalEffects or CrossedConditionalEffects
+            The latter for several groupings.
 
         Raises
         ------
         ValueError
-            If the effect has weights, or several outputs and `output` names none.
+            If the effect has weights, or several outputs and `output` names none, or the
+            groups cannot be told apart.
+
+        References
+        ----------
+        Baayen, Davidson, Bates (2008). Mixed-effects modeling with crossed random effects
+        for subjects and items. J. Memory and Language 59, 390-412.
         """
-        return MixedConditionalEffects.from_formula(
-            effect, formula, groups, re_formula, vc_formula, output, depth=2
+        effect = effect if table is None else response_of_rows(effect, table, None)
+        counted = rows_of_mixed_models(effect, output)
+        if not isinstance(groups, Mapping) or len(groups) == 1:
+            one = next(iter(groups.values())) if isinstance(groups, Mapping) else groups
+            return MixedConditionalEffects.from_formula(
+                counted, formula, one, re_formula, vc_formula, depth=2
+            )
+        if not groups or re_formula is not None:
+            raise ValueError(
+                "With several groupings slopes are variance components, as in vc_formula="
+                "{'slope': '0 + C(subject):cue'}; re_formula is for one."
+                if groups
+                else "groups is empty; give {'subject': …, 'article': …}, for example."
+            )
+        return CrossedConditionalEffects.from_formula(
+            counted, formula, groups, vc_formula, depth=2
         )
 
     @property

@@ -28,7 +28,11 @@ from skfme.statsmodels._regression.formula_design import (
 from skfme.statsmodels._rows.counted import CountedRows, counted_rows
 from skfme.statsmodels._rows.groups import complete_labels
 
-__all__ = ["MixedConditionalEffects", "MixedConditionalEffectsResults"]
+__all__ = [
+    "MixedConditionalEffects",
+    "MixedConditionalEffectsResults",
+    "rows_of_mixed_models",
+]
 
 
 @dataclass(repr=False, eq=False)
@@ -54,22 +58,15 @@ class MixedConditionalEffects:
     @classmethod
     def from_formula(
         cls,
-        effect: ForwardEffect,
+        counted: CountedRows,
         formula: str,
         groups: Any,
         re_formula: str | None,
         vc_formula: dict[str, str] | None,
-        output: str | None,
         depth: int,
     ) -> MixedConditionalEffects:
         """See :meth:`ConditionalEffects.mixed`."""
-        counted = counted_rows(effect, "importance", output)
-        one_output(counted.outputs, None, "a mixed model")
-        if np.ptp(counted.weights.whole()) > 0:
-            raise ValueError(
-                "A mixed model takes no weights, and the effect has sample_weight. Explain "
-                "the rows without weights, or take from_formula() with clusters."
-            )
+        effect = counted.effect
         formulas = [formula, re_formula or "1", *(vc_formula or {}).values()]
         labels = _subjects(effect, groups, counted.rows, " ".join(formulas))
         counted = counted.take(labels.index.to_numpy())
@@ -136,8 +133,10 @@ class MixedConditionalEffectsResults(EffectResults):
         k = len(terms)
         sizes = np.unique(model.subjects, return_counts=True)[1]
         counted = model.counted
+        effect = counted.effect
+        name = f"the effect {effect.name}" if effect.step else effect.name
         notes = [
-            *outcome_notes(counted.effect.context, counted.outputs),
+            *(outcome_notes(effect.context, counted.outputs) if effect.step else ()),
             f"{len(sizes)} subjects of {sizes.min()} to {sizes.max()} rows; "
             f"{fit.method}{'' if fit.converged else ', which did not converge'}.",
             f"Intraclass correlation {self.icc:.4g}; design effect {self.design_effect:.4g}.",
@@ -146,9 +145,9 @@ class MixedConditionalEffectsResults(EffectResults):
             np.asarray(fit.fe_params),
             np.asarray(fit.cov_params())[:k, :k],
             labels=pd.DataFrame({"effect": model.counted.effect.name, "term": terms}),
-            covers="sample",
+            covers="sample" if effect.step else "rows",
             nobs=len(model.subjects),
-            title=f"Mixed model of the effect {model.counted.effect.name} on {model.formula}",
+            title=f"Mixed model of {name} on {model.formula}",
             notes=notes,
             names=terms,
             why_missing="the fit has no covariance for it",
@@ -187,6 +186,18 @@ class MixedConditionalEffectsResults(EffectResults):
         return effects.rename(index=names).rename_axis("subject")
 
 
+def rows_of_mixed_models(effect: ForwardEffect, output: str | None) -> CountedRows:
+    """The rows that count, of one output and without weights."""
+    counted = counted_rows(effect, "importance", output)
+    one_output(counted.outputs, None, "a mixed model")
+    if np.ptp(counted.weights.whole()) > 0:
+        raise ValueError(
+            "A mixed model takes no weights, and the effect has sample_weight. Explain "
+            "the rows without weights, or take from_formula() with clusters."
+        )
+    return counted
+
+
 def _subjects(
     effect: ForwardEffect, groups: Any, rows: np.ndarray, formulas: str
 ) -> pd.Series:
@@ -195,7 +206,7 @@ def _subjects(
     if labels.shape[1] > 1:
         raise ValueError(
             f"groups has {labels.shape[1]} columns; a mixed model has one grouping "
-            "factor. Others are variance components: vc_formula."
+            "factor. Several are a mapping, such as groups={'subject': …, 'article': …}."
         )
     covariates = covariates_in(formulas, effect.table.take(rows))
     subjects = labels.iloc[:, 0][covariates.notna().all(axis=1).to_numpy()]
