@@ -66,7 +66,7 @@ def known(frame, y, components, formula=FORMULA):
 def given_variances(theirs):
     """MixedLM's errors with the variances held fixed, as (XᵀV⁻¹X)⁻¹ has them.
 
-    Its own come from the joint Hessian of coefficients and variances, and differ by up to 0.2 %.
+    Its own come from the joint Hessian of coefficients and variances: up to 0.2 % more.
     """
     p = len(theirs.fe_params)
     hessian = theirs.model.hessian(theirs.params_object)[0]
