@@ -69,7 +69,7 @@ def test_tables_of_results_and_trees_have_the_labels(effects, tmp_path):
     assert "bmi +1" in method
     assert "bmi" not in rest
     assert "Change in the predicted risk" in rest
-    assert "effect Sex of the person estimate" in rest
+    assert "effect Sex of the person n estimate" in rest
     assert f"Body mass index (kg/m²) > {tree.nodes_['cut'][0]:.6g}" in rest
 
 

@@ -30,7 +30,7 @@ __all__ = [
 RESULT_COLUMNS = frozenset(
     [
         *("effect", "output", "rule", "estimate", "std_error", "statistic", "p_value"),
-        *("conf_low", "conf_high", "p_adjusted"),
+        *("conf_low", "conf_high", "p_adjusted", "n"),
     ]
 )
 
@@ -48,6 +48,8 @@ def names_of(labels: pd.DataFrame) -> list[str]:
 
 
 def _plain(value: Any) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "missing"
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return str(value)

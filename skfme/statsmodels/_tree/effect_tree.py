@@ -109,8 +109,8 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     partitions_ : DataFrame
-        One row per subspace, indexed by its node: ``rule``, ``n``, ``weight`` (if
-        weights were given), ``cAME``, ``SD``, and ``cANLM``, ``SD_NLM`` (if NLMs were).
+        One row per subspace, indexed by its node: ``rule``, ``n``, ``weight`` (if weights
+        were given), ``ame``, ``sd``, and ``anlm``, ``sd_nlm`` (if NLMs were).
     nodes_ : DataFrame
         Every node in pre-order: its split, the test of the chosen variable, the numbers
         above, and ``drop``, the share of Var(FME) that the split accounts for.
@@ -160,7 +160,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     >>> tree = EffectTree(n_partitions=2).fit(X, effect)
     >>> tree.partitions_["rule"].tolist()
     ['age <= 44', 'age > 44']
-    >>> tree.partitions_["cAME"].round(2).tolist()
+    >>> tree.partitions_["ame"].round(2).tolist()
     [-0.96, -3.74]
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.time_scale import moment_text
-from skfme._text.printing import Text, format_number, text_table
+from skfme._text.printing import REGION_HEADINGS, Text, format_number, text_table
 from skfme.statsmodels._tree.covariates import Covariate, Split
 from skfme.statsmodels._tree.nodes import Node, parents
 
@@ -202,7 +202,7 @@ def tree_text(
 
     `drop` is the share of the root's sum of squares that the node's split explains.
     """
-    columns = [name for name in ("cAME", "SD", "cANLM") if name in node_table]
+    columns = [name for name in ("ame", "sd", "anlm") if name in node_table]
     records = node_table[[*columns, "drop"]].to_numpy().tolist()
     paths, rows = _paths(nodes, covariates), []
     for node, path, (*values, share) in zip(nodes, paths, records, strict=True):
@@ -210,7 +210,8 @@ def tree_text(
         drop = "" if node.is_leaf else _percent(share)
         label = "|  " * node.depth + (_term(path[-1:]) if path else "all")
         rows.append([label, str(node.spread.n), *numbers, drop])
-    body = text_table(["node", "n", *columns, "drop"], rows)
+    headings = [REGION_HEADINGS[name] for name in columns]
+    body = text_table(["node", "n", *headings, "drop"], rows)
     return Text("\n".join([title, "", *(line.rstrip() for line in body.split("\n"))]))
 
 

@@ -47,7 +47,7 @@ def test_names_are_made_of_labels():
         "bmi -2[b] | site=n, age=30.5",
         "sex = s2[a] | site=s, age=40",
     ]
-    columns = ["effect", "output", "site", "age", "estimate", "std_error", "statistic"]
+    columns = ["effect", "site", "age", "output", "estimate", "std_error", "statistic"]
     assert list(found.to_frame().columns) == [
         *columns,
         "p_value",

@@ -38,7 +38,8 @@ def test_standard_errors_are_sd_over_root_n(pair):
         assert effects[name].sd / np.sqrt(n) == pytest.approx(results.bse[name])
     assert list(results.df) == [104, 89]
     assert list(results.nobs) == [105, 90]
-    assert list(results.to_frame().columns[:2]) == ["effect", "estimate"]
+    assert list(results.to_frame().columns[:3]) == ["effect", "n", "estimate"]
+    assert list(results.to_frame()["n"]) == [105, 90]
 
 
 def test_covariance_is_over_the_rows_that_count_for_both(pair):

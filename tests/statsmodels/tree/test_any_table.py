@@ -80,7 +80,7 @@ def test_missing_dates_go_with_most_rows(dated):
     X = _moments(n)[["day"]]
     tree = EffectTree(n_partitions=2).fit(X, effect)
     missing = tree.predict(X.head(1).assign(day=[pd.NaT]))
-    assert missing == [tree.partitions_.sort_values("n")["cAME"].iloc[-1]]
+    assert missing == [tree.partitions_.sort_values("n")["ame"].iloc[-1]]
 
 
 def test_every_library_grows_the_same_tree_over_dates(dated):
