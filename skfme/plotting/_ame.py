@@ -249,7 +249,7 @@ def _overall(effects: Effects) -> pd.DataFrame:
 
 def _by_group(effects: Effects, by: Any, texts: Labels) -> pd.DataFrame:
     """One dot per effect, group and output, with the SD of its rows."""
-    frame = pd.concat([effect.average(by=by) for effect in effects.values()])
+    frame = pd.concat([effect.average(by=by) for _, effect in effects.items()])
     keys = list(frame.columns[: frame.columns.get_loc("n")].drop("effect"))
     table = pd.DataFrame(
         {
