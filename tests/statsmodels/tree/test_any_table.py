@@ -232,3 +232,16 @@ def test_large_groups_named_by_text_are_split(dated):
     X = pd.DataFrame({"town": [f"town {i // 2}" for i in n]})
     tree = EffectTree(n_partitions=2).fit(X, effect)
     assert tree.n_partitions_ == 2
+
+
+def test_a_rule_lists_few_of_very_many_levels_and_a_query_all(dated):
+    n, effect = dated
+    X = pd.DataFrame({"town": [f"town {i // 2}" for i in n]})
+    tree = EffectTree(n_partitions=2).fit(X, effect)
+    rules, queries = tree.partitions_["rule"], tree.queries_
+    levels = {i: query.count("town ") - 1 for i, query in queries.items()}
+    for i, rule in rules.items():
+        assert len(rule) < 200
+        assert rule.endswith(f", … {levels[i] - 10} more}}") or "not" in queries[i]
+    assert rules.is_unique
+    assert max(map(len, tree.export_text().splitlines())) <= 80
