@@ -415,7 +415,8 @@ def reference(draw: Draw) -> tuple[list[str], np.ndarray]:
     n = len(draw.columns[0].entries)
     before, after = [], []
     missing, there = np.zeros(n, bool), np.ones(n, bool)
-    outside, judges_start, categorical = np.zeros(n, bool), False, False
+    outside, categorical = np.zeros(n, bool), False
+    judges_start = any(isinstance(step, Contrast) for step in draw.steps.values())
     for column in draw.columns:
         step = draw.steps.get(column.name)
         low, high, gaps = column.entries, column.entries, [False] * n
@@ -427,13 +428,12 @@ def reference(draw: Draw) -> tuple[list[str], np.ndarray]:
                 there &= [a == b for a, b in zip(low, high, strict=True)]
         before.append(low)
         after.append(high)
-        judges_start |= isinstance(step, Contrast)
         if column.family != "category" and (observed := draw.training(column)):
             bounds = (
                 float(min(map(_number, observed))),
                 float(max(map(_number, observed))),
             )
-            for end in (low, high) if isinstance(step, Contrast) else (high,):
+            for end in (low, high) if judges_start else (high,):
                 outside |= [
                     v is not None and not bounds[0] <= _number(v) <= bounds[1]
                     for v in end
@@ -472,8 +472,11 @@ def _kind_of_ends(column: Column, step: Any, *ends: list) -> str:
     if column.kind == "float32":
         return "float32"
     values = [v for end in ends for v in end if v is not None]
-    whole = all(float(v).is_integer() for v in values)
-    return "int64" if column.kind in INTEGERS and whole else "float64"
+    if column.kind not in INTEGERS or not all(float(v).is_integer() for v in values):
+        return "float64"
+    limits = np.iinfo(column.kind)
+    fits = all(limits.min <= v <= limits.max for v in values)
+    return column.kind if fits else "int64"
 
 
 # The comparison -----------------------------------------------------------------------

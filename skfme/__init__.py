@@ -6,10 +6,10 @@ this group, on average?
 
 from typing import TYPE_CHECKING, Any
 
-from skfme import steps
+from skfme import extrapolation, quadrature, steps
 from skfme._explainer.explainer import FMEExplainer
 from skfme._functional import ame, came, fme
-from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._results.effects import CountedData, ForwardEffect, ForwardEffects
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import EffectSummary
@@ -18,6 +18,7 @@ from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
 from skfme.steps._steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
 
 if TYPE_CHECKING:
+    from skfme import metrics, plotting, statsmodels
     from skfme._report.report import write_report
     from skfme.plotting import (
         AMEDisplay,
@@ -36,6 +37,7 @@ __all__ = [
     "Adaptive",
     "Add",
     "Contrast",
+    "CountedData",
     "EffectSummaries",
     "EffectSummary",
     "EffectTreeDisplay",
@@ -58,7 +60,12 @@ __all__ = [
     "StepProfileDisplay",
     "ame",
     "came",
+    "extrapolation",
     "fme",
+    "metrics",
+    "plotting",
+    "quadrature",
+    "statsmodels",
     "steps",
     "write_report",
 ]
@@ -73,15 +80,18 @@ _ON_USE = {
     "StepProfileDisplay": "skfme.plotting",
     "write_report": "skfme._report.report",
 }
+_ROOMS_ON_USE = ("metrics", "plotting", "statsmodels")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_USE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _ROOMS_ON_USE:
+        return import_module(f"{__name__}.{name}")
+    if name not in _ON_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_ON_USE[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skfme._decorators import VersionedPickle
+from skfme._engine.adapters import refuse_without_tables
 from skfme._explainer.coefficients import is_by_position, predicted_by_name
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import without_weights
-from skfme._frames.checks import weights_named
+from skfme._frames.checks import checked_weights, weights_named
 from skfme._frames.hints import shown
 from skfme._frames.tables import as_table
 from skfme._results.effect_tables import warn_of_empty
@@ -51,7 +53,7 @@ class GivenModel(VersionedPickle, FrozenEstimator):
         return super(FrozenEstimator, self).__sklearn_tags__()
 
 
-def _frozen(model: Any) -> FrozenEstimator:
+def _frozen(model: Any, response_method: Any) -> FrozenEstimator:
     if isinstance(model, FrozenEstimator):
         return model
     if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
@@ -66,17 +68,36 @@ def _frozen(model: Any) -> FrozenEstimator:
         raise TypeError(
             f"The {type(model).__name__} model is not fitted. Pass what its fit() returns."
         )
-    if hasattr(model, "predict") or callable(model):
+    # Another method than predict may be what is explained.
+    if hasattr(model, "predict") or callable(model) or response_method != "auto":
         return GivenModel(model)
+    refuse_without_tables(model)
     raise TypeError(
         "model must be a fitted model with a predict method, or a function X -> "
-        f"predictions; got {shown(model)}. The order is fme(model, X, steps)."
+        f"predictions; got {shown(model)}. The order is fme(model, X, steps). Of a model "
+        "with other methods, name one: response_method='predict_median', for example."
     )
 
 
 def _defaults(model: FrozenEstimator) -> dict[str, Any]:
     """Options of a parametric model: all rows count, as in `delta_effects`."""
     return {"extrapolation": None} if hasattr(model, "columns_read") else {}
+
+
+def _rows_not_used(model: FrozenEstimator, X: Any) -> np.ndarray | None:
+    """Rows of X that a given fit left out, as a mask; None where there are none."""
+    of_model = getattr(model, "rows_not_used", None)
+    return None if of_model is None else of_model(as_table(X))
+
+
+def _used(X: Any, sample_weight: Any, unused: np.ndarray | None) -> tuple[Any, Any]:
+    """The rows that a given fit did not leave out, and their weights."""
+    if unused is None:
+        return X, sample_weight
+    table, rows = as_table(X), np.flatnonzero(~unused)
+    return table.take(rows).native, checked_weights(sample_weight, table).take(
+        rows
+    ).array
 
 
 NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
@@ -136,8 +157,9 @@ def fme(
     ----------
     model : fitted estimator, statsmodels results, object with predict, or function
         Used as it is, never fitted again. A function takes X and returns predictions;
-        results of statsmodels find their columns by name, and explain each class of a
-        multinomial or ordered model.
+        results of statsmodels find their columns by name, take those that the formula
+        has by ``C(…)`` only for categories, and explain each class of a multinomial or
+        ordered model. Of a model without predict, `response_method` names the method.
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings or str
@@ -149,11 +171,13 @@ def fme(
         quantiles, and rows of weight 0 widen no range.
     response_label : str, default=None
         What the model predicts, such as ``"disease progression"``, for summaries and
-        pictures; a model has no name of its target.
+        pictures. Results of statsmodels know the name of their outcome; of a text or
+        boolean one, binomial models predict the probability of the first level.
     **options
         The other parameters of :class:`FMEExplainer`. For results of statsmodels
         `extrapolation` is None unless given, as in
-        :func:`skfme.statsmodels.delta_effects`: the same rows count in both.
+        :func:`skfme.statsmodels.delta_effects`, and rows that the fit was given and did
+        not use have the status "missing": the same rows count in both.
 
     Returns
     -------
@@ -175,21 +199,27 @@ def fme(
     >>> fme(LinearRegression().fit(X, y), X, {"bmi": -2})
     ForwardEffect('bmi -2', n=422, ame=-11.2059)
     """
-    model = _frozen(model)
+    model = _frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     if isinstance(sample_weight, str):
         name, sample_weight = sample_weight, weights_named(sample_weight, as_table(X))
         X = without_weights(model, X, name)
         if background is not None:
             background = without_weights(model, background, name)
-    if background is None:
-        explainer.fit(X, sample_weight=sample_weight)
-    else:
+    unused = _rows_not_used(model, X)
+    if background is not None:
         explainer.fit(background)
+    else:
+        training, weights = _used(X, sample_weight, unused)
+        explainer.fit(training, sample_weight=weights)
     effects = explainer._explain(X, sample_weight)
     alone = background is None and len(effects.context.table) == 1
+    if unused is not None:
+        from skfme.statsmodels._models.estimation_sample import unused_note
+
+        effects = effects._without(unused, unused_note(unused))
     warn_of_empty(effects, alone=alone)
-    words = response_words(response_label)
+    words = response_words(response_label, getattr(model, "response_label_", None))
     if words is not None:
         effects = effects._with_response_label(words)
     single = isinstance(steps, Mapping) and not any(
@@ -217,7 +247,7 @@ def ame(
     X : array-like or dataframe of shape (n_samples, n_features)
         Rows to explain.
     steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
-        None is one unit of each feature, and each category.
+        None is one unit of each feature, each category, and low -> high of two values.
     background : array-like or dataframe, default=None
         Training rows, as in :func:`fme`.
     sample_weight : column of X, or array-like of shape (n_samples,), default=None
@@ -274,7 +304,8 @@ def came(
     effect : ForwardEffect
         Rows that do not count are left out; its weights are used.
     n_partitions : int >= 2, "auto" or None, default=None
-        Number of partitions; None lets the tests decide.
+        Number of partitions; None lets the tests decide, "auto" cross-validates it and
+        stops at ``max_partitions=8``.
     max_sd : float, default=None
         Instead: the fewest partitions that all have an SD below it.
     output : str, default=None
@@ -321,6 +352,7 @@ def came(
     column = one_output(effect.outputs, output, "a tree")
     fme, nlm = effect.fme_2d[:, column], effect.nlm_2d
     options.setdefault("categorical_features", list(effect.categorical_features))
+    options.setdefault("weights_type", effect.weights_type)
     options |= {"features": features, "drop": drop}
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     nlm = None if nlm is None else nlm[:, column]

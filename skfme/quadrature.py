@@ -336,6 +336,17 @@ def is_best(rule: Rule) -> bool:
     return isinstance(rule, _Best)
 
 
+def rule_name(rule: Rule) -> str:
+    """The rule as a user writes it, such as ``GaussLegendre(n_nodes=8)``."""
+    return repr(GaussLegendre(rule.n_nodes) if isinstance(rule, _Best) else rule)
+
+
+def rules_together(*names: str) -> str:
+    """The names of rules that measured some of the rows each; without repeats."""
+    parts = [part for name in names for part in name.split(" and ") if part]
+    return " and ".join(sorted(set(parts)))
+
+
 _BY_NAME: dict[str, Rule] = {
     "simpson38": Simpson38(),
     "gauss-legendre": GaussLegendre(),

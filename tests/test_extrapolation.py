@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from textwrap import dedent
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.cluster import DBSCAN, KMeans, MeanShift
 from sklearn.compose import make_column_transformer
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import OneClassSVM
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import skfme
 from skfme import Contrast, Envelope, FMEExplainer, Quantile, SetTo, fme
 from tests.recorder import Recorder, recorded
 
@@ -120,7 +129,8 @@ def test_missing_values_are_inside_and_widen_nothing():
     background = np.array([[0.0, 1.0], [np.nan, 2.0], [4.0, np.nan]])
     X = np.array([[1.0, np.nan], [np.nan, 1.5], [1.0, 2.5]])
     assert status(X, {0: 1}, background) == [IN, "missing", OUT]
-    assert status(X, {1: SetTo(1.5)}, background) == [IN, IN, IN]
+    setting = SetTo(1.5, count_missing=True)
+    assert status(X, {1: setting}, background) == [IN, IN, IN]
     assert Envelope().fit(background).predict(X).tolist() == [1, 1, -1]
 
 
@@ -363,6 +373,179 @@ def test_what_is_no_detector_is_an_error_that_names_the_parameter(cloud, given):
         fme(first_of, cloud, {0: 0.1}, extrapolation=given)
 
 
+@parametrize_with_checks([Envelope(), Envelope(combinations=True)])
+def test_envelope_meets_scikit_learns_conventions(estimator, check):
+    check(estimator)
+
+
+def largest_label(detector, rows):
+    return float(np.max(detector.predict(rows)))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        KMeans(3, random_state=0),
+        KMeans(1, random_state=0),
+        make_pipeline(StandardScaler(), KMeans(2, random_state=0)),
+        MeanShift(),
+        GaussianMixture(2, random_state=0),
+        BayesianGaussianMixture(n_components=1),
+        FrozenEstimator(KMeans(2, random_state=0).fit(np.eye(2))),
+        FrozenEstimator(LinearRegression().fit(np.eye(2), [0.3, 2.0])),
+        FrozenEstimator(LogisticRegression().fit(np.eye(2), ["in", "out"])),
+        FrozenEstimator(LogisticRegression().fit(np.eye(2), [False, True])),
+    ],
+    ids=lambda given: str(given)[:40],
+)
+def test_what_labels_rows_otherwise_is_no_outlier_detector(given, cloud):
+    with pytest.raises(ValueError, match="is no outlier detector: it labels.*1 - 2"):
+        fme(first_of, cloud, {0: 50.0}, extrapolation=given)
+
+
+@pytest.mark.parametrize(
+    "given", [LinearRegression(), LogisticRegression(), DBSCAN()], ids=str
+)
+def test_what_needs_a_target_or_cannot_predict_is_no_outlier_detector(given, cloud):
+    with pytest.raises((ValueError, TypeError), match="for an outlier"):
+        fme(first_of, cloud, {0: 50.0}, extrapolation=given)
+
+
+def test_a_search_that_ends_in_a_local_outlier_factor_names_novelty(cloud):
+    grid = GridSearchCV(make_pipeline(LocalOutlierFactor()), {}, scoring=largest_label)
+    with pytest.raises(TypeError, match="novelty=True"):
+        fme(first_of, cloud, {0: 0.1}, extrapolation=grid)
+
+
+def test_a_search_over_detectors_judges_as_its_best(cloud):
+    grid = GridSearchCV(
+        OneClassSVM(), {"nu": [0.1, 0.3]}, scoring=lambda d, X: -abs(d.nu - 0.3)
+    )
+    effect = fme(first_of, cloud, {0: 1.0}, extrapolation=grid)
+    outside = OneClassSVM(nu=0.3).fit(cloud).predict(cloud + np.array([1.0, 0])) == -1
+    np.testing.assert_array_equal(effect.status == OUT, outside)
+
+
+class RightOf:
+    """A user's own detector, no estimator: outside is above 1; labels as `say` has them."""
+
+    def __init__(self, say):
+        self.say = say
+
+    def fit(self, X):
+        return self
+
+    def predict(self, X):
+        return self.say(np.where(first_of(X) > 1, -1, 1))
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        np.int8,
+        list,
+        lambda labels: labels.astype(float),
+        lambda labels: labels.reshape(-1, 1),
+        lambda labels: labels.astype(object),
+        pd.Series,
+        lambda labels: pd.Series(labels, dtype="Int64"),
+        pl.Series,
+    ],
+    ids=["int8", "list", "float", "column", "object", "Series", "Int64", "polars"],
+)
+def test_labels_of_1_and_minus_1_count_in_any_form(say):
+    X = np.array([[0.0], [0.5], [1.5], [0.1]])
+    assert status(X, {0: 0.7}, extrapolation=RightOf(say)) == [IN, OUT, OUT, IN]
+
+
+def test_labels_under_the_rows_labels_belong_to_their_rows():
+    X = pd.DataFrame({"a": [0.0, 0.5, 1.5, 0.1]}, index=list("wxyz"))
+
+    class Reversed(RightOf):
+        def predict(self, X):
+            return pd.Series(super().predict(X.to_numpy()), index=X.index)[::-1]
+
+    found = status(X, {"a": 0.7}, extrapolation=Reversed(np.asarray))
+    assert found == [IN, OUT, OUT, IN]
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda labels: labels > 0,
+        lambda labels: (labels > 0).astype(object),
+        lambda labels: labels.astype(str),
+        lambda labels: labels * 0.5,
+        lambda labels: labels[:1],
+        lambda labels: np.stack([labels, labels], axis=1),
+    ],
+    ids=["bool", "True and False", "text", "half", "one for all", "two columns"],
+)
+def test_labels_of_another_form_are_refused(say):
+    X = np.array([[0.0], [0.5], [1.5], [0.1]])
+    with pytest.raises(ValueError, match="is no outlier detector"):
+        fme(first_of, X, {0: 0.7}, extrapolation=RightOf(say))
+
+
+@pytest.mark.parametrize("label", [0, np.nan, 2])
+def test_labels_are_refused_where_only_stepped_rows_have_them(label):
+    X = np.array([[0.0], [0.5], [1.5], [0.1]])
+    detector = RightOf(lambda labels: np.where(labels == 1, 1, label))
+    inside = RightOf(np.asarray)
+    assert status(X[:2], {0: 0.1}, extrapolation=inside) == [IN, IN]
+    with pytest.raises(ValueError, match="is no outlier detector"):
+        fme(first_of, X[:2], {0: 0.7}, extrapolation=detector)
+
+
+@pytest.mark.parametrize("n", [1, 3, 1000])
+def test_a_detector_that_finds_no_training_row_inside_is_refused(n):
+    X = np.linspace(2, 3, n).reshape(-1, 1)
+    with pytest.raises(ValueError, match=f"all {n} training rows outside"):
+        fme(first_of, X, {0: 0.7}, extrapolation=RightOf(np.asarray))
+    one = np.append(X, 0.0).reshape(-1, 1)  # a single one is enough, wherever it is
+    effect = fme(first_of, one, {0: 0.7}, extrapolation=RightOf(np.asarray))
+    assert effect.status.tolist() == [OUT] * n + [IN]
+
+
+def test_an_envelope_with_a_predict_of_its_own_judges_by_it():
+    class Half(Envelope):
+        def predict(self, X):
+            return np.where(first_of(X) > 2, -1, super().predict(X))
+
+    X = np.array([[0.0, 0.0], [2.0, 0.0], [5.0, 0.0]])
+    assert status(X, {0: 1}, extrapolation=Half()) == [IN, OUT, OUT]
+    assert status(X, {0: 1}) == [IN, IN, OUT]
+
+
+class Distance(BaseEstimator):
+    """By PyOD's convention: 1 is an outlier, 0 is none."""
+
+    def fit(self, X, y=None):
+        self.centre_ = np.mean(X, axis=0)
+        return self
+
+    def predict(self, X):
+        return (np.linalg.norm(X - self.centre_, axis=1) > 2.5).astype(int)
+
+
+def test_pyods_convention_is_refused_and_the_documented_class_translates_it(cloud):
+    with pytest.raises(ValueError, match=r"labels rows 0.*PyOD.*1 - 2 \* label"):
+        fme(first_of, cloud, {0: 1.0}, extrapolation=Distance())
+    guide = Path(skfme.__file__).parents[1] / "docs" / "getting_started.rst"
+    block = guide.read_text().split("   class FromPyOD")[1].split("   fme(")[0]
+    names = {
+        "BaseEstimator": BaseEstimator,
+        "OutlierMixin": OutlierMixin,
+        "clone": clone,
+    }
+    exec(dedent("   class FromPyOD" + block), names)
+    adapted = names["FromPyOD"](Distance())
+    effect = fme(first_of, cloud, {0: 1.0}, extrapolation=adapted)
+    far = np.linalg.norm(cloud + [1.0, 0] - cloud.mean(axis=0), axis=1) > 2.5
+    assert 0 < far.sum() < len(cloud)
+    np.testing.assert_array_equal(effect.status == OUT, far)
+
+
 @pytest.mark.parametrize(
     "quantiles", [(0.9, 0.1), (0.1,), (0.1, 1.1), (-0.1, 0.5), (0.2, 0.2), (0, np.nan)]
 )
@@ -390,3 +573,94 @@ def test_the_ranges_of_fit_stay_when_other_rows_are_explained():
     assert explainer.explain(np.array([[3.0, 12.0]]))["x0 +1"].n == 1
     effect = explainer.explain(np.array([[3.0, 12.0], [30.0, 12.0]]))["x0 +1"]
     assert effect.status.tolist() == [IN, OUT]
+
+
+@pytest.fixture
+def treated():
+    """Treated are 40 to 60 years old, controls 20 to 50: support is common from 40 to 50."""
+    rng = np.random.default_rng(0)
+    old = pd.DataFrame({"treat": 1, "age": rng.uniform(40, 60, 200)})
+    young = pd.DataFrame({"treat": 0, "age": rng.uniform(20, 50, 300)})
+    ends = pd.DataFrame({"treat": [1, 1, 0, 0], "age": [40.0, 60, 20, 50]})
+    return pd.concat([old, young, ends], ignore_index=True)
+
+
+GROUPS = {
+    "integers": lambda X: (X, 0, 1),
+    "booleans": lambda X: (X.astype({"treat": bool}), False, True),
+    "text": lambda X: (X.replace({"treat": {0: "no", 1: "yes"}}), "no", "yes"),
+}
+
+
+@pytest.mark.parametrize("make", GROUPS.values(), ids=GROUPS)
+@pytest.mark.filterwarnings("ignore:Downcasting")
+def test_within_counts_rows_of_common_support_alone(treated, make):
+    X, low, high = make(treated)
+    common = treated["age"].between(40, 50).to_numpy()
+    both = status(
+        X, {"treat": Contrast(low, high)}, extrapolation=Envelope(within=True)
+    )
+    assert (np.array(both) == IN).tolist() == common.tolist()
+    assert set(status(X, {"treat": Contrast(low, high)})) == {IN}
+    moved = status(X, {"treat": SetTo(high)}, extrapolation=Envelope(within=True))
+    controls = (treated["treat"] == 0).to_numpy()
+    assert (np.array(moved)[controls] == IN).tolist() == common[controls].tolist()
+
+
+def test_within_judges_the_stepped_value_of_the_other_columns(treated):
+    steps = {"treat": Contrast(0, 1), "age": 5}
+    counted = (
+        np.array(status(treated, steps, extrapolation=Envelope(within=True))) == IN
+    )
+    # Before the step among controls, five years on among the treated.
+    expected = (treated["age"] <= 50) & (treated["age"] + 5).between(40, 60)
+    expected &= treated["age"] >= 20
+    assert counted.tolist() == expected.tolist()
+    plain = status(treated, {"age": 5}, extrapolation=Envelope(within=True))
+    assert plain == status(treated, {"age": 5})
+
+
+def test_within_takes_quantiles_and_dates_of_each_group(treated):
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(treated["age"], "D")
+    X = treated.assign(age=day)
+    both = status(X, {"treat": Contrast(0, 1)}, extrapolation=Envelope(within=True))
+    assert (np.array(both) == IN).tolist() == treated["age"].between(40, 50).tolist()
+    box = Envelope(within=True, quantiles=(0.1, 0.9))
+    inside = (
+        np.array(status(treated, {"treat": Contrast(0, 1)}, extrapolation=box)) == IN
+    )
+    low = treated.loc[treated["treat"] == 1, "age"].quantile(0.1)
+    high = treated.loc[treated["treat"] == 0, "age"].quantile(0.9)
+    assert inside.tolist() == treated["age"].between(low, high).tolist()
+
+
+def test_combinations_take_two_integers_as_categories(treated):
+    X = treated.assign(female=np.where(treated["treat"] == 1, 0, [0, 1] * 252))
+    counted = status(
+        X, {"treat": Contrast(0, 1)}, extrapolation=Envelope(combinations=True)
+    )
+    assert (np.array(counted) == IN).tolist() == (X["female"] == 0).tolist()
+
+
+@pytest.mark.parametrize("option", ["combinations", "within"])
+def test_an_option_that_checks_nothing_says_so(option):
+    with pytest.warns(UserWarning, match=rf"{option}=True\) checks nothing here"):
+        Envelope(**{option: True}).fit(BOX)
+
+
+class Men(OutlierMixin, BaseEstimator):
+    """A detector for which every woman is an outlier."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def predict(self, X):
+        return np.where(np.asarray(X["sex"]) == "m", 1, -1)
+
+
+def test_a_detector_that_leaves_out_whole_groups_is_told():
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({"a": rng.normal(size=90), "sex": rng.choice(["f", "m"], 90)})
+    women = int((X["sex"] == "f").sum())
+    with pytest.warns(UserWarning, match=rf"outside of sex = f \({women} rows\)"):
+        status(X, {"a": 0.1}, extrapolation=Men())

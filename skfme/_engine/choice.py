@@ -55,13 +55,13 @@ class EngineChoice:
     response : Response
     requested : {"auto", "predict", "trees", "linear"}
     probe : Table
-        A row or two, as the model gets them.
+        Rows as the model gets them, of which the first is kept.
     """
 
     def __init__(self, response: Response, requested: str, probe: Table) -> None:
         self.response = response
         self.requested = requested
-        self._probe = probe
+        self._probe = probe.take(slice(0, 1))
         self._models: dict[str, TreeModel | str] = {}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from skfme._engine.prediction import Response, model_name
 from skfme._engine.stepping import Measured, Stepped, selected
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Table, stacked
-from skfme.quadrature import Rule
+from skfme.quadrature import Rule, rule_name
 
 __all__ = ["PredictEngine"]
 
@@ -46,10 +46,11 @@ class PredictEngine:
         for effect, (low, high) in zip(
             effects, self.predictions(batch, effects), strict=True
         ):
-            nlm, lost = None, 0
+            nlm, lost, name = None, 0, ""
             if rule is not None:
                 nlm, lost = self.nonlinearity(batch, effect, low, high, rule)
-            measured.append(Measured(high - low, nlm, lost))
+                name = rule_name(rule)
+            measured.append(Measured(high - low, nlm, lost, nlm_rule=name))
         return measured
 
     def predictions(

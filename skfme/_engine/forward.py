@@ -17,8 +17,8 @@ from skfme._engine.stepping import (
     step_rows,
 )
 from skfme._frames.tables import Table
-from skfme.extrapolation import Support
-from skfme.quadrature import Rule
+from skfme.extrapolation._support import Support
+from skfme.quadrature import Rule, rules_together
 from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = ["Differences", "forward_differences"]
@@ -40,6 +40,8 @@ class Differences:
         Rows whose NLM did not converge under an adaptive rule.
     engine : str
         What computed it; "predict" where some rows were left to predictions.
+    nlm_rule : str
+        What measured its NLM.
     """
 
     fme: np.ndarray
@@ -47,6 +49,7 @@ class Differences:
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
     engine: str = ""
+    nlm_rule: str = ""
 
     @classmethod
     def unfilled(cls, n: int, n_outputs: int, *, has_nlm: bool) -> Differences:
@@ -63,6 +66,7 @@ class Differences:
         if self.nlm is not None:
             self.nlm[rows][counted] = measured.nlm
         self.n_not_converged += measured.n_not_converged
+        self.nlm_rule = rules_together(self.nlm_rule, measured.nlm_rule)
         same = self.engine in ("", measured.engine)
         self.engine = measured.engine if same else "predict"
 

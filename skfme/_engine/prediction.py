@@ -8,6 +8,7 @@ has been made before anything is subtracted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -19,6 +20,8 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
+from skfme._engine.adapters import refuse_without_tables
+from skfme._engine.claims import broken_claim
 from skfme._frames.checks import PredictionError
 from skfme._frames.columns import in_order_of
 from skfme._frames.contents import lacking
@@ -264,8 +267,8 @@ def choose_response(
         trial = _trial(estimator, method, probe)
     n_outputs, resolution = trial.shape[1], float(np.finfo(trial.dtype).eps)
     classes: Any = getattr(estimator, "classes_", None)
-    listed = classes is None or isinstance(classes, list)
-    labels = () if listed else tuple(str(label) for label in classes)
+    unnamed = classes is None or _are_of_several_targets(classes)
+    labels = () if unnamed else tuple(str(label) for label in classes)
     if method in _PROBABILITY_METHODS and n_outputs == len(labels) == 2:
         return Response(estimator, method, True, labels[1:], resolution)
     if method != "predict" and len(labels) == n_outputs > 1:
@@ -273,7 +276,7 @@ def choose_response(
     elif method == "decision_function" and len(labels) == 2 and n_outputs == 1:
         outputs = labels[1:]
     else:
-        outputs = _target_names(estimator, y, n_outputs)
+        outputs = _target_names(estimator, y, trial, method)
     return Response(estimator, method, False, outputs, resolution)
 
 
@@ -282,21 +285,40 @@ def _trial(estimator: Any, method: str | Callable, probe: Table) -> np.ndarray:
         return _call(estimator, method, probe.take(slice(0, 1)))
     except LabelsError:
         raise
-    except (ValueError, TypeError, IndexError) as error:
-        try:
-            return _call(estimator, method, probe)
-        except (ValueError, TypeError, IndexError):
-            raise error from None
+    except Exception as error:
+        if isinstance(error, ValueError | TypeError | IndexError):
+            # Perhaps one row alone is refused.
+            with suppress(ValueError, TypeError, IndexError):
+                return _call(estimator, method, probe)
+        claim = broken_claim(unfrozen(estimator), probe, error)
+        if claim is None:
+            raise
+        raise claim from error
+
+
+def _last_model(estimator: Any) -> Any:
+    """The model at the end of pipelines and searches."""
+    while True:
+        estimator = unfrozen(estimator)
+        # Not by `steps`, which an explainer at the end of a pipeline has as well.
+        if hasattr(estimator, "named_steps"):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
+
+
+def _are_of_several_targets(classes: Any) -> bool:
+    """Whether classes are a list for each target, and no list of labels."""
+    return isinstance(classes, list) and any(np.ndim(entry) == 1 for entry in classes)
 
 
 def _has_several_targets(estimator: Any) -> bool:
     """Whether a classifier predicts several targets."""
-    estimator = unfrozen(estimator)
-    # Not by `steps`, which an explainer at the end of a pipeline has as well.
-    while hasattr(estimator, "named_steps"):
-        estimator = unfrozen(estimator.steps[-1][1])
+    estimator = _last_model(estimator)
     return (
-        isinstance(getattr(estimator, "classes_", None), list)
+        _are_of_several_targets(getattr(estimator, "classes_", None))
         or bool(getattr(estimator, "multilabel_", False))
         # A network's outputs are one softmax, or a logistic for each label.
         or (
@@ -327,6 +349,7 @@ def _method_of(estimator: Any, response_method: str | Callable) -> str | Callabl
 
 def _default_method(estimator: Any) -> str:
     """Probabilities of a classifier, predictions of any other model."""
+    refuse_without_tables(unfrozen(estimator))
     if _is_classifier(estimator):
         if not hasattr(estimator, "predict_proba"):
             raise ValueError(
@@ -355,14 +378,27 @@ def _is_classifier(estimator: Any) -> bool:
     return hasattr(estimator, "predict_proba") and classes is not None
 
 
-def _target_names(estimator: Any, y: Any, n_outputs: int) -> tuple[str, ...]:
-    names = getattr(unfrozen(estimator), "target_names_", ())
-    if len(names) == n_outputs > 1:
+def _target_names(
+    estimator: Any, y: Any, trial: np.ndarray, method: str | Callable
+) -> tuple[str, ...]:
+    """Names of the targets: the model's own, else those of y, else numbers."""
+    n_outputs = trial.shape[1]
+    names = getattr(_last_model(estimator), "target_names_", ())
+    if len(names) == n_outputs:
         return tuple(names)
-    columns = getattr(y, "columns", None)
-    if n_outputs > 1 and columns is not None and len(columns) == n_outputs:
-        return tuple(str(name) for name in columns)
-    name = getattr(y, "name", None)
-    if n_outputs == 1:
-        return (name if isinstance(name, str) and name else "y",)
-    return tuple(f"y{i}" for i in range(n_outputs))
+    # What a function returns may be one target's classes.
+    are_classes = callable(method) and np.allclose(trial.sum(axis=1), 1)
+    names = _names_of(y)
+    if len(names) == n_outputs and not (n_outputs > 1 and are_classes):
+        return names
+    return ("y",) if n_outputs == 1 else tuple(f"y{i}" for i in range(n_outputs))
+
+
+def _names_of(y: Any) -> tuple[str, ...]:
+    """Names of the columns of a target, of any table library."""
+    names = getattr(y, "column_names", getattr(y, "columns", None))
+    if names is None:
+        names = [getattr(y, "name", None)]
+    if len(names) == 1:  # a number is pandas' own
+        names = [name for name in names if isinstance(name, str) and name]
+    return tuple(map(str, names))

@@ -14,8 +14,8 @@ import numpy as np
 
 from skfme._frames.columns import ColumnData, missing_in
 from skfme._frames.tables import Rows, Table
-from skfme.extrapolation import Support
-from skfme.quadrature import Rule
+from skfme.extrapolation._support import Support
+from skfme.quadrature import Rule, rules_together
 from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = [
@@ -88,12 +88,15 @@ class Measured:
         Rows whose NLM did not converge under an adaptive rule.
     engine : str
         What measured it.
+    nlm_rule : str
+        By which rule its NLM was measured, or "exact"; empty where it was not.
     """
 
     fme: np.ndarray
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
     engine: str = "predict"
+    nlm_rule: str = ""
 
 
 class Engine(Protocol):
@@ -215,4 +218,5 @@ def joined(parts: Sequence[Measured]) -> Measured:
         np.concatenate(nlm) if nlm else None,
         sum(part.n_not_converged for part in parts),
         parts[0].engine,
+        rules_together(*(part.nlm_rule for part in parts)),
     )

@@ -134,7 +134,8 @@ class DelegatedPredictions:
         # Sparse tables have no columns that could be changed one at a time.
         tags.input_tags.sparse = False
         if self._wants_one_target():
-            tags.classifier_tags.multi_label = False
+            if tags.classifier_tags is not None:  # its bases may come in another order
+                tags.classifier_tags.multi_label = False
             tags.target_tags.multi_output = False
         if isinstance(self.estimator, FrozenEstimator):
             tags.target_tags.required = False

@@ -22,8 +22,8 @@ from skfme._engine.forward import forward_differences
 from skfme._engine.row_checks import sample_rows
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
-from skfme._explainer.exploration import step_named, steps_of_sizes
-from skfme._explainer.fitting import columns_read, read_input, response_of
+from skfme._explainer.exploration import StepExploration
+from skfme._explainer.fitting import columns_read, fitted, read_input, response_of
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     checked_weights,
@@ -31,13 +31,14 @@ from skfme._frames.checks import (
     table_as_in_fit,
 )
 from skfme._frames.tables import Table, as_table, has_no_rows
+from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
-from skfme._results.effects import Context, ForwardEffects
-from skfme._results.profiles import PathPredictions, StepProfile, path_predictions
+from skfme._results.effects import ForwardEffects
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.explain_batches import summarize_batches
+from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme._text.outputs import names_by_output
-from skfme.extrapolation import fit_support
+from skfme.extrapolation._support import fit_support
 from skfme.quadrature import Rule, as_rule
 from skfme.steps._changes import NamedStep
 from skfme.steps._parsing import parse_steps
@@ -48,6 +49,7 @@ __all__ = ["FMEExplainer"]
 class FMEExplainer(
     CallbackSupport,
     DelegatedPredictions,
+    StepExploration,
     VersionedPickle,
     MetaEstimatorMixin,
     TransformerMixin,
@@ -67,9 +69,9 @@ class FMEExplainer(
         - a list of those: several effects; a mapping of name -> mapping: several
           effects under names of your own;
         - None or "unit": one effect per feature, +1 (+0.01 where the training range
-          is at most 1), each category of a categorical feature, and each value of a
-          numeric feature that has only two; "sd", "iqr": one training SD or IQR
-          instead of one unit.
+          is at most 1), each category of a categorical feature; a numeric feature of
+          only two values is contrasted, low -> high, over all rows; "sd", "iqr": one
+          training SD or IQR instead of one unit.
 
         Keys are column names, or positions for arrays (whose columns are then
         called x0, x1, …). A number on a numeric column is added; any plain value on
@@ -93,14 +95,14 @@ class FMEExplainer(
         numeric features move along the path; categories and dates stand at their
         new values, and where nothing else is changed the NLM is NaN.
     categorical_features : "auto" or list, default="auto"
-        "auto" takes boolean, category and text columns, and objects that are no numbers;
+        "auto" takes boolean, category and text columns, objects that are no numbers, and
+        columns that the model itself takes for categories, as CatBoost's `cat_features`;
         a list of names or positions adds others, such as categories coded as integers.
     engine : {"auto", "predict", "trees", "linear"}, default="auto"
         "predict" differences the model's own predictions. "trees" walks the trees of an
         ensemble once for all effects (extra ``fast``), "linear" takes closed forms of
-        linear models. "auto" takes one of these where it equals the model's
-        predictions on a sample of rows; "trees" and "linear" insist. Each effect names
-        what was used as ``engine``.
+        linear models; both insist. "auto" takes one of these where it equals the model's
+        predictions on a sample of rows. Each effect names its ``engine``.
     batch_size : int or "auto", default="auto"
         Rows per batch of predictions; "auto" follows scikit-learn's
         ``working_memory``.
@@ -108,12 +110,15 @@ class FMEExplainer(
         Batches at once, through joblib (threads unless a backend is set).
     verbose : int, default=0
         1 shows progress.
+    weights_type : {"auto", "frequency", "sampling", "importance"}, default="auto"
+        What `sample_weight` is in SDs and quantiles: frequencies equal repeated rows, the
+        scale of others does not matter. "auto": "frequency" if all are whole.
     check_rows : bool, default=True
-        Whether `fit` predicts a few training rows together, in reverse and alone, and
-        refuses a model whose prediction of a row depends on the rows beside it, as that
-        of a function that centres on what it is given does. False is for models that
-        mean it, such as ranks among peers; effects then step every row of a batch at
-        once, so that `batch_size` should be the number of rows.
+        Whether `fit` tries on a few rows that the prediction of a row depends on no other,
+        and else refuses the model. False is for models that mean it, such as ranks among
+        peers; `batch_size` should then be the number of rows.
+    response_label : str or None, default=None
+        What is predicted, such as ``"risk of diabetes (%)"``, for texts and pictures.
 
     Attributes
     ----------
@@ -133,9 +138,8 @@ class FMEExplainer(
 
     References
     ----------
-    Scholbeck, Casalicchio, Molnar, Bischl, Heumann (2024). Marginal effects for
-    non-linear prediction functions. Data Mining and Knowledge Discovery 38,
-    2997-3042, definition of the FME.
+    Scholbeck et al. (2024). Marginal effects for non-linear prediction functions. Data
+    Mining and Knowledge Discovery 38, 2997-3042, definition of the FME.
 
     Examples
     --------
@@ -144,8 +148,7 @@ class FMEExplainer(
     >>> from skfme import FMEExplainer
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> explainer = FMEExplainer(LinearRegression(), steps={"bmi": -2}).fit(X, y)
-    >>> effects = explainer.explain(X)
-    >>> effect = effects["bmi -2"]
+    >>> effect = explainer.explain(X)["bmi -2"]
     >>> effect.n, round(effect.ame, 3)
     (422, -11.206)
     """
@@ -164,7 +167,9 @@ class FMEExplainer(
         ],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
+        "weights_type": [StrOptions({"auto", *WEIGHTS_TYPES})],
         "check_rows": ["boolean"],
+        "response_label": [str, None],
     }
 
     def __init__(
@@ -180,7 +185,9 @@ class FMEExplainer(
         batch_size: int | str = "auto",
         n_jobs: int | None = None,
         verbose: int = 0,
+        weights_type: str = "auto",
         check_rows: bool = True,
+        response_label: str | None = None,
     ) -> None:
         self.estimator = estimator
         self.steps = steps
@@ -192,7 +199,9 @@ class FMEExplainer(
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.weights_type = weights_type
         self.check_rows = check_rows
+        self.response_label = response_label
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -218,8 +227,8 @@ class FMEExplainer(
         Raises
         ------
         ValueError
-            If a step names an unknown column or category, the model is fitted, not
-            frozen and y is missing, or the weights are negative or all zero.
+            If a step names an unknown column or category or takes two values to a third,
+            the model is fitted and y is missing, or weights are negative or all zero.
         TypeError
             If X is sparse or lazy, or a step does not fit its column.
         """
@@ -229,7 +238,7 @@ class FMEExplainer(
         # Never the user's memory: a model may write into it, here as in predictions.
         X_model = table.private()
         with self._task_of_model(estimator, X_model, y):
-            self.estimator_ = estimator.fit(X_model, y, **params)
+            self.estimator_ = fitted(estimator, X_model, y, params)
         self.columns_ = training.schema
         self.steps_ = steps
         self._spreads = training.spreads()
@@ -237,9 +246,9 @@ class FMEExplainer(
         self._support = fit_support(
             self.extrapolation, training.table, training.schema, training.weights
         )
-        rows = sample_rows(training.table)
-        self._response = response_of(self, rows, y)
-        self._choice = EngineChoice(self._response, self.engine, rows.take(slice(0, 1)))
+        self._sample = sample_rows(training.table)
+        self._response = response_of(self, self._sample, y)
+        self._choice = EngineChoice(self._response, self.engine, self._sample)
         self._choice.check()
         return self
 
@@ -257,7 +266,7 @@ class FMEExplainer(
         X : array-like or dataframe of shape (n_samples, n_features)
             Rows to explain, with the columns seen in fit.
         sample_weight : column of X, or array-like of shape (n_samples,), default=None
-            Weights of the averages; integer weights equal repeated rows.
+            Weights of the averages; see `weights_type`.
 
         Returns
         -------
@@ -284,75 +293,21 @@ class FMEExplainer(
         rule: Rule | None,
         sample_weight: Any,
     ) -> ForwardEffects:
-        weights = checked_weights(sample_weight, table)
+        weights = checked_weights(sample_weight, table, self.weights_type)
         schedule = Schedule(self.batch_size, self.n_jobs, self.verbose)
         with naming_missing_values(table):
             differences, n_outside_before = forward_differences(
                 self._choice, table, steps, self._support, rule, schedule
             )
         context = Context.of(
-            table, weights, self._response, self.columns_, n_outside_before
+            table,
+            weights,
+            self._response,
+            self.columns_,
+            n_outside_before,
+            self.response_label,
         )
         return ForwardEffects.of(context, steps, differences)
-
-    def path(self, X: Any, effect: str, n_points: int = 21) -> PathPredictions:
-        """Predictions along the step, for plots and for checking.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-            A few rows.
-        effect : str
-            An effect's name, such as ``"bmi -2"``.
-        n_points : int, default=21
-            Points from start to end, both included.
-
-        Returns
-        -------
-        path : PathPredictions
-            Numeric features move in a straight line; categories and dates stand at
-            their new values all along.
-
-        Raises
-        ------
-        ValueError
-            If no effect has this name, or n_points is below 2.
-        """
-        table = self._table(X)
-        step = step_named(self.steps_, effect)
-        return path_predictions(self._response, table, step, n_points)
-
-    def step_profile(
-        self, X: Any, feature: Hashable, sizes: Any = None, sample_weight: Any = None
-    ) -> StepProfile:
-        """Effects of one numeric feature over a range of step sizes.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
-        feature : column name, or position for an array
-        sizes : sequence of float or None, default=None
-            Amounts to add, in the feature's units. None takes fractions of the
-            training SD and range, rounded to readable numbers, of both signs.
-        sample_weight : column of X, or array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        profile : StepProfile
-            AME, SD, ANLM, shares of zero effects and of extrapolation by size; print it.
-            NLMs are by this explainer's rule, or by ``GaussLegendre(8)``.
-
-        Raises
-        ------
-        ValueError
-            If the feature is not a numeric column, or a size is 0 or not finite.
-        """
-        table = self._table(X)
-        column = self.columns_[table.position(feature, "step_profile names")]
-        steps, sizes = steps_of_sizes(column, self._spreads, sizes)
-        rule = as_rule(self.nlm) or as_rule(True)
-        effects = self._effects(table, steps, rule, sample_weight)
-        return StepProfile(str(column.name), sizes, effects)
 
     def explain_batches(
         self, batches: Iterable[Any], sample_weight: Any = None, *, by: Any = None

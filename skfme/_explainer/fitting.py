@@ -19,12 +19,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfme._engine.claims import check_names
 from skfme._engine.originals import frozen_original
 from skfme._engine.prediction import Response, choose_response, model_name
 from skfme._engine.row_checks import check_rows, ignores_labels
 from skfme._engine.stepping import as_before
+from skfme._explainer.own_categories import own_categories
 from skfme._frames.checks import (
-    check_same_columns,
     checked_weights,
     one_target,
     refuse_infinite,
@@ -39,6 +40,7 @@ from skfme.steps._training import Training
 __all__ = [
     "FitInput",
     "columns_read",
+    "fitted",
     "over_model",
     "params_of_fit",
     "read_input",
@@ -81,15 +83,14 @@ def read_input(
     table = columns_read(explainer.estimator, as_table(X))
     _refuse_fitted_without_y(explainer.estimator, y)
     validate_data(explainer, table.native, skip_check_array=True)
-    if isinstance(explainer.estimator, FrozenEstimator):
-        check_same_columns(explainer.estimator, explainer)
     refuse_infinite(table)
     as_rule(explainer.nlm)
     sample_weight = weights_named(sample_weight, table)
     params = params_of_fit(explainer, sample_weight, params)
-    weights = checked_weights(sample_weight, table)
+    weights = checked_weights(sample_weight, table, explainer.weights_type)
     rows, weights = rows_of_positive_weight(table, weights)
-    columns = describe_columns(rows, explainer.categorical_features)
+    own = own_categories(explainer.estimator, rows, params)
+    columns = describe_columns(rows, explainer.categorical_features, own)
     if explainer._wants_one_target() and y is not None:
         y = one_target(y, model_name(explainer.estimator))
     return FitInput(table, y, Training(rows, columns, weights), params)
@@ -149,6 +150,15 @@ def params_of_fit(
     return {**params, "sample_weight": sample_weight}
 
 
+def fitted(model: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
+    """The model, fitted where it is not frozen.
+
+    A frozen one is not asked whether it is fitted: packages answer in ways of their own,
+    and a model that is not fitted does not predict.
+    """
+    return model if isinstance(model, FrozenEstimator) else model.fit(X, y, **params)
+
+
 def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
     """The fitted model as a function of its table, tried on a few training rows.
 
@@ -168,6 +178,8 @@ def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
         if asked is rows:
             raise
         asked, response = rows, choose_response(model, method, rows, y)
+    if isinstance(model, FrozenEstimator):
+        check_names(response, asked)
     if explainer.check_rows:
         check_rows(response, asked)
     return replace(

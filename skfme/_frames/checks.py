@@ -24,7 +24,6 @@ from skfme._summaries.weighting import Weighting
 __all__ = [
     "PredictionError",
     "check_columns_as_in_fit",
-    "check_same_columns",
     "checked_weights",
     "naming_missing_values",
     "one_target",
@@ -34,23 +33,6 @@ __all__ = [
     "table_as_in_fit",
     "weights_named",
 ]
-
-
-def check_same_columns(frozen: Any, explainer: Any) -> None:
-    """The table given must be the one a frozen model was fitted on."""
-    names = getattr(frozen, "feature_names_in_", None)
-    names_of_X = getattr(explainer, "feature_names_in_", None)
-    if not (names is None or names_of_X is None or list(names) == list(names_of_X)):
-        raise ValueError(
-            f"The fitted model was fitted on the columns {list(names)}, in this order; X "
-            f"has {list(names_of_X)}."
-        )
-    count = getattr(frozen, "n_features_in_", explainer.n_features_in_)
-    if count != explainer.n_features_in_:
-        raise ValueError(
-            f"The fitted model expects {count} columns; X has "
-            f"{explainer.n_features_in_}."
-        )
 
 
 def one_target(y: Any, model: str) -> np.ndarray:
@@ -111,8 +93,15 @@ def weights_named(sample_weight: Any, table: Table) -> Any:
     return numbers_in(column)
 
 
-def checked_weights(sample_weight: Any, table: Table) -> Weighting:
-    """Weights of rows, or the name of their column, of which some are positive."""
+def checked_weights(
+    sample_weight: Any, table: Table, weights_type: str = "auto"
+) -> Weighting:
+    """Weights of rows, or the name of their column, of which some are positive.
+
+    A Weighting, such as that of some of the rows, keeps its kind.
+    """
+    if isinstance(sample_weight, Weighting):
+        sample_weight, weights_type = sample_weight.array, sample_weight.kind
     if sample_weight is None:
         return Weighting(None, len(table))
     weights = row_weights(sample_weight, table)
@@ -120,7 +109,7 @@ def checked_weights(sample_weight: Any, table: Table) -> Weighting:
         raise ValueError("sample_weight is zero in every row, so that no row counts.")
     weights = np.array(weights)  # the user's own may change
     weights.flags.writeable = False
-    return Weighting(weights, len(weights))
+    return Weighting.of(weights, weights_type, len(weights))
 
 
 def row_weights(sample_weight: Any, table: Table) -> np.ndarray:

@@ -22,6 +22,7 @@ __all__ = [
     "as_vector",
     "broadcast",
     "category_codes",
+    "declared_categories",
     "equal_to",
     "factorized",
     "holds_objects",
@@ -89,6 +90,19 @@ def is_coded(column: ColumnData) -> bool:
     return isinstance(column, nw.Series) and column.dtype in coded
 
 
+def declared_categories(column: nw.Series) -> tuple[list, bool]:
+    """The categories that a coded column declares, and whether they are ordered."""
+    if column.implementation.is_polars():
+        return column.cat.get_categories().to_list(), column.dtype == nw.Enum
+    native = column.to_native()
+    if isinstance(dtype := getattr(native, "dtype", None), pd.CategoricalDtype):
+        return list(dtype.categories), bool(dtype.ordered)
+    coded = column.to_arrow()  # Arrow's dictionaries, in pandas as well
+    if hasattr(coded, "unify_dictionaries"):
+        coded = coded.unify_dictionaries().combine_chunks()
+    return coded.dictionary.to_pylist(), bool(coded.type.ordered)
+
+
 def missing_in(column: ColumnData) -> np.ndarray:
     """Mask of the missing entries (None, NaN, NaT, NA)."""
     if holds_objects(column):
@@ -126,17 +140,32 @@ def _object_numbers(column: np.ndarray) -> np.ndarray:
 
 def objects_in(column: Any) -> np.ndarray:
     """Entries of a column, or of a list, as Python objects."""
+    if nw.dependencies.is_into_series(column):
+        column = nw.from_native(column, series_only=True)
     if isinstance(column, nw.Series):
-        column = column.to_numpy()
-    elif nw.dependencies.is_into_series(column):
-        column = nw.from_native(column, series_only=True).to_numpy()
+        column = _entries(column)
     return np.asarray(column, dtype=object)
+
+
+def _entries(column: nw.Series) -> np.ndarray:
+    if column.implementation.is_pyarrow() and is_coded(column):
+        # pyarrow 26's to_numpy gives missing entries of a dictionary its last value.
+        return np.array(column.to_list(), dtype=object)
+    values: np.ndarray = column.to_numpy()
+    return values
 
 
 def plain_series(column: ColumnData) -> pd.Series:
     """A column as formulas take it: pandas, with numpy's types, zones or categories."""
     if is_coded(column):
-        return column.to_pandas().reset_index(drop=True)
+        arrow = column.implementation.is_pyarrow()
+        # narwhals' own to_pandas goes through pyarrow's to_numpy (see _entries).
+        entries = (column.to_native() if arrow else column).to_pandas()
+        entries = entries.reset_index(drop=True)
+        if isinstance(entries.dtype, pd.CategoricalDtype):
+            return entries
+        categories, ordered = declared_categories(column)
+        return pd.Series(pd.Categorical(entries, categories, ordered=ordered))
     if holds_dates(column):
         return pandas_moments(column)
     if kind_of(column) != "categorical" and mixture_in(column) is None:
@@ -214,7 +243,8 @@ def in_order_of(index: pd.Index, values: Any, what: str) -> Any:
 def as_vector(values: Any, n: int, what: str) -> np.ndarray:
     """One label per row, from an array, a list or a series."""
     if nw.dependencies.is_into_series(values):
-        values = nw.from_native(values, series_only=True).to_numpy()
+        series = nw.from_native(values, series_only=True)
+        values = _entries(series) if is_coded(series) else series.to_numpy()
     vector = array_of(values, what)
     if vector.shape != (n,):
         raise ValueError(

@@ -1,24 +1,36 @@
 """Labels of rows: which group, cluster or subject each row of a table belongs to.
 
 Labels are columns of the table, by name, or come beside it: one for each row, or a table
-of them. Which groups are formed, and what becomes of missing labels, is decided elsewhere.
+of them. The order of groups is decided here, for everything that has groups; what becomes
+of missing labels is decided elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from skfme._frames.columns import as_vector, kind_of, objects_in, plain_series
+from skfme._frames.columns import (
+    ColumnData,
+    as_vector,
+    is_coded,
+    kind_of,
+    objects_in,
+    plain_series,
+)
 from skfme._frames.given import array_of
 from skfme._frames.tables import Table, as_table
 
 __all__ = [
     "columns_named",
     "groups_in",
+    "in_joint_order",
+    "label_series",
     "labels_beside",
     "labels_in",
     "one_label",
@@ -47,18 +59,63 @@ def row_labels(table: Table, by: Any, what: str = "by") -> pd.DataFrame:
     return labels_in(table, columns, what)
 
 
+def groups_in(labels: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """The groups that rows with equal labels form, in order.
+
+    Categories come in the order that their column declares, all else sorted by value, and
+    missing labels, a group of their own, last.
+
+    Parameters
+    ----------
+    labels : DataFrame of n rows
+
+    Returns
+    -------
+    codes : ndarray of shape (n,), int
+        The group of each row.
+    keys : DataFrame of n_groups rows
+        The groups' labels, as the entries of their columns.
+    """
+    coded = labels.select_dtypes("category").columns
+    ranks = labels.copy()
+    for name in coded:
+        ranks[name] = _ranks(labels[name])
+    grouped = ranks.groupby(list(ranks), dropna=False, sort=True)
+    codes = grouped.ngroup().to_numpy()
+    first = pd.Series(codes).drop_duplicates().sort_values().index
+    keys = labels.astype(dict.fromkeys(coded, object)).iloc[first]
+    return codes, keys.reset_index(drop=True).infer_objects()
+
+
+def _ranks(labels: pd.Series) -> np.ndarray:
+    """Places of labels among the categories; the last for missing ones."""
+    places = labels.cat.codes.to_numpy().astype(np.intp)
+    return np.where(places < 0, len(labels.cat.categories), places)
+
+
+def in_joint_order(orders: Iterable[Sequence[Hashable]]) -> list[Hashable]:
+    """The entries of several orders, each behind those that one of them has before it."""
+    orders = sorted(orders, key=len, reverse=True)
+    waiting = list(dict.fromkeys(chain.from_iterable(orders)))
+    if orders and len(waiting) == len(orders[0]):
+        return waiting
+    before: dict[Hashable, set[Hashable]] = {entry: set() for entry in waiting}
+    for first, second in chain.from_iterable(map(pairwise, orders)):
+        before[second].add(first)
+    placed: dict[Hashable, None] = {}
+    while waiting:
+        free = (entry for entry in waiting if before[entry] <= placed.keys())
+        entry = next(free, waiting[0])  # orders that contradict one another
+        waiting.remove(entry)
+        placed[entry] = None
+    return list(placed)
+
+
 def one_label(table: Table, by: Any, what: str) -> np.ndarray:
     """One label of each row, from the column that is named or as given."""
     if isinstance(by, str):
         return objects_in(table.column(table.position(by, f"{what} names")))
     return as_vector(by, len(table), what)
-
-
-def groups_in(table: Table, by: Any) -> pd.DataFrame:
-    """Labels of all rows, to be sorted by value: the entries of categories."""
-    labels = row_labels(table, by)
-    categories = labels.select_dtypes("category").columns
-    return labels.astype(dict.fromkeys(categories, object)).infer_objects()
 
 
 def columns_named(by: Any, table: Table) -> tuple[Hashable, ...] | None:
@@ -83,16 +140,35 @@ def labels_in(table: Table, columns: Sequence[Hashable], what: str) -> pd.DataFr
     for key in columns:
         position = table.position(key, f"{what} names")
         column = table.column(position)
-        other = kind_of(column) == "other"
-        entries = pd.Series(objects_in(column)) if other else plain_series(column)
-        labels[str(table.names[position])] = entries
+        labels[str(table.names[position])] = label_series(column)
     return pd.DataFrame(labels)
+
+
+def label_series(column: ColumnData) -> pd.Series:
+    """One column as labels: categories where it declares an order of them.
+
+    A Categorical of polars does not, and is sorted as text is.
+    """
+    if is_coded(column):
+        if column.implementation.is_polars() and column.dtype == nw.Categorical:
+            return pd.Series(objects_in(column))
+        if column.implementation.is_pyarrow():  # narwhals makes text of a dictionary
+            categories = column.cat.get_categories().to_list()
+            return pd.Series(pd.Categorical(objects_in(column), categories))
+    if kind_of(column) == "other":
+        return pd.Series(objects_in(column))
+    return plain_series(column)
 
 
 def labels_beside(labels: Any, n: int, what: str) -> pd.DataFrame:
     """Labels that do not come from the table: one per row, or a table of them."""
+    if isinstance(labels, pd.Categorical):
+        labels = pd.Series(labels)
     if hasattr(labels, "to_frame"):  # a series of pandas or polars
         labels = labels.to_frame()
+    elif nw.dependencies.is_pyarrow_chunked_array(labels) and len(labels) == n:
+        column = nw.from_native(labels, series_only=True)
+        return pd.DataFrame({"group": label_series(column)})
     shaped = labels if hasattr(labels, "shape") else array_of(labels, what)
     if len(shaped.shape) != 2:
         return pd.DataFrame({"group": as_vector(labels, n, what)}).infer_objects()

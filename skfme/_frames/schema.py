@@ -12,7 +12,14 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from skfme._frames.columns import ColumnData, factorized, is_coded, kind_of
+from skfme._frames.columns import (
+    ColumnData,
+    declared_categories,
+    factorized,
+    is_coded,
+    kind_of,
+    objects_in,
+)
 from skfme._frames.hints import shown
 from skfme._frames.tables import ArrayTable, FrameTable, Table, _as_array
 
@@ -89,7 +96,10 @@ def _named_frame(table: ArrayTable, kind: Any, columns: Sequence[Column]) -> Any
 
 def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
     if kind == "numpy":
-        return ArrayTable(_as_array(frame.to_numpy()))
+        columns = [frame.get_column(name) for name in frame.columns]
+        if not any(map(is_coded, columns)):
+            return ArrayTable(_as_array(frame.to_numpy()))
+        return ArrayTable(np.column_stack([objects_in(column) for column in columns]))
     if kind == "pandas":
         return FrameTable(nw.from_native(frame.to_pandas(), eager_only=True))
     arrow = frame.to_arrow()
@@ -99,7 +109,9 @@ def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
 
 
 def describe_columns(
-    table: Table, categorical_features: str | Iterable[Hashable] = "auto"
+    table: Table,
+    categorical_features: str | Iterable[Hashable] = "auto",
+    own: Iterable[int] = (),
 ) -> tuple[Column, ...]:
     """Find each column's kind, and the categories that were seen.
 
@@ -110,6 +122,8 @@ def describe_columns(
     categorical_features : "auto" or list of labels or positions, default="auto"
         "auto" takes boolean, category and text columns, and objects that are no
         numbers. A list adds to it, for categories coded as numbers.
+    own : iterable of int, default=()
+        Positions of further categories, which a model knows by itself.
     """
     listed: Iterable[Hashable] = ()
     if isinstance(categorical_features, str):
@@ -121,6 +135,7 @@ def describe_columns(
     else:
         listed = categorical_features
     positions = {table.position(key, "categorical_features names") for key in listed}
+    positions |= set(own)
     return tuple(
         describe_column(table, position, categorical=position in positions)
         for position in range(len(table.names))
@@ -149,14 +164,8 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
     seen = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(distinct)))
     ordered, ranks = False, {}
     if is_coded(column):
-        if column.implementation.is_pandas_like():
-            native = column.to_native()
-            ordered = bool(native.dtype.ordered)
-            # The declared order, with or without ranks.
-            declared = list(native.cat.categories)
-        else:
-            ordered = column.dtype == nw.Enum
-            declared = column.cat.get_categories().to_list()
+        declared, ordered = declared_categories(column)
+        # The declared order, with or without ranks.
         ranks = {value: i for i, value in enumerate(declared)}
     levels = sorted(distinct[seen], key=ranks.__getitem__ if ranks else _sort_key)
     return Column(

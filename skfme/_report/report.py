@@ -54,6 +54,7 @@ from skfme.plotting import (
     FMEDisplay,
 )
 from skfme.plotting._parts.canvas import Display, check_matplotlib, png_of
+from skfme.quadrature import rules_together
 
 if TYPE_CHECKING:
     from skfme._explainer.explainer import FMEExplainer
@@ -367,6 +368,7 @@ class _Writer:
             "Extrapolation": judged,
             "Steps": steps,
             "Step sizes": "; ".join(sizes),
+            "Non-linearity": rules_together(*(effect.nlm_rule for effect in effects)),
             "Engine": ", ".join(dict.fromkeys(effect.engine for effect in effects)),
             "Versions": _versions(),
             "Written": datetime.date.today().isoformat(),

@@ -28,10 +28,14 @@ class EffectAverages:
         What effects of one call have in common.
     total_weight : float or None
         Sum of the row weights.
+    weights_type : str
+        What the weights stand for.
     n_outside_before : int or None
         Rows outside the training data before any step.
     n_not_converged : int
         Rows whose NLM did not converge.
+    nlm_rule : str
+        What measured the NLMs.
     status_counts : ndarray of shape (4,)
         Rows by status, in the order of the statuses.
     has_nlm : bool
@@ -46,8 +50,10 @@ class EffectAverages:
     sizes: tuple[str, ...]
     context: Any
     total_weight: Any
+    weights_type: Any
     n_outside_before: Any
     n_not_converged: Any
+    nlm_rule: Any
     status_counts: Any
     has_nlm: Any
     figures: Any

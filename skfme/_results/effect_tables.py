@@ -10,13 +10,12 @@ import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from skfme._results.averages import EffectAverages
 from skfme._summaries.weighted import LINEAR
-from skfme._text.outputs import names_by_output
+from skfme._text.outputs import names_by_output, outcome_text
 from skfme._text.printing import (
     WIDTH,
     Text,
@@ -26,6 +25,7 @@ from skfme._text.printing import (
     text_table,
 )
 from skfme._text.reasons import few_rows_count, no_row_counts, what_to_write
+from skfme.quadrature import rules_together
 
 __all__ = [
     "effects_frame",
@@ -36,6 +36,12 @@ __all__ = [
     "summary_text",
     "warn_of_empty",
 ]
+
+_OF_TREES = (
+    "Trees predict in steps, which a fixed rule sees only where its nodes fall, so that its "
+    "non-linearity measures of them are rough. nlm=True with the extra `fast` (pip install "
+    "'skfme[fast]') integrates them exactly."
+)
 
 TitledTable = tuple[str, list[str], list[list[str]]]  # title, header, rows
 
@@ -98,9 +104,11 @@ def nonlinearity_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
     """Title, header and rows of NLMs; None if they were not measured."""
     if not effects[0].has_nlm:
         return None
+    rules = rules_together(*(effect.nlm_rule for effect in effects))
+    measured = "integrated exactly" if rules == "exact" else f"by {rules}"
     title = (
-        "Non-linearity along the step (1: a straight line; 0: no better than a "
-        "constant; no lower bound)"
+        f"Non-linearity along the step{f', {measured}' * bool(rules)} (1: a straight line; "
+        "0: no better than a constant; no lower bound)"
     )
     header = ["effect", "ANLM", "median", f">= {LINEAR}", "undefined", "not converged"]
     rows = []
@@ -126,23 +134,12 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     lines = [
         *(few_rows_count(e.name, e.n, e.n_left_out) or "" for e in effects),
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
-        f"Change in {_response_text(context, effect.outputs)}",
+        f"Change in {outcome_text(context, effect.outputs)}",
     ]
     if effect.total_weight is not None:
-        lines.append(f"Weighted; the weights sum to {effect.total_weight:.6g}")
+        kind, total = effect.weights_type, effect.total_weight
+        lines.append(f"Weighted ({kind} weights); the weights sum to {total:.6g}")
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines if line)
-
-
-def _response_text(context: Any, outputs: Sequence[str]) -> str:
-    single, response = len(outputs) == 1, context.response
-    if context.response_label is not None:
-        return f"the predicted {context.response_label}"
-    if response == "predict":
-        return f"the prediction of {outputs[0]}" if single else "the predictions"
-    if response == "predict_proba":
-        of = repr(outputs[0]) if single else "each class"
-        return f"the predicted probability of {of}"
-    return f"{response} of {outputs[0]!r}" if single else response
 
 
 def _notes(effects: Sequence[EffectAverages]) -> list[str]:
@@ -150,6 +147,10 @@ def _notes(effects: Sequence[EffectAverages]) -> list[str]:
     outside = effects[0].n_outside_before
     if outside:
         notes.append(f"{outside} rows lay outside the training data before any step.")
+    if effects[0].has_nlm and effects[0].context.has_jumps:
+        rules = rules_together(*(effect.nlm_rule for effect in effects))
+        if any(name in rules for name in ("Simpson", "Gauss")):
+            notes.append(_OF_TREES)
     sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
     if sizes:
         notes.append("Step sizes: " + "; ".join(sizes))

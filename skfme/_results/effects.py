@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 
 from skfme._engine.forward import Differences
-from skfme._engine.prediction import Response, model_title
 from skfme._engine.stepping import STATUSES
-from skfme._frames.groups import groups_in
-from skfme._frames.schema import Column
+from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.tables import Table
+from skfme._results.context import Context
 from skfme._results.printed import PrintedEffect, PrintedEffects
 from skfme._summaries.weighted import (
     Figures,
@@ -36,62 +35,25 @@ from skfme.steps._changes import NamedStep, Step
 if TYPE_CHECKING:
     from skfme.plotting import AMEDisplay, FMEDisplay
 
-__all__ = ["Context", "CountedData", "ForwardEffect", "ForwardEffects"]
+__all__ = ["CountedData", "ForwardEffect", "ForwardEffects"]
 
 
 class CountedData(NamedTuple):
     """The rows that count, for any other tool.
 
-    Attributes
+    Parameters
     ----------
     X : array or dataframe of shape (n_counted, n_features)
         Of the kind that was explained.
     fme : ndarray of shape (n_counted,) or (n_counted, n_outputs)
+        Their effects.
     sample_weight : ndarray of shape (n_counted,) or None
+        Their weights.
     """
 
     X: Any
     fme: np.ndarray
     sample_weight: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all effects of one call have in common."""
-
-    table: Table
-    weights: Weighting
-    outputs: tuple[str, ...]
-    model: str
-    response: str
-    n_outside_before: int | None
-    categorical_features: tuple[Hashable, ...] = ()
-    response_label: str | None = None
-
-    @classmethod
-    def of(
-        cls,
-        table: Table,
-        weights: Weighting,
-        response: Response,
-        columns: Sequence[Column],
-        n_outside_before: int | None,
-    ) -> Context:
-        """What the effects of a response have in common; `columns` are those of fit."""
-        return cls(
-            table.given.guarded(),
-            weights,
-            response.outputs,
-            model_title(response.estimator),
-            response.name,
-            n_outside_before,
-            tuple(c.name for c in columns if c.kind == "categorical"),
-        )
-
-    @property
-    def X(self) -> Any:
-        """The table that was explained; of a dataframe, one whose columns may be set."""
-        return self.table.native if self.table.kind == "numpy" else self.table.private()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,9 +68,9 @@ class ForwardEffect(PrintedEffect):
         In the response's units and the input's order; NaN where a row does not
         count. Two-dimensional for several outputs.
     status : ndarray of shape (n_samples,)
-        "counted", "missing" (the stepped value is missing), "at_target" (the row
-        already has the category) or "extrapolation" (the stepped row leaves the
-        training data).
+        "counted", "missing" (the stepped value is missing, or for results of a fit a
+        value without which it left the row out), "at_target" (the row already has the
+        category) or "extrapolation" (the stepped row leaves the training data).
     step : dict of str -> Step
         The changed features, with sizes in their own units.
     sizes : tuple of str
@@ -118,6 +80,9 @@ class ForwardEffect(PrintedEffect):
     engine : str
         What computed it: differences of predictions ("predict"), or an exact path
         for tree ensembles ("trees") or linear models ("linear").
+    nlm_rule : str
+        By which rule the NLM was measured; "exact" where it was integrated exactly, and
+        empty where it was not measured.
 
     References
     ----------
@@ -135,6 +100,7 @@ class ForwardEffect(PrintedEffect):
     nlm_2d: np.ndarray | None = field(default=None, repr=False)
     n_not_converged: int = 0
     engine: str = "predict"
+    nlm_rule: str = ""
 
     def __post_init__(self) -> None:
         for array in (self.fme_2d, self.nlm_2d, self.status_codes):
@@ -242,6 +208,11 @@ class ForwardEffect(PrintedEffect):
         return self.weights.sum if self.weights.given else None
 
     @property
+    def weights_type(self) -> str:
+        """What the weights stand for: "frequency", "sampling" or "importance"."""
+        return self.weights.kind
+
+    @property
     def categorical_features(self) -> tuple[Hashable, ...]:
         """Names of the columns that the explainer took for categorical."""
         return self.context.categorical_features
@@ -250,6 +221,17 @@ class ForwardEffect(PrintedEffect):
     def n_outside_before(self) -> int | None:
         """Rows outside the training data before any step; None if not judged."""
         return self.context.n_outside_before
+
+    def _without(self, rows: np.ndarray) -> ForwardEffect:
+        """The same effect, of which the rows in a mask miss a value."""
+        status = self.status_codes.copy()
+        status[rows & self.counted] = STATUSES.index("missing")
+        fme, nlm = (
+            None if array is None else np.where(rows[:, None], np.nan, array)
+            for array in (self.fme_2d, self.nlm_2d)
+        )
+        assert fme is not None
+        return replace(self, fme_2d=fme, nlm_2d=nlm, status_codes=status)
 
     def counted_data(self) -> CountedData:
         """Table, effects and weights of the rows that count.
@@ -293,7 +275,8 @@ class ForwardEffect(PrintedEffect):
         Returns
         -------
         frame : DataFrame
-            One row per group and output: the group, ``output`` (for several),
+            One row per group and output, groups in the order of their categories, else
+            sorted: the group, ``output`` (for several),
             ``n``, ``ame``, ``sd`` (NaN for a single row), ``share_positive`` (share
             of effects above zero), and ``anlm`` where NLMs were measured.
 
@@ -302,18 +285,22 @@ class ForwardEffect(PrintedEffect):
         ValueError
             If `by` names no column, or has not one entry per row.
         """
-        groups = groups_in(self.table, by)
         rows = np.flatnonzero(self.counted)
-        groups = groups.iloc[rows].reset_index(drop=True)
+        names = ["output"] if len(self.outputs) > 1 else []
+        names += ["n", "ame", "sd", "share_positive"]
+        names += ["anlm"] if self.has_nlm else []
+        labels = row_labels(self.table, by).iloc[rows].reset_index(drop=True)
+        codes, keys = groups_in(labels)
+        by_group = rows[np.argsort(codes, kind="stable")]
+        ends = np.searchsorted(np.sort(codes), np.arange(1, len(keys)))
+        labels_of: list[dict[Any, Any]] = keys.to_dict("records")
         records = []
-        grouped = groups.groupby(list(groups), dropna=False, observed=True, sort=True)
-        for key, members in grouped.indices.items():
-            keys = key if isinstance(key, tuple) else (key,)
-            label: dict[Any, Any] = dict(zip(groups, keys, strict=True))
+        # Of no rows, split makes one part.
+        for label, members in zip(labels_of, np.split(by_group, ends), strict=False):
             for k, output in enumerate(self.outputs):
                 several = {"output": output} if len(self.outputs) > 1 else {}
-                records.append({**label, **several, **self._figures(rows[members], k)})
-        return pd.DataFrame(records)
+                records.append({**label, **several, **self._figures(members, k)})
+        return pd.DataFrame(records, columns=[*labels.columns, *names])
 
     def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:
         """Averages of one output over some rows."""
@@ -356,6 +343,8 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
     context : Context
     """
 
+    context: Context
+
     def __init__(self, effects: list[ForwardEffect], context: Context) -> None:
         self._by_name = {effect.name: effect for effect in effects}
         self.context = context
@@ -379,6 +368,7 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
                 difference.nlm,
                 difference.n_not_converged,
                 difference.engine,
+                difference.nlm_rule,
             )
             for step, difference in zip(steps, differences, strict=True)
         ]
@@ -390,10 +380,17 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
 
     def _with_response_label(self, label: str) -> ForwardEffects:
         """The same effects, with the user's words for what is predicted."""
-        context = replace(self.context, response_label=label)
-        return ForwardEffects(
-            [replace(effect, context=context) for effect in self.values()], context
-        )
+        return self._in(replace(self.context, response_label=label))
+
+    def _in(self, context: Context) -> ForwardEffects:
+        effects = [replace(effect, context=context) for effect in self.values()]
+        return ForwardEffects(effects, context)
+
+    def _without(self, rows: np.ndarray, note: str) -> ForwardEffects:
+        """The same effects, of which some rows do not count, by a mask, and why."""
+        context = replace(self.context, notes=(*self.context.notes, note))
+        effects = [effect._without(rows) for effect in self.values()]
+        return ForwardEffects(effects, self.context)._in(context)
 
     @property
     def X(self) -> Any:

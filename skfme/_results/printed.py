@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,13 @@ __all__ = ["PrintedEffect", "PrintedEffects"]
 
 
 class PrintedEffect(EffectAverages):
-    """An effect that shows its averages; `notes` is what a summary adds."""
+    """An effect that shows its averages."""
 
-    notes: ClassVar[tuple[str, ...]] = ()
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a summary adds."""
+        notes: tuple[str, ...] = self.context.notes
+        return notes
 
     def summary(self) -> Text:
         """A table that reads well in a terminal.
@@ -52,7 +56,13 @@ E_co = TypeVar("E_co", bound=PrintedEffect, covariant=True)
 class PrintedEffects(Mapping[str, E_co]):
     """Several effects by name, and their summary."""
 
-    notes: ClassVar[tuple[str, ...]] = ()
+    context: Any
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a summary adds."""
+        notes: tuple[str, ...] = self.context.notes
+        return notes
 
     @property
     @abstractmethod

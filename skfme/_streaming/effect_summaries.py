@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import in_joint_order
 from skfme._results.effects import ForwardEffects
 from skfme._results.printed import PrintedEffects
 from skfme._streaming.effect_summary import PRECISION, EffectSummary, MergeContext
@@ -40,6 +42,8 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
         Rows outside the training data before any step; None if not judged.
     total_weight : float or None
         Sum of the row weights; None where there are none.
+    whole_weights : bool
+        Whether each weight was a whole number.
     about : MergeContext
         Model, response, outputs, steps: what merged summaries have in common.
 
@@ -69,6 +73,8 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
     n_batches: int
     n_outside_before: int | None
     total_weight: float | None
+    whole_weights: bool = True
+    _orders: tuple[tuple[Any, ...], ...] = ()  # of categories, for each column of `by`
 
     @classmethod
     def empty(cls, about: MergeContext) -> EffectSummaries:
@@ -108,6 +114,8 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_batches=n_batches,
             n_outside_before=effects.context.n_outside_before,
             total_weight=weights.sum if weights.given else None,
+            whole_weights=weights.is_whole,
+            _orders=groups.orders,
         )
 
     @cached_property
@@ -120,13 +128,22 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
                 about,
                 self.n_outside_before,
                 self.total_weight,
+                self.weights_type,
                 self._groups,
                 tally,
+                self._orders,
             )
             for name, sizes, tally in zip(
                 about.effects, about.sizes, self._tallies, strict=True
             )
         }
+
+    @property
+    def weights_type(self) -> str:
+        """What the weights stand for, decided over all rows."""
+        if self.about.weights_type == "auto":
+            return "frequency" if self.whole_weights else "sampling"
+        return self.about.weights_type
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -169,16 +186,31 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             n_batches=self.n_batches + other.n_batches,
             n_outside_before=_added(self.n_outside_before, other.n_outside_before),
             total_weight=_added(self.total_weight, other.total_weight),
+            whole_weights=self.whole_weights and other.whole_weights,
+            _orders=tuple(
+                tuple(in_joint_order(pair))
+                for pair in zip_longest(self._orders, other._orders, fillvalue=())
+            ),
         )
 
     def _refuse_another_context(self, other: EffectSummaries) -> None:
         for name, value in vars(self.about).items():
             other_value = getattr(other.about, name)
-            if value != other_value:
+            if name == "trial":
+                self._refuse_another_explainer(value.difference(other_value))
+            elif value != other_value:
                 raise ValueError(
                     f"Summaries differ in {name}: {value!r} and {other_value!r}. Merge "
                     "those of one fitted explainer, with equal weights and groups."
                 )
+
+    def _refuse_another_explainer(self, what: str | None) -> None:
+        if what is not None:
+            raise ValueError(
+                f"Summaries of other explainers do not add up: on a few training rows, their "
+                f"{what} differ, of the model {self.about.model}. Merge those of one fitted "
+                "explainer, which can be pickled and sent to other machines."
+            )
 
     def __add__(self, other: object) -> EffectSummaries:
         if not isinstance(other, EffectSummaries):

@@ -6,7 +6,6 @@ machines become one lives beside this; what needs single rows is ForwardEffect's
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,8 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import groups_in
 from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
+from skfme._streaming.trial import Trial
 from skfme._summaries.mergeable import Moments
 from skfme._summaries.weighted import Figures, NonLinearity, warn_of_no_sd
 
@@ -41,9 +42,15 @@ class MergeContext:
         What each effect's relative sizes came to.
     extrapolation, nlm : str
         Those of the explainer.
+    trial : Trial
+        What the explainer does on a few training rows.
     by : tuple of str
         Names of the columns whose values are the groups.
     weighted : bool
+    has_jumps : bool
+        Whether the model is of trees.
+    weights_type : str
+        As the explainer has it: "auto" is decided at the end of the stream.
     """
 
     model: str
@@ -53,8 +60,11 @@ class MergeContext:
     sizes: tuple[tuple[str, ...], ...]
     extrapolation: str
     nlm: str
+    trial: Trial
     by: tuple[str, ...]
     weighted: bool
+    has_jumps: bool
+    weights_type: str
 
     response_label: ClassVar[None] = None  # explainers have none
 
@@ -73,6 +83,8 @@ class EffectSummary(PrintedEffect):
         Rows outside the training data before any step; None if not judged.
     total_weight : float or None
         Sum of the row weights; None where there are none.
+    weights_type : {"frequency", "sampling", "importance"}
+        What the weights stand for.
     """
 
     name: str
@@ -80,8 +92,10 @@ class EffectSummary(PrintedEffect):
     context: MergeContext
     n_outside_before: int | None
     total_weight: float | None
+    weights_type: str
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
+    _orders: tuple[tuple[Any, ...], ...] = ()
 
     notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
@@ -95,6 +109,11 @@ class EffectSummary(PrintedEffect):
     def n_not_converged(self) -> int:
         """Rows whose NLM did not converge under an adaptive rule."""
         return self._tally.n_not_converged
+
+    @property
+    def nlm_rule(self) -> str:
+        """By which rules the NLMs were measured; "exact" where they were integrated."""
+        return self._tally.nlm_rule
 
     @property
     def engine(self) -> str:
@@ -112,7 +131,9 @@ class EffectSummary(PrintedEffect):
         That of :func:`skfme.statsmodels.average_effects`: SD / √n without weights;
         weights are inverse probabilities of selection. NaN for fewer than two rows.
         """
-        return self._per_output(self._tally.std_error)
+        return self._per_output(
+            _rounded(self._tally.std_error, self._total.defined_mean)
+        )
 
     @property
     def min(self) -> Any:
@@ -145,13 +166,14 @@ class EffectSummary(PrintedEffect):
     def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         total = self._total
-        weight = float(total.weight[0])
-        if self.n and weight <= 1:
-            warn_of_no_sd(weight)
-        means, sds = total.defined_mean, total.sd
+        size = float(total.size(self.weights_type)[0])
+        if self.n and size <= 1:
+            warn_of_no_sd(size)
+        means, sds = total.defined_mean, total.sd(self.weights_type)
+        quantiles = self._tally.fme.quantiles(_QUARTILES, self.weights_type)
         return tuple(
             Figures(self.n, *map(float, (means[k], sds[k], *quartiles)))
-            for k, quartiles in enumerate(self._tally.fme.quantiles(_QUARTILES))
+            for k, quartiles in enumerate(quantiles)
         )
 
     @property
@@ -166,7 +188,7 @@ class EffectSummary(PrintedEffect):
         if nlm is None:
             raise self._without_nlm()
         total = nlm.moments.total()
-        medians = nlm.quantiles(np.array([0.5]))[:, 0]
+        medians = nlm.quantiles(np.array([0.5]), self.weights_type)[:, 0]
         with np.errstate(invalid="ignore"):
             shares = self._tally.linear / total.weight
         return tuple(
@@ -187,7 +209,7 @@ class EffectSummary(PrintedEffect):
         frame : DataFrame
             One row per group with rows that count and output, as
             :meth:`ForwardEffect.average` has it: the group, ``output`` (for several),
-            ``n``, ``ame``, ``sd`` (NaN where the weights sum to 1 or less),
+            ``n``, ``ame``, ``sd`` (NaN where the weights stand for one row or less),
             ``share_positive``, ``anlm`` where NLMs were measured, and ``std_error``.
 
         Raises
@@ -210,16 +232,27 @@ class EffectSummary(PrintedEffect):
             frame["output"] = list(self.outputs) * len(self._groups)
         frame["n"] = fme.n.ravel()
         frame["ame"] = fme.defined_mean.ravel()
-        frame["sd"] = fme.sd.ravel()
+        frame["sd"] = fme.sd(self.weights_type).ravel()
         with np.errstate(invalid="ignore"):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
         if nlm is not None:
             frame["anlm"] = nlm.moments.defined_mean.ravel()
-        frame["std_error"] = self._tally.std_errors.ravel()
-        return _sorted(frame[frame["n"] > 0], list(self.context.by))
+        frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
+        counting = frame[frame["n"] > 0].reset_index(drop=True)
+        return counting.iloc[self._order_of(counting)].reset_index(drop=True)
+
+    def _order_of(self, frame: pd.DataFrame) -> np.ndarray:
+        """Rows by their groups: in the order of categories, else sorted by value."""
+        labels = frame[list(self.context.by)].copy()
+        for key, order in zip(labels, self._orders, strict=False):
+            if order:
+                entries = labels[key].astype(object)
+                known = [*order, *(e for e in entries.dropna() if e not in order)]
+                labels[key] = pd.Categorical(entries, list(dict.fromkeys(known)))
+        codes, _ = groups_in(labels)
+        return np.argsort(codes, kind="stable")
 
 
-def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    with suppress(TypeError):  # texts among numbers have no order
-        frame = frame.sort_values(by, kind="stable", na_position="last")
-    return frame.reset_index(drop=True)
+def _rounded(std_errors: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Standard errors; what rounding left of effects that are all the same is zero."""
+    return np.where(std_errors <= 1e-12 * np.abs(means), 0.0, std_errors)

@@ -18,6 +18,7 @@ from sklearn.utils import gen_batches
 
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_title
+from skfme._engine.trees.models import has_jumps
 from skfme._results.effect_tables import warn_of_empty
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import MergeContext
@@ -32,6 +33,7 @@ from skfme._streaming.reading import (
     refuse_tables,
     stacked_batches,
 )
+from skfme._streaming.trial import Trial
 from skfme.quadrature import as_rule
 
 __all__ = ["summarize_batches"]
@@ -79,11 +81,14 @@ def _merge_context(
         tuple(step.sizes for step in explainer.steps_),
         _detector_name(explainer.extrapolation),
         "" if rule is None else repr(rule),
+        Trial.of(explainer),
         tuple(
             f"x{key}" if isinstance(key, (int, np.integer)) else str(key)
             for key in labels_of(by)
         ),
         sample_weight is not None,
+        has_jumps(explainer._response.estimator),
+        explainer.weights_type,
     )
 
 

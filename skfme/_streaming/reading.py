@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +18,14 @@ from skfme._engine.prediction import Response
 from skfme._frames.checks import row_weights
 from skfme._frames.columns import (
     ColumnData,
+    is_coded,
     kind_of,
     missing_in,
     mixture_in,
     numbers_in,
     objects_in,
 )
+from skfme._frames.groups import in_joint_order, label_series
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table, has_no_rows, is_one_table, stacked
 from skfme._results.effects import ForwardEffects
@@ -142,7 +144,7 @@ def kept(batch: Batch) -> Batch:
     """A batch in memory of its own, since a reader may fill its buffer again."""
     weights = batch.weights
     if weights.array is not None:
-        weights = Weighting(weights.array.copy(), weights.n)
+        weights = replace(weights, array=weights.array.copy())
     return Batch(batch.where, batch.features.copied(), weights, batch.groups.copy())
 
 
@@ -156,7 +158,7 @@ def stacked_batches(batches: Sequence[Batch]) -> Batch:
         f"{batches[0].where} to {batches[-1].where}",
         stacked([batch.features for batch in batches]),
         weights,
-        pd.concat([batch.groups for batch in batches], ignore_index=True),
+        _stacked_labels([batch.groups for batch in batches]),
     )
 
 
@@ -165,6 +167,7 @@ class BatchExplainer(Protocol):
 
     extrapolation: Any
     nlm: Any
+    weights_type: str
     n_jobs: int | None
     verbose: int
     steps_: tuple[NamedStep, ...]
@@ -228,11 +231,12 @@ class BatchReader:
                     f"sample_weight names {label!r}, which does not hold numbers."
                 )
             values = numbers_in(column)
-        return Weighting(row_weights(values, table), len(table))
+        kind = self._explainer.weights_type
+        return Weighting.of(row_weights(values, table), kind, len(table))
 
     def _groups(self, table: Table) -> pd.DataFrame:
         positions = [table.position(label, "by names") for label in self._by]
-        columns = {i: objects_in(table.column(p)) for i, p in enumerate(positions)}
+        columns = {i: _labels(table.column(p)) for i, p in enumerate(positions)}
         return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
 
     def _features(self, table: Table) -> Table:
@@ -269,6 +273,30 @@ class BatchReader:
             self._functions = []
 
 
+def _labels(column: ColumnData) -> pd.Series:
+    """Labels of one batch: categories, or entries as they are."""
+    if is_coded(column):
+        return label_series(column)
+    return pd.Series(objects_in(column), dtype=object)
+
+
+def _stacked_labels(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Labels of several batches; categories that differ are joined in one order."""
+    columns = {}
+    for name in frames[0]:
+        parts = [frame[name] for frame in frames]
+        if all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):
+            joint = in_joint_order(list(part.cat.categories) for part in parts)
+            parts = [part.cat.set_categories(joint) for part in parts]
+        columns[name] = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns, index=pd.RangeIndex(sum(map(len, frames))))
+
+
+def _order(labels: pd.Series) -> tuple:
+    coded = isinstance(labels.dtype, pd.CategoricalDtype)
+    return tuple(map(_plain, labels.cat.categories)) if coded else ()
+
+
 def _coded(frame: pd.DataFrame) -> RowKeys:
     """Distinct rows of the frame as keys; a missing entry is a key like any other."""
     if not len(frame.columns):
@@ -281,7 +309,9 @@ def _coded(frame: pd.DataFrame) -> RowKeys:
         for row in frame.iloc[first].itertuples(index=False, name=None)
     ]
     position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    return RowKeys(tuple(position), np.array([position[key] for key in keys])[codes])
+    orders = tuple(_order(labels) for _, labels in frame.items())
+    codes = np.array([position[key] for key in keys])[codes]
+    return RowKeys(tuple(position), codes, orders)
 
 
 def _plain(value: Any) -> Any:

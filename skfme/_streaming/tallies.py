@@ -16,16 +16,21 @@ from skfme._results.effects import ForwardEffect
 from skfme._summaries.mergeable import Moments, QuantileSketch, standard_error
 from skfme._summaries.weighted import LINEAR
 from skfme._summaries.weighting import Weighting
+from skfme.quadrature import rules_together
 
 __all__ = ["Distribution", "RowKeys", "Tally"]
 
 
 @dataclass(frozen=True)
 class RowKeys:
-    """The groups of rows: distinct keys, and each row's position among them."""
+    """The groups of rows: distinct keys, and each row's position among them.
+
+    `orders` are the categories of each part of a key; empty where it is sorted by value.
+    """
 
     keys: tuple[tuple, ...]
     codes: np.ndarray
+    orders: tuple[tuple, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +62,12 @@ class Distribution:
             tuple(map(QuantileSketch.merged, pairs)),
         )
 
-    def quantiles(self, q: np.ndarray) -> np.ndarray:
-        """Quantiles over all groups, of shape (n_outputs, len(q))."""
+    def quantiles(self, q: np.ndarray, kind: str) -> np.ndarray:
+        """Quantiles over all groups, of shape (n_outputs, len(q)), by kind of weights."""
         total = self.moments.total()
-        ends = zip(self.sketches, total.minimum, total.maximum, strict=True)
-        return np.array([sketch.quantiles(q, low, high) for sketch, low, high in ends])
+        ends = zip(total.minimum, total.maximum, total.size(kind), strict=True)
+        pairs = zip(self.sketches, ends, strict=True)
+        return np.array([sketch.quantiles(q, *of_all) for sketch, of_all in pairs])
 
 
 def _sketch(values: np.ndarray, weights: Weighting) -> QuantileSketch:
@@ -90,6 +96,8 @@ class Tally:
     n_not_converged : int
     engine : str
         What computed the effects; "predict" where several did, empty without rows.
+    nlm_rule : str
+        What measured the NLMs.
     """
 
     statuses: np.ndarray
@@ -100,6 +108,7 @@ class Tally:
     linear: np.ndarray
     n_not_converged: int
     engine: str
+    nlm_rule: str = ""
 
     @classmethod
     def empty(
@@ -144,6 +153,7 @@ class Tally:
             linear,
             effect.n_not_converged,
             effect.engine,
+            effect.nlm_rule,
         )
 
     @property
@@ -172,6 +182,7 @@ class Tally:
             self.linear + other.linear,
             self.n_not_converged + other.n_not_converged,
             _engine(self.engine, other.engine),
+            rules_together(self.nlm_rule, other.nlm_rule),
         )
 
 

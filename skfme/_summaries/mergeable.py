@@ -1,8 +1,8 @@
 """Summaries that merge: those of two tables make that of both.
 
 Moments are exact to rounding, quantiles within a bounded relative error, and neither
-grows with the rows, so that no table need be in memory as a whole. Weights count rows.
-Summaries of rows at hand live beside this.
+grows with the rows, so that no table need be in memory as a whole. What weights stand for
+is asked only where an SD or a quantile is read. Summaries of rows at hand live beside this.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from skfme._summaries.weighted import weighted_quantiles
+from skfme._summaries.weighted import quantiles_of_size, sd_of_size
 from skfme._summaries.weighting import Weighting
 
 __all__ = ["Moments", "QuantileSketch", "standard_error"]
@@ -26,6 +26,8 @@ class Moments:
     ----------
     n : ndarray of int
         Values, those of weight 0 included.
+    positive : ndarray of int
+        Of these, values of positive weight.
     weight : ndarray
         W, the sum of weights.
     mean, residue : ndarray
@@ -38,6 +40,7 @@ class Moments:
     """
 
     n: np.ndarray
+    positive: np.ndarray
     weight: np.ndarray
     mean: np.ndarray
     residue: np.ndarray
@@ -73,6 +76,7 @@ class Moments:
         filled = np.where(seen, values, 0.0)
         rows = cls(
             seen.astype(np.int64),
+            (weight > 0).astype(np.int64),
             weight,
             filled,
             np.zeros_like(filled),
@@ -110,6 +114,7 @@ class Moments:
         mean = centre + shift
         pooled = Moments(
             reduced(cells.n),
+            reduced(cells.positive),
             weight,
             mean,
             centre - mean + shift,
@@ -132,7 +137,8 @@ class Moments:
     @classmethod
     def _empty(cls, shape: tuple[int, ...]) -> Moments:
         none, ends = np.zeros(shape), np.full(shape, np.inf)
-        return cls(none.astype(np.int64), none, none, none, none, ends, -ends)
+        counts = none.astype(np.int64)
+        return cls(counts, counts, none, none, none, none, ends, -ends)
 
     def _map(self, function: Callable[..., np.ndarray], *others: Moments) -> Moments:
         """A function of each array, and of the same ones of other moments."""
@@ -155,11 +161,14 @@ class Moments:
         """The mean; NaN where W is 0."""
         return np.where(self.weight > 0, self.mean, np.nan)
 
-    @property
-    def sd(self) -> np.ndarray:
-        """SD with divisor W − 1; NaN where W ≤ 1."""
-        divisor = np.where(self.weight > 1, self.weight - 1, np.nan)
-        return np.sqrt(self.squares / divisor)
+    def size(self, kind: str) -> np.ndarray:
+        """Rows that an SD stands on, for weights of a kind: see `Weighting.size`."""
+        return self.weight if kind == "frequency" else self.positive
+
+    def sd(self, kind: str) -> np.ndarray:
+        """SD for weights of a kind; NaN where they stand for one row or less."""
+        sd: np.ndarray = sd_of_size(self.squares, self.weight, self.size(kind))
+        return sd
 
 
 def standard_error(moments: Moments, squared: Moments | None) -> np.ndarray:
@@ -246,7 +255,9 @@ class QuantileSketch:
             np.concatenate([sketch.weights for sketch in several]),
         )
 
-    def quantiles(self, q: np.ndarray, low: float, high: float) -> np.ndarray:
+    def quantiles(
+        self, q: np.ndarray, low: float, high: float, size: float
+    ) -> np.ndarray:
         """Quantiles of type 7 of the buckets' middles.
 
         Parameters
@@ -254,11 +265,13 @@ class QuantileSketch:
         q : ndarray of shape (k,)
         low, high : float
             Smallest and largest value, which no quantile passes.
+        size : float
+            Number of rows that the weights stand for; below 1, quantiles are NaN.
         """
-        values = weighted_quantiles(
-            self._middles(), q, Weighting(self.weights, len(self.weights))
-        )
-        return np.clip(values, low, high) if len(self.buckets) else values
+        if size < 1:
+            return np.full(np.shape(q), np.nan)
+        values = quantiles_of_size(self._middles(), q, self.weights, size)
+        return np.clip(values, low, high)
 
     def _middles(self) -> np.ndarray:
         bits = np.abs(self.buckets).astype(np.int64) << _SHIFT

@@ -1,10 +1,11 @@
 """Weighted summaries of effects: mean, SD and quantiles.
 
-Weights count rows: integer weights give exactly what repeated rows give. With
-W = Σ wᵢ, the SD has divisor W − 1, and the quantile at q is type 7 of Hyndman and
-Fan (1996), at position q(W − 1) of the cumulated weights. For weights that are not
-whole, the same position p is read off as the mean over [p, p + 1) of the step
-function that holds value i for a length of wᵢ; with whole weights that is type 7.
+Frequency weights count rows: they give exactly what repeated rows give. Sampling and
+importance weights are first rescaled to sum to the number of positive ones, so that
+their scale does not matter. With W = Σ wᵢ, the SD has divisor W − 1, and the quantile at
+q is type 7 of Hyndman and Fan (1996), at position q(W − 1) of the cumulated weights. For
+weights that are not whole, the same position p is read off as the mean over [p, p + 1) of
+the step function that holds value i for a length of wᵢ; with whole weights that is type 7.
 
 Here are summaries of rows that are at hand; those that merge live beside this.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,8 @@ __all__ = [
     "NonLinearity",
     "figures_of",
     "nonlinearity_of",
+    "quantiles_of_size",
+    "sd_of_size",
     "warn_of_no_sd",
     "weighted_mean",
     "weighted_quantiles",
@@ -81,19 +85,33 @@ def weighted_sd(values: np.ndarray, weights: Weighting) -> float:
     """Standard deviation with divisor W − 1; NaN with a warning where W ≤ 1."""
     if len(values) == 0:
         return float("nan")
-    total = weights.sum
-    if total <= 1:
-        warn_of_no_sd(total)
+    size = weights.size
+    if size <= 1:
+        warn_of_no_sd(size)
         return float("nan")
     deviations = values - weighted_mean(values, weights)
-    squares = weights.times(deviations**2)
-    return float(np.sqrt(squares.sum() / (total - 1)))
+    squares = weights.times(deviations**2).sum()
+    return float(sd_of_size(squares, weights.sum, size))
 
 
-def warn_of_no_sd(total: float) -> None:
+def sd_of_size(squares: Any, total: Any, size: Any) -> Any:
+    """SDs of weights that sum to `total` and stand for `size` rows; NaN of one row.
+
+    Parameters
+    ----------
+    squares : float or ndarray
+        Σ w (x − mean)².
+    total, size : float or ndarray
+    """
+    divisor = np.where(size > 1, size - 1, np.nan)
+    scale = size / np.where(total > 0, total, np.nan)  # 1 of frequencies
+    return np.sqrt(squares * scale / divisor)
+
+
+def warn_of_no_sd(size: float) -> None:
     warnings.warn(
-        f"The SD of effects is not defined for a total weight of {total:.3g}: "
-        "weights count rows, and their sum must exceed 1.",
+        f"The SD of effects is not defined for a total weight of {size:.3g}: the rows of "
+        "positive weight, or the sum of frequency weights, must exceed 1.",
         RuntimeWarning,
         stacklevel=3,
     )
@@ -102,16 +120,25 @@ def warn_of_no_sd(total: float) -> None:
 def weighted_quantiles(
     values: np.ndarray, q: np.ndarray, weights: Weighting
 ) -> np.ndarray:
-    """Quantiles of type 7; NaN where the total weight is below 1."""
+    """Quantiles of type 7; NaN where there is less than one row."""
     q = np.asarray(q, dtype=float)
-    if weights.sum < 1:
+    if weights.size < 1:
         return np.full(q.shape, np.nan)
     if weights.array is None:
         return _quantiles(values, q)
+    return quantiles_of_size(values, q, weights.array, weights.size)
+
+
+def quantiles_of_size(
+    values: np.ndarray, q: np.ndarray, weights: np.ndarray, size: float
+) -> np.ndarray:
+    """The same of weights that stand for `size` rows, whatever their sum."""
     order = np.argsort(values, kind="stable")
-    ends = np.concatenate([[0.0], np.cumsum(weights.array[order])])
+    ends = np.concatenate([[0.0], np.cumsum(weights[order])])
+    ends *= size / ends[-1]
     ordered = values[order]
-    return np.array([_window_mean(ordered, ends, at) for at in q * (ends[-1] - 1)])
+    places = np.maximum(q * (ends[-1] - 1), 0.0)
+    return np.array([_window_mean(ordered, ends, at) for at in places])
 
 
 def _quantiles(values: np.ndarray, q: np.ndarray) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Weights of rows: none, or one for each row, and what a weight stands for.
 
-Rows without weights are rows of weight 1, so that nothing else has to look.
+Rows without weights are rows of weight 1, so that nothing else has to look. Frequency
+weights count rows. The scale of sampling and importance weights says nothing: where a
+number of rows is needed, as for an SD, theirs is the number of positive weights.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +36,18 @@ class Weighting:
 
     @classmethod
     def of(cls, values: np.ndarray | None, kind: str, n: int) -> Weighting:
-        """Check the weights against what they are said to be."""
-        if kind not in WEIGHTS_TYPES:
+        """Check the weights against what they are said to be.
+
+        "auto" takes whole weights for frequencies, and others for sampling weights.
+        """
+        if kind not in (*WEIGHTS_TYPES, "auto"):
             raise ValueError(
                 f"weights_type={kind!r} is not known; expected one of "
                 f"{', '.join(map(repr, WEIGHTS_TYPES))}."
             )
+        if kind == "auto":
+            weights = cls(values, n)
+            return weights if weights.is_whole else replace(weights, kind="sampling")
         if values is not None and kind == "frequency":
             fractional = np.flatnonzero(values != np.round(values))
             if len(fractional):
@@ -74,6 +82,21 @@ class Weighting:
         return float(self.array.sum())
 
     @property
+    def is_whole(self) -> bool:
+        """Whether each weight is a whole number."""
+        return self.array is None or bool((self.array == np.round(self.array)).all())
+
+    @property
+    def size(self) -> float:
+        """Number of rows that an SD or a quantile stands on.
+
+        The sum of frequency weights, else the number of positive ones.
+        """
+        if self.array is None or self.counting:
+            return self.sum
+        return float(np.count_nonzero(self.array))
+
+    @property
     def sum(self) -> float:
         """Sum of the weights."""
         return float(self.n if self.array is None else self.array.sum())
@@ -85,6 +108,12 @@ class Weighting:
         w copies of a row add w squares, a row of weight w the square of w times it.
         """
         return 0.5 if self.counting else 1.0
+
+    def rescaled(self) -> Weighting:
+        """The same weights, of a sum that is their size."""
+        if self.array is None or self.counting:
+            return self
+        return replace(self, array=self.array * (self.size / self.sum))
 
     def take(self, rows: Any) -> Weighting:
         """Weights of some rows: a mask, positions or a slice."""

@@ -1,12 +1,19 @@
-"""Outputs of a response, chosen by name: classes of a classifier, or several targets."""
+"""Outputs of a response, by name and in words: classes, or one or several targets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from skfme._frames.hints import known_names, nearest, shown
 
-__all__ = ["names_by_output", "one_output", "output_columns"]
+__all__ = [
+    "names_by_output",
+    "one_output",
+    "outcome_notes",
+    "outcome_text",
+    "output_columns",
+]
 
 
 def output_columns(outputs: Sequence[str], output: str | None) -> list[int]:
@@ -49,3 +56,30 @@ def one_output(outputs: Sequence[str], output: str | None, purpose: str) -> int:
 def names_by_output(name: str, outputs: Sequence[str]) -> list[str]:
     """Such as ``bmi -2``; for several outputs ``bmi -2[setosa]`` for each."""
     return [name] if len(outputs) == 1 else [f"{name}[{output}]" for output in outputs]
+
+
+def outcome_text(context: Any, outputs: Sequence[str]) -> str:
+    """What changes, such as ``the prediction of bmi``.
+
+    Parameters
+    ----------
+    context : object
+        With the method that predicts as `response`, and the user's own words, or None, as
+        `response_label`.
+    outputs : sequence of str
+    """
+    single, response = len(outputs) == 1, context.response
+    if context.response_label is not None:
+        return f"the predicted {context.response_label}"
+    if response == "predict":
+        return f"the prediction of {outputs[0]}" if single else "the predictions"
+    if response == "predict_proba":
+        of = repr(outputs[0]) if single else "each class"
+        return f"the predicted probability of {of}"
+    return f"{response} of {outputs[0]!r}" if single else str(response)
+
+
+def outcome_notes(context: Any, outputs: Sequence[str]) -> list[str]:
+    """A sentence on what changes; none where nobody gave the outcome a name."""
+    unnamed = context.response_label is None and tuple(outputs) == ("y",)
+    return [] if unnamed else [f"Change in {outcome_text(context, outputs)}."]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skfme._frames.groups import in_joint_order
 from skfme._text.labels import (
     Labels,
     coverage_note,
@@ -327,13 +328,12 @@ def _sorted(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _levels(table: pd.DataFrame) -> list[str]:
-    """Groups or classes in their own order, which the fullest effect has."""
+    """Groups or classes in their own order, which the effects have between them."""
     levels = table["level"]
     if isinstance(levels.dtype, pd.CategoricalDtype):
         return list(levels.cat.categories)
-    by_effect = [list(part) for _, part in levels.groupby(table["effect"], sort=False)]
-    fullest = max(by_effect, key=len, default=[])
-    return list(dict.fromkeys([*fullest, *levels]))
+    by_effect = levels.groupby(table["effect"], sort=False)
+    return list(map(str, in_joint_order(list(part) for _, part in by_effect)))
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:

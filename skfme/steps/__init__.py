@@ -5,6 +5,16 @@ and predicted lives in the engine.
 """
 
 from skfme.steps._changes import Step
-from skfme.steps._steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
+from skfme.steps._steps import IQR, Add, Apply, Contrast, Quantile, Scale, SetTo, StdDev
 
-__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev", "Step"]
+__all__ = [
+    "IQR",
+    "Add",
+    "Apply",
+    "Contrast",
+    "Quantile",
+    "Scale",
+    "SetTo",
+    "StdDev",
+    "Step",
+]

@@ -69,6 +69,8 @@ class Change:
         The value set, where rows that have it already do not count.
     numeric : bool
         Whether the feature holds numbers.
+    only_values : tuple
+        The two values of a feature that holds no others, which no step may leave.
     """
 
     position: int
@@ -85,6 +87,7 @@ class Change:
     function: Callable | None = None
     target: Any = None
     numeric: bool = False
+    only_values: tuple = ()
 
     def bind(self, table: Table, *, continuous: bool = False) -> BoundChange:
         """Ready the change for the rows of one table, whole column first.
@@ -115,7 +118,30 @@ class Change:
             self._refuse_unseen(objects_in(values), subject)
         elif self.numeric and any(isinstance(v, str) for v in objects_in(values).flat):
             raise TypeError(f"{subject} returned text; expected numbers.")
-        return replaced(table.column(self.position), values, subject)
+        column = replaced(table.column(self.position), values, subject)
+        if self.only_values:
+            self.refuse_third_value(column)
+        return column
+
+    def refuse_third_value(self, column: ColumnData) -> None:
+        """Refuse stepped values beside the two that the feature has.
+
+        Raises
+        ------
+        ValueError
+            If there is one: what a model makes of it nobody has seen.
+        """
+        low, high = self.only_values
+        values = numbers_in(column).astype(float)
+        near = np.isclose(values[:, None], [low, high], rtol=1e-9, atol=0).any(axis=1)
+        others = values[~near & ~np.isnan(values)]
+        if len(others):
+            raise ValueError(
+                f"The step {self.label} takes {self.feature!r} to {others[0]:g}, but its "
+                f"training rows hold {low:g} and {high:g} only. Use "
+                f"Contrast({low:g}, {high:g}), which compares every row at both, or "
+                f"SetTo({high:g}), which sets every row to one."
+            )
 
     def _refuse_unseen(self, values: np.ndarray, subject: str) -> None:
         unseen = category_codes(values, self.categories) < 0

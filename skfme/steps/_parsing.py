@@ -10,14 +10,13 @@ from __future__ import annotations
 import datetime
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from skfme._frames.hints import shown
 from skfme.steps._changes import Change, NamedStep, Step
-from skfme.steps._steps import IQR, Add, Apply, SetTo, StdDev
+from skfme.steps._steps import IQR, Add, Apply, Contrast, SetTo, StdDev
 from skfme.steps._training import Training, TrainingColumn, is_number
 
 __all__ = ["parse_steps"]
@@ -168,12 +167,11 @@ def _is_flat(column: TrainingColumn, kind: str) -> bool:
 
 
 def _default_changes(column: TrainingColumn, kind: str) -> list[Change]:
-    """To each category, to each of two values, or by one size; none of other kinds."""
+    """To each category, between two values, or by one size; none of other kinds."""
     if column.column.kind == "categorical":
         return [SetTo(c)._resolve(column) for c in column.column.categories]
     if column.column.kind != "numeric":
         return []
     if column.two_values:
-        to_values = [SetTo(value)._resolve(column) for value in column.two_values]
-        return [replace(change, skip_at_target=True) for change in to_values]
+        return [Contrast(*column.two_values)._resolve(column)]
     return [_DEFAULT_SIZES[kind](column)._resolve(column)]

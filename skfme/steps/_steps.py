@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.arithmetic import scaled, shifted
+from skfme._frames.columns import ColumnData
 from skfme._frames.schema import Column
 from skfme.steps._changes import Change, Step
 from skfme.steps._training import TrainingColumn, check_finite, is_number
 
-__all__ = ["IQR", "Add", "Contrast", "Quantile", "Scale", "SetTo", "StdDev"]
+__all__ = ["IQR", "Add", "Apply", "Contrast", "Quantile", "Scale", "SetTo", "StdDev"]
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,16 @@ class Contrast(Step):
 
 @dataclass(frozen=True)
 class Apply(Step):
-    """Replace a feature by what a function of its column returns."""
+    """Replace a feature by what a function of its column returns.
+
+    A plain function in `steps` stands for it.
+
+    Parameters
+    ----------
+    function : callable
+        From a column to values of shape (n_samples,), of each row alone. The column is a
+        copy in the user's own library, with numbers in 64 bits.
+    """
 
     function: Callable[[Any], Any]
 
@@ -209,15 +219,28 @@ def added(column: Column, size: float) -> Change:
 
 def _change(training: TrainingColumn, step: Step, label: str, **details: Any) -> Change:
     column = training.column
-    return Change(
+    numeric = column.kind == "numeric"
+    change = Change(
         column.position,
         training.name,
         label,
         step,
         categories=column.categories,
-        numeric=column.kind == "numeric",
+        numeric=numeric,
+        only_values=training.only_values if numeric else (),
         **details,
     )
+    if change.only_values:
+        for end in _ends(change):
+            change.refuse_third_value(end)
+    return change
+
+
+def _ends(change: Change) -> list[ColumnData]:
+    """What the two values of a feature become; a function is asked when rows are there."""
+    if change.move is not None:
+        return [change.move(np.array(change.only_values, dtype=float), bounds=None)]
+    return [end for end in (change.start, change.end) if end is not None]
 
 
 def _spread_step(step: StdDev | IQR, training: TrainingColumn, unit: str) -> Change:

@@ -31,6 +31,8 @@ from skfme._summaries.weighting import Weighting
 
 __all__ = ["GIVE_ROWS", "Training", "TrainingColumn", "check_finite", "is_number"]
 
+_FEWEST_ROWS = 10  # of which two values are a fact about the feature, and no chance
+
 
 class TrainingColumn:
     """One column of the training rows: its spread, quantiles and constants."""
@@ -86,6 +88,15 @@ class TrainingColumn:
         if low == high or not ((values == low) | (values == high)).all():
             return None
         return tuple(v.item() for v in (low, high))
+
+    @property
+    def only_values(self) -> tuple:
+        """The two values that no step may leave; empty where other values may follow.
+
+        That a few rows hold two values says nothing of the feature.
+        """
+        _, weights = self._observed
+        return self.two_values or () if weights.total >= _FEWEST_ROWS else ()
 
     @cached_property
     def _first_rows(self) -> np.ndarray:
@@ -188,13 +199,13 @@ class Training:
         self.columns = [TrainingColumn(table, column, weights) for column in schema]
 
     def spreads(self) -> dict[int, tuple[float, float]]:
-        """SD and range of each numeric column, by position."""
+        """SD and range of each numeric column that sizes can be added to, by position."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # one row has no SD
             return {
                 c.column.position: (c.sd, c.range)
                 for c in self.columns
-                if c.column.kind == "numeric"
+                if c.column.kind == "numeric" and not c.only_values
             }
 
     def __getitem__(self, key: Hashable) -> TrainingColumn:

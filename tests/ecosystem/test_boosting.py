@@ -165,8 +165,9 @@ class TestCatBoost:
         X = X.assign(sex=(X["sex"] == "s2").astype(int))
         model = catboost.CatBoostRegressor(**CATBOOST, cat_features=["sex"])
         model.fit(X, y)
-        effect = fme(model, X, {"sex": 1}, categorical_features=["sex"])
+        effect = fme(model, X, {"sex": 1}, nlm=True)  # the model knows
         assert effect.name == "sex = 1"
+        assert np.isnan(effect.nlm).all()
         expected = model.predict(X.assign(sex=1)) - model.predict(X)
         counted = effect.counted
         assert counted.tolist() == (X["sex"] == 0).tolist()

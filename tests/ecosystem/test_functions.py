@@ -98,6 +98,11 @@ class TestOnnx:
         own = fme(lambda X: model.predict(X.to_numpy()), X, BMI)
         np.testing.assert_allclose(effect.fme, own.fme, rtol=1e-3, atol=1e-2)
         assert effect.sd > 0.1
+        with pytest.raises(TypeError, match="such as lambda X: ") as caught:
+            fme(session, X, BMI)
+        code = str(caught.value).split("such as ")[1].rstrip(".")
+        written = fme(eval(code, {"model": session}), X, BMI)
+        np.testing.assert_array_equal(written.fme, effect.fme)
 
 
 class TestTorch:

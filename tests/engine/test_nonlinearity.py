@@ -326,3 +326,24 @@ def test_gauss_agrees_with_many_simpson_intervals_on_a_real_model(diabetes):
     fine = fme(network, X, {"bmi": 5}, nlm=Simpson38(40))
     gauss = fme(network, X, {"bmi": 5}, nlm=GaussLegendre(12))
     np.testing.assert_allclose(gauss.nlm, fine.nlm, atol=1e-5)
+
+
+RULES = {
+    "trees, exactly": (RandomForestRegressor(3), True, "integrated exactly", False),
+    "trees by nodes": (RandomForestRegressor(3), "simpson38", "Simpson38", True),
+    "trees, adaptively": (RandomForestRegressor(3), "adaptive", "Adaptive", False),
+    "a line": (LinearRegression(), True, "GaussLegendre(n_nodes=8)", False),
+}
+
+
+@pytest.mark.parametrize(("model", "nlm", "name", "warns"), RULES.values(), ids=RULES)
+def test_a_summary_names_the_rule_and_warns_of_trees_under_a_fixed_one(
+    model, nlm, name, warns
+):
+    pytest.importorskip("numba", reason="the extra fast integrates exactly")
+    X = np.random.default_rng(0).normal(size=(80, 2))
+    explainer = FMEExplainer(model, {0: 0.5}, nlm=nlm).fit(X, X[:, 0] ** 2)
+    for effects in (explainer.explain(X), explainer.explain_batches([X[:40], X[40:]])):
+        text = " ".join(str(effects).split())
+        assert name in text
+        assert ("see" in text and "only where its nodes fall" in text) == warns

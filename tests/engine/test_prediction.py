@@ -5,16 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.multioutput import (
+    ClassifierChain,
+    MultiOutputClassifier,
+    MultiOutputRegressor,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -81,6 +88,141 @@ def test_outputs_without_names_are_numbered(diabetes):
     X, y = diabetes
     model = LinearRegression().fit(X, np.column_stack([y, y]))
     assert fme(model, X, {"bmi": -2}, **ANYWHERE).outputs == ("y0", "y1")
+
+
+@pytest.mark.parametrize(
+    "convert", [pl.from_pandas, pa.Table.from_pandas], ids=["polars", "pyarrow"]
+)
+def test_targets_of_any_table_library_have_their_names(diabetes, convert):
+    X, y = diabetes
+    Y = convert(pd.DataFrame({"progress": y, "bmi again": X["bmi"]}))
+    for model in (MultiOutputRegressor(LinearRegression()), PLSRegression(2)):
+        explainer = FMEExplainer(model, {"bmi": -2}, **ANYWHERE).fit(X, Y)
+        effect = explainer.explain(X)["bmi -2"]
+        assert effect.outputs == ("progress", "bmi again")
+        expected = explainer.predict(X.assign(bmi=X["bmi"] - 2)) - explainer.predict(X)
+        np.testing.assert_allclose(effect.fme, expected)
+
+
+def test_a_target_in_a_table_of_one_column_has_its_name(diabetes):
+    X, y = diabetes
+    for table in (y.to_frame("progress"), pl.from_pandas(y.to_frame("progress"))):
+        explainer = FMEExplainer(LinearRegression(), {"bmi": -2}, **ANYWHERE)
+        assert explainer.fit(X, table).explain(X)["bmi -2"].outputs == ("progress",)
+    unnamed = pd.DataFrame(y.to_numpy())
+    explainer = FMEExplainer(LinearRegression(), {"bmi": -2}, **ANYWHERE)
+    assert explainer.fit(X, unnamed).explain(X)["bmi -2"].outputs == ("y",)
+
+
+def test_a_given_models_targets_are_named_after_the_table_that_fit_gets(diabetes):
+    X, y = diabetes
+    Y = pd.DataFrame({"progress": y, "bmi again": X["bmi"]})
+    model = MultiOutputRegressor(LinearRegression()).fit(X, Y)  # keeps no names
+    explainer = FMEExplainer(FrozenEstimator(model), {"bmi": -2}, **ANYWHERE)
+    effect = explainer.fit(X, Y).explain(X)["bmi -2"]
+    assert effect.outputs == ("progress", "bmi again")
+    np.testing.assert_allclose(effect.fme[:, 1], -2)
+
+
+class TwoTargets(LinearRegression):
+    target_names_ = ("near", "far")
+
+
+def test_a_model_names_its_targets_wherever_it_stands(diabetes):
+    X, y = diabetes
+    Y = np.column_stack([y, X["bmi"]])
+    search = GridSearchCV(TwoTargets(), {"fit_intercept": [True]}, cv=2)
+    for model in (TwoTargets(), make_pipeline(StandardScaler(), TwoTargets()), search):
+        effect = fme(model.fit(X, Y), X, {"bmi": -2}, **ANYWHERE)
+        assert effect.outputs == ("near", "far")
+
+
+def test_classes_of_one_target_are_not_named_after_the_targets(diabetes):
+    X, y = diabetes
+    Y = pd.DataFrame({"severe": y > 150, "old": X["age"] > 50})
+    model = MultiOutputClassifier(GaussianNB())
+
+    def of_severe(estimator, X):
+        return estimator.predict_proba(X)[0]
+
+    def of_true(estimator, X):
+        return np.column_stack([p[:, 1] for p in estimator.predict_proba(X)])
+
+    options = {"steps": {"bmi": -2}, **ANYWHERE}
+    outputs = {}
+    for response in (of_severe, of_true):
+        explainer = FMEExplainer(model, response_method=response, **options).fit(X, Y)
+        outputs[response] = explainer.explain(X)["bmi -2"].outputs
+    assert outputs == {of_severe: ("y0", "y1"), of_true: ("severe", "old")}
+
+
+def test_labels_in_a_list_are_classes_of_one_target(flowers):
+    X, y = flowers
+
+    inner = GaussianNB().fit(X, y)
+
+    class Given:  # as AutoGluon has them
+        classes_ = ["versicolor", "virginica"]  # noqa: RUF012
+        predict, predict_proba = inner.predict, inner.predict_proba
+
+    effect = fme(Given(), X, {WIDTH: 0.1}, **ANYWHERE)
+    assert effect.outputs == ("virginica",)
+    own = fme(inner, X, {WIDTH: 0.1}, **ANYWHERE)
+    np.testing.assert_array_equal(effect.fme, own.fme)
+
+
+def test_a_classifier_whose_bases_come_in_another_order_is_one(flowers):
+    X, y = flowers
+
+    class Tagged(BaseEstimator):
+        def fit(self, X, y):
+            self.inner_ = GaussianNB().fit(X, y)
+            self.classes_ = self.inner_.classes_
+            return self
+
+        def predict_proba(self, X):
+            return self.inner_.predict_proba(X)
+
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.estimator_type = "classifier"  # and no classifier_tags
+            return tags
+
+    effect = fme(Tagged().fit(X, y), X, {WIDTH: 0.1}, **ANYWHERE)
+    own = fme(GaussianNB().fit(X, y), X, {WIDTH: 0.1}, **ANYWHERE)
+    np.testing.assert_array_equal(effect.fme, own.fme)
+
+
+def test_a_model_without_predict_is_explained_by_a_method_that_is_named(diabetes):
+    X, _ = diabetes
+
+    class Median:
+        def predict_median(self, X):
+            return 3 * X["bmi"] ** 2
+
+    with pytest.raises(TypeError, match="predict method.*response_method="):
+        fme(Median(), X, {"bmi": -2})
+    for method in ("predict_median", lambda model, X: model.predict_median(X)):
+        effect = fme(Median(), X, {"bmi": -2}, response_method=method, **ANYWHERE)
+        np.testing.assert_allclose(effect.fme, 12 - 12 * X["bmi"])
+
+
+def test_boosters_that_take_no_tables_are_refused_with_the_function_to_write(diabetes):
+    X, y = diabetes
+    xgboost, treelite = pytest.importorskip("xgboost"), pytest.importorskip("treelite")
+    booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(X, y), 5)
+    raw = bytes(booster.save_raw("json")).decode()
+    trees = treelite.frontend.from_xgboost_json(raw)
+    for model in (booster, trees):
+        with pytest.raises(TypeError, match="such as lambda X: ") as caught:
+            fme(model, X, {"bmi": -2})
+        code = str(caught.value).split("such as ")[1].rstrip(".")
+        names = {"model": model, "xgboost": xgboost, "treelite": treelite}
+        predict = eval(code, names)
+        effect = fme(predict, X, {"bmi": -2}, **ANYWHERE)
+        moved = xgboost.DMatrix(X.assign(bmi=X["bmi"] - 2))
+        expected = booster.predict(moved) - booster.predict(xgboost.DMatrix(X))
+        np.testing.assert_allclose(effect.fme, expected, atol=1e-4)
 
 
 def test_one_column_of_predictions_is_one_output(diabetes):

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from skfme._frames.groups import groups_in, row_labels
+from skfme._frames.groups import groups_in, in_joint_order, row_labels
 from skfme._frames.tables import as_table
 
 SITE = ["b", "a", "b", "c"]
@@ -33,10 +33,9 @@ ONE_KEY = {
 }
 
 
-@pytest.mark.parametrize("read", [row_labels, groups_in])
 @pytest.mark.parametrize(("by", "name"), ONE_KEY.values(), ids=ONE_KEY.keys())
-def test_labels_are_read_from_whatever_holds_them(read, by, name):
-    labels = read(as_table(X), by)
+def test_labels_are_read_from_whatever_holds_them(by, name):
+    labels = row_labels(as_table(X), by)
     assert list(labels) == [name]
     assert labels[name].tolist() == SITE
     assert list(labels.index) == [0, 1, 2, 3]
@@ -90,9 +89,8 @@ def test_columns_of_arrays_are_integers():
     ],
 )
 def test_what_is_neither_a_column_nor_labels_is_refused(by, message):
-    for read in (row_labels, groups_in):
-        with pytest.raises(ValueError, match=message):
-            read(as_table(X), by)
+    with pytest.raises(ValueError, match=message):
+        row_labels(as_table(X), by)
 
 
 def test_the_parameter_is_named():
@@ -102,26 +100,87 @@ def test_the_parameter_is_named():
         row_labels(as_table(X), np.ones((3, 2)), "groups")
 
 
-def test_categories_keep_their_order_or_are_sorted_by_value():
-    level = pd.Categorical(["low", "high", "mid", None], ["low", "mid", "high"])
-    table = as_table(pd.DataFrame({"level": level}))
-    labels = row_labels(table, "level")["level"]
-    assert list(labels.cat.categories) == ["low", "mid", "high"]
-    values = groups_in(table, "level")["level"]
-    assert values.isna().tolist() == [False, False, False, True]
-    assert sorted(values.dropna()) == ["high", "low", "mid"]
+LEVEL, LEVELS = ["mid", "low", "mid", "high"], ["low", "mid", "high", "never"]
+ORDERED = pd.Categorical(LEVEL, LEVELS)
+CODED = pd.Series(ORDERED, name="level")
+ENUM = pl.Series("level", LEVEL, pl.Enum(LEVELS))
+DICTIONARY = pa.DictionaryArray.from_arrays([1, 0, 1, 2], LEVELS)
+IN_ORDER = ["low", "mid", "high"]
+
+
+@pytest.mark.parametrize(
+    ("table", "by", "expected"),
+    [
+        (pd.DataFrame({"level": CODED}), "level", IN_ORDER),
+        (pl.DataFrame({"level": ENUM}), "level", IN_ORDER),
+        (pa.table({"level": DICTIONARY}), "level", IN_ORDER),
+        (pd.DataFrame({"level": LEVEL}), "level", sorted(IN_ORDER)),
+        (pl.DataFrame({"level": LEVEL}), "level", sorted(IN_ORDER)),
+        (
+            pl.DataFrame({"level": pl.Series(LEVEL, dtype=pl.Categorical)}),
+            "level",
+            sorted(IN_ORDER),
+        ),
+        (pd.DataFrame({"level": [10.0, 9, 10, 11]}), "level", [9, 10, 11]),
+        (X, ORDERED, IN_ORDER),
+        (X, CODED, IN_ORDER),
+        (X, pd.CategoricalIndex(ORDERED), IN_ORDER),
+        (X, ENUM, IN_ORDER),
+        (X, pa.chunked_array([DICTIONARY]), IN_ORDER),
+        (X, pd.DataFrame({"level": CODED}), IN_ORDER),
+        (X, LEVEL, sorted(IN_ORDER)),
+    ],
+)
+def test_groups_come_in_the_order_of_categories_else_sorted(table, by, expected):
+    labels = row_labels(as_table(table), by)
+    codes, keys = groups_in(labels)
+    (name,) = keys
+    assert keys[name].tolist() == expected
+    assert keys[name].to_numpy()[codes].tolist() == labels[name].tolist()
+
+
+def test_missing_labels_are_the_last_group():
+    level = pd.Categorical(["low", None, "high", "mid"], ["mid", "low", "high"])
+    codes, keys = groups_in(pd.DataFrame({"level": level}))
+    assert keys["level"].tolist()[:3] == ["mid", "low", "high"]
+    assert keys["level"].isna().tolist() == [False, False, False, True]
+    assert codes.tolist() == [1, 3, 2, 0]
+
+
+def test_groups_by_two_keys_are_in_the_order_of_both():
+    labels = pd.DataFrame({"level": ORDERED, "site": SITE})
+    _, keys = groups_in(labels)
+    pairs = [("low", "a"), ("mid", "b"), ("high", "c")]
+    assert list(keys.itertuples(index=False, name=None)) == pairs
 
 
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
 def test_days_are_groups_whatever_their_unit(unit):
     days = pd.Series(pd.to_datetime(["2020-01-02", "2021-03-04"] * 2))
     table = as_table(pd.DataFrame({"day": days.astype(f"datetime64[{unit}]")}))
-    for read in (row_labels, groups_in):
-        assert read(table, "day")["day"].tolist() == days.tolist()
+    labels = row_labels(table, "day")
+    assert labels["day"].tolist() == days.tolist()
+    assert groups_in(labels)[1]["day"].tolist() == days.tolist()[:2]
 
 
 def test_periods_are_groups():
     months = pd.period_range("2020-01", periods=4, freq="M")
     table = as_table(pd.DataFrame({"month": months}))
-    for read in (row_labels, groups_in):
-        assert read(table, "month")["month"].tolist() == list(months)
+    labels = row_labels(table, "month")
+    assert labels["month"].tolist() == list(months)
+    assert groups_in(labels)[1]["month"].tolist() == list(months)
+
+
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [
+        ([["b", "a", "c"], ["a", "c"]], ["b", "a", "c"]),
+        ([["b", "c"], ["a", "c"], ["a", "b"]], ["a", "b", "c"]),
+        ([["b", "c"], ["a", "b"]], ["a", "b", "c"]),
+        ([["a", "b"], ["b", "a", "c"]], ["b", "a", "c"]),
+        ([[], []], []),
+        ([], []),
+    ],
+)
+def test_orders_are_joined_to_one_that_keeps_each(orders, expected):
+    assert in_joint_order(orders) == expected

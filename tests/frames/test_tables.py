@@ -282,11 +282,12 @@ def test_a_row_whose_stepped_number_is_missing_does_not_count(kind, step):
 
 
 @pytest.mark.parametrize("kind", NUMBERS_WITH_A_GAP)
-def test_set_to_counts_a_row_whose_number_is_missing(kind):
+def test_set_to_counts_a_row_whose_number_is_missing_where_it_is_told(kind):
     X = NUMBERS_WITH_A_GAP[kind]
     key = 0 if isinstance(X, np.ndarray) else "a"
-    table = stepped_table(X, {key: SetTo(2)})
+    table = stepped_table(X, {key: SetTo(2, count_missing=True)})
     assert values_of(table, key) == [2, 2, 2]
+    assert values_of(recorded(X, {key: SetTo(2)})[1].tables[-1], key)[-2:] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -301,9 +302,12 @@ def test_set_to_counts_a_row_whose_number_is_missing(kind):
     ],
     ids=lambda s: f"{type(s).__module__.split('.')[0]}-{s.dtype}",
 )
-def test_set_to_counts_a_row_whose_category_is_missing(column):
+def test_set_to_counts_a_row_whose_category_is_missing_where_it_is_told(column):
     frame = pl.DataFrame if isinstance(column, pl.Series) else pd.DataFrame
-    effects, model = recorded(frame({"a": column}), {"a": "v"})
+    X = frame({"a": column})
+    effects, _ = recorded(X, {"a": "v"})
+    assert effects["a = v"].status.tolist() == ["counted", "missing", "at_target"]
+    effects, model = recorded(X, {"a": SetTo("v", count_missing=True)})
     assert effects["a = v"].status.tolist() == ["counted", "counted", "at_target"]
     assert values_of(model.tables[-1], "a")[-2:] == ["v", "v"]
 

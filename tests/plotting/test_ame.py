@@ -143,6 +143,17 @@ def test_groups_have_dots_with_one_sd(effects):
     assert "no confidence interval" in texts
 
 
+def test_groups_without_rows_of_an_effect_keep_their_place_among_the_others():
+    rows = people().assign(
+        level=pd.Categorical(np.array(["low", "mid", "high"])[np.arange(300) % 3])
+    )
+    rows["level"] = rows["level"].cat.set_categories(["low", "mid", "high"])
+    levels = [{"level": level} for level in ("low", "mid", "high")]
+    model = lambda X: risk(X.drop(columns="level"))  # noqa: E731
+    display = ame(model, rows, levels).plot(by="level")
+    assert list(display.dots_) == ["level low", "level mid", "level high"]
+
+
 def test_classes_differ_by_colour_and_by_marker():
     X, y = load_iris(return_X_y=True, as_frame=True)
     model = LogisticRegression(max_iter=1000).fit(X, np.array(["a", "b", "c"])[y])

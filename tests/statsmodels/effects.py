@@ -5,7 +5,8 @@ import pandas as pd
 
 from skfme._engine.stepping import STATUSES
 from skfme._frames.tables import as_table
-from skfme._results.effects import Context, ForwardEffect, ForwardEffects
+from skfme._results.context import Context
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._summaries.weighting import Weighting
 
 

@@ -388,7 +388,7 @@ def mixed():
 
 
 CATEGORIES = ["sex = f", "sex = m", "region = w", "region = s", "region = n"]
-TWO_VALUES = ["treated = 0", "treated = 1", "dose = 0.5", "dose = 2.5"]
+TWO_VALUES = ["treated 0 -> 1", "dose 0.5 -> 2.5"]
 
 
 @pytest.mark.parametrize("steps", [None, "unit"])
@@ -414,12 +414,10 @@ def test_a_range_of_exactly_1_takes_a_hundredth():
     assert list(effects) == ["a +0.01", "b +1"]
 
 
-def test_a_two_valued_feature_leaves_out_the_rows_that_are_there():
-    effects = ame(lambda X: 3.0 * X["treated"], mixed(), extrapolation=None)
-    to_0, to_1 = effects["treated = 0"], effects["treated = 1"]
-    assert to_0.status.tolist() == ["at_target", "counted", "counted", "at_target"]
-    assert to_1.status.tolist() == ["counted", "at_target", "at_target", "counted"]
-    assert (to_0.ame, to_1.ame) == (-3, 3)
+def test_a_two_valued_feature_is_contrasted_low_to_high_over_all_rows():
+    effects = ame(lambda X: 3.0 * X["dose"] ** 2, mixed(), extrapolation=None)
+    effect = effects["dose 0.5 -> 2.5"]
+    assert (effect.n, effect.ame) == (4, 3 * (2.5**2 - 0.5**2))
 
 
 def test_a_two_valued_integer_feature_stays_integer():
@@ -427,10 +425,91 @@ def test_a_two_valued_integer_feature_stays_integer():
     assert {str(table["treated"].dtype) for table in model.tables} == {"int64"}
 
 
-def test_a_two_valued_feature_counts_no_rows_with_gaps():
+def test_a_two_valued_feature_is_contrasted_in_rows_with_gaps_too():
     X = pd.DataFrame({"a": [0.0, 1.0, np.nan], "b": [1.0, 2.0, 3.0]})
     effects = ame(lambda X: X["b"], X, extrapolation=None)
-    assert effects["a = 1"].status.tolist() == ["counted", "at_target", "missing"]
+    assert effects["a 0 -> 1"].n == 3
+
+
+def dummies(n=10, values=(0, 1)):
+    """Rows of which the last column holds two values only."""
+    treated = np.array(values)[np.arange(n) % 2]
+    return pd.DataFrame({"age": np.arange(n, dtype=float), "treated": treated})
+
+
+def flipped(column):
+    return 1 - column
+
+
+def halved(column):
+    return column / 2
+
+
+@pytest.mark.parametrize(
+    "step",
+    [1, -1, 0.5, Scale(2), StdDev(1), IQR(-1), SetTo(2), Contrast(0, 2), halved],
+)
+@pytest.mark.parametrize("extrapolation", [None, "envelope"])
+def test_no_step_takes_a_dummy_to_a_third_value(step, extrapolation):
+    X = dummies()
+    with pytest.raises(ValueError, match=r"0 and 1 only.*Contrast\(0, 1\).*SetTo\(1\)"):
+        fme(lambda X: X["age"], X, {"treated": step}, extrapolation=extrapolation)
+
+
+@pytest.mark.parametrize(
+    ("step", "ame"),
+    [
+        (Contrast(0, 1), 1),
+        (Contrast(1, 0), -1),
+        (SetTo(1), 0.5),
+        (Quantile(0.9), 0.5),
+        (Scale(0), -0.5),
+        (flipped, 0),
+    ],
+)
+def test_a_step_from_one_value_of_a_dummy_to_the_other_is_taken(step, ame):
+    effect = fme(lambda X: X["treated"] * 1.0, dummies(), {"treated": step})
+    assert (effect.n, effect.ame) == (10, ame)
+
+
+def test_two_values_that_floats_hold_inexactly_may_be_exchanged():
+    X = dummies(values=(0.1, 0.3))
+    step = {"treated": Contrast(0.3 - 0.2, 0.1 * 3)}
+    effect = fme(lambda X: X["treated"], X, step, extrapolation=None)
+    assert effect.ame == pytest.approx(0.2)
+
+
+def test_two_values_in_a_few_rows_are_no_dummy():
+    effect = fme(lambda X: X["treated"], dummies(9), {"treated": 1}, extrapolation=None)
+    assert effect.ame == 1
+
+
+def test_rows_of_a_dummy_are_counted_by_their_weights_as_if_repeated():
+    for weights in (np.full(5, 2), np.array([10, 1, 0, 0, 0])):
+        with pytest.raises(ValueError, match=r"Contrast\(0, 1\)"):
+            fme(treatment, dummies(5), {"treated": 1}, sample_weight=weights)
+    assert fme(treatment, dummies(5), {"treated": 1}, sample_weight=np.ones(5)).ame == 1
+
+
+def test_the_training_rows_decide_what_a_dummy_is():
+    X, three = dummies(), dummies(12).assign(treated=np.arange(12) % 3)
+    assert (
+        fme(treatment, X, {"treated": 1}, background=three, extrapolation=None).n == 10
+    )
+    with pytest.raises(ValueError, match="Contrast"):
+        fme(treatment, three, {"treated": 1}, background=X, extrapolation=None)
+
+
+def treatment(X):
+    return X["treated"] * 1.0
+
+
+def test_a_profile_over_step_sizes_needs_more_than_two_values():
+    explainer = FMEExplainer(LinearRegression(), {"age": 1}).fit(dummies(), range(10))
+    with pytest.raises(
+        ValueError, match="more than two values; 'treated' is two-valued"
+    ):
+        explainer.step_profile(dummies(), "treated")
 
 
 def test_a_default_step_leaves_out_a_feature_without_spread_and_says_so():

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, StdDev
 from skfme._streaming import explain_batches as streaming
@@ -296,6 +296,82 @@ def test_groups_are_sorted_with_the_missing_ones_last(people):
     assert frame["site"].isna()[2]
 
 
+def test_the_standard_error_of_a_linear_effect_is_no_rounding_noise():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)) + [1e3, 0, 0]
+    model = LinearRegression().fit(X, X @ [0.1, 1, 2])
+    explainer = FMEExplainer(
+        FrozenEstimator(model), {0: 0.3}, extrapolation=None, engine="predict"
+    ).fit(X)
+    summary = explainer.explain_batches([X[:90], X[90:]], by=2)["x0 +0.3"]
+    assert (summary.n, summary.std_error) == (200, 0)
+    assert not summary.average()["std_error"].any()
+
+
+def test_rows_without_an_nlm_are_no_part_of_its_median(people):
+    # below a dose of 20 the path is constant, and has no NLM
+    explainer = explainer_on(
+        people,
+        {"dose": 3},
+        lambda X: np.maximum(np.asarray(X["dose"], float) - 20, 0) ** 3,
+        nlm=True,
+        extrapolation=None,
+    )
+    effect = explainer.explain(people)["dose +3"]
+    undefined = np.count_nonzero(np.isnan(effect.nlm))
+    assert 0 < undefined < effect.n / 1.5
+    frame = explainer.explain_batches(cut(people, 300)).to_frame().iloc[0]
+    assert frame["n_nlm_undefined"] == undefined
+    assert frame["nlm_median"] == pytest.approx(np.nanmedian(effect.nlm), rel=1e-3)
+
+
+LEVELS = ["low", "mid", "high", "never"]
+
+
+@pytest.mark.parametrize(
+    "as_batch",
+    [
+        lambda table: table,
+        lambda table: pa.Table.from_pandas(table, preserve_index=False),
+        lambda table: pl.DataFrame(
+            {
+                name: pl.Series(
+                    column.astype(str).to_list()
+                    if column.dtype == "category"
+                    else column,
+                    dtype=pl.Enum(LEVELS) if name == "level" else None,
+                )
+                for name, column in table.items()
+            }
+        ),
+    ],
+    ids=["pandas", "arrow", "polars"],
+)
+def test_groups_come_in_the_order_of_their_categories(people, as_batch):
+    level = np.array(LEVELS[:3])[np.arange(N) % 3]
+    table = people.assign(level=pd.Categorical(level, LEVELS))
+    parts = [table[table["level"] != "low"], table[table["level"] != "high"]]
+    explainer = explainer_on(people, {"age": 5})
+    one, other = (explainer.explain_batches([as_batch(p)], by="level") for p in parts)
+    both = explainer.explain_batches(map(as_batch, parts), by="level")
+    for summaries in (one + other, other + one, both):
+        groups = summaries["age +5"].average()["level"]
+        assert groups.tolist() == ["low", "mid", "high"]
+
+
+def test_batches_with_categories_of_their_own_join_them_in_one_order(people):
+    explainer = explainer_on(people, {"age": 5})
+    cells = [["low", "mid"], ["mid", "high"], ["low", "high"]]
+    batches = [
+        people[:60].assign(
+            level=pd.Categorical(np.array(cell)[np.arange(60) % 2], cell)
+        )
+        for cell in cells
+    ]
+    groups = explainer.explain_batches(batches, by="level")["age +5"].average()["level"]
+    assert groups.tolist() == ["low", "mid", "high"]
+
+
 def test_an_average_without_groups_names_the_parameter_for_them(people):
     summary = explainer_on(people).explain_batches([people])["age +5"]
     with pytest.raises(ValueError, match="by="):
@@ -324,6 +400,47 @@ def test_weights_are_a_column_of_the_batches_or_a_function_of_them(people):
     assert_same(feature, explainer.explain(people, people["dose"]))
     assert "the weights sum to" in str(named)
     assert named["age +5"].total_weight == pytest.approx(weights.sum())
+
+
+@pytest.mark.parametrize("weights_type", ["auto", "sampling", "importance"])
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_a_stream_decides_at_its_end_what_its_weights_stand_for(
+    people, weights_type, scale
+):
+    weights = 1.0 + np.arange(N) % 4
+    weights[N // 2 :] += 0.25  # whole in the first half alone
+    table = people.assign(w=scale * weights)
+    explainer = explainer_on(people, weights_type=weights_type)
+    halves = [
+        explainer.explain_batches(cut(part, 90), "w", by="sex")
+        for part in (table[: N // 2], table[N // 2 :])
+    ]
+    whole = halves[0] + halves[1]
+    effects = explainer.explain(people, weights)
+    for name, effect in effects.items():
+        np.testing.assert_allclose(whole[name].sd, effect.sd, rtol=1e-9)
+        np.testing.assert_allclose(
+            whole[name].quartiles, effect.quartiles, rtol=2e-3, atol=1e-9
+        )
+        found = whole[name].average().set_index("sex")["sd"]
+        want = effect.average(by="sex").set_index("sex")["sd"]
+        np.testing.assert_allclose(found, want[found.index], rtol=1e-9)
+    kind = "sampling" if weights_type == "auto" else weights_type
+    assert whole.weights_type == effects["age +5"].weights_type == kind
+    if weights_type == "auto" and scale == 1:
+        assert halves[0].weights_type == "frequency"
+    assert f"({kind} weights)" in str(whole)
+
+
+def test_frequencies_of_a_stream_must_be_whole(people):
+    table = people.assign(w=np.where(np.arange(N) < 200, 1.0, 0.5))
+    explainer = explainer_on(people, weights_type="frequency")
+    with pytest.raises(ValueError, match=r"batches\[1\]: .*'frequency' counts rows"):
+        explainer.explain_batches(cut(table, 200), "w")
+    other = explainer_on(people).explain_batches(cut(table, 200), "w")
+    first = explainer.explain_batches([table[:200]], "w")
+    with pytest.raises(ValueError, match="differ in weights_type"):
+        first + other
 
 
 def test_extra_columns_of_an_array_are_its_last_ones():
@@ -652,3 +769,39 @@ def test_progress_counts_batches(people, capsys, monkeypatch):
         "effects: batch 1",
         "effects: batch 2",
     ]
+
+
+OTHERS = {
+    "another model": lambda X: explainer_on(X, function=lambda t: 2 * risk(t)),
+    "another box": lambda X: explainer_on(pd.concat([X, X.assign(age=X["age"] * 9)])),
+    "other training rows": lambda X: explainer_on(X[len(X) // 2 :]),
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_summaries_of_other_explainers_do_not_add_up(people, make):
+    mine, other = explainer_on(people), make(people)
+    with pytest.raises(ValueError, match="other explainers do not add up|differ in"):
+        mine.explain_batches([people]) + other.explain_batches([people])
+
+
+def test_functions_of_one_name_are_told_apart(people):
+    def times(factor):
+        def changed(column):
+            return column * factor
+
+        return changed
+
+    parts = [
+        explainer_on(people, {"age": times(f)}).explain_batches([people])
+        for f in (1.01, 1.02)
+    ]
+    with pytest.raises(ValueError, match="steps' effects differ|judges"):
+        parts[0] + parts[1]
+
+
+def test_a_pickled_explainer_makes_summaries_that_add_up(people):
+    explainer = explainer_on(people)
+    copied = pickle.loads(pickle.dumps(explainer))
+    whole = explainer.explain_batches([people]) + copied.explain_batches([people])
+    assert whole.n_rows == 2 * len(people)

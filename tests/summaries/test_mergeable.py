@@ -28,7 +28,8 @@ def sketched(values, weights=None, parts=1):
         for rows in (slice(i, None, parts) for i in range(parts))
     )
     seen = values if weights is None else values[weights > 0]
-    return sketch.quantiles(np.array(Q), seen.min(), seen.max())
+    size = len(values) if weights is None else weights.sum()
+    return sketch.quantiles(np.array(Q), seen.min(), seen.max(), size)
 
 
 @given(st.lists(middling, min_size=1, max_size=40), st.integers(1, 5))
@@ -115,7 +116,9 @@ def test_moments_of_many_small_batches_are_exact(offset):
         1e-13 * max(1.0, offset)
     )
     # An SD of 1 beside a mean of 1e8 has lost 8 of the 16 digits in the values already.
-    assert moments.sd[0] == pytest.approx(float(variance) ** 0.5, rel=1e-10)
+    assert moments.sd("frequency")[0] == pytest.approx(
+        float(variance) ** 0.5, rel=1e-10
+    )
     assert (moments.minimum[0], moments.maximum[0]) == (values.min(), values.max())
 
 
@@ -127,7 +130,7 @@ def test_moments_of_weights_are_those_of_repeated_rows(pairs):
     assert moments.weight[0] == len(repeated)
     assert moments.n[0] == len(values)
     assert moments.mean[0] == pytest.approx(np.mean(repeated), rel=1e-12, abs=1e-12)
-    assert moments.sd[0] == pytest.approx(
+    assert moments.sd("frequency")[0] == pytest.approx(
         np.std(repeated, ddof=1), rel=1e-10, abs=1e-10
     )
     assert moments.minimum[0] == repeated.min()
@@ -143,13 +146,16 @@ def test_moments_by_group_are_those_of_each_group_alone():
     for group in range(7):
         mine = (codes == group) & ~np.isnan(values)
         alone = moments_of(values[mine], weights[mine]).total()
-        for name in ("n", "weight", "mean", "sd", "minimum", "maximum"):
+        for name in ("n", "positive", "weight", "mean", "minimum", "maximum"):
             np.testing.assert_allclose(
                 getattr(moments, name)[group], getattr(alone, name), rtol=1e-13
             )
+        for kind in ("frequency", "sampling"):
+            sds = moments.sd(kind)[group], alone.sd(kind)
+            np.testing.assert_allclose(*sds, rtol=1e-13)
     assert (moments.n[7], moments.weight[7]) == (0, 0)
     assert np.isnan(moments.defined_mean[7])
-    assert np.isnan(moments.sd[7])
+    assert np.isnan(moments.sd("sampling")[7])
 
 
 def test_standard_errors_are_those_of_a_regression_on_a_constant():

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skfme import fme
+from skfme import Envelope, Quantile, StdDev, came, fme
 
 Q = [0.25, 0.5, 0.75]
 numbers = st.integers(-1000, 1000).map(lambda k: k / 8)
 rows = st.lists(st.tuples(numbers, st.integers(0, 5)), min_size=1, max_size=30)
 
 
-def effect_of(values, weights=None):
+def effect_of(values, weights=None, **options):
     """An effect whose FMEs are `values`: f(x) = x0 * x1, x0 goes from 0 to 1."""
     values = np.asarray(values, dtype=float)
     X = np.column_stack([np.zeros(len(values)), values])
@@ -29,6 +29,7 @@ def effect_of(values, weights=None):
         background=X,
         sample_weight=weights,
         extrapolation=None,
+        **options,
     )
 
 
@@ -109,6 +110,91 @@ def test_a_quantile_of_fractional_weights_lies_at_its_place_of_the_cumulated_wei
 
 
 @given(
+    st.lists(st.tuples(numbers, st.floats(0.1, 4)), min_size=2, max_size=20),
+    st.sampled_from([1e-9, 0.3, 1e9]),
+)
+@settings(max_examples=50, deadline=None)
+def test_the_scale_of_sampling_weights_does_not_matter(pairs, scale):
+    values, weights = map(np.array, zip(*pairs, strict=True))
+    options = {"weights_type": "sampling"}
+    one = effect_of(values, weights, **options)
+    other = effect_of(values, weights * scale, **options)
+    assert one.ame == pytest.approx(other.ame, rel=1e-9, abs=1e-9)
+    assert one.sd == pytest.approx(other.sd, rel=1e-9, abs=1e-9)
+    np.testing.assert_allclose(one.quartiles, other.quartiles, rtol=1e-9, atol=1e-8)
+    n, mean = len(values), np.average(values, weights=weights)
+    variance = np.average((values - mean) ** 2, weights=weights)
+    assert one.sd == pytest.approx((variance * n / (n - 1)) ** 0.5, rel=1e-9, abs=1e-9)
+
+
+def test_whole_weights_are_counts_unless_something_else_is_said():
+    values, weights = [1.0, 2.0, 4.0], np.array([1, 3, 2])
+    repeated = np.repeat(values, weights)
+    for kind in ("auto", "frequency"):
+        effect = effect_of(values, weights, weights_type=kind)
+        assert effect.weights_type == "frequency"
+        assert effect.sd == pytest.approx(np.std(repeated, ddof=1))
+        np.testing.assert_allclose(effect.quartiles, np.quantile(repeated, Q))
+        assert "(frequency weights); the weights sum to 6" in str(effect)
+    for kind in ("sampling", "importance"):
+        effect = effect_of(values, weights, weights_type=kind)
+        # As 0.5, 1.5 and 1 above: three rows, and not six.
+        assert effect.sd == pytest.approx(np.std(repeated) * (3 / 2) ** 0.5)
+        np.testing.assert_allclose(effect.quartiles, [2, 2, 3], rtol=1e-14)
+        assert f"({kind} weights); the weights sum to 6" in str(effect)
+    auto = effect_of(values, weights / 6)
+    assert auto.weights_type == "sampling"
+    np.testing.assert_allclose(auto.quartiles, [2, 2, 3], rtol=1e-14)
+
+
+def test_the_kind_of_weights_is_checked():
+    with pytest.raises(ValueError, match="'frequency' counts rows.*whole; 2 of 2"):
+        effect_of([1.0, 2.0], [0.5, 1.5], weights_type="frequency")
+    with pytest.raises(ValueError, match="weights_type"):
+        effect_of([1.0, 2.0], [1, 2], weights_type="frequencies")
+
+
+def test_steps_in_sds_and_quantiles_do_not_depend_on_the_scale_of_weights():
+    rng = np.random.default_rng(5)
+    X, w = rng.normal(size=(50, 1)), rng.uniform(size=50)
+    mean = np.average(X[:, 0], weights=w)
+    sd = (np.average((X[:, 0] - mean) ** 2, weights=w) * 50 / 49) ** 0.5
+    steps = [{0: StdDev(1)}, {0: Quantile(0.9)}]
+    sizes = []
+    for scale in (1.0, 1 / w.sum(), 1e6):
+        effects = fme(
+            lambda X: X[:, 0], X, steps, sample_weight=w * scale, extrapolation=None
+        )
+        moved, set_to = (effect.fme for effect in effects.values())
+        np.testing.assert_allclose(moved, sd, rtol=1e-9)
+        sizes.append(set_to[0])
+        envelope = Envelope(quantiles=(0.1, 0.9)).fit(X, sample_weight=w * scale)
+        assert envelope.bounds_[0][1] == pytest.approx(X[0, 0] + set_to[0])
+    np.testing.assert_allclose(sizes, sizes[0], rtol=1e-9)
+
+
+def test_averages_by_group_and_trees_take_the_effects_own_kind_of_weights():
+    rng = np.random.default_rng(6)
+    X, w = rng.normal(size=(80, 2)), rng.integers(1, 5, size=80)
+    effect = fme(
+        lambda X: X[:, 0] ** 2 * (X[:, 1] > 0),
+        X,
+        {0: 1},
+        sample_weight=w,
+        weights_type="sampling",
+        extrapolation=None,
+    )
+    tree = came(effect, n_partitions=2)
+    assert tree.weights_type == "sampling"
+    by = tree.apply(X)
+    average = effect.average(by=by).set_index("group")
+    np.testing.assert_allclose(
+        average["sd"], tree.partitions_["SD"][average.index], rtol=1e-9, atol=1e-12
+    )
+    assert (average["sd"] > 0.1).any()
+
+
+@given(
     st.lists(st.tuples(numbers, st.floats(0.1, 4)), min_size=2, max_size=20).filter(
         lambda r: sum(w for _, w in r) > 1.1
     )
@@ -132,14 +218,15 @@ def test_a_row_of_weight_zero_adds_nothing_but_is_counted_as_a_row():
 
 
 @pytest.mark.parametrize(
-    ("values", "weights"), [([3.0], None), ([1.0, 2.0], [0.5, 0.5])]
+    ("values", "weights"), [([3.0], None), ([3.0, 8.0], [0.7, 0.0]), ([3.0], [1])]
 )
 def test_the_sd_of_one_row_is_nan_with_a_warning(values, weights):
     effect = effect_of(values, weights)
     with pytest.warns(RuntimeWarning, match="must exceed 1"):
         sd = effect.sd
     assert np.isnan(sd)
-    assert effect.ame == np.mean(values)
+    assert effect.ame == pytest.approx(3)
+    np.testing.assert_array_equal(effect.quartiles, [3, 3, 3])
 
 
 def test_equal_effects_have_an_sd_of_zero_and_no_warning():

@@ -28,7 +28,7 @@ from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
 from skfme._engine.stepping import Measured, Stepped, asked_for
 from skfme._frames.columns import missing_in
 from skfme._frames.tables import Table
-from skfme.quadrature import Rule
+from skfme.quadrature import Rule, rule_name
 
 __all__ = ["LinearEngine", "LinearModel", "read_linear"]
 
@@ -330,4 +330,5 @@ class LinearEngine:
         low, high = model.respond(values, held), model.respond(values, held + moving)
         resolution = self.predict.response.resolution
         nlm, converged = rule._measure(line, low, high, resolution)
-        return Measured(fme, nlm, int(np.count_nonzero(~converged)), self.name)
+        lost = int(np.count_nonzero(~converged))
+        return Measured(fme, nlm, lost, self.name, rule_name(rule))

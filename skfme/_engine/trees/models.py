@@ -18,7 +18,7 @@ from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._frames.tables import Table
 
-__all__ = ["asks_trees", "check_ensemble", "read_ensemble"]
+__all__ = ["asks_trees", "check_ensemble", "has_jumps", "read_ensemble"]
 
 # Library and type -> module and function (model, method, probe) -> Ensemble, Inputs. Each
 # module has a function `parts`: model -> objects that predictions go through.
@@ -41,6 +41,13 @@ _READERS: dict[tuple[str, str], tuple[str, str]] = {
     **{("xgboost", name): ("from_boosters", "xgboost") for name in _XGBOOST},
     **{("lightgbm", name): ("from_boosters", "lightgbm") for name in _LIGHTGBM},
 }
+
+
+def has_jumps(estimator: Any) -> bool:
+    """Whether predictions are those of trees, and so jump."""
+    model = looked_through(estimator)[0]
+    known = _key(model) in _READERS or _key(model)[0] == "catboost"
+    return known or asks_trees(estimator)
 
 
 def asks_trees(estimator: Any) -> bool:

@@ -25,7 +25,7 @@ from skfme._engine.trees.encoding import Move
 from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
 from skfme._engine.trees.walks import Walked, Walks
 from skfme._frames.tables import Table
-from skfme.quadrature import Rule, is_best
+from skfme.quadrature import Rule, is_best, rule_name
 
 __all__ = ["TreeEngine", "TreeModel"]
 
@@ -155,7 +155,10 @@ class TreeEngine:
                 nlm, lost = self.predict.nonlinearity(
                     batch, effect, low, high, quadrature
                 )
-        return Measured(fme, nlm, lost, self.name)
+        name = (
+            "" if rule is None else "exact" if quadrature is None else rule_name(rule)
+        )
+        return Measured(fme, nlm, lost, self.name, name)
 
     def _ends(self, walked: Walked, rows: Any) -> tuple[np.ndarray, np.ndarray]:
         """Predictions before and after the step."""

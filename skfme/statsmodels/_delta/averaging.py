@@ -69,6 +69,7 @@ class RowBatch:
         self.table = rows.table.take(span)
         self.weights = rows.weights.take(span).whole()
         self.codes = rows.groups.codes[span]
+        self._unused = None if rows.unused is None else rows.unused[span]
         design = mean.fitted.design.matrix(self.table)
         self._inputs = MeanInputs(design, rows.offset.at(self.table, span))
         self._complete = self._inputs.complete()
@@ -148,6 +149,8 @@ class RowBatch:
         """
         support, n_groups = self._plan.support, self._n_groups
         stepped = step_rows(self.table, self._span, changes, support, self._before)
+        if self._unused is not None:
+            stepped.status[stepped.counted & self._unused] = STATUSES.index("missing")
         asked = stepped.counted & (self.weights > 0)
         low, high, rows = self._ends(stepped, asked)
         weights, codes = self.weights[rows], self.codes[rows]

@@ -20,6 +20,7 @@ from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan, Rows
 from skfme.statsmodels._delta.sums import Sums
 from skfme.statsmodels._inference.results import EffectResults
+from skfme.statsmodels._models.estimation_sample import unused_note
 from skfme.statsmodels._models.offsets import offset_of
 from skfme.statsmodels._rows.groups import Groups
 
@@ -45,6 +46,7 @@ def delta_effects(
     background: Any = None,
     extrapolation: Any = None,
     categorical_features: Any = "auto",
+    rows: str = "fit",
     batch_size: int | str = "auto",
 ) -> EffectResults:
     """Average marginal effects of a fitted statsmodels model, by the delta method.
@@ -59,7 +61,8 @@ def delta_effects(
         OrderedModel; central differences for others.
     data : dataframe or array of shape (n, n_columns)
         Rows to average over, with the columns of the formula, or of the model's
-        ``exog`` (whose constant may be left out); others are ignored.
+        ``exog`` (whose constant may be left out); others are ignored. Where they are the
+        rows that the fit was given, or some of them, see `rows`.
     steps : mapping, list of mappings, "unit", "sd", "iqr" or None, default=None
         What is changed, as in :class:`skfme.FMEExplainer`. A column that the formula
         takes by ``C(…)`` only is categorical, whatever its type.
@@ -90,6 +93,10 @@ def delta_effects(
         functional form is what is trusted where the step leads.
     categorical_features : "auto" or list, default="auto"
         As in :class:`skfme.FMEExplainer`.
+    rows : {"fit", "all"}, default="fit"
+        "fit" averages over the estimation sample: rows of the fit's own data that it left
+        out, because their outcome is missing, do not count, and a note says how many.
+        "all" averages over them as well. New rows count under both.
     batch_size : int or "auto", default="auto"
         Rows taken at once.
 
@@ -143,18 +150,21 @@ def delta_effects(
     """
     if covers not in COVERS:
         raise ValueError(f"covers must be one of {COVERS}, got {covers!r}.")
+    if rows not in ("fit", "all"):
+        raise ValueError(f"rows must be 'fit' or 'all', got {rows!r}.")
     fixed_rows = covers == "parameters"
     mean = EstimatedMean.of(results, covers, cov, cov_type, cov_kwds)
     table = as_table(data)
-    rows = Rows(
+    averaged = Rows(
         table,
         checked_weights(sample_weight, table),
         Groups.of(table, by),
         offset_of(mean.fitted, table, offset, exposure),
+        mean.fitted.rows_not_used(table) if rows == "fit" else None,
     )
     background = None if background is None else as_table(background)
     plan = Plan.of(
-        mean.fitted, rows, background, steps, extrapolation, categorical_features
+        mean.fitted, averaged, background, steps, extrapolation, categorical_features
     )
     sums = sums_of_effects(mean, plan, batch_size, with_moments=not fixed_rows)
     estimates = Estimates.of(mean, plan, sums, output)
@@ -165,7 +175,10 @@ def delta_effects(
         df=mean.covariance.df if fixed_rows else None,
         covers=covers,
         nobs=estimates.n,
-        title=f"Average marginal effects of {mean.fitted.name}, delta method",
+        title=(
+            f"Average marginal effects of {mean.fitted.name} on {mean.fitted.outcome}, "
+            "delta method"
+        ),
         notes=list(_notes(mean, plan, sums)),
     )
     warn_of_unidentified(mean, estimates.gradients, effects.names)
@@ -179,6 +192,9 @@ def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
         yield "Rows keep their offset, unless its column is stepped."
     if mean.fitted.is_weighted and not plan.rows.weights.given:
         yield "The fit was weighted; these averages are not (sample_weight)."
+    unused = plan.rows.unused
+    if unused is not None:
+        yield f"{unused_note(unused)} rows='all' takes them."
     for effect, step in enumerate(plan.steps):
         counts = sums.left_out(effect).items()
         reasons = [f"{n} {status.replace('_', ' ')}" for status, n in counts if n]

@@ -17,7 +17,7 @@ from skfme._frames.hints import known_names
 from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
-from skfme.extrapolation import Support, fit_support
+from skfme.extrapolation._support import Support, fit_support
 from skfme.statsmodels._models.designs import Design
 from skfme.statsmodels._models.fitted import FittedModel
 from skfme.statsmodels._models.offsets import Offset
@@ -40,12 +40,23 @@ class Rows:
     weights : Weighting
     groups : Groups
     offset : Offset
+    unused : ndarray of shape (n,), bool, or None
+        Rows that the fit left out, which do not count either.
     """
 
     table: Table
     weights: Weighting
     groups: Groups
     offset: Offset
+    unused: np.ndarray | None = None
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Positions of the rows that count, from which ranges and SDs come."""
+        counting = self.weights.whole() > 0
+        return np.flatnonzero(
+            counting if self.unused is None else counting & ~self.unused
+        )
 
 
 @dataclass(frozen=True)
@@ -78,14 +89,14 @@ class Plan:
     ) -> Plan:
         """Read the steps; ranges come from the background, or from the rows."""
         design, offset = fitted.design, rows.offset
-        given, weights = rows.table, rows.weights
+        given, weights, measured = rows.table, rows.weights, rows.measured
         if background is not None:
             given, weights = background, Weighting(None, len(background))
+            measured = np.arange(len(background))
         table = _columns_read(design, offset, given)
         refuse_infinite(table)
-        if weights.array is not None and not weights.array.all():
-            positive = np.flatnonzero(weights.array)
-            table, weights = table.take(positive), weights.take(positive)
+        if len(measured) < len(table):
+            table, weights = table.take(measured), weights.take(measured)
         unread = set(given.names) - set(table.names)
         if isinstance(categorical_features, str):
             listed = design.categorical() or categorical_features

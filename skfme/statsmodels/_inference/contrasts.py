@@ -9,21 +9,55 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "ROUND_OFF",
     "combined",
     "covariance_of",
     "degrees_of_freedom",
+    "differences_of",
     "ratio",
     "roots",
     "units_of",
     "variances_of",
     "wald_statistic",
+    "without_round_off",
 ]
+
+# Differences below this share of what is subtracted are what rounding left.
+ROUND_OFF = 1e-10
+
+
+def without_round_off(differences: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Differences of numbers of some size; what rounding left of equal ones is zero."""
+    return np.where(np.abs(differences) <= ROUND_OFF * size, 0.0, differences)
+
+
+def differences_of(
+    R: np.ndarray, values: np.ndarray, q: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Rβ − q, zero where equal numbers cancel.
+
+    Parameters
+    ----------
+    R : ndarray of shape (m, k)
+    values : ndarray of shape (k,), or (..., k) for several β
+    q : ndarray of shape (m,) or float
+
+    Returns
+    -------
+    differences : ndarray of shape (m,) or (..., m)
+    """
+    columns = np.moveaxis(np.atleast_1d(values), -1, 0).reshape(len(R.T), -1)
+    size = np.abs(R) @ np.abs(np.nan_to_num(columns)) + np.abs(np.reshape(q, (-1, 1)))
+    differences = combined(R, columns) - np.reshape(q, (-1, 1))
+    exact = without_round_off(differences, size)
+    return np.moveaxis(exact.reshape(len(R), *np.shape(values)[:-1]), 0, -1)
 
 
 def combined(R: np.ndarray, values: np.ndarray) -> np.ndarray:
     """R @ values, where 0 × NaN is 0: what is not involved does not matter."""
     if not np.isnan(values).any():
-        return R @ values
+        product: np.ndarray = R @ values
+        return product
     product = R @ np.nan_to_num(values)
     unknown = (R != 0).astype(float) @ np.isnan(values).astype(float) > 0
     product[unknown] = np.nan

@@ -44,6 +44,8 @@ class EquivalenceResults:
         The larger of the two: p-value of "not equivalent".
     equivalent : Series of bool
     alpha : float
+    least : float
+        The smallest p-value that resamples can show, printed as "<"; 0 without any.
     coverage_note : str
         What the intervals cover, in a sentence.
     """
@@ -58,6 +60,7 @@ class EquivalenceResults:
     estimates: np.ndarray
     intervals: np.ndarray
     labels: pd.DataFrame
+    least: float = 0.0
     coverage_note: str = ""
 
     @property
@@ -127,12 +130,15 @@ class EquivalenceResults:
         heads = {"estimate": "coef", "low": "low", "upp": "upp", "p_value": "P"}
         heads |= {"conf_low": "[interval", "conf_high": "]"}
         numbers = self.to_frame()[list(heads)].to_numpy(dtype=float)
-        rows = [
-            [str(name), *map(format_number, values), "yes" if equivalent else "no"]
-            for (name, equivalent), values in zip(
-                self.equivalent.items(), numbers, strict=True
-            )
-        ]
+        place = list(heads).index("p_value")
+        rows = []
+        for (name, equivalent), values in zip(
+            self.equivalent.items(), numbers, strict=True
+        ):
+            texts = list(map(format_number, values))
+            if values[place] <= self.least:
+                texts[place] = f"<{texts[place]}"
+            rows.append([str(name), *texts, "yes" if equivalent else "no"])
         return ["effect", *heads.values(), "equivalent"], rows
 
     def __str__(self) -> str:
@@ -178,7 +184,7 @@ def two_one_sided_tests(
         estimates.to_numpy(),
         results.conf_int(2 * alpha).to_numpy(),
         results.labels,
-        coverage_note(results),
+        coverage_note=coverage_note(results),
     )
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from skfme._frames.hints import known_names, nearest
 
 __all__ = [
     "RESULT_COLUMNS",
     "difference_labels",
     "difference_names",
     "names_of",
+    "pairs_within",
     "unique_names",
     "wording",
 ]
@@ -73,6 +77,35 @@ def wording(R: np.ndarray, q: np.ndarray, names: list[str]) -> list[str]:
             terms.append(f"{'-' if value > 0 else '+'} {abs(value):g}")
         texts.append(" ".join(terms).removeprefix("+ "))
     return texts
+
+
+def pairs_within(
+    labels: pd.DataFrame, within: str | Sequence[str] | None
+) -> list[tuple[int, int]]:
+    """Pairs of rows that agree in some columns of the labels, the earlier one first.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or no such pair.
+    """
+    columns = [within] if isinstance(within, str) else list(within or ())
+    if within == "output" and "output" not in labels:
+        columns = []
+    lacking = [name for name in columns if name not in labels]
+    if lacking:
+        raise ValueError(
+            f"within names {lacking[0]!r}, which is no label of the estimates."
+            + (nearest(lacking[0], labels) or known_names(list(labels)))
+        )
+    keys = list(labels[columns].itertuples(index=False, name=None))
+    pairs = [(i, j) for i, j in combinations(range(len(keys)), 2) if keys[i] == keys[j]]
+    if not pairs:
+        raise ValueError(
+            f"No two estimates agree in {', '.join(columns)}, within which pairwise "
+            "compares. within=None compares all."
+        )
+    return pairs
 
 
 def difference_labels(

@@ -8,7 +8,7 @@ and tables are in the files below; V comes from the models.
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ import pandas as pd
 from statsmodels.stats.contrast import ContrastResults
 
 from skfme.statsmodels._inference.contrasts import (
-    combined,
     covariance_of,
+    differences_of,
     ratio,
     variances_of,
     wald_statistic,
@@ -30,6 +30,7 @@ from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
     difference_labels,
     difference_names,
+    pairs_within,
     wording,
 )
 from skfme.statsmodels._inference.text import EstimateTables
@@ -99,7 +100,7 @@ class EffectResults(EstimateTables):
             ``effect``, ``sd``, ``tvalue``, ``pvalue``, ``conf_int()``, ``summary()``.
         """
         matrix, q = linear_hypothesis(R, self.names)
-        effect = combined(matrix, self._estimates) - q
+        effect = differences_of(matrix, self._estimates, q)
         sd = np.sqrt(variances_of(matrix, self._cov))
         statistic, df = ratio(effect, sd), self._df_of(matrix)
         if self.df is None:
@@ -136,7 +137,7 @@ class EffectResults(EstimateTables):
         """
         R = np.eye(len(self.names)) if R is None else R
         matrix, q = linear_hypothesis(R, self.names)
-        distance = combined(matrix, self._estimates) - q
+        distance = differences_of(matrix, self._estimates, q)
         W, rank = wald_statistic(distance, covariance_of(matrix, self._cov))
         if self.df is None:
             return ContrastResults(statistic=W, distribution="chi2", df_denom=rank)
@@ -188,7 +189,7 @@ class EffectResults(EstimateTables):
         if labels is None:
             labels = pd.DataFrame({"effect": wording(matrix, q, self.names)})
         return EffectResults(
-            combined(matrix, self._estimates) - q,
+            differences_of(matrix, self._estimates, q),
             covariance_of(matrix, self._cov),
             labels=labels,
             df=None if self.df is None else self._df_of(matrix),
@@ -196,13 +197,22 @@ class EffectResults(EstimateTables):
             title=self.title,
         )
 
-    def pairwise(self, method: str | None = "holm") -> EffectResults:
-        """All differences of two estimates, each the second minus the first.
+    def pairwise(
+        self,
+        method: str | None = "holm",
+        *,
+        within: str | Sequence[str] | None = "output",
+    ) -> EffectResults:
+        """Differences of two estimates, each the later minus the earlier.
 
         Parameters
         ----------
         method : str or None, default="holm"
             Adjustment of the p-values, as in :meth:`pvalues_adjusted`.
+        within : label column, list of label columns or None, default="output"
+            Only estimates that agree in these are compared. By default those of one
+            output: probabilities of several classes sum to one, and their differences
+            are rarely asked for. None compares all.
 
         Returns
         -------
@@ -214,7 +224,7 @@ class EffectResults(EstimateTables):
             raise ValueError(
                 f"pairwise compares estimates with one another, and there is {k}."
             )
-        pairs = list(combinations(range(k), 2))
+        pairs = pairs_within(self.labels, within)
         first, second = np.transpose(pairs)
         R = np.eye(k)[second] - np.eye(k)[first]
         differences = self.contrasts(R, difference_labels(self.labels, pairs))

@@ -43,6 +43,14 @@ COVERS = {
         "Intervals cover the refitting of the model and the choice of rows."
     ),
 }
+# What they do not cover, and the call that does.
+NEXT = {
+    "sample": (
+        "That may differ by far more than these standard errors: bootstrap_effects() and "
+        "uncertainty_ledger() fit the model again; of results of statsmodels, "
+        "delta_effects() has the error of the parameters."
+    ),
+}
 
 
 class EstimateTables(JointEstimates):
@@ -112,15 +120,18 @@ class EstimateTables(JointEstimates):
         }
         frame = self.to_frame(alpha)
         heads = {name: head for name, head in heads.items() if name in frame}
-        columns = [
-            map(FORMATS.get(name, format_number), frame[name].astype(float))
-            for name in heads
-        ]
+        columns = [self._texts(name, frame[name].astype(float)) for name in heads]
         rows = map(list, zip(self.names, *columns, strict=True))
         return ["effect", *heads.values()], list(rows)
 
+    def _texts(self, column: str, values: pd.Series) -> list[str]:
+        """Numbers of one column as the table shows them."""
+        return [FORMATS.get(column, format_number)(value) for value in values]
+
     def _all_notes(self) -> list[str]:
-        notes = []
+        notes = [self.coverage_note]
+        if self.covers in NEXT:
+            notes.append(NEXT[self.covers])
         if self.nobs is not None:
             least, most = self.nobs.min(), self.nobs.max()
             notes.append(
@@ -134,7 +145,7 @@ class EstimateTables(JointEstimates):
         if still:
             shown = ", ".join(still[:5]) + (", …" if len(still) > 5 else "")
             notes.append(f"No spread at all, so that the standard error is 0: {shown}.")
-        return [*notes, self.coverage_note, *self.notes]
+        return [*notes, *self.notes]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.names)} estimates, covers {self.covers}>"

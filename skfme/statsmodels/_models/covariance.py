@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.hints import known_names, nearest, shown
+from skfme.statsmodels._models.fit_rows import entries_of_fit
 from skfme.statsmodels._models.fitted import FittedModel
 
 __all__ = ["ParameterCovariance"]
@@ -84,6 +85,9 @@ def _of_type(fitted: FittedModel, cov_type: str, cov_kwds: dict) -> Any:
             f"{fitted.name} results cannot take another cov_type after the fit. Refit "
             f"with fit(cov_type={cov_type!r}), or give the matrix as cov."
         )
+    if fitted.model.endog is not None and cov_kwds.get("groups") is not None:
+        groups = entries_of_fit(fitted.model, cov_kwds["groups"], "cov_kwds['groups']")
+        cov_kwds["groups"] = groups
     if cov_type == "nonrobust":
         vars(results).pop("cov_params_default", None)
     if isinstance(cov_kwds.get("groups"), str):

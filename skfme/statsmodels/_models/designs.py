@@ -22,16 +22,17 @@ from skfme._frames.columns import ColumnData, numbers_in
 from skfme._frames.contents import covariate_frame
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.tables import Table, as_table
+from skfme.statsmodels._models.fit_rows import rows_of_fit
 
 __all__ = [
     "ArrayDesign",
     "Design",
     "FormulaDesign",
+    "categorical_in",
     "check_design",
     "compare_designs",
     "design_of",
     "probe_rows",
-    "rows_of_fit",
 ]
 
 _PROBE_ROWS = 64
@@ -114,12 +115,9 @@ class FormulaDesign(Design):
     def _factors(self) -> Iterator[ast.AST]:
         """The expressions that the formula is made of."""
         factors = self.spec.factor_infos if self._patsy else self.spec.factors
-        for factor in factors:
-            text = getattr(factor, "code", None) or str(factor)
-            try:
-                yield ast.parse(text.strip(), mode="eval").body
-            except SyntaxError:  # a name in backticks
-                yield ast.Name(text.strip().strip("`"))
+        return _parsed(
+            getattr(factor, "code", None) or str(factor) for factor in factors
+        )
 
     def _variables(self) -> set[str]:
         """Names in the formula: columns, functions and what they are called on."""
@@ -139,15 +137,7 @@ class FormulaDesign(Design):
         return [i for i, name in enumerate(table.names) if name in self._read]
 
     def categorical(self) -> list[Hashable]:
-        """Columns coded by C(…) and used in no other way."""
-        coded, plain = set(), set()
-        for factor in self._factors():
-            arguments = _arguments(factor, "C")
-            if arguments and isinstance(arguments[0], ast.Name):
-                coded.add(arguments[0].id)
-            else:
-                plain |= _plain_names(ast.walk(factor))
-        return list[Hashable](sorted((coded - plain) & self._read))
+        return list[Hashable](sorted(_coded_in(self._factors()) & self._read))
 
     def matrix(self, table: Table) -> np.ndarray:
         frame = covariate_frame(table, [table.names[i] for i in self.used(table)])
@@ -176,6 +166,38 @@ class FormulaDesign(Design):
             # Levels that the fit never saw would otherwise pass for the reference.
             warnings.simplefilter("error", DataMismatchWarning)
             return self.spec.get_model_matrix(frame, na_action="drop", output="pandas")
+
+
+def categorical_in(formula: str) -> list[Hashable]:
+    """Columns that the right side of a formula takes for categories, before any fit."""
+    from patsy import ModelDesc, PatsyError
+
+    try:
+        terms = ModelDesc.from_formula(f"~ {formula.partition('~')[2] or formula}")
+    except PatsyError:  # of formulaic's own grammar; the fit says what is wrong
+        return []
+    texts = (factor.code for term in terms.rhs_termlist for factor in term.factors)
+    return list[Hashable](sorted(_coded_in(_parsed(texts))))
+
+
+def _parsed(factors: Iterable[str]) -> Iterator[ast.AST]:
+    for text in factors:
+        try:
+            yield ast.parse(text.strip(), mode="eval").body
+        except SyntaxError:  # a name in backticks
+            yield ast.Name(text.strip().strip("`"))
+
+
+def _coded_in(factors: Iterable[ast.AST]) -> set[str]:
+    """Columns coded by C(…) and used in no other way."""
+    coded, plain = set(), set()
+    for factor in factors:
+        arguments = _arguments(factor, "C")
+        if arguments and isinstance(arguments[0], ast.Name):
+            coded.add(arguments[0].id)
+        else:
+            plain |= _plain_names(ast.walk(factor))
+    return coded - plain
 
 
 def _plain_names(nodes: Iterable[ast.AST]) -> set[str]:
@@ -354,16 +376,6 @@ def check_design(design: Design, model: Any) -> bool:
 def probe_rows(n: int) -> np.ndarray:
     """A few of n rows, spread evenly; never all, so that what others add is seen."""
     return np.arange(0, n, max(2, n // _PROBE_ROWS))
-
-
-def rows_of_fit(model: Any, n: int) -> np.ndarray | None:
-    """Positions, among n rows of data, of those that the model was fitted on.
-
-    None where the model was fitted on another number of rows.
-    """
-    missing = getattr(model.data, "missing_row_idx", None)
-    rows = np.delete(np.arange(n), [] if missing is None else missing)
-    return rows if len(rows) == len(model.endog) else None
 
 
 def compare_designs(

@@ -28,6 +28,7 @@ from statsmodels.regression.linear_model import OLS, WLS
 
 from skfme._frames.contents import pandas_frame
 from skfme._frames.tables import Table, as_table
+from skfme.statsmodels._models.designs import categorical_in
 from skfme.statsmodels._models.fitted import fitted_model, given_offsets
 from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
 from skfme.statsmodels._models.offsets import Offset
@@ -51,7 +52,8 @@ class StatsmodelsEstimator(MeanEstimator):
     formula : str or None, default=None
         None fits on the columns of X as they are. Otherwise the model's formula over
         them (x0, x1, … for arrays); its left side, a plain name or left out, is y. The
-        names ``np`` and ``pd`` may be used in it.
+        names ``np`` and ``pd`` may be used in it. A column that it takes by ``C(…)``
+        only is categorical for an explainer.
     model_kwds : dict or None, default=None
         For the model, such as ``{"family": sm.families.Poisson()}``.
     fit_kwds : dict or None, default=None
@@ -187,6 +189,16 @@ class StatsmodelsEstimator(MeanEstimator):
     @property
     def _model_class(self) -> Any:
         return OLS if self.model is None else self.model
+
+    def categorical_columns(self) -> list[Hashable]:
+        """Names of the columns that the formula takes for categories only.
+
+        Returns
+        -------
+        names : list of label
+            Those of ``C(…)`` that it uses in no other way.
+        """
+        return [] if self.formula is None else categorical_in(self.formula)
 
     def _classifies(self) -> bool:
         if self.estimator_type == "auto":

@@ -18,7 +18,9 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme._engine.originals import method_alteration, replaced
 from skfme._frames.hints import shown
+from skfme._frames.tables import Table
 from skfme.statsmodels._models.designs import Design, design_of
+from skfme.statsmodels._models.estimation_sample import rows_not_used
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
 from skfme.statsmodels._models.unpredictable import refuse_unpredictable
 
@@ -160,10 +162,27 @@ class FittedModel:
         """Names of the outputs: classes, or responses."""
         if self.class_names:
             return self.class_names
-        name = self.model.endog_names
-        if isinstance(name, list):  # several responses
-            return tuple(map(str, name))
-        return (name if isinstance(name, str) else "y",)
+        names = self.model.endog_names
+        if not isinstance(names, list):
+            return (names if isinstance(names, str) else "y",)
+        if np.ndim(self.model.endog) > 1:  # several responses
+            return tuple(map(str, names))
+        return (_first_of(*map(str, names))[1],)
+
+    @property
+    def label(self) -> str | None:
+        """What is predicted of an outcome of two columns; None where its name says it."""
+        names = self.model.endog_names
+        if not isinstance(names, list) or np.ndim(self.model.endog) > 1:
+            return None
+        return " ".join(_first_of(*map(str, names)))
+
+    @property
+    def outcome(self) -> str:
+        """What is predicted, in words."""
+        if self.class_names:
+            return f"the classes of {self.model.endog_names}"
+        return f"the {self.label}" if self.label else ", ".join(self.outputs)
 
     @cached_property
     def inflation(self) -> Inflation | None:
@@ -198,6 +217,10 @@ class FittedModel:
         kind = cov_type or str(getattr(self.results, "cov_type", ""))
         grouped = getattr(self.model, "groups", None) is not None
         return grouped or kind.lower().startswith(("cluster", "hac"))
+
+    def rows_not_used(self, table: Table) -> np.ndarray | None:
+        """Mask of the rows that the fit was given and left out; None if there are none."""
+        return rows_not_used(self.design, self.model, table)
 
     def warn_if_not_converged(self) -> None:
         details = getattr(self.results, "mle_retvals", None)
@@ -240,6 +263,24 @@ def fitted_model(results: Any) -> FittedModel:
         getattr(estimator, "classes_", None),
         given_offsets(*(getattr(estimator, kind, None) for kind in OFFSETS)),
     )
+
+
+def _first_of(first: str, second: str) -> tuple[str, str]:
+    """What a binomial model of two columns is about, as statsmodels takes the first one.
+
+    They are levels of one outcome, as formulas code text and booleans, or counts.
+    """
+    (stem, level), (other, _) = (_split_level(name) for name in (first, second))
+    if level and stem == other:
+        return "probability of", f"{stem} = {level}"
+    return "share", f"{first} / ({first} + {second})"
+
+
+def _split_level(name: str) -> tuple[str, str]:
+    """Such as ("smokes", "yes") of a column ``smokes[yes]``; no level of others."""
+    stem, bracket, level = name.rpartition("[")
+    coded = bracket and name.endswith("]")
+    return (stem, level[:-1].removeprefix("T.")) if coded else (name, "")
 
 
 def given_offsets(offset: Any, exposure: Any) -> dict[str, Any]:

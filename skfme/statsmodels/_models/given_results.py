@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from skfme._frames.tables import Table, as_table
 from skfme.statsmodels._models.checks import check_predictions
 from skfme.statsmodels._models.designs import Design, check_design
-from skfme.statsmodels._models.fitted import fitted_model
+from skfme.statsmodels._models.fitted import FittedModel, fitted_model
 from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
 
 __all__ = ["GivenResults"]
@@ -28,6 +29,8 @@ class GivenResults(MeanEstimator):
         Of a multinomial or an ordered model.
     target_names_ : tuple of str
         Of any other model.
+    response_label_ : str or None
+        What is predicted, where the outcome's name does not say it.
     """
 
     def __init__(self, results: Any) -> None:
@@ -55,7 +58,7 @@ class GivenResults(MeanEstimator):
             )
         fitted.warn_if_not_converged()
         self.__name__ = fitted.name
-        self.fitted_ = fitted
+        self.fitted_, self.response_label_ = fitted, fitted.label
         if fitted.class_names:
             self.classes_ = np.array(fitted.class_names)
         else:
@@ -66,6 +69,16 @@ class GivenResults(MeanEstimator):
         """Positions of the table's columns that the model's design reads."""
         design: Design = self.fitted_.design
         return design.used(table)
+
+    def categorical_columns(self) -> list[Hashable]:
+        """Names of the columns that the model's formula takes for categories only."""
+        design: Design = self.fitted_.design
+        return design.categorical()
+
+    def rows_not_used(self, table: Table) -> np.ndarray | None:
+        """Mask of the rows that the fit was given and left out; None if there are none."""
+        fitted: FittedModel = self.fitted_
+        return fitted.rows_not_used(table)
 
     def _classifies(self) -> bool:
         return hasattr(self, "classes_")

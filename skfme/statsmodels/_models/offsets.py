@@ -16,7 +16,7 @@ import numpy as np
 
 from skfme._frames.columns import as_vector, missing_in, numbers_in
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.designs import rows_of_fit
+from skfme.statsmodels._models.fit_rows import matched_rows
 from skfme.statsmodels._models.fitted import FittedModel, given_offsets
 
 __all__ = ["Offset", "missing_offset", "offset_of"]
@@ -98,7 +98,7 @@ def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> 
             )
         return Offset()
     if not given:
-        return _of_fit(fitted, fitted.own_offset, len(table))
+        return _of_fit(fitted, fitted.own_offset, table)
     lacking = [kind for kind in fitted.offset_names if kind not in given]
     if lacking:
         raise ValueError(
@@ -114,16 +114,12 @@ def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> 
     return Offset(columns, np.sum(arrays, axis=0) if arrays else None)
 
 
-def _of_fit(fitted: FittedModel, values: np.ndarray, n: int) -> Offset:
-    """The fit's own offset, where the data may be the n rows that it was given."""
-    rows = rows_of_fit(fitted.model, n)
-    if rows is None or fitted.model.exog is None:
+def _of_fit(fitted: FittedModel, values: np.ndarray, table: Table) -> Offset:
+    """The fit's own offset, where the data may be the rows that it was given."""
+    fit_rows = matched_rows(fitted.model, table)
+    if fit_rows is None or fitted.model.exog is None:
         raise ValueError(missing_offset(fitted))
-    of_data = np.full(n, np.nan)
-    of_data[rows] = values
-    fit_rows = np.full(n, -1)
-    fit_rows[rows] = np.arange(len(rows))
-    return Offset({}, of_data, fit_rows)
+    return Offset({}, np.where(fit_rows >= 0, values[fit_rows], np.nan), fit_rows)
 
 
 def missing_offset(fitted: FittedModel) -> str:

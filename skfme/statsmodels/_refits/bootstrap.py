@@ -183,7 +183,7 @@ def bootstrap_effects(
         **means.described,
         covers=POPULATIONS[population],
         title=f"Effects over refits of {effects.context.model}",
-        notes=[*notes, *means.rules],
+        notes=[*notes, *means.outcome, *means.rules],
     )
 
 

@@ -145,6 +145,7 @@ class BootstrapResults(EffectResults):
             tests,
             pvalue_low=self._series(at_low, "pvalue_low"),
             pvalue_upp=self._series(at_upp, "pvalue_upp"),
+            least=0.0 if self.method == "normal" else 0.5 / (len(self.replicates) + 1),
         )
 
     def contrasts(self, R: Any, labels: pd.DataFrame | None = None) -> BootstrapResults:
@@ -171,6 +172,17 @@ class BootstrapResults(EffectResults):
             title=self.title,
             notes=self.notes[:1],
         )
+
+    def _texts(self, column: str, values: pd.Series) -> list[str]:
+        texts = super()._texts(column, values)
+        if column not in ("p_value", "p_adjusted"):
+            return texts
+        # 1 / (B + 1) is the smallest that B replicates can show.
+        least = self._distribution.beyond_all(np.zeros(len(self.names)))
+        return [
+            f"<{text}" if at_floor and value < 1 else text
+            for text, value, at_floor in zip(texts, values, least, strict=True)
+        ]
 
     def _all_notes(self) -> list[str]:
         se, bias = self._se(), np.abs(self.bias.to_numpy())

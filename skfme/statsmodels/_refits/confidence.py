@@ -23,6 +23,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from skfme.statsmodels._inference.contrasts import ROUND_OFF, differences_of
+
 __all__ = ["METHODS", "BootstrapDistribution", "refuse_unknown"]
 
 METHODS = ("percentile", "basic", "bca", "normal")
@@ -50,9 +52,11 @@ class BootstrapDistribution:
         """The distribution of R·estimates − q."""
         return replace(
             self,
-            estimates=R @ self.estimates - q,
-            replicates=self.replicates @ R.T - q,
-            jackknife=None if self.jackknife is None else self.jackknife @ R.T - q,
+            estimates=differences_of(R, self.estimates, q),
+            replicates=differences_of(R, self.replicates, q),
+            jackknife=None
+            if self.jackknife is None
+            else differences_of(R, self.jackknife, q),
         )
 
     def by(self, method: str) -> BootstrapDistribution:
@@ -76,8 +80,9 @@ class BootstrapDistribution:
         """Covariance of the replicates, of shape (k, k)."""
         cov = np.atleast_2d(np.cov(self.replicates, rowvar=False))
         # Replicates that are all the same have no spread, despite round-off.
-        same = np.ptp(self.replicates, axis=0) == 0
-        cov[same, same] = 0.0
+        largest = np.abs(self.replicates).max(axis=0)
+        same = np.ptp(self.replicates, axis=0) <= ROUND_OFF * largest
+        cov[same] = cov[:, same] = 0.0
         return cov
 
     @cached_property
@@ -153,6 +158,14 @@ class BootstrapDistribution:
     def _share_below(self, values: np.ndarray) -> np.ndarray:
         """G of one value for each estimate, never 0 or 1."""
         return (self._count_below(values) + 0.5) / (len(self.replicates) + 1)
+
+    def beyond_all(self, values: np.ndarray) -> np.ndarray:
+        """Whether C(value) is as near to 0 or 1 as so few replicates can tell."""
+        if self.method == "normal":
+            return np.zeros(len(self.estimates), dtype=bool)
+        if self.method == "basic":
+            values = 2 * self.estimates - values
+        return np.isin(self._count_below(values), (0, len(self.replicates)))
 
     def _where_defined(self, values: np.ndarray) -> np.ndarray:
         lost = ~np.isfinite(self.bias_correction)

@@ -35,6 +35,7 @@ from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._summaries.weighting import Weighting
 from skfme._text.printing import format_number
 from skfme.quadrature import as_rule
+from skfme.statsmodels._inference.contrasts import ROUND_OFF
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._refits.group_means import GroupMeans
 from skfme.statsmodels._refits.refitting import Refitting, prepared
@@ -42,6 +43,11 @@ from skfme.statsmodels._refits.resampling import seed_sequence
 from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["CrossFitResults", "CrossFittedEffects", "cross_fit_effects"]
+
+_SAME_IN_ALL_ROWS = (
+    "No standard error where each model gives all its rows the same effect, as linear "
+    "models do: the models differ, and not the rows."
+)
 
 
 class CrossFitResults(EffectResults):
@@ -113,7 +119,8 @@ class CrossFittedEffects(ForwardEffects):
         results : CrossFitResults
             Covers the sample: rows, or groups where they were given. That another
             training set would give other models shows in ``fold_sd`` only, and there
-            too little, as training sets of folds overlap.
+            too little, as training sets of folds overlap. NaN, with a warning, where
+            each model gives all its rows the same effect.
 
         Raises
         ------
@@ -133,18 +140,25 @@ class CrossFittedEffects(ForwardEffects):
             df.append(n_units - 1)
             variances.append(np.mean(np.sum(by_unit**2, axis=0)))
         self._refuse_lone_units(folds, np.concatenate(df))
+        spread = folds.groupby(list(whole.labels), sort=False)["ame"].std().to_numpy()
+        cov = np.array(influence) @ np.array(influence).T
+        # Rows say nothing of effects that differ between the folds' models alone.
+        unknown = (np.diag(cov) == 0) & (spread > ROUND_OFF * np.abs(whole(self)))
+        cov[unknown] = cov[:, unknown] = np.nan
+        models = f"Each row is explained by one of {self.fold.max() + 1} models."
+        notes = [*whole.outcome, models]
         results = CrossFitResults(
             whole(self),
-            np.array(influence) @ np.array(influence).T,
+            cov,
             **whole.described,
             df=[np.sum(df_by_fold) for df_by_fold in df],
             covers="sample",
             title="Cross-fitted effects",
-            notes=[f"Each row is explained by one of {self.fold.max() + 1} models."],
+            notes=[*notes, _SAME_IN_ALL_ROWS] if unknown.any() else notes,
+            why_missing="each model gives all its rows the same effect",
         )
         results.folds = folds
-        spread = folds.groupby(list(whole.labels), sort=False)["ame"].std()
-        results.fold_sd = pd.Series(spread.to_numpy(), results.names)
+        results.fold_sd = pd.Series(spread, results.names)
         results.fold_sd_expected = pd.Series(np.sqrt(variances), results.names)
         return results
 
@@ -238,10 +252,10 @@ def cross_fit_effects(
     """
     for_models, for_folds = seed_sequence(random_state).spawn(2)
     table = as_table(X)
-    weights = checked_weights(sample_weight, table)
     if groups is not None:
         groups = as_vector(groups, len(table), "groups")
     fitted, refitting = prepared(explainer, table, y, fit_params, for_models)
+    weights = checked_weights(sample_weight, table, explainer.weights_type)
     if isinstance(cv, Integral):
         cv = _shuffled_folds(int(cv), refitting, groups, for_folds)
     splits = _splits(cv, refitting, groups)

@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.effects import ForwardEffects
+from skfme._text.outputs import outcome_notes
 from skfme._text.reasons import no_row_counts, what_to_write
+from skfme.statsmodels._inference.contrasts import without_round_off
 from skfme.statsmodels._inference.names import names_of
 from skfme.statsmodels._rows.groups import Groups
 from skfme.statsmodels._tree.subspaces import groups_of_tree
@@ -41,6 +43,8 @@ class GroupMeans:
     weights : ndarray of shape (n,)
     outputs : list of int
         Positions of the outputs that are averaged.
+    outcome : list of str
+        A sentence on what changes, where it has a name.
     """
 
     labels: pd.DataFrame
@@ -48,6 +52,7 @@ class GroupMeans:
     members: tuple[tuple[np.ndarray, np.ndarray], ...]
     weights: np.ndarray
     outputs: list[int]
+    outcome: list[str]
 
     @classmethod
     def of(
@@ -91,6 +96,7 @@ class GroupMeans:
             tuple(members),
             weights,
             outputs,
+            outcome_notes(effects.context, [effects.outputs[k] for k in outputs]),
         )
 
     @property
@@ -176,7 +182,9 @@ class GroupMeans:
             factor = np.sqrt(n_units / np.where(n_units > 1, n_units - 1, np.nan))
             for fme in effect.fme_2d[rows][:, self.outputs].T:
                 means = np.bincount(cells, w * fme) / totals
-                sums = np.bincount(pairs, w * (fme - means[cells]), np.prod(shape))
+                # Of a linear model, whose effects are all the same, no noise is left.
+                deviations = without_round_off(fme - means[cells], np.abs(fme))
+                sums = np.bincount(pairs, w * deviations, np.prod(shape))
                 yield factor * sums.reshape(shape) / totals, n_units, totals
 
     def covariance(

@@ -229,16 +229,16 @@ def honest_regions(
         check_count("n_resamples", n_resamples)
         warn_of_few(n_resamples, 0.05, "percentile")
     table = as_table(X)
-    weights = checked_weights(sample_weight, table)
     for_parts, for_model, for_draws = seed_sequence(random_state).spawn(3)
     tree = _checked_tree(tree, for_parts)
     units = Units.of(len(table), groups, stratify)
     rows = _three_parts(units, sizes, np.random.default_rng(for_parts))
     train, partition, estimate = rows.values()
     fitted, refitting = prepared(explainer, table, y, fit_params, for_model, rows=train)
+    weights = checked_weights(sample_weight, table, explainer.weights_type)
     step = _one_step(fitted, effect)
     searched, apart = (
-        fitted._explain(table.take(part), weights.take(part).array)[step.name]
+        fitted._explain(table.take(part), weights.take(part))[step.name]
         for part in (partition, estimate)
     )
     k = one_output(apart.outputs, output, "a tree")
@@ -326,6 +326,8 @@ def _partitioned(
     """The tree over the k-th output of some rows, with the numbers of rows apart."""
     if tree.categorical_features == "auto":
         tree.categorical_features = list(searched.categorical_features)
+    if tree.weights_type == "auto":
+        tree.weights_type = searched.weights_type
     tree.fit(searched.X, searched.fme_2d[:, k], searched.sample_weight, groups=units)
     nlm = None if apart.nlm_2d is None else apart.nlm_2d[:, k]
     return tree._estimated_from(apart.X, apart.fme_2d[:, k], apart.sample_weight, nlm)
@@ -340,7 +342,7 @@ def _over_rows(
         means(effects),
         cov,
         **means.described,
-        notes=means.rules,
+        notes=[*means.outcome, *means.rules],
         df=np.maximum(n_units - 1, 1),
         covers="sample",
         title="Honest regions: over rows, given the model",
@@ -361,5 +363,8 @@ def _over_refits(
         **means.described,
         covers="refit",
         title="Honest regions: over refits, given the rows",
-        notes=refit_notes(f"{n_units} rows or groups to train", failures),
+        notes=[
+            *refit_notes(f"{n_units} rows or groups to train", failures),
+            *means.outcome,
+        ],
     )

@@ -141,7 +141,7 @@ def uncertainty_ledger(
         NestedRefits(nested[:, :, 0], nested[:, :, 1], failures),
         AVERAGING.get(type(last_step(explainer.estimator)), MORE_FITS),
         **means.described,
-        notes=means.rules,
+        notes=[*means.outcome, *means.rules],
         title=f"Where the standard errors of {effects.context.model} come from",
     )
 

@@ -20,6 +20,11 @@ import numpy as np
 import pandas as pd
 
 from skfme._text.printing import format_number
+from skfme.statsmodels._inference.contrasts import (
+    covariance_of,
+    differences_of,
+    without_round_off,
+)
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.results import EffectResults
 
@@ -57,10 +62,12 @@ class Components:
         """Split averages of shape (n_resamples, n_seeds, k)."""
         n_resamples, n_seeds, k = averages.shape
         # From one of them, so that equal averages have no variance, not even round-off.
-        inside = (averages - averages[:, :1]).transpose(1, 0, 2)
+        size = np.abs(averages)
+        inside = without_round_off(averages - averages[:, :1], size)
+        inside = inside.transpose(1, 0, 2)
         inside = (inside - inside.mean(axis=0)).reshape(-1, k)
         seed = inside.T @ inside / (n_resamples * (n_seeds - 1))
-        means = (averages - averages[0, 0]).mean(axis=1)
+        means = without_round_off(averages - averages[0, 0], size).mean(axis=1)
         means = means - means.mean(axis=0)
         between = means.T @ means / (n_resamples - 1)
         b, w = np.diag(between), np.diag(seed) / n_seeds
@@ -93,7 +100,8 @@ class NestedRefits:
 
     def contrast(self, R: np.ndarray, q: np.ndarray) -> NestedRefits:
         """The same of linear combinations."""
-        return NestedRefits(self.fixed @ R.T - q, self.drawn @ R.T - q, self.failures)
+        fixed, drawn = (differences_of(R, a, q) for a in (self.fixed, self.drawn))
+        return NestedRefits(fixed, drawn, self.failures)
 
 
 class UncertaintyLedger(EffectResults):
@@ -226,7 +234,7 @@ class UncertaintyLedger(EffectResults):
         matrix, q = linear_hypothesis(R, self.names)
         return UncertaintyLedger(
             plain.params.to_numpy(),
-            matrix @ self._rows_cov @ matrix.T,
+            covariance_of(matrix, self._rows_cov),
             self.refits.contrast(matrix, q),
             self._more_seeds,
             labels=plain.labels,

@@ -20,9 +20,9 @@ import pandas as pd
 
 from skfme._results.effects import ForwardEffect
 from skfme._summaries.weighting import Weighting
-from skfme._text.outputs import output_columns
+from skfme._text.outputs import outcome_notes, output_columns
 from skfme.statsmodels._inference.results import EffectResults
-from skfme.statsmodels._regression.least_squares import without_round_off
+from skfme.statsmodels._regression.least_squares import deviations_from
 from skfme.statsmodels._regression.sandwich import (
     cluster_gram,
     gram,
@@ -101,7 +101,8 @@ def average_effects(
     rows = np.flatnonzero(np.logical_or.reduce([s.mask for s in samples]))
     clusters = clusters_of(listed[0].table, kind, kwds, rows)
     cov, numbers = _covariance(samples, kind, rows, clusters)
-    notes = [f"Covariance {kind}."]
+    outputs = [samples[0].effect.outputs[k] for k in samples[0].columns]
+    notes = [*outcome_notes(listed[0].context, outputs), f"Covariance {kind}."]
     if clusters is not None:
         notes.append(clusters.described)
     if weights.given:
@@ -157,8 +158,7 @@ class _Sample:
             return cls(effect, columns, mask, none, unknown, unknown == 0)
         counted = counted_rows(effect, weights_type, output)
         means = counted.weights.dot(counted.fme) / counted.weights.sum
-        deviations = without_round_off(counted.fme - means, counted.fme)
-        still = (deviations == 0).all(axis=0)
+        still = (deviations_from(means, counted.fme) == 0).all(axis=0)
         return cls(effect, columns, mask, counted.weights, means, still)
 
     def labels(self) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS, WLS
 
 from skfme._frames.tables import as_table
-from skfme._text.outputs import one_output
+from skfme._text.outputs import one_output, outcome_notes
 from skfme.statsmodels._inference.contrasts import combined, covariance_of, variances_of
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import names_of
@@ -112,7 +112,9 @@ class ConditionalEffectsResults(EffectResults):
     def _described(self) -> list[str]:
         """Sentences under the summary."""
         explained = ", ".join(f"{r:.4g}" for r in self._fit.rsquared)
-        notes = [f"R-squared {explained}; covariance {self.cov_type}."]
+        counted = self.model.counted
+        notes = outcome_notes(counted.effect.context, counted.outputs)
+        notes.append(f"R-squared {explained}; covariance {self.cov_type}.")
         if self.clusters is not None:
             notes.append(self.clusters.described)
             if min(self.clusters.numbers) < FEW_CLUSTERS:

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import linalg
 
 from skfme._summaries.weighting import Weighting
+from skfme.statsmodels._inference.contrasts import ROUND_OFF, without_round_off
 from skfme.statsmodels._regression.designs import CellDesign, EffectDesign
 
-__all__ = ["LeastSquares", "least_squares", "without_round_off"]
+__all__ = ["LeastSquares", "deviations_from", "least_squares"]
 
 # A column is dependent if no more of its length than this is independent of others.
 DEPENDENT = 1e-10
-# Differences below this share of the effects are what rounding left.
-ROUND_OFF = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +109,9 @@ def least_squares(
             f"{weights.total:g} rows that count cannot estimate {len(root)} coefficients "
             "and their errors; take fewer groups or terms."
         )
-    resid = without_round_off(endog - fitted, endog)
+    resid = deviations_from(fitted, endog)
     centre = weights.dot(endog) / weights.sum if constant else 0.0
-    sst = weights.dot(without_round_off(endog - centre, endog) ** 2)
+    sst = weights.dot(deviations_from(centre, endog) ** 2)
     return LeastSquares(design, weights, coef, resid, root, sst)
 
 
@@ -138,8 +138,13 @@ def _solved(
     return coef, root, bool(np.linalg.norm(outside) < 1e-8 * np.linalg.norm(constant))
 
 
-def without_round_off(differences: np.ndarray, endog: np.ndarray) -> np.ndarray:
-    """Differences of effects that do not vary are zero, and not what rounding left."""
-    size = np.abs(endog).max(axis=0)
-    still = np.abs(differences).max(axis=0) <= ROUND_OFF * size
-    return np.where(still, 0.0, differences)
+def deviations_from(centre: Any, endog: np.ndarray) -> np.ndarray:
+    """Effects minus what is fitted to them; zero, and not what rounding left, of equals.
+
+    Effects that do not vary leave nothing in a row, nor do those that are fitted exactly
+    in any, whatever the size of theirs.
+    """
+    deviations = endog - centre
+    size = np.abs(endog)
+    exact = np.abs(deviations).max(axis=0) <= ROUND_OFF * size.max(axis=0)
+    return np.where(exact, 0.0, without_round_off(deviations, size))

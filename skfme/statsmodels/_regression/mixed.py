@@ -18,7 +18,7 @@ import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
 from skfme._results.effects import ForwardEffect
-from skfme._text.outputs import one_output
+from skfme._text.outputs import one_output, outcome_notes
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.formula_design import (
     EffectFormulaDesign,
@@ -135,7 +135,9 @@ class MixedConditionalEffectsResults(EffectResults):
         terms = list(model.mixedlm.exog_names)
         k = len(terms)
         sizes = np.unique(model.subjects, return_counts=True)[1]
+        counted = model.counted
         notes = [
+            *outcome_notes(counted.effect.context, counted.outputs),
             f"{len(sizes)} subjects of {sizes.min()} to {sizes.max()} rows; "
             f"{fit.method}{'' if fit.converged else ', which did not converge'}.",
             f"Intraclass correlation {self.icc:.4g}; design effect {self.design_effect:.4g}.",

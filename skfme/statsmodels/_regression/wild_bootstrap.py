@@ -106,9 +106,12 @@ class WildClusterTest:
 
     def __repr__(self) -> str:
         how = "all" if self.enumerated else f"{len(self.resampled)}"
+        # The smallest that so many resamples can show.
+        least = not self.enumerated and self.pvalue * (len(self.resampled) + 1) < 1.5
         return (
-            f"<Wild cluster bootstrap test: W={self.statistic:.6g}, p-value="
-            f"{self.pvalue:.4g}, {self.n_clusters} clusters, {how} {self.weights} resamples>"
+            f"<Wild cluster bootstrap test: W={self.statistic:.6g}, p-value"
+            f"{'<' if least else '='}{self.pvalue:.4g}, {self.n_clusters} clusters, "
+            f"{how} {self.weights} resamples>"
         )
 
 

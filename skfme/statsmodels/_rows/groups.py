@@ -34,7 +34,7 @@ class Groups:
         """By columns of the table, or labels of its rows; None is one group."""
         if by is None:
             return cls(np.zeros(len(table), dtype=int), pd.DataFrame(index=[0]))
-        labels = groups_in(table, by)
+        labels = row_labels(table, by)
         taken = sorted(RESULT_COLUMNS.intersection(labels))
         if taken:
             raise ValueError(
@@ -45,11 +45,8 @@ class Groups:
 
     @classmethod
     def of_labels(cls, labels: pd.DataFrame) -> Groups:
-        """By label, in sorted order; missing ones are a group of their own."""
-        grouped = labels.groupby(list(labels), dropna=False, observed=True, sort=True)
-        codes = grouped.ngroup().to_numpy()
-        first = pd.Series(codes).drop_duplicates().sort_values().index
-        return cls(codes, labels.iloc[first].reset_index(drop=True))
+        """By label, in the order of groups; missing ones are a group of their own."""
+        return cls(*groups_in(labels))
 
 
 def complete_labels(

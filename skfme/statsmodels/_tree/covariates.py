@@ -316,12 +316,16 @@ def effects_in(y: Any, table: Table) -> np.ndarray:
 
 
 def counted_rows(
-    y: Any, sample_weight: Any, table: Table
+    y: Any, sample_weight: Any, table: Table, weights_type: str
 ) -> tuple[np.ndarray, np.ndarray, Weighting]:
-    """Positions of the rows with an effect and a weight; these effects and weights."""
-    effects, weights = effects_in(y, table), checked_weights(sample_weight, table)
+    """Positions of the rows with an effect and a weight; these effects and weights.
+
+    Weights that are no frequencies come rescaled to sum to the number of these rows.
+    """
+    effects = effects_in(y, table)
+    weights = checked_weights(sample_weight, table, weights_type)
     rows = _counting(effects, weights)
-    return rows, effects[rows], weights.take(rows)
+    return rows, effects[rows], weights.take(rows).rescaled()
 
 
 def _counting(effects: np.ndarray, weights: Weighting) -> np.ndarray:

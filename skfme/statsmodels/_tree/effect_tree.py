@@ -22,9 +22,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skfme._decorators import VersionedPickle, fit_context
 from skfme._frames.checks import refuse_infinite
 from skfme._frames.groups import one_label
-from skfme._frames.hints import known_names
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
+from skfme._summaries.weighting import WEIGHTS_TYPES
+from skfme.statsmodels._tree.columns import split_positions
 from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
@@ -62,7 +63,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         rows; rpart's surrogate splits are not copied.
     n_partitions : int >= 2, "auto" or None, default=None
         Exact number of partitions, by pruning; "auto" cross-validates it (5 folds,
-        one-standard-error rule).
+        one-standard-error rule), up to `max_partitions`.
     max_sd : float, default=None
         The fewest partitions, at least two where the tree has a split, that all have
         an SD of effects below it.
@@ -81,6 +82,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         Least share of the root's sum of squares that a split must explain ("cart").
     max_depth : int, default=None
         None is no bound for "ctree", 30 for "cart".
+    max_partitions : int >= 2 or None, default=8
+        Most partitions that ``n_partitions="auto"`` takes, so that they can be read; None
+        is no bound. A number of partitions that is asked for is not bounded by it.
     teststat : {"quadratic", "maximum"}, default="quadratic"
         Statistic of the tests. The two differ for unordered factors only.
     testtype : {"bonferroni", "univariate"}, default="bonferroni"
@@ -98,6 +102,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         partition left with fewer than two of these merges upwards.
     random_state : int, RandomState instance or None, default=None
         Of the honest halves and the folds of "auto".
+    weights_type : {"auto", "frequency", "sampling", "importance"}, default="auto"
+        As in :class:`skfme.FMEExplainer`: weights that are no frequencies are rescaled to
+        sum to the number of rows that count.
 
     Attributes
     ----------
@@ -128,9 +135,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     admissible bipartition of their levels. Missing values, and levels that a node has
     not seen, go to the child with more rows, in fit and in predict; on a tie to the
     second. Dates, moments and durations are numbers of microseconds, moments compared as
-    instants; the cut is shown as a date in the column's own time zone. Integer weights
-    equal repeated rows, except for that count of rows. Real weights enter as they are:
-    their sum then stands in for the sample size, and p-values depend on their scale.
+    instants; the cut is shown as a date in the column's own time zone. Frequency weights
+    equal repeated rows, except for that count of rows. Of other weights the scale does not
+    matter: they sum to the number of rows.
 
     The tests treat effects as data. With enough rows, any structure of the model
     becomes significant; p-values here are a stopping rule and no evidence about the
@@ -179,9 +186,11 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         "minprob": [Interval(Real, 0, 1, closed="left")],
         "cp": [Interval(Real, 0, None, closed="left")],
         "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "max_partitions": [Interval(Integral, 2, None, closed="left"), None],
         "teststat": [StrOptions({"quadratic", "maximum"})],
         "testtype": [StrOptions({"bonferroni", "univariate"})],
         "categorical_features": "no_validation",
+        "weights_type": [StrOptions({"auto", *WEIGHTS_TYPES})],
         "features": "no_validation",
         "drop": "no_validation",
         "honest": ["boolean"],
@@ -199,6 +208,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         minprob: float = 0.01,
         cp: float = 0.001,
         max_depth: int | None = None,
+        max_partitions: int | None = 8,
         teststat: str = "quadratic",
         testtype: str = "bonferroni",
         categorical_features: str | Iterable[Hashable] = "auto",
@@ -206,6 +216,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         drop: Iterable[Hashable] | None = None,
         honest: bool = False,
         random_state: Any = None,
+        weights_type: str = "auto",
     ) -> None:
         self.method = method
         self.n_partitions = n_partitions
@@ -216,6 +227,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         self.minprob = minprob
         self.cp = cp
         self.max_depth = max_depth
+        self.max_partitions = max_partitions
         self.teststat = teststat
         self.testtype = testtype
         self.categorical_features = categorical_features
@@ -223,6 +235,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         self.drop = drop
         self.honest = honest
         self.random_state = random_state
+        self.weights_type = weights_type
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -265,12 +278,14 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         self._check_arguments(y)
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
-        rows, effects, weights = counted_rows(y, sample_weight, table)
+        rows, effects, weights = counted_rows(
+            y, sample_weight, table, self.weights_type
+        )
         measures = measures_in(nlm, table, rows)
         if groups is not None:
             groups = one_label(table, groups, "groups")[rows]
         self.n_dropped_ = len(table) - len(rows)
-        read = self._positions(table)
+        read = split_positions(table, self.features, self.drop)
         if self.n_dropped_:
             refuse_infinite(table, read)
             table = table.take(rows)
@@ -338,28 +353,6 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
                 "given; the size of a tree follows from one of them. Leave one None."
             )
 
-    def _positions(self, table: Table) -> list[int]:
-        """Positions of the columns that may be split."""
-        if self.features is not None and self.drop is not None:
-            raise ValueError(
-                "features and drop are both given; one follows from the other. Leave one "
-                "of them None."
-            )
-        everything = list(range(len(table.names)))
-        if self.features is not None:
-            chosen = _named(self.features, table, "features")
-            positions = [i for i in everything if i in chosen]
-        else:
-            dropped = _named(self.drop or (), table, "drop")
-            positions = [i for i in everything if i not in dropped]
-        if not positions:
-            which = "features names" if self.drop is None else "drop leaves"
-            raise ValueError(
-                f"{which} no column of X, so that there is none to split."
-                + known_names(table.names)
-            )
-        return positions
-
     def _learned(self, table: Table, read: list[int]) -> tuple[Covariate, ...]:
         """Learn what the columns are, and encode those that may be split."""
         self._kind = table.kind
@@ -386,7 +379,8 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
             grown_on = sample.take(searched)
         size = self.n_partitions
         if isinstance(size, str):
-            size = cross_validated_size(grown_on, criterion, random_state)
+            most = self.max_partitions
+            size = cross_validated_size(grown_on, criterion, random_state, most)
         nodes = pruned(grow(grown_on, criterion), size, self.max_sd)
         return reestimated(nodes, sample, estimated_from) if self.honest else nodes
 
@@ -424,13 +418,6 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.sparse = False
         return tags
-
-
-def _named(keys: Any, table: Table, what: str) -> set[int]:
-    """Positions of the columns that a parameter names; one may stand alone."""
-    if isinstance(keys, (str, int)):
-        keys = [keys]
-    return {table.position(key, f"{what} names") for key in keys}
 
 
 def _is_share(value: Any) -> bool:

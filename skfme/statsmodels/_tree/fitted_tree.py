@@ -82,6 +82,7 @@ class FittedTree:
     """The nodes, covariates and columns that `EffectTree.fit` finds, and their tables."""
 
     method: str
+    weights_type: str
     partitions_: pd.DataFrame
     nodes_: pd.DataFrame
     tests_: pd.DataFrame
@@ -253,7 +254,9 @@ class FittedTree:
     ) -> Self:
         """The same partition with the numbers of other rows; small leaves merge."""
         table = self._table(X)
-        rows, effects, weights = counted_rows(y, sample_weight, table)
+        rows, effects, weights = counted_rows(
+            y, sample_weight, table, self.weights_type
+        )
         sample = Sample(self._encoded(table.take(rows)), effects, weights)
         other = copy.copy(self)  # without the rows of fit
         other.n_dropped_ = len(table) - len(rows)

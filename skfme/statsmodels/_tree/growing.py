@@ -94,7 +94,9 @@ class Layer:
         self.around = np.add.reduceat(squares, self.starts)
         # A constant effect differs by its rounding alone.
         self.around[self.around <= self.totals * (1e-12 * np.abs(means)) ** 2] = 0.0
-        numbers = (sizes, self.totals, means, self.around)
+        # All weights are positive here.
+        sizes_of_sd = self.totals if self.weights.kind == "frequency" else sizes
+        numbers = (sizes, self.totals, means, self.around, sizes_of_sd)
         spreads = map(Spread, *(of_nodes.tolist() for of_nodes in numbers))
         stretches = map(slice, self.starts.tolist(), np.cumsum(sizes).tolist())
         self.parts = [

@@ -37,23 +37,29 @@ class Tests(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Number of rows, W = Σ w, ȳ = Σ w y / W, and Σ w (y − ȳ)² about it."""
+    """Number of rows, W = Σ w, ȳ = Σ w y / W, Σ w (y − ȳ)² about it, and their size.
+
+    The size is the number of rows that an SD stands on, W of frequency weights.
+    """
 
     n: int
     weight: float
     mean: float
     ss: float
+    size: float
 
     @classmethod
     def of(cls, values: np.ndarray, weights: Weighting) -> Spread:
         mean = weighted_mean(values, weights)
         ss = float(weights.dot((values - mean) ** 2))
-        return cls(len(values), weights.sum, mean, ss)
+        return cls(len(values), weights.sum, mean, ss, weights.size)
 
     @property
     def sd(self) -> float:
-        """SD with divisor W − 1; NaN where W ≤ 1."""
-        return math.sqrt(self.ss / (self.weight - 1)) if self.weight > 1 else math.nan
+        """SD with divisor size − 1; NaN of one row."""
+        if self.size <= 1:
+            return math.nan
+        return math.sqrt(self.ss * (self.size / self.weight) / (self.size - 1))
 
 
 class Node(NamedTuple):

@@ -27,8 +27,12 @@ def cross_validated_size(
     sample: Sample,
     criterion: Callable[[Sample], Criterion],
     random_state: np.random.RandomState,
+    most: int | None = None,
 ) -> int:
-    """The fewest partitions whose loss is within one standard error of the least."""
+    """The fewest partitions whose loss is within one standard error of the least.
+
+    `most` bounds them; None does not.
+    """
     groups = sample.groups
     n_units = len(sample) if groups is None else len(np.unique(groups))
     if n_units < 2 * N_FOLDS:
@@ -49,7 +53,7 @@ def cross_validated_size(
         np.pad(losses, ((0, longest - len(losses)), (0, 0)), mode="edge")
         for losses in by_fold
     ]
-    first, second = np.sum(padded, axis=0).T
+    first, second = np.sum(padded, axis=0)[:most].T
     total = sample.weights.sum
     mean = first / total
     error = np.sqrt(np.maximum(second / total - mean**2, 0) / total)

@@ -237,6 +237,34 @@ def test_steps_that_count_unlike_rows_covary_by_the_rows_they_share():
     np.testing.assert_allclose(both.cov_params() - fixed.cov_params(), want, atol=1e-15)
 
 
+def test_effects_on_several_classes_covary_by_their_rows():
+    results = fit("mnlogit")
+    steps = [{"x": 1}, {"z": 0.5}]
+    both = delta_effects(results, data(), steps, covers="sample + parameters")
+    fixed = delta_effects(results, data(), steps)
+    by_step = []
+    for step in steps:
+        (name, size), *_ = step.items()
+        after = results.predict(data().assign(**{name: data()[name] + size}))
+        by_step.append(after - results.predict(data()))
+    rows = np.hstack(by_step)  # each step's classes, as the estimates are
+    z = rows - rows.mean(axis=0)
+    np.testing.assert_allclose(both.params, rows.mean(axis=0), rtol=1e-10)
+    np.testing.assert_allclose(
+        both.cov_params() - fixed.cov_params(), z.T @ z / len(z) ** 2, atol=1e-13
+    )
+    one = delta_effects(
+        results,
+        data(),
+        steps,
+        covers="sample + parameters",
+        output=both.labels["output"][1],
+    )
+    assert one.bse.tolist() == pytest.approx(
+        both.bse.iloc[[1, z.shape[1] // 2 + 1]].tolist()
+    )
+
+
 def test_a_summary_says_when_the_fit_was_weighted_and_the_average_is_not():
     note = "The fit was weighted"
     assert note in str(delta_effects(fit("wls"), data(), {"x": 1}))
@@ -267,9 +295,47 @@ def test_another_covariance_equals_that_of_a_fit_made_with_it(name, cov_type):
     np.testing.assert_allclose(back.bse, plain.bse, rtol=1e-6)
 
 
+def test_clusters_are_those_of_the_rows_that_the_fit_used():
+    rows = data().copy()
+    rows.loc[[3, 50, 120], "x"] = np.nan
+    kept = rows.dropna(subset=["x"])
+    results = smf.ols("y ~ x + d", rows).fit()
+    want = smf.ols("y ~ x + d", kept).fit(
+        cov_type="cluster", cov_kwds={"groups": kept["firm"]}
+    )
+    firms = rows["firm"]
+    for groups in (
+        "firm",
+        firms,
+        firms.to_numpy(),
+        kept["firm"],
+        kept["firm"].to_numpy(),
+        firms.sample(frac=1, random_state=0),
+        pd.concat([firms, pd.Series([9, 9], index=[-1, -2])]),
+    ):
+        options = {"cov_type": "cluster", "cov_kwds": {"groups": groups}}
+        effects = delta_effects(results, rows, {"x": 1}, **options)
+        assert effects.bse.iloc[0] == pytest.approx(want.bse["x"])
+
+
+@pytest.mark.parametrize(
+    ("groups", "match"),
+    [
+        ("frim", r"cov_kwds\['groups'\]='frim' names no column"),
+        (np.ones(50), r"cov_kwds\['groups'\] has shape \(50,\); expected .* 240 rows"),
+        (3, r"cov_kwds\['groups'\] has shape \(\)"),
+    ],
+)
+def test_clusters_of_other_rows_are_refused_by_name(groups, match):
+    results = smf.ols("y ~ x + d", data()).fit()
+    options = {"cov_type": "cluster", "cov_kwds": {"groups": groups}}
+    with pytest.raises(ValueError, match=match):
+        delta_effects(results, data(), {"x": 1}, **options)
+
+
 def test_a_matrix_stands_in_for_the_fits_covariance():
     V = np.diag(np.arange(1.0, 8.0))
-    effects = delta_effects(fit("ols"), data(), {"d": 1}, cov=V)
+    effects = delta_effects(fit("ols"), data(), {"d": Contrast(0, 1)}, cov=V)
     position = fit("ols").model.exog_names.index("d")
     assert effects.bse.iloc[0] == pytest.approx(math.sqrt(V[position, position]))
 
@@ -284,6 +350,22 @@ def test_degrees_of_freedom_are_the_fits_own():
 
 
 # Groups, outputs, tables
+
+
+def test_groups_are_in_the_order_of_categories_and_later_minus_earlier():
+    rows = data().assign(c=data()["c"].cat.reorder_categories(["c", "a", "b"]))
+    results = smf.ols("y ~ x * c", rows).fit()
+    effects = delta_effects(results, rows, {"x": 1}, by="c")
+    assert effects.labels["c"].tolist() == ["c", "a", "b"]
+    want = [results.params["x:c[T.a]"], results.params["x:c[T.b]"]]
+    np.testing.assert_allclose(effects.pairwise().params.iloc[:2], want)
+    assert effects.pairwise().names[0] == "x +1 | c=a - c"
+
+
+def test_a_linear_effect_does_not_differ_between_groups():
+    effects = delta_effects(smf.ols("y ~ x", data()).fit(), data(), {"x": 0.7}, by="c")
+    pairs = effects.pairwise().to_frame()
+    assert pairs[["estimate", "p_value"]].to_numpy().tolist() == [[0, 1]] * 3
 
 
 def test_by_takes_a_column_several_columns_or_an_array():

@@ -54,7 +54,7 @@ def test_names_are_made_of_labels():
         "conf_low",
         "conf_high",
     ]
-    names = list(found.pairwise().params.index)
+    names = list(found.pairwise(within=None).params.index)
     assert names[0] == "bmi -2[b - a] | site=n, age=30.5"
     assert names[1] == "sex = s2[a] | site=s, age=40 - bmi -2[a] | site=n, age=30.5"
 
@@ -234,6 +234,45 @@ def test_pairwise_differences_have_their_covariance():
         results([1.0], np.eye(1)).pairwise()
 
 
+@pytest.mark.parametrize(
+    ("within", "pairs"),
+    [
+        ("output", ["y - x[a]", "y - x[b]"]),
+        ("effect", ["x[b - a]", "y[b - a]"]),
+        (["effect"], ["x[b - a]", "y[b - a]"]),
+        (
+            None,
+            [
+                *("x[b - a]", "y - x[a]", "y[b] - x[a]"),
+                *("y[a] - x[b]", "y - x[b]", "y[b - a]"),
+            ],
+        ),
+    ],
+)
+def test_pairwise_compares_within_outputs_unless_told_otherwise(within, pairs):
+    labels = pd.DataFrame({"effect": list("xxyy"), "output": list("abab")})
+    found = results([1.0, 2, 4, 8], np.eye(4), labels=labels)
+    assert found.pairwise(within=within).names == pairs
+    assert found.pairwise().params.tolist() == [3, 6]
+    with pytest.raises(
+        ValueError, match="within names 'outputs'.*Did you mean 'output'"
+    ):
+        found.pairwise(within="outputs")
+    with pytest.raises(ValueError, match=r"agree in effect, output.*within=None"):
+        found.pairwise(within=["effect", "output"])
+
+
+def test_differences_of_equal_estimates_are_zero_and_not_what_rounding_left():
+    third = 1 / 3
+    found = results([third * 3e5, 1e5 + 1e-11, 2e5], np.zeros((3, 3)))
+    pairs = found.pairwise()
+    assert pairs.params.iloc[0] == 0
+    np.testing.assert_allclose(pairs.params.iloc[1:], 1e5)
+    assert (pairs.tvalues.iloc[0], pairs.pvalues.iloc[0]) == (0, 1)
+    tests = found.t_test([[1, -1, 0]])
+    assert (tests.effect[0], np.ravel(tests.tvalue)[0], tests.pvalue) == (0, 0, 1)
+
+
 # Many at once
 
 
@@ -402,6 +441,16 @@ def test_each_estimate_may_have_bounds_of_its_own():
             found.equivalence_test(low, upp)
     with pytest.raises(ValueError, match="alpha must lie between"):
         found.equivalence_test(-1, 1, alpha=0.7)
+
+
+def test_a_table_over_rows_says_first_what_it_lacks_and_which_call_has_it():
+    found = results([1.0, 2.0], np.eye(2))
+    notes = " ".join(found.summary().split("=" * 78)[-1].split())
+    assert notes.startswith("Intervals cover the choice of rows (sample)")
+    assert "bootstrap_effects()" in notes
+    assert "uncertainty_ledger()" in notes
+    of_refits = EffectResults([1.0], [[1.0]], labels=found.labels[:1], covers="refit")
+    assert "uncertainty_ledger()" not in of_refits.summary()
 
 
 # No spread

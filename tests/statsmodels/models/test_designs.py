@@ -12,7 +12,7 @@ import statsmodels.api as sm
 import statsmodels.formula
 import statsmodels.formula.api as smf
 
-from skfme import Contrast, fme
+from skfme import Contrast, SetTo, fme
 from skfme.statsmodels import delta_effects
 from tests.statsmodels.models.fits import RIGHT, data
 
@@ -86,12 +86,12 @@ def test_rows_that_miss_a_value_are_left_out_and_counted():
     rows.loc[20:24, "c"] = None
     results = smf.ols("y ~ x * z + c", rows).fit()
     effects = delta_effects(results, rows, {"x": 1})
-    whole = rows.dropna(subset=["x", "z", "c"])
-    assert effects.nobs[0] == len(whole) == len(rows) - 15
+    whole = rows.dropna(subset=["x", "y", "z", "c"])
+    assert effects.nobs[0] == len(whole) == len(rows) - 25
     own = delta_effects(results, whole, {"x": 1})
     assert effects.params.iloc[0] == pytest.approx(own.params.iloc[0], rel=1e-12)
     assert effects.bse.iloc[0] == pytest.approx(own.bse.iloc[0], rel=1e-12)
-    assert "15 missing" in str(effects.summary()).replace("\n", " ")
+    assert "25 missing" in str(effects.summary()).replace("\n", " ")
 
 
 def test_a_contrast_needs_no_value_of_the_feature_it_sets():
@@ -99,7 +99,7 @@ def test_a_contrast_needs_no_value_of_the_feature_it_sets():
     results = smf.ols("y ~ x + d", rows).fit()
     rows = rows.astype({"d": float})
     rows.loc[:9, "d"] = np.nan
-    effects = delta_effects(results, rows, [{"d": Contrast(0, 1)}, {"d": 1}])
+    effects = delta_effects(results, rows, [{"d": Contrast(0, 1)}, {"d": SetTo(1)}])
     assert effects.nobs.tolist() == [len(rows), len(rows) - 10]
 
 
@@ -149,17 +149,70 @@ SOME = data().iloc[:100]
     ("rows", "kwds", "match"),
     [
         (SOME, {}, r"fitted with exposure.*Give exposure="),
+        (pd.concat([data(), SOME]), {}, r"fitted with exposure.*Give exposure="),
         (data().assign(x=data()["x"] + 1), {}, r"not the rows it was fitted on"),
         (SOME, {"exposure": np.zeros(100)}, r"exposure must be positive"),
         (SOME, {"exposure": np.ones(99)}, r"exposure has shape \(99,\)"),
         (SOME, {"exposure": "times"}, r"exposure names 'times'.*Did you mean 'time'"),
         (SOME, {"offset": "time"}, r"fitted with exposure; exposure is not given"),
     ],
-    ids=["fewer", "as many", "not positive", "too few", "unknown", "the other kind"],
+    ids=[
+        "fewer",
+        "more",
+        "as many",
+        "not positive",
+        "too few",
+        "unknown",
+        "the other kind",
+    ],
 )
 def test_other_rows_need_an_offset_of_their_own(rows, kwds, match):
     with pytest.raises(ValueError, match=match):
         delta_effects(exposed(), rows, {"x": 1}, **kwds)
+
+
+@pytest.mark.parametrize("n", [1, 50, 199, 201])
+def test_other_rows_than_those_of_a_fit_that_dropped_some_are_refused(n):
+    rows = frame().head(200)
+    rows.loc[[150, 180, 199], "z"] = np.nan
+    results = smf.poisson("count ~ x + z", rows, exposure=rows["time"]).fit(disp=0)
+    given = pd.concat([rows, rows]).head(n)
+    with pytest.raises(ValueError, match=r"with exposure.*Give exposure= a column's"):
+        delta_effects(results, given, {"x": 1})
+    effects = delta_effects(results, given, {"x": 1}, exposure="time")
+    kept = given.dropna(subset="z").reset_index(drop=True)
+    time = kept["time"]
+    ends = [
+        results.predict(kept.assign(x=kept["x"] + h), exposure=time) for h in (0, 1)
+    ]
+    assert effects.params.iloc[0] == pytest.approx((ends[1] - ends[0]).mean())
+
+
+@pytest.mark.parametrize("labels", ["numbers", "names"])
+def test_the_fits_own_offset_follows_its_rows_labels_into_another_order(labels):
+    rows = frame()
+    if labels == "names":
+        rows.index = [f"r{i}" for i in range(len(rows))]
+    # A design of two values alone, so that it cannot tell rows apart.
+    rows["up"] = (rows["z"] > rows["z"].median()).astype(float)
+    rows.iloc[3:12, rows.columns.get_loc("up")] = np.nan
+    results = smf.poisson("count ~ up", rows, exposure=rows["time"]).fit(disp=0)
+    kept = rows.dropna(subset="up")
+    want = delta_effects(results, kept, {"up": Contrast(0, 1)}, by="d", exposure="time")
+    for given in (rows, rows.sample(frac=1, random_state=0)):
+        effects = delta_effects(results, given, {"up": Contrast(0, 1)}, by="d")
+        np.testing.assert_allclose(effects.params, want.params, rtol=1e-12)
+        np.testing.assert_allclose(effects.bse, want.bse, rtol=1e-12)
+
+
+def test_a_fit_that_was_stripped_of_its_data_needs_an_offset_again():
+    results = exposed()
+    want = delta_effects(results, data(), {"x": 1}, exposure="time").params
+    results.remove_data()
+    with pytest.raises(ValueError, match=r"Give exposure= a column's"):
+        delta_effects(results, data(), {"x": 1})
+    found = delta_effects(results, data(), {"x": 1}, exposure="time").params
+    np.testing.assert_allclose(found, want, rtol=1e-12)
 
 
 def test_an_offset_that_the_fit_had_not_is_refused():
@@ -217,7 +270,7 @@ def test_columns_of_an_array_are_found_by_position(by_arrays):
         np.testing.assert_allclose(effects.params, own.params)
         np.testing.assert_allclose(effects.bse, own.bse)
     every = delta_effects(array, X.to_numpy())
-    assert [name.split()[0] for name in every.names] == ["x1", "x2", "x3", "x3"]
+    assert [name.split()[0] for name in every.names] == ["x1", "x2", "x3"]
 
 
 def test_the_constant_need_not_be_one():

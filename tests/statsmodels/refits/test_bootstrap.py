@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skfme import FMEExplainer, StdDev, came
+from skfme import FMEExplainer, SetTo, StdDev, came
 from skfme.statsmodels import BootstrapResults, EffectTree, bootstrap_effects
+from skfme.statsmodels._refits.confidence import BootstrapDistribution
 from tests.statsmodels.refits.learners import FailsAbove, MeanSlope, Parabola, Remembers
 
 N = 60
@@ -104,7 +105,7 @@ def test_a_seed_gives_the_same_replicates_whatever_the_number_of_jobs(diabetes):
     X, y = diabetes
     explainer = FMEExplainer(
         make_pipeline(StandardScaler(), RandomForestRegressor(3)),
-        steps=[{"bmi": -2}, {"sex": 1}],
+        steps=[{"bmi": -2}, {"sex": SetTo(2)}],
     )
     one, two, other = (
         bootstrap_effects(
@@ -221,6 +222,61 @@ def test_step_sizes_and_rows_that_count_are_those_of_all_rows(data):
     assert results.params.iloc[0] == pytest.approx(2 * np.std(X[:, 0], ddof=1))
     assert results.nobs.tolist() == [counted.n]
     assert counted.n < N
+
+
+def test_groups_are_in_the_order_of_categories_and_later_minus_earlier(diabetes):
+    X, y = diabetes
+    age = pd.cut(X["age"], [0, 40, 60, 99], labels=["young", "middle", "old"])
+    explainer = FMEExplainer(RandomForestRegressor(3), {"bmi": -2})
+    results = bootstrap_effects(
+        explainer, X, y, by=age, n_resamples=3, method="normal", random_state=0
+    )
+    assert results.labels["age"].tolist() == ["young", "middle", "old"]
+    young, middle, _ = results.params
+    pairs = results.pairwise()
+    assert pairs.names[0] == "bmi -2 | age=middle - young"
+    assert pairs.params.iloc[0] == pytest.approx(middle - young)
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic", "bca", "normal"])
+def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound(method):
+    rng = np.random.default_rng(0)
+    replicates = rng.normal([6.0, 0.1], 1.0, size=(199, 2))
+    assert replicates[:, 0].min() > 0
+    results = BootstrapResults(
+        BootstrapDistribution(
+            np.array([6.0, 0.1]), replicates, rng.normal(size=(9, 2)), method
+        ),
+        labels=pd.DataFrame({"effect": ["far", "near"]}),
+        covers="refit",
+    )
+    far, near = results.summary().splitlines()[3:5]
+    bounded = method != "normal"  # which reads no tail of the replicates
+    assert ("<" in far, "<" in near) == (bounded, False)
+    assert ("<" in results.pairwise().summary()) == bounded
+    if method in ("percentile", "basic"):
+        assert results.pvalues["far"] == pytest.approx(1 / 200)
+        assert " <0.0050" in far
+        far, near = str(results.equivalence_test([0, -0.1], [99, 0.1])).splitlines()[
+            -2:
+        ]
+        assert ("<0.0025" in far, "<" in near) == (True, False)
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic", "bca", "normal"])
+def test_a_linear_model_has_no_difference_between_groups(method):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y, by = X @ [1.0, 2] + rng.normal(size=60), rng.integers(0, 2, 60)
+    explainer = FMEExplainer(LinearRegression(), {0: 0.7}, extrapolation=None)
+    results = bootstrap_effects(
+        explainer, X, y, by=by, n_resamples=199, method=method, random_state=0
+    )
+    pairs = results.pairwise()
+    assert pairs.to_frame()[
+        ["estimate", "std_error", "p_value"]
+    ].to_numpy().tolist() == [[0, 0, 1]]
+    assert pairs.conf_int().to_numpy().tolist() == [[0, 0]]
 
 
 def test_differences_have_the_distribution_of_the_differences():

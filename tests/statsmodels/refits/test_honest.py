@@ -63,6 +63,23 @@ def test_regions_are_estimated_from_the_estimation_rows(diabetes, regions):
     assert "model's own error is not covered" in regions.summary()
 
 
+def test_weights_are_of_one_kind_in_all_parts(diabetes, regions):
+    X, y = diabetes
+    weights = np.full(len(X), 2.0)
+    weights[regions.rows["train"]] = 0.5  # and whole in the other two
+    tree = EffectTree("cart", n_partitions=3)
+    weighted = honest_regions(
+        forest_of(), X, y, tree=tree, sample_weight=weights, random_state=0
+    )
+    assert weighted.tree.weights_type == "sampling"
+    assert weighted.effect.weights_type == "sampling"
+    # All weights of a part are equal, and their scale does not matter.
+    np.testing.assert_allclose(
+        weighted.tree.partitions_[["cAME", "SD"]],
+        regions.tree.partitions_[["cAME", "SD"]],
+    )
+
+
 def test_estimation_rows_have_no_say_in_model_or_partition(diabetes, regions):
     X, y = diabetes
     rows = regions.rows["estimate"]

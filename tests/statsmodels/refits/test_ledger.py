@@ -160,6 +160,22 @@ def test_differences_have_parts_of_their_own(data):
     assert "p_adjusted" in difference.to_frame()
 
 
+def test_a_linear_model_has_no_difference_between_groups_and_no_noise_for_one():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 2))
+    y, by = X @ [1.0, 2] + rng.normal(size=90), rng.integers(0, 2, 90)
+    explainer = FMEExplainer(LinearRegression(), {0: 0.7}, extrapolation=None)
+    ledger = uncertainty_ledger(
+        explainer, X, y, by=by, n_resamples=10, n_seeds=2, random_state=0
+    )
+    assert (ledger.variances["rows"] == 0).all()
+    assert (ledger.variances["refit"] > 1e-4).all()
+    difference = ledger.pairwise()
+    assert difference.params.tolist() == [0]
+    assert difference.variances.to_numpy().tolist() == [[0, 0, 0]]
+    assert (difference.together.iloc[0], difference.pvalues.iloc[0]) == (0, 1)
+
+
 def test_differences_in_several_labels_are_summarised_by_their_names(data):
     X, y = data
     by = np.where(X[:, 0] > 0, "high", "low")

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skfme import ame
 from skfme.statsmodels import ConditionalEffects, average_effects
+from skfme.statsmodels._regression.sandwich import without_negative_variance
 from tests.statsmodels.effects import effect_of, effects_of, sample
 
 
@@ -248,3 +249,19 @@ def test_effects_of_other_rows_are_refused(pair):
 def test_numbers_are_no_effects(pair):
     with pytest.raises(TypeError, match="got ndarray"):
         average_effects(pair[1])
+
+
+@pytest.mark.parametrize("order", [["many", "few"], ["few", "many"]])
+def test_degrees_of_freedom_are_those_of_the_way_with_fewer_clusters(pair, order):
+    X, first, _, _ = pair
+    rows = X.assign(many=np.arange(len(X)) // 3, few=np.arange(len(X)) % 5)
+    results = average_effects(effects_of({"a": first}, rows), groups=order)
+    assert results.df.tolist() == [4]
+
+
+def test_a_negative_variance_of_two_ways_is_set_to_zero_and_no_other_changes():
+    direction = np.array([1.0, 1.0]) / np.sqrt(2)
+    cov = np.array([[1.0, 2.0], [2.0, 1.0]])  # eigenvalues 3 along it, and −1 across
+    with pytest.warns(RuntimeWarning, match="negative variance"):
+        fixed = without_negative_variance(cov)
+    np.testing.assert_allclose(fixed, 3 * np.outer(direction, direction), rtol=1e-12)

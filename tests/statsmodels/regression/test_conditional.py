@@ -880,6 +880,27 @@ def test_one_output_of_several_becomes_a_statsmodels_regression(classes):
     assert results.to_statsmodels("0").params.shape == (3,)
 
 
+@pytest.mark.parametrize("cov_type", ["nonrobust", "HC0", "HC1", "HC2", "HC3"])
+def test_what_rounding_leaves_of_equal_effects_is_no_error(cov_type):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=99), "b": np.arange(99) % 3})
+    # in each of two groups the effect is 16.5 in every row, up to rounding
+    table = X.assign(group=X["b"])
+    effect = fme(
+        lambda X: np.where(X["b"] > 1, X["a"] ** 2, 3.3 * X["a"] + X["b"]),
+        table,
+        {"a": 5},
+        extrapolation=None,
+    )
+    results = ConditionalEffects.from_groups(effect, "group").fit(cov_type=cov_type)
+    if cov_type != "nonrobust":  # which pools the groups' variances
+        assert results.bse.iloc[:2].tolist() == [0, 0]
+        assert results.bse.iloc[2] > 0.1
+        pair = results.pairwise().to_frame().iloc[0]
+        assert pair[["std_error", "statistic", "p_value"]].tolist() == [0, 0, 1]
+    assert results.pairwise().params.iloc[0] == 0
+
+
 @pytest.fixture
 def dated():
     """An effect that grows by 2 a year, over days in New York."""

@@ -92,6 +92,17 @@ def test_a_test_is_the_same_for_a_seed_and_near_the_enumeration():
     assert abs(one.pvalue - every.pvalue) < 4 * sd + 1 / 2000
 
 
+def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound():
+    X, values = clustered(13, effect=50.0)
+    results = ConditionalEffects.from_formula("x", effect_of(values, X)).fit(
+        "cluster", {"groups": "g"}
+    )
+    test = results.wild_bootstrap("x", 499, random_state=0)
+    assert test.pvalue == 1 / 500
+    assert "p-value<0.002," in repr(test)
+    assert "p-value=" in repr(results.wild_bootstrap("x", 2**13))  # of all there are
+
+
 def test_few_clusters_take_webbs_weights():
     X, values = clustered(7)
     results = ConditionalEffects.from_formula("x", effect_of(values, X)).fit(

@@ -227,6 +227,24 @@ def test_auto_finds_the_size(method):
     assert tree.fit(x, effect).n_partitions_ == 3
 
 
+@pytest.mark.parametrize("method", ["ctree", "cart"])
+def test_auto_stops_at_a_readable_size_unless_told(method):
+    rng = np.random.default_rng(0)
+    x = rng.random((2000, 1))
+    effect = np.floor(12 * x[:, 0]) + 0.1 * rng.normal(size=2000)  # twelve steps
+    sizes = {}
+    for most in (2, 5, 8, None):
+        tree = EffectTree(
+            method, "auto", max_partitions=most, min_samples_leaf=20, random_state=0
+        )
+        sizes[most] = tree.fit(x, effect).n_partitions_
+    assert sizes == {2: 2, 5: 5, 8: 8, None: 12}
+    default = EffectTree(method, "auto", min_samples_leaf=20, random_state=0)
+    assert default.fit(x, effect).n_partitions_ == 8
+    asked_for = EffectTree(method, 10, min_samples_leaf=20).fit(x, effect)
+    assert asked_for.n_partitions_ == 10
+
+
 def test_auto_leaves_noise_whole():
     rng = np.random.default_rng(0)
     x, effect = rng.random((900, 4)), rng.normal(size=900)

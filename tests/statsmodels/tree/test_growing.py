@@ -234,7 +234,24 @@ def test_a_factor_of_many_levels_with_rare_ones_respects_minbucket():
     assert tree.variance_explained_ > 0.9
 
 
-def test_real_weights_enter_as_they_are():
+def test_the_scale_of_weights_that_are_no_counts_does_not_matter():
     X, effect, w = worked_example()
-    tree = EffectTree().fit(X, effect, w * 0.37)
-    assert tree.partitions_["weight"].sum() == pytest.approx(0.37 * w.sum())
+    w = w * 0.37
+    trees = [EffectTree().fit(X, effect, c * w) for c in (1, 1 / w.sum(), 1234.5)]
+    for tree in trees:
+        assert tree.n_partitions_ > 1
+        assert tree.partitions_["weight"].sum() == pytest.approx(np.count_nonzero(w))
+        pd.testing.assert_frame_equal(tree.nodes_, trees[0].nodes_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["frequency", "sampling", "importance"])
+def test_sds_of_subspaces_are_those_of_their_rows_by_the_kind_of_weights(kind):
+    X, effect, w = worked_example()
+    tree = EffectTree(weights_type=kind).fit(X, effect, w)
+    leaves = tree.apply(X)
+    for leaf, row in tree.partitions_.iterrows():
+        values, v = effect[leaves == leaf], w[leaves == leaf]
+        mean = np.average(values, weights=v)
+        variance = np.average((values - mean) ** 2, weights=v)
+        size = v.sum() if kind == "frequency" else np.count_nonzero(v)
+        assert row["SD"] == pytest.approx(np.sqrt(variance * size / (size - 1)))

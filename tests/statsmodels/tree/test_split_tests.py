@@ -9,7 +9,7 @@ from scipy.stats import chi2, norm
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Covariate, Sample
 from skfme.statsmodels._tree.growing import Layer
-from skfme.statsmodels._tree.node_sums import FactorLevels, Scores
+from skfme.statsmodels._tree.node_sums import FactorLevels, NodeMoments, Scores
 from skfme.statsmodels._tree.split_search import (
     _knapsack,
     best_bipartition,
@@ -278,3 +278,18 @@ def test_ties_fall_on_the_first_bipartition_of_the_enumeration():
     assert list(left) == [True, False, True, False]
     triple = best_bipartition(np.ones(3), np.array([1.0, -1.0, 0.0]), 0)
     assert list(triple) == [True, False, True]
+
+
+@pytest.mark.parametrize("total", [2.0, 101.0, 5000.0])
+def test_a_covariate_is_constant_where_its_statistic_has_less_than_the_least_variance(
+    total,
+):
+    # by Strasser and Weber the linear statistic has variance Σ w g² · Σ w y² / (W − 1)
+    around, squares, products = 4.0, 2.0, 1.0
+    variance = around * squares / (total - 1)
+    moments = NodeMoments(
+        *(np.array([[x]]) for x in (total, around, products, squares))
+    )
+    known = (total - 1) * products**2 / (around * squares)
+    assert numeric_statistics(moments, 0.999 * variance)[0, 0] == pytest.approx(known)
+    assert np.isnan(numeric_statistics(moments, 1.001 * variance)[0, 0])

@@ -1,37 +1,32 @@
-"""Which stepped rows leave the data that the model has seen.
+"""The envelope: the Cartesian product of the training ranges.
 
-A forward marginal effect is only as good as the model where the step leads. The
-envelope is the Cartesian product of the training ranges (Löwe et al., 2024, section
-on extrapolation); scikit-learn's outlier detectors look at joint support. Which rows
-are stepped, and how, is decided elsewhere.
+Löwe et al. (2024), section on extrapolation. Outlier detectors live beside this.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
-    has_fit_parameter,
     validate_data,
 )
 
 from skfme._decorators import fit_context
 from skfme._frames.checks import check_columns_as_in_fit, rows_of_positive_weight
 from skfme._frames.columns import ColumnData, category_codes, missing_in, numbers_in
-from skfme._frames.contents import complete_rows
 from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighted import weighted_quantiles
 from skfme._summaries.weighting import Weighting
+from skfme.extrapolation._groups import GroupRanges, grouping_columns
 
-__all__ = ["Envelope"]
+__all__ = ["Envelope", "EnvelopeSupport"]
 
 
 class Envelope(OutlierMixin, BaseEstimator):
@@ -46,7 +41,13 @@ class Envelope(OutlierMixin, BaseEstimator):
         Training quantiles that bound each feature instead of its range, such as
         ``(0.01, 0.99)``.
     combinations : bool, default=False
-        Whether the row's combination of categories must also have been seen.
+        Whether the row's combination of categories must also have been seen. Integers of
+        two values, such as 0 and 1, are categories here.
+    within : bool, default=False
+        Whether a row that a step moves into another category, or to another of two
+        integers, must also lie within the ranges of the training rows that are there:
+        common support, as of treated and untreated. A joint step must lie within those of
+        each group that it moves into. Only of steps; `predict` knows none.
     categorical_features : "auto" or list, default="auto"
         As in :class:`skfme.FMEExplainer`, which passes its own.
 
@@ -75,6 +76,7 @@ class Envelope(OutlierMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "quantiles": [None, tuple, list],
         "combinations": ["boolean"],
+        "within": ["boolean"],
         "categorical_features": ["array-like", str],
     }
 
@@ -83,10 +85,12 @@ class Envelope(OutlierMixin, BaseEstimator):
         quantiles: tuple[float, float] | None = None,
         combinations: bool = False,
         *,
+        within: bool = False,
         categorical_features: Any = "auto",
     ) -> None:
         self.quantiles = quantiles
         self.combinations = combinations
+        self.within = within
         self.categorical_features = categorical_features
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -117,7 +121,7 @@ class Envelope(OutlierMixin, BaseEstimator):
             array = _check_sample_weight(
                 sample_weight, np.empty((len(table), 1)), ensure_non_negative=True
             )
-            weights = Weighting(array, len(table))
+            weights = Weighting.of(array, "auto", len(table))
         table, weights = rows_of_positive_weight(table, weights)
         columns = describe_columns(table, self.categorical_features)
         return self._learn(table, columns, weights)
@@ -144,9 +148,32 @@ class Envelope(OutlierMixin, BaseEstimator):
         self._columns = tuple(columns)
         self._kind = table.kind
         self._combinations: np.ndarray | None = None
+        self._group_ranges: dict[int, GroupRanges] = {}
+        self._levels = {}
+        if self.combinations or self.within:
+            self._levels = grouping_columns(table, columns)
+            self._warn_of_no_groups()
         if self.combinations:
             self._combinations = np.unique(self._combination_codes(table, {}))
+        if self.within:
+            self._group_ranges = {
+                position: GroupRanges.learn(
+                    table, position, levels, self.bounds_, quantiles, weights
+                )
+                for position, levels in self._levels.items()
+            }
         return self
+
+    def _warn_of_no_groups(self) -> None:
+        if not self._levels:
+            name = "combinations" if self.combinations else "within"
+            warnings.warn(
+                f"Envelope({name}=True) checks nothing here: no column holds categories, "
+                "or integers of two values. List columns of categories that are coded as "
+                "numbers in categorical_features.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _checked_quantiles(self) -> np.ndarray | None:
         """The quantiles that bound features; None for their ranges."""
@@ -190,13 +217,11 @@ class Envelope(OutlierMixin, BaseEstimator):
     ) -> np.ndarray:
         """One comparable key per row for its combination of categories."""
         codes = [np.zeros(len(table), dtype=np.int32)]
-        for column in self._columns:
-            if column.kind != "categorical":
-                continue
-            entries = changed.get(column.position)
+        for position, categories in self._levels.items():
+            entries = changed.get(position)
             if entries is None:
-                entries = table.column(column.position)
-            levels = category_codes(entries, column.categories).astype(np.int32)
+                entries = table.column(position)
+            levels = category_codes(entries, categories).astype(np.int32)
             # A missing category combines as a level of its own.
             levels[missing_in(entries)] = -2
             codes.append(levels)
@@ -205,6 +230,8 @@ class Envelope(OutlierMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        # Those of scikit-learn find outliers among their training rows; a box holds all.
+        tags.estimator_type = None
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         tags.input_tags.string = True
@@ -245,7 +272,11 @@ class EnvelopeSupport:
                 before = envelope._outside_column(position, table.column(position))
                 after = envelope._outside_column(position, column)
                 count = count - before + after.astype(np.int32)
-        return (count > 0) | self._unknown(table, changed)
+        outside = (count > 0) | self._unknown(table, changed)
+        for position, ranges in envelope._group_ranges.items():
+            if position in changed:
+                outside |= ranges.outside(table, changed, changed[position])
+        return outside
 
     def _unknown(
         self, table: Table, changed: Mapping[int, ColumnData]
@@ -255,127 +286,3 @@ class EnvelopeSupport:
             return False
         codes = self._envelope._combination_codes(table, changed)
         return ~np.isin(codes, self._envelope._combinations)
-
-
-class DetectorSupport:
-    """The same checks by an outlier detector."""
-
-    def __init__(self, detector: Any) -> None:
-        self._detector = detector
-        try:
-            self._takes_missing = get_tags(detector).input_tags.allow_nan
-        except (AttributeError, TypeError):
-            self._takes_missing = False
-
-    def before(self, table: Table) -> tuple[np.ndarray, None]:
-        """Rows outside before any step; those it cannot judge are not."""
-        every = np.ones(len(table), dtype=bool)
-        judged = every if self._takes_missing else complete_rows(table)
-        return self._outliers(table, judged), None
-
-    def outside(
-        self,
-        table: Table,
-        count: None,
-        changed: Mapping[int, ColumnData],
-        judged: np.ndarray,
-    ) -> np.ndarray:
-        """Rows, of those judged, that are outside with some columns changed."""
-        return self._outliers(table.with_columns(changed), judged)
-
-    def _outliers(self, table: Table, judged: np.ndarray) -> np.ndarray:
-        outliers = np.zeros(len(table), dtype=bool)
-        if not judged.any():
-            return outliers
-        rows = table if judged.all() else table.take(np.flatnonzero(judged))
-        try:
-            labels = np.asarray(self._detector.predict(rows.private()))
-        except (ValueError, TypeError) as error:
-            raise type(error)(
-                f"extrapolation={self._detector!r} could not judge the rows: {error}"
-            ) from error
-        outliers[judged] = labels == -1
-        return outliers
-
-
-Support = EnvelopeSupport | DetectorSupport
-
-
-def fit_support(
-    extrapolation: Any,
-    table: Table,
-    columns: Sequence[Column],
-    weights: Weighting,
-) -> Support | None:
-    """Fit what `extrapolation` stands for on the training rows.
-
-    Parameters
-    ----------
-    extrapolation : None, "envelope", Envelope or outlier detector
-    table : Table
-        Training rows of positive weight.
-    columns : sequence of Column
-    weights : Weighting
-
-    Raises
-    ------
-    TypeError
-        If it is none of these.
-    ValueError
-        If a detector cannot take the table's columns.
-    """
-    if extrapolation is None:
-        return None
-    if isinstance(extrapolation, str):
-        if extrapolation != "envelope":
-            raise ValueError(
-                "extrapolation must be None, 'envelope', an Envelope or an outlier "
-                f"detector; got {extrapolation!r}."
-            )
-        extrapolation = Envelope()
-    if isinstance(extrapolation, Envelope):
-        envelope = clone(extrapolation)
-        if extrapolation.categorical_features != "auto":
-            columns = describe_columns(table, extrapolation.categorical_features)
-        envelope._validate_params()
-        return EnvelopeSupport(envelope._learn(table, columns, weights))
-    if not hasattr(extrapolation, "fit"):
-        raise TypeError(
-            "extrapolation must be None, 'envelope', an Envelope or an outlier detector "
-            f"with fit and predict; got {extrapolation!r}."
-        )
-    return DetectorSupport(_fit_detector(extrapolation, table, columns, weights))
-
-
-def _fit_detector(
-    extrapolation: Any,
-    table: Table,
-    columns: Sequence[Column],
-    weights: Weighting,
-) -> Any:
-    detector = clone(extrapolation)
-    if not hasattr(detector, "predict"):
-        last = detector.steps[-1][1] if hasattr(detector, "steps") else detector
-        hint = "; set novelty=True" if hasattr(last, "novelty") else ""
-        raise TypeError(
-            f"extrapolation={extrapolation!r} has no predict to judge new rows{hint}."
-        )
-    params = {}
-    if weights.given and has_fit_parameter(detector, "sample_weight"):
-        params["sample_weight"] = weights.array
-    try:
-        if isinstance(detector, FrozenEstimator):
-            return detector.fit(table.native, None)
-        return detector.fit(table.private(), **params)
-    except (ValueError, TypeError) as error:
-        not_numeric = [str(c.name) for c in columns if c.kind != "numeric"]
-        hint = (
-            f" The columns {', '.join(not_numeric)} are not numeric: put an encoder in front "
-            "of the detector, in a pipeline, or use 'envelope'."
-            if not_numeric
-            else ""
-        )
-        raise ValueError(
-            f"extrapolation={extrapolation!r} could not be fitted on the training rows: "
-            f"{error}.{hint}"
-        ) from error
