@@ -34,7 +34,7 @@ def split_positions(table: Table, features: Any, drop: Any) -> list[int]:
         chosen = _named(features, table, "features")
         positions = [i for i in everything if i in chosen]
     else:
-        dropped = _named(drop or (), table, "drop")
+        dropped = _named(() if drop is None else drop, table, "drop")
         positions = [i for i in everything if i not in dropped]
     if not positions:
         which = "features names" if drop is None else "drop leaves"

@@ -174,10 +174,10 @@ def test_columns_left_out_are_not_read_and_stay_in_the_table(people):
 def test_positions_name_the_columns_of_an_array(people):
     X, effect = people
     array = X[["age", "noise"]].to_numpy()
-    tree = EffectTree(n_partitions=2, drop=[0], alpha=0.99, min_samples_leaf=1).fit(
-        array, effect
-    )
-    assert set(tree.nodes_["variable"].dropna()) == {"x1"}
+    options = {"n_partitions": 2, "alpha": 0.99, "min_samples_leaf": 1}
+    for drop in ([0], 0, [-2], np.array([0])):
+        tree = EffectTree(drop=drop, **options).fit(array, effect)
+        assert set(tree.nodes_["variable"].dropna()) == {"x1"}
 
 
 def test_came_takes_features_and_drop(people):
