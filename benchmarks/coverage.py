@@ -179,7 +179,7 @@ def hc3(rng: np.random.Generator, _: int) -> Intervals:
     X = pd.DataFrame({"x": rng.normal(size=150), "z": rng.normal(size=150)})
     X["e"] = 1 + 0.5 * X["z"] + (0.3 + X["z"].abs()) * rng.normal(size=150)
     effect = fme(times, X, {"x": 1}, extrapolation=None)
-    fit = ConditionalEffects.from_formula("z", effect).fit(cov_type="HC3")
+    fit = ConditionalEffects.from_formula(effect, "z").fit(cov_type="HC3")
     return intervals_of(fit, np.array([1, 0.5]))[1:]
 
 
@@ -202,7 +202,7 @@ def cluster_mean(rng: np.random.Generator, _: int) -> Intervals:
 def cluster_regression(rng: np.random.Generator) -> ConditionalEffectsResults:
     X, groups = clustered(rng)
     effect = fme(times, X, {"x": 1}, extrapolation=None)
-    return ConditionalEffects.from_formula("age + trait", effect).fit(
+    return ConditionalEffects.from_formula(effect, "age + trait").fit(
         cov_type="cluster", cov_kwds={"groups": groups}
     )
 
@@ -290,7 +290,7 @@ def ridge(rng: np.random.Generator, n_resamples: int) -> Intervals:
         X,
         y,
         n_resamples=n_resamples,
-        population="resampled",
+        covers="sample + refit",
         random_state=int(rng.integers(2**31 - 1)),
     )
     return intervals_of(results, 1.0)
@@ -328,7 +328,7 @@ def forest(rng: np.random.Generator, n_resamples: int) -> Intervals:
         X,
         y,
         n_resamples=n_resamples,
-        population="resampled",
+        covers="sample + refit",
         method="normal",
         random_state=int(rng.integers(2**31 - 1)),
     )

@@ -43,7 +43,7 @@ def rates(n_clusters: int, skewed: bool, runs: int, resamples: int) -> np.ndarra
         )
         X = pd.DataFrame({"g": g, "x": x[g]})
         effect = effect_of(rng.normal(size=n_clusters)[g] + rng.normal(size=len(g)), X)
-        model = ConditionalEffects.from_formula("x", effect)
+        model = ConditionalEffects.from_formula(effect, "x")
         results = model.fit("cluster", {"groups": "g"})
         test = results.wild_bootstrap("x", resamples, random_state=run)
         rejected[run] = [

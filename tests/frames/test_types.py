@@ -208,7 +208,7 @@ def test_a_mixture_of_numbers_and_text_passes_through_to_the_model():
 MIXTURES = {
     "stepped": lambda X: fme(lambda t: t["x"].to_numpy(), X, {"m": 1}),
     "a formula's covariate": lambda X: ConditionalEffects.from_formula(
-        "C(m)", fme(lambda t: t["x"].to_numpy() ** 2, X, {"x": 0.1}, **ANYWHERE)
+        fme(lambda t: t["x"].to_numpy() ** 2, X, {"x": 0.1}, **ANYWHERE), "C(m)"
     ),
     "a tree's covariate": lambda X: EffectTree().fit(X, X["x"]),
 }

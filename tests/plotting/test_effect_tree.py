@@ -155,7 +155,7 @@ def test_intervals_are_matched_to_leaves_in_any_order(data, by):
 def test_leaves_show_the_intervals_of_a_regression_on_the_partition():
     effect = effect_of({"bmi": -2}, n=600)
     tree = came(effect, n_partitions=3, method="cart")
-    fit = ConditionalEffects.from_partition(tree, effect).fit(cov_type="HC3")
+    fit = ConditionalEffects.from_tree(effect, tree).fit(cov_type="HC3")
     display = tree.plot(inference=fit)
     np.testing.assert_allclose(display.intervals, fit.conf_int().to_numpy())
     caption = display.axes_[1, 0].get_xlabel().replace("\n", " ")

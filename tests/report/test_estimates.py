@@ -81,7 +81,7 @@ def test_tables_of_results_and_trees_have_the_labels(effects, tmp_path):
 
 def test_rules_in_tables_of_results_have_the_labels(effects, tmp_path):
     tree = came(effects["bmi +1"], n_partitions=2)
-    by = ConditionalEffects.from_partition(tree, effects["bmi +1"]).fit()
+    by = ConditionalEffects.from_tree(effects["bmi +1"], tree).fit()
     text = read(tmp_path, effects, inference=by, tree=tree)
     assert "bmi <=" not in text
 

@@ -1,7 +1,7 @@
 """Equivalence of effects to zero, by two one-sided tests (Schuirmann, 1987).
 
-Against bounds (low, upp): z_low = (b − low) / se with p_low = P(T > z_low), and
-z_upp = (b − upp) / se with p_upp = P(T < z_upp). The effect is equivalent at level α
+Against bounds (low, high): z_low = (b − low) / se with p_low = P(T > z_low), and
+z_high = (b − high) / se with p_upp = P(T < z_high). The effect is equivalent at level α
 where the larger p is below α, which is where the 1 − 2α interval lies inside.
 """
 
@@ -38,8 +38,8 @@ class EquivalenceResults:
     ----------
     statistic_low, pvalue_low : Series
         Test of "the effect is at or below `low`".
-    statistic_upp, pvalue_upp : Series
-        Test of "the effect is at or above `upp`".
+    statistic_high, pvalue_high : Series
+        Test of "the effect is at or above `high`".
     pvalues : Series
         The larger of the two: p-value of "not equivalent".
     equivalent : Series of bool
@@ -52,11 +52,11 @@ class EquivalenceResults:
 
     statistic_low: pd.Series
     pvalue_low: pd.Series
-    statistic_upp: pd.Series
-    pvalue_upp: pd.Series
+    statistic_high: pd.Series
+    pvalue_high: pd.Series
     alpha: float
     low: np.ndarray
-    upp: np.ndarray
+    high: np.ndarray
     estimates: np.ndarray
     intervals: np.ndarray
     labels: pd.DataFrame
@@ -66,7 +66,7 @@ class EquivalenceResults:
     @property
     def pvalues(self) -> pd.Series:
         """The larger of the two one-sided p-values."""
-        both = pd.concat([self.pvalue_low, self.pvalue_upp], axis=1)
+        both = pd.concat([self.pvalue_low, self.pvalue_high], axis=1)
         return both.max(axis=1, skipna=False).rename("p_value")
 
     @property
@@ -90,18 +90,18 @@ class EquivalenceResults:
         Returns
         -------
         frame : DataFrame
-            ``effect``, ``output``, group columns, ``estimate``, ``low``, ``upp``,
-            ``statistic_low``, ``p_value_low``, ``statistic_upp``, ``p_value_upp``,
+            ``effect``, ``output``, group columns, ``estimate``, ``low``, ``high``,
+            ``statistic_low``, ``p_value_low``, ``statistic_high``, ``p_value_high``,
             ``p_value``, ``conf_low``, ``conf_high`` (1 − 2 alpha), ``equivalent``.
         """
         numbers = {
             "estimate": self.estimates,
             "low": self.low,
-            "upp": self.upp,
+            "high": self.high,
             "statistic_low": self.statistic_low.to_numpy(),
             "p_value_low": self.pvalue_low.to_numpy(),
-            "statistic_upp": self.statistic_upp.to_numpy(),
-            "p_value_upp": self.pvalue_upp.to_numpy(),
+            "statistic_high": self.statistic_high.to_numpy(),
+            "p_value_high": self.pvalue_high.to_numpy(),
             "p_value": self.pvalues.to_numpy(),
             "conf_low": self.intervals[:, 0],
             "conf_high": self.intervals[:, 1],
@@ -127,7 +127,7 @@ class EquivalenceResults:
         )
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        heads = {"estimate": "coef", "low": "low", "upp": "upp", "p_value": "P"}
+        heads = {"estimate": "coef", "low": "low", "high": "high", "p_value": "P"}
         heads |= {"conf_low": "[interval", "conf_high": "]"}
         numbers = self.to_frame()[list(heads)].to_numpy(dtype=float)
         place = list(heads).index("p_value")
@@ -166,21 +166,21 @@ def two_one_sided_tests(
     """
     check_alpha(alpha)
     estimates, se, df = results.params, results.bse, results._df()
-    low, upp = (_bound(bound, len(estimates)) for bound in bounds)
-    if not (low < upp).all():
+    low, high = (_bound(bound, len(estimates)) for bound in bounds)
+    if not (low < high).all():
         raise ValueError(
-            f"The bounds of equivalence must satisfy low < upp, got {shown(bounds[0])} and "
+            f"The bounds of equivalence must satisfy low < high, got {shown(bounds[0])} and "
             f"{shown(bounds[1])}."
         )
-    z_low, z_upp = (estimates - low) / se, (estimates - upp) / se
+    z_low, z_high = (estimates - low) / se, (estimates - high) / se
     return EquivalenceResults(
         z_low.rename("statistic_low"),
         pd.Series(stats.t.sf(z_low, df), z_low.index, name="p_value_low"),
-        z_upp.rename("statistic_upp"),
-        pd.Series(stats.t.cdf(z_upp, df), z_upp.index, name="p_value_upp"),
+        z_high.rename("statistic_high"),
+        pd.Series(stats.t.cdf(z_high, df), z_high.index, name="p_value_high"),
         alpha,
         low,
-        upp,
+        high,
         estimates.to_numpy(),
         results.conf_int(2 * alpha).to_numpy(),
         results.labels,

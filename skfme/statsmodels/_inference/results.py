@@ -145,13 +145,13 @@ class EffectResults(EstimateTables):
         return ContrastResults(F=W / rank, df_num=rank, df_denom=df)
 
     def equivalence_test(
-        self, low: Any, upp: Any, alpha: float = 0.05
+        self, low: Any, high: Any, alpha: float = 0.05
     ) -> EquivalenceResults:
         """Show that effects are small: two one-sided tests (TOST).
 
         Parameters
         ----------
-        low, upp : float or array-like of shape (k,)
+        low, high : float or array-like of shape (k,)
             Bounds of what counts as practically no effect, in the effect's units.
         alpha : float, default=0.05
             An estimate is equivalent where both tests reject at alpha, which is where
@@ -166,7 +166,7 @@ class EffectResults(EstimateTables):
         Schuirmann (1987). A comparison of the two one-sided tests procedure and the
         power approach. J. Pharmacokinetics and Biopharmaceutics 15, 657-680.
         """
-        return two_one_sided_tests(self, (low, upp), alpha)
+        return two_one_sided_tests(self, (low, high), alpha)
 
     def contrasts(self, R: Any, labels: pd.DataFrame | None = None) -> EffectResults:
         """Linear combinations of the estimates, as results of their own.

@@ -32,6 +32,7 @@ COVERS = {
         "Intervals cover the choice of rows (sample), with the model held fixed: not "
         "what another training set would give."
     ),
+    "rows": "Intervals cover the choice of rows.",
     "parameters": (
         "Intervals cover the model's estimated parameters, with the rows held fixed."
     ),

@@ -29,7 +29,7 @@ __all__ = ["bootstrap_effects", "refit_averages", "refit_notes"]
 
 # Refits for BCa's acceleration, whose standard error is 0.65 / 200 for blocks.
 MOST_BLOCKS = 200
-POPULATIONS = {"fixed": "refit", "resampled": "sample + refit"}
+COVERS = ("refit", "sample + refit")
 
 
 def bootstrap_effects(
@@ -43,8 +43,8 @@ def bootstrap_effects(
     sample_weight: Any = None,
     fit_params: dict[str, Any] | None = None,
     by: Any = None,
-    partition: Any = None,
-    population: str = "fixed",
+    tree: Any = None,
+    covers: str = "refit",
     method: str = "percentile",
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -72,12 +72,12 @@ def bootstrap_effects(
         taken row by row.
     by : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Averages by group (cAMEs) instead of over all rows.
-    partition : EffectTree, default=None
+    tree : EffectTree, default=None
         A fitted tree, whose subspaces are the groups. They are held fixed.
-    population : {"fixed", "resampled"}, default="fixed"
-        Which rows are averaged over. "fixed": the rows of X, in every resample; intervals
-        cover the refit, for these rows. "resampled": the rows drawn; intervals also
-        cover the choice of rows, for the population they are a sample of.
+    covers : {"refit", "sample + refit"}, default="refit"
+        What intervals cover, by which rows are averaged over. "refit": the rows of X, in
+        every resample. "sample + refit": the rows drawn; intervals also cover the choice
+        of rows, for the population that they are a sample of.
     method : {"percentile", "basic", "bca", "normal"}, default="percentile"
         How intervals are read from the replicates. BCa needs up to 200 refits more.
     n_jobs : int, default=None
@@ -154,7 +154,7 @@ def bootstrap_effects(
     Name: std_error, dtype: float64
     """
     refuse_unknown("method", method, METHODS)
-    refuse_unknown("population", population, tuple(POPULATIONS))
+    refuse_unknown("covers", covers, COVERS)
     check_count("n_resamples", n_resamples)
     warn_of_few(n_resamples, 0.05, method)
     fit_seed, draw_seed, block_seed = seed_sequence(random_state).spawn(3)
@@ -162,9 +162,9 @@ def bootstrap_effects(
     units = Units.of(len(table), groups, stratify)
     fitted, refitting = prepared(explainer, table, y, fit_params, fit_seed)
     effects = fitted._explain(table, sample_weight)
-    means = GroupMeans.of(effects, groups_of(effects, by, partition))
+    means = GroupMeans.of(effects, groups_of(effects, by, tree))
     work = partial(
-        refit_averages, refitting, refitting.table, means, population == "resampled"
+        refit_averages, refitting, refitting.table, means, covers == "sample + refit"
     )
     draws = units.draws(draw_seed, n_resamples)
     replicates, failures = replicated(work, draws, n_resamples, n_jobs, verbose)
@@ -176,12 +176,12 @@ def bootstrap_effects(
             work, tasks, len(tasks), n_jobs, verbose, "jackknife refit"
         )
         failures += lost
-    notes = refit_notes(_drawn_from(units, groups, stratify), failures, partition)
+    notes = refit_notes(_drawn_from(units, groups, stratify), failures, tree)
     return BootstrapResults(
         BootstrapDistribution(means(effects), replicates, jackknife, method),
         failures,
         **means.described,
-        covers=POPULATIONS[population],
+        covers=covers,
         title=f"Effects over refits of {effects.context.model}",
         notes=[*notes, *means.outcome, *means.rules],
     )
@@ -208,12 +208,12 @@ def _drawn_from(units: Units, groups: Any, stratify: Any) -> str:
 
 
 def refit_notes(
-    drawn_from: str, failures: Sequence[str], partition: Any = None
+    drawn_from: str, failures: Sequence[str], tree: Any = None
 ) -> list[str]:
     """Sentences for a summary on how the replicates were made."""
     notes = [f"Each resample draws {drawn_from} with replacement."]
     if failures:
         notes.append(f"{len(failures)} refits failed and are left out: {failures[0]}.")
-    if partition is not None:
+    if tree is not None:
         notes.append("The partition is held fixed: how it was found is not covered.")
     return notes

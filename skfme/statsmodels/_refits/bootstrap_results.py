@@ -124,13 +124,13 @@ class BootstrapResults(EffectResults):
         return _BootstrapTests(self.contrasts(R))
 
     def equivalence_test(
-        self, low: Any, upp: Any, alpha: float = 0.05
+        self, low: Any, high: Any, alpha: float = 0.05
     ) -> EquivalenceResults:
         """Show that effects are small: two one-sided tests (TOST).
 
         Parameters
         ----------
-        low, upp : float or array-like of shape (k,)
+        low, high : float or array-like of shape (k,)
         alpha : float, default=0.05
 
         Returns
@@ -138,13 +138,13 @@ class BootstrapResults(EffectResults):
         tests : EquivalenceResults
             Statistics are in standard errors; p-values are read from the replicates.
         """
-        tests = super().equivalence_test(low, upp, alpha)
+        tests = super().equivalence_test(low, high, alpha)
         at_low = self._distribution.tails(tests.low)
-        at_upp = 1 - self._distribution.tails(tests.upp)
+        at_upp = 1 - self._distribution.tails(tests.high)
         return replace(
             tests,
             pvalue_low=self._series(at_low, "pvalue_low"),
-            pvalue_upp=self._series(at_upp, "pvalue_upp"),
+            pvalue_high=self._series(at_upp, "pvalue_high"),
             least=0.0 if self.method == "normal" else 0.5 / (len(self.replicates) + 1),
         )
 

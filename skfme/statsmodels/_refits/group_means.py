@@ -145,7 +145,7 @@ class GroupMeans:
             if not totals.all():
                 raise ValueError(
                     "these rows hold none that counts of some effect or group; draw "
-                    "within groups, with stratify, or take population='fixed'"
+                    "within groups, with stratify, or take covers='refit'"
                 )
             for fme in effect.fme_2d[rows][:, self.outputs].T:
                 means.append(np.bincount(cells, w * fme) / totals)
@@ -203,23 +203,23 @@ class GroupMeans:
         return by_unit.T @ by_unit, np.concatenate(n_units)
 
 
-def groups_of(effects: ForwardEffects, by: Any, partition: Any) -> Groups:
-    """The groups that `by` names, or the subspaces of a partition.
+def groups_of(effects: ForwardEffects, by: Any, tree: Any) -> Groups:
+    """The groups that `by` names, or the subspaces of a tree.
 
     Raises
     ------
     ValueError
         If both are given, or `by` fits neither the columns nor the rows of X.
     TypeError
-        If `partition` is no EffectTree.
+        If `tree` is no EffectTree.
     """
-    if partition is None:
+    if tree is None:
         return Groups.of(effects.context.table, by)
     if by is not None:
         raise ValueError(
-            "by and partition both name groups to average over; give one of them."
+            "by and tree both name groups to average over; give one of them."
         )
-    return groups_of_tree(partition, effects.X)
+    return groups_of_tree(tree, effects.X)
 
 
 def _label_frame(

@@ -55,7 +55,7 @@ def uncertainty_ledger(
     sample_weight: Any = None,
     fit_params: dict[str, Any] | None = None,
     by: Any = None,
-    partition: Any = None,
+    tree: Any = None,
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
@@ -74,7 +74,7 @@ def uncertainty_ledger(
         ``mc_errors`` has them all.
     n_seeds : int, default=4
         Seeds for each training set, at least 2.
-    groups, stratify, sample_weight, fit_params, by, partition : optional
+    groups, stratify, sample_weight, fit_params, by, tree : optional
         As in :func:`bootstrap_effects`.
     n_jobs : int, default=None
         Training sets at once, through joblib.
@@ -131,7 +131,7 @@ def uncertainty_ledger(
         explainer, table, y, fit_params, fit_seed, every_seed=True
     )
     effects = fitted._explain(table, sample_weight)
-    means = GroupMeans.of(effects, groups_of(effects, by, partition))
+    means = GroupMeans.of(effects, groups_of(effects, by, tree))
     work = partial(_nested_averages, refitting, means)
     draws = units.draws(draw_seed, n_resamples, n_seeds)
     nested, failures = replicated(work, draws, n_resamples, n_jobs, verbose, "resample")

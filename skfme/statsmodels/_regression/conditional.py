@@ -20,6 +20,7 @@ from skfme.statsmodels._regression.designs import (
 from skfme.statsmodels._regression.formula_design import formula_design
 from skfme.statsmodels._regression.least_squares import least_squares
 from skfme.statsmodels._regression.mixed import MixedConditionalEffects
+from skfme.statsmodels._regression.responses import response_of_rows
 from skfme.statsmodels._rows.clusters import checked_cov_type, clusters_of
 from skfme.statsmodels._rows.counted import CountedRows, counted_rows
 
@@ -29,7 +30,7 @@ __all__ = ["ConditionalEffects"]
 class ConditionalEffects:
     """A regression of effects on groups, a partition, or covariates.
 
-    Made by :meth:`from_groups`, :meth:`from_partition` and :meth:`from_formula`, each
+    Made by :meth:`from_groups`, :meth:`from_tree` and :meth:`from_formula`, each
     over the rows that count; :meth:`mixed` is for repeated measures.
 
     Parameters
@@ -102,10 +103,10 @@ class ConditionalEffects:
         return cls(counted, group_design(effect, by, counted.rows))
 
     @classmethod
-    def from_partition(
+    def from_tree(
         cls,
-        tree: Any,
         effect: ForwardEffect,
+        tree: Any,
         *,
         output: str | None = None,
         weights_type: str = "sampling",
@@ -114,9 +115,10 @@ class ConditionalEffects:
 
         Parameters
         ----------
+        effect : ForwardEffect
         tree : EffectTree
             Fitted, on columns such as X's; or another tree with an ``apply`` method.
-        effect, output, weights_type
+        output, weights_type
             As in :meth:`from_groups`.
 
         Returns
@@ -140,8 +142,8 @@ class ConditionalEffects:
     @classmethod
     def from_formula(
         cls,
-        formula: str,
         effect: ForwardEffect,
+        formula: str,
         *,
         output: str | None = None,
         weights_type: str = "sampling",
@@ -150,11 +152,12 @@ class ConditionalEffects:
 
         Parameters
         ----------
+        effect : ForwardEffect
         formula : str
             Right-hand side in statsmodels' formula language over the columns of X, such
             as "C(sex) + age"; the effect is the response. Rows with a missing covariate
             are left out.
-        effect, output, weights_type
+        output, weights_type
             As in :meth:`from_groups`.
 
         Returns
@@ -170,12 +173,59 @@ class ConditionalEffects:
         return cls(counted, formula_design(formula, effect, counted.rows, depth=2))
 
     @classmethod
+    def from_response(
+        cls,
+        y: Any,
+        table: Any,
+        formula: str,
+        *,
+        sample_weight: Any = None,
+        weights_type: str = "sampling",
+    ) -> ConditionalEffects:
+        """Any number of each row, such as an error or a loss, as a function of covariates.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            NaN where a row has none; a name of its own is kept.
+        table : array-like or dataframe of shape (n_samples, n_features)
+        formula : str
+            Right-hand side over the table's columns, as in :meth:`from_formula`.
+        sample_weight : column of the table, or array-like of shape (n_samples,), \
+                default=None
+        weights_type : {"sampling", "frequency", "importance"}, default="sampling"
+            What the weights are.
+
+        Returns
+        -------
+        model : ConditionalEffects
+
+        Raises
+        ------
+        ValueError
+            If `y` has not one number for each row, or the formula cannot be evaluated.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skfme.statsmodels import ConditionalEffects
+        >>> table = pd.DataFrame({"model": list("aabb"), "item": [1, 2, 1, 2]})
+        >>> loss = pd.Series([0.5, 0.7, 0.1, 0.3], name="loss")
+        >>> model = ConditionalEffects.from_response(loss, table, "C(model)")
+        >>> model.fit(cov_type="cluster", cov_kwds={"groups": "item"}).params.round(2).tolist()
+        [0.6, -0.4]
+        """
+        effect = response_of_rows(y, table, sample_weight)
+        counted = counted_rows(effect, weights_type)
+        return cls(counted, formula_design(formula, effect, counted.rows, depth=2))
+
+    @classmethod
     def mixed(
         cls,
-        formula: str,
         effect: ForwardEffect,
-        groups: Any,
+        formula: str,
         *,
+        groups: Any,
         re_formula: str | None = None,
         vc_formula: dict[str, str] | None = None,
         output: str | None = None,
@@ -184,10 +234,10 @@ class ConditionalEffects:
 
         Parameters
         ----------
-        formula : str
-            Right-hand side of the fixed effects, such as "cue".
         effect : ForwardEffect
             Without weights, which mixed models do not take.
+        formula : str
+            Right-hand side of the fixed effects, such as "cue".
         groups : column of X, or array-like of shape (n_samples,)
             The subject of each row.
         re_formula : str, default=None
@@ -207,7 +257,7 @@ class ConditionalEffects:
             If the effect has weights, or several outputs and `output` names none.
         """
         return MixedConditionalEffects.from_formula(
-            formula, effect, groups, re_formula, vc_formula, output, depth=2
+            effect, formula, groups, re_formula, vc_formula, output, depth=2
         )
 
     @property

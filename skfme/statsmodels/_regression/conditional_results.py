@@ -78,9 +78,9 @@ class ConditionalEffectsResults(EffectResults):
             regression_cov(fit, cov_type, clusters),
             labels=labels,
             df=self._degrees_of_freedom() if use_t else None,
-            covers="sample",
+            covers="sample" if counted.effect.step else "rows",
             nobs=self._sizes(),
-            title=f"Effect {counted.effect.name} {design.title}",
+            title=self._title(),
             notes=self._described(),
             names=names_of(names),
             why_missing=(
@@ -89,6 +89,11 @@ class ConditionalEffectsResults(EffectResults):
                 else "a single cluster determines it"
             ),
         )
+
+    def _title(self) -> str:
+        effect = self.model.counted.effect
+        name = f"Effect {effect.name}" if effect.step else effect.name
+        return f"{name} {self.model.design.title}"
 
     def _degrees_of_freedom(self) -> Any:
         design, weights, clusters = self.model.design, self._fit.weights, self.clusters

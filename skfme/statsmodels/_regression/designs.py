@@ -152,7 +152,7 @@ def partition_design(effect: ForwardEffect, tree: Any, rows: np.ndarray) -> Cell
     """One cell per subspace of a fitted tree."""
     if not hasattr(tree, "apply"):
         raise TypeError(
-            "from_partition takes a fitted EffectTree, such as came(effect), or another "
+            "from_tree takes a fitted EffectTree, such as came(effect), or another "
             f"tree with an apply method; got {shown(tree)}."
         )
     subspace_of = partial(_subspaces, tree)

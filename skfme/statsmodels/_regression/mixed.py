@@ -54,8 +54,8 @@ class MixedConditionalEffects:
     @classmethod
     def from_formula(
         cls,
-        formula: str,
         effect: ForwardEffect,
+        formula: str,
         groups: Any,
         re_formula: str | None,
         vc_formula: dict[str, str] | None,

@@ -23,7 +23,7 @@ def groups_of_tree(tree: Any, X: Any) -> Groups:
     """
     if not isinstance(tree, EffectTree):
         raise TypeError(
-            "partition must be a fitted EffectTree, such as came(effect, 3); got "
+            "tree must be a fitted EffectTree, such as came(effect, 3); got "
             f"{type(tree).__name__}."
         )
     check_is_fitted(tree, "partitions_")

@@ -50,7 +50,7 @@ RESULTS = {
     "groups": lambda: ConditionalEffects.from_groups(_effect(), "g").fit(),
     "pairwise": lambda: ConditionalEffects.from_groups(_effect(), "g").fit().pairwise(),
     "mixed": lambda: ConditionalEffects.mixed(
-        "g", _effect(), groups=np.arange(160) // 5
+        _effect(), "g", groups=np.arange(160) // 5
     ).fit(method="powell"),
     "delta": lambda: delta_effects(
         smf.ols("y ~ a", X.assign(y=Y)).fit(), X.assign(y=Y), {"a": 1}

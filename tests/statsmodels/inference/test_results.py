@@ -400,8 +400,8 @@ def test_equivalence_is_statsmodels_one_sample_tost():
     assert test.pvalues.iloc[0] == pytest.approx(known[0], rel=1e-10)
     assert test.statistic_low.iloc[0] == pytest.approx(known[1][0], rel=1e-12)
     assert test.pvalue_low.iloc[0] == pytest.approx(known[1][1], rel=1e-10)
-    assert test.statistic_upp.iloc[0] == pytest.approx(known[2][0], rel=1e-12)
-    assert test.pvalue_upp.iloc[0] == pytest.approx(known[2][1], rel=1e-10)
+    assert test.statistic_high.iloc[0] == pytest.approx(known[2][0], rel=1e-12)
+    assert test.pvalue_high.iloc[0] == pytest.approx(known[2][1], rel=1e-10)
     paired = ttost_paired(values, np.zeros(50), -0.5, 0.6)[0]
     assert test.pvalues.iloc[0] == pytest.approx(paired, rel=1e-10)
 
@@ -419,8 +419,8 @@ def test_equivalence_holds_where_the_interval_lies_inside(
     found = results([estimate], np.array([[se**2]]), df)
     test = found.equivalence_test(-bound, bound, alpha)
     distribution = stats.norm if df is None else stats.t(df)
-    low, upp = (estimate + bound) / se, (estimate - bound) / se
-    p = max(distribution.sf(low), distribution.cdf(upp))
+    low, high = (estimate + bound) / se, (estimate - bound) / se
+    p = max(distribution.sf(low), distribution.cdf(high))
     assert test.pvalues.iloc[0] == pytest.approx(p, rel=1e-9)
     ends = test.conf_int().iloc[0]
     np.testing.assert_allclose(ends, found.conf_int(2 * alpha).iloc[0])
@@ -436,9 +436,9 @@ def test_each_estimate_may_have_bounds_of_its_own():
     frame = test.to_frame()
     assert frame["low"].tolist() == [-5, -1]
     assert "equivalent" in test.summary()
-    for low, upp, message in [(1, -1, "low < upp"), ([1, 2, 3], 5, r"shape \(3,\)")]:
+    for low, high, message in [(1, -1, "low < high"), ([1, 2, 3], 5, r"shape \(3,\)")]:
         with pytest.raises(ValueError, match=message):
-            found.equivalence_test(low, upp)
+            found.equivalence_test(low, high)
     with pytest.raises(ValueError, match="alpha must lie between"):
         found.equivalence_test(-1, 1, alpha=0.7)
 

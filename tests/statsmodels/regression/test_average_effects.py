@@ -81,7 +81,7 @@ def test_an_average_is_a_regression_on_a_constant(pair, cov_type, weights_type):
         weights_type=kind,
     )
     kwds = {"groups": "patient"} if clustered else None
-    model = ConditionalEffects.from_formula("1", effect, weights_type=kind)
+    model = ConditionalEffects.from_formula(effect, "1", weights_type=kind)
     regression = model.fit(cov_type, kwds)
     assert average.params.iloc[0] == pytest.approx(regression.params.iloc[0], rel=1e-12)
     assert average.bse.iloc[0] == pytest.approx(regression.bse.iloc[0], rel=1e-11)

@@ -162,8 +162,8 @@ def test_every_kind_of_table_gives_the_same(kind):
     cells = ConditionalEffects.from_groups(effect, by=by).fit("HC3")
     other = ConditionalEffects.from_groups(known, by="x1").fit("HC3")
     np.testing.assert_array_equal(cells.bse, other.bse)
-    formula = ConditionalEffects.from_formula("C(x1) + x0", effect).fit("HC3")
-    other = ConditionalEffects.from_formula("C(x1) + x0", known).fit("HC3")
+    formula = ConditionalEffects.from_formula(effect, "C(x1) + x0").fit("HC3")
+    other = ConditionalEffects.from_formula(known, "C(x1) + x0").fit("HC3")
     np.testing.assert_array_equal(formula.bse, other.bse)
     assert formula.predict(X).shape == (60,)
     np.testing.assert_allclose(formula.predict(X), formula.fittedvalues, rtol=1e-12)
@@ -179,7 +179,7 @@ def test_formulas_agree_with_statsmodels(data, cov_type, weighted):
     X, values, weights = data
     effect = effect_of(values, X, weights if weighted else None)
     results = ConditionalEffects.from_formula(
-        FORMULA, effect, weights_type="importance"
+        effect, FORMULA, weights_type="importance"
     ).fit(cov_type)
     frame = X.assign(y=values)
     model = (
@@ -204,7 +204,7 @@ def test_clusters_agree_with_statsmodels(data, ways, weighted):
     X, values, weights = data
     columns = ["patient", "ward"][:ways]
     effect = effect_of(values, X, weights if weighted else None)
-    model = ConditionalEffects.from_formula("age + bp", effect)
+    model = ConditionalEffects.from_formula(effect, "age + bp")
     results = model.fit("cluster", {"groups": columns})
     frame = X.assign(y=values)
     known = smf.wls("y ~ age + bp", frame, weights=weights if weighted else 1.0)
@@ -236,7 +236,7 @@ def test_two_way_clusters_equal_the_formula_of_sums_over_pairs(data):
     one, two = a[:, None] == a, b[:, None] == b
     both = len({*zip(a, b, strict=True)})
     middle = meat(one, len(set(a))) + meat(two, 8) - meat(one & two, both)
-    results = ConditionalEffects.from_formula("age", effect_of(values, X)).fit(
+    results = ConditionalEffects.from_formula(effect_of(values, X), "age").fit(
         "cluster", {"groups": ["patient", "ward"]}
     )
     np.testing.assert_allclose(results.cov_params(), bread @ middle @ bread, rtol=1e-9)
@@ -246,7 +246,7 @@ def test_negative_variances_of_two_way_clusters_are_reported():
     X = pd.DataFrame({"x": [0.0, 0, 1, 1], "a": list("uuvv"), "b": list("uvuv")})
     effect = effect_of([1.0, -1, -1, 1], X)
     with pytest.warns(RuntimeWarning, match="negative variance"):
-        results = ConditionalEffects.from_formula("1", effect).fit(
+        results = ConditionalEffects.from_formula(effect, "1").fit(
             "cluster", {"groups": ["a", "b"]}
         )
     assert (np.diag(results.cov_params()) >= 0).all()
@@ -259,7 +259,7 @@ def test_formulas_see_numpy_and_the_callers_functions(data):
         return column / 2
 
     results = ConditionalEffects.from_formula(
-        "np.log(bp) + halved(age)", effect_of(values, X)
+        effect_of(values, X), "np.log(bp) + halved(age)"
     ).fit()
     exog = sm.add_constant(np.column_stack([np.log(X["bp"]), X["age"] / 2]))
     np.testing.assert_allclose(results.params, sm.OLS(values, exog).fit().params)
@@ -270,7 +270,7 @@ def test_rows_with_missing_covariates_are_left_out_and_counted(data):
     X = X.assign(age=X["age"].where(X.index % 7 != 0))
     values = values.copy()
     values[:10] = np.nan
-    results = ConditionalEffects.from_formula("age + sex", effect_of(values, X)).fit(
+    results = ConditionalEffects.from_formula(effect_of(values, X), "age + sex").fit(
         "HC1"
     )
     known = smf.ols("y ~ age + sex", X.assign(y=values)).fit(cov_type="HC1")
@@ -286,7 +286,7 @@ def test_rows_with_missing_covariates_are_left_out_and_counted(data):
 def test_predictions_equal_statsmodels_for_rows_that_splines_remember(data):
     X, values, _ = data
     formula = "bs(age, df=4) + center(bp) + C(sex)"
-    results = ConditionalEffects.from_formula(formula, effect_of(values, X)).fit("HC3")
+    results = ConditionalEffects.from_formula(effect_of(values, X), formula).fit("HC3")
     known = smf.ols(f"y ~ {formula}", X.assign(y=values)).fit(
         cov_type="HC3", use_t=True
     )
@@ -307,9 +307,9 @@ def test_predictions_equal_statsmodels_for_rows_that_splines_remember(data):
 def test_formulaic_evaluates_formulas_as_patsy_does(data, monkeypatch):
     X, values, _ = data
     effect, formula = effect_of(values, X), "bs(age, df=4) + C(sex) * np.log(bp)"
-    known = ConditionalEffects.from_formula(formula, effect).fit("HC3")
+    known = ConditionalEffects.from_formula(effect, formula).fit("HC3")
     monkeypatch.setattr(statsmodels.formula.options, "formula_engine", "formulaic")
-    results = ConditionalEffects.from_formula(formula, effect).fit("HC3")
+    results = ConditionalEffects.from_formula(effect, formula).fit("HC3")
     np.testing.assert_allclose(results.fittedvalues, known.fittedvalues, rtol=1e-8)
     np.testing.assert_allclose(
         results.anova(2), known.anova(2).loc[results.anova(2).index]
@@ -317,14 +317,14 @@ def test_formulaic_evaluates_formulas_as_patsy_does(data, monkeypatch):
     frame = results.prediction_frame(X.iloc[:9])
     pd.testing.assert_frame_equal(frame, known.prediction_frame(X.iloc[:9]))
     with pytest.raises(ValueError, match="Did you mean 'age'"):
-        ConditionalEffects.from_formula("agee", effect)
+        ConditionalEffects.from_formula(effect, "agee")
 
 
 def test_results_become_statsmodels_own(data):
     X, values, weights = data
     for weighted in (None, weights):
         model = ConditionalEffects.from_formula(
-            "age + sex", effect_of(values, X, weighted)
+            effect_of(values, X, weighted), "age + sex"
         )
         results = model.fit("cluster", {"groups": "patient"})
         own = results.to_statsmodels()
@@ -341,7 +341,7 @@ def test_a_partition_gives_its_cames_and_explains_its_share_of_variance():
     model = DecisionTreeRegressor(min_samples_leaf=20, random_state=0).fit(X, y)
     effect = fme(model, X, {"bmi": -2})
     tree = came(effect, n_partitions=4, method="cart")
-    results = ConditionalEffects.from_partition(tree, effect).fit()
+    results = ConditionalEffects.from_tree(effect, tree).fit()
     np.testing.assert_allclose(results.params, tree.partitions_["cAME"], rtol=1e-12)
     np.testing.assert_array_equal(results.nobs, tree.partitions_["n"])
     assert results.rsquared == pytest.approx(tree.variance_explained_, rel=1e-10)
@@ -361,7 +361,7 @@ def test_any_tree_with_apply_is_a_partition(data):
     X, values, _ = data
     tree = DecisionTreeRegressor(max_leaf_nodes=3).fit(X[["age", "bp"]], values)
     effect = effect_of(values, X[["age", "bp"]])
-    results = ConditionalEffects.from_partition(tree, effect).fit("HC2")
+    results = ConditionalEffects.from_tree(effect, tree).fit("HC2")
     assert len(results.params) == 3
     np.testing.assert_allclose(
         results.predict(X[["age", "bp"]]), tree.predict(X[["age", "bp"]])
@@ -384,7 +384,7 @@ def test_frequency_weights_equal_repeated_rows(data, cov_type, kind):
 
     def fitted(effect):
         make = (
-            ConditionalEffects.from_formula(FORMULA, effect, weights_type="frequency")
+            ConditionalEffects.from_formula(effect, FORMULA, weights_type="frequency")
             if kind == "formula"
             else ConditionalEffects.from_groups(effect, "sex", weights_type="frequency")
         )
@@ -450,9 +450,9 @@ def test_rows_of_weight_zero_are_no_rows(data):
     X, values, weights = data
     weights = np.where(X.index % 3 == 0, 0.0, weights)
     kept = np.flatnonzero(weights)
-    zero = ConditionalEffects.from_formula("age", effect_of(values, X, weights)).fit()
+    zero = ConditionalEffects.from_formula(effect_of(values, X, weights), "age").fit()
     none = ConditionalEffects.from_formula(
-        "age", effect_of(values[kept], X.iloc[kept], weights[kept])
+        effect_of(values[kept], X.iloc[kept], weights[kept]), "age"
     ).fit()
     np.testing.assert_array_equal(zero.bse, none.bse)
     np.testing.assert_array_equal(zero.nobs, len(kept))
@@ -468,7 +468,7 @@ TERMS = "C(sex, Sum) * age + C(site, Sum) * age + bp"
 def test_anova_agrees_with_statsmodels(data, typ):
     X, values, _ = data
     found = (
-        ConditionalEffects.from_formula(TERMS, effect_of(values, X)).fit().anova(typ)
+        ConditionalEffects.from_formula(effect_of(values, X), TERMS).fit().anova(typ)
     )
     table = anova_lm(smf.ols(f"y ~ {TERMS}", X.assign(y=values)).fit(), typ=typ)
     columns = ["df", "sum_sq", "F", "PR(>F)"]
@@ -481,7 +481,7 @@ def test_anova_agrees_with_statsmodels(data, typ):
 @pytest.mark.parametrize("typ", [2, 3])
 def test_robust_anova_agrees_with_statsmodels(data, typ):
     X, values, _ = data
-    found = ConditionalEffects.from_formula(TERMS, effect_of(values, X)).fit("HC3")
+    found = ConditionalEffects.from_formula(effect_of(values, X), TERMS).fit("HC3")
     known = smf.ols(f"y ~ {TERMS}", X.assign(y=values)).fit()
     table = anova_lm(known, typ=typ, robust="hc3")
     found = found.anova(typ).iloc[:-1]
@@ -494,7 +494,7 @@ def test_weighted_sequential_sums_of_squares_are_falls_of_nested_fits(data):
     effect = effect_of(values, X, weights)
     terms = ["age", "C(sex)", "bp", "C(sex):age"]
     formula = " + ".join(terms)
-    model = ConditionalEffects.from_formula(formula, effect, weights_type="importance")
+    model = ConditionalEffects.from_formula(effect, formula, weights_type="importance")
     found = model.fit().anova(1)
     order = [name for name in found.index if name != "Residual"]
     frame = X.assign(y=values)
@@ -585,7 +585,7 @@ def test_covariance_between_outputs_is_that_of_a_stacked_regression(classes):
     X, both, _ = effect.counted_data()
     X = X.rename(columns=lambda name: name[:7].replace(" ", "_"))
     pair, n = effect_of(both[:, :2], X), len(both)
-    results = ConditionalEffects.from_formula("sepal_l", pair).fit("HC0")
+    results = ConditionalEffects.from_formula(pair, "sepal_l").fit("HC0")
     exog = sm.add_constant(X["sepal_l"].to_numpy())
     known = sm.OLS(both[:, :2].T.ravel(), np.kron(np.eye(2), exog)).fit(
         cov_type="cluster",
@@ -623,7 +623,7 @@ def test_a_row_that_a_coefficient_hangs_on_has_no_robust_standard_error():
     X = pd.DataFrame({"a": np.arange(8.0), "lone": [0.0] * 7 + [3.0]})
     effect = effect_of(np.arange(8.0) ** 2, X)
     with pytest.warns(RuntimeWarning, match="'lone'"):
-        results = ConditionalEffects.from_formula("a + lone", effect).fit("HC3")
+        results = ConditionalEffects.from_formula(effect, "a + lone").fit("HC3")
     known = smf.ols("y ~ a", X.assign(y=effect.fme).iloc[:7]).fit(cov_type="HC3")
     np.testing.assert_allclose(results.bse[["Intercept", "a"]], known.bse, rtol=1e-9)
     assert np.isnan(results.bse["lone"])
@@ -636,7 +636,7 @@ def test_a_group_within_one_cluster_has_no_standard_error():
     with pytest.warns(RuntimeWarning, match="g=a.*a single cluster determines it"):
         results = model.fit("cluster", {"groups": "c"})
     assert list(results.bse.isna()) == [True, False]
-    model = ConditionalEffects.from_formula("C(g, Sum)", effect)
+    model = ConditionalEffects.from_formula(effect, "C(g, Sum)")
     with pytest.warns(RuntimeWarning, match="a single cluster"):
         results = model.fit("cluster", {"groups": "c"})
     assert results.bse.isna().all()  # both are differences from group a
@@ -685,7 +685,7 @@ def grouped(by):
 
 
 def on(formula):
-    return ConditionalEffects.from_formula(formula, sampled())
+    return ConditionalEffects.from_formula(sampled(), formula)
 
 
 REFUSED_GROUPS = {
@@ -837,7 +837,7 @@ WRONG_TYPES = {
         "got ndarray",
     ),
     "no tree": (
-        lambda: ConditionalEffects.from_partition("tree", sampled()),
+        lambda: ConditionalEffects.from_tree(sampled(), "tree"),
         "fitted EffectTree",
     ),
     "no formula": (lambda: on(3), "must be a string"),
@@ -857,7 +857,7 @@ ONE_OUTPUT = {
     "statsmodels": lambda results: results.to_statsmodels(),
     "wild bootstrap": lambda results: results.wild_bootstrap("row 1 = row 2"),
     "mixed model": lambda results: ConditionalEffects.mixed(
-        "1", results.model.counted.effect, groups=np.arange(150) % 9
+        results.model.counted.effect, "1", groups=np.arange(150) % 9
     ),
 }
 
@@ -918,24 +918,24 @@ def test_a_date_is_no_term_of_a_formula_by_itself(dated, formula):
     with pytest.raises(
         TypeError, match=rf"Column '{column}' holds .*{write}.*C\({column}\)"
     ):
-        ConditionalEffects.from_formula(formula, dated)
+        ConditionalEffects.from_formula(dated, formula)
     with pytest.raises(TypeError, match=f"Column '{column}' holds"):
-        ConditionalEffects.mixed(formula, dated, groups=np.arange(730) // 5)
+        ConditionalEffects.mixed(dated, formula, groups=np.arange(730) // 5)
 
 
 def test_numbers_of_a_date_are_terms(dated):
     years = "I(day.dt.year + day.dt.dayofyear / 365.25)"
-    fitted = ConditionalEffects.from_formula(years, dated).fit()
+    fitted = ConditionalEffects.from_formula(dated, years).fit()
     assert fitted.params.iloc[1] == pytest.approx(2, rel=0.01)
     hours = ConditionalEffects.from_formula(
-        "I(wait.dt.total_seconds() / 3600)", dated
+        dated, "I(wait.dt.total_seconds() / 3600)"
     ).fit()
     assert hours.params.iloc[1] == pytest.approx(2 / 365.25 / 24, rel=1e-3)
 
 
 def test_formulas_read_the_clock_of_the_columns_time_zone(dated):
     day = "C(day.dt.month) + C(day.dt.hour)"
-    names = ConditionalEffects.from_formula(day, dated).exog_names
+    names = ConditionalEffects.from_formula(dated, day).exog_names
     assert len(names) == 12  # all at half past 23 there, at two hours in UTC
 
 
@@ -945,7 +945,7 @@ def test_dates_are_categories_where_the_formula_says_so(dated):
         day=firsts.ffill().dt.tz_localize(None).dt.to_period("Y").dt.start_time
     )
     effect = fme(lambda t: t["x"].to_numpy() ** 2, X, {"x": 1.0}, extrapolation=None)
-    by_term = ConditionalEffects.from_formula("C(day)", effect).fit()
+    by_term = ConditionalEffects.from_formula(effect, "C(day)").fit()
     by_group = ConditionalEffects.from_groups(effect, "day").fit()
     assert by_term.params.iloc[0] == pytest.approx(by_group.params.iloc[0])
     assert len(by_term.params) == len(by_group.params) == 2

@@ -38,7 +38,7 @@ def test_mixed_models_are_statsmodels(repeated, re_formula, reml):
     values[5:9] = np.nan
     X = X.assign(age=X["age"].where(X.index != 30))
     model = ConditionalEffects.mixed(
-        "cue + age", effect_of(values, X), groups="subject", re_formula=re_formula
+        effect_of(values, X), "cue + age", groups="subject", re_formula=re_formula
     )
     results = model.fit(reml=reml)
     frame = X.assign(y=values).dropna()
@@ -65,7 +65,7 @@ def test_the_intraclass_correlation_of_balanced_data_is_that_of_anova(repeated):
     # REML of a balanced design with a random intercept is the ANOVA estimator.
     X, values = repeated
     results = ConditionalEffects.mixed(
-        "1", effect_of(values, X), groups="subject"
+        effect_of(values, X), "1", groups="subject"
     ).fit()
     table = values.reshape(40, 12)
     between = 12 * table.mean(axis=1).var(ddof=1)
@@ -83,7 +83,7 @@ def test_other_groupings_are_variance_components(repeated):
     X, values = repeated
     vc = {"item": "0 + C(item)"}
     results = ConditionalEffects.mixed(
-        "cue", effect_of(values, X), groups="subject", vc_formula=vc
+        effect_of(values, X), "cue", groups="subject", vc_formula=vc
     ).fit()
     known = MixedLM.from_formula(
         "y ~ cue", X.assign(y=values), groups="subject", re_formula="1", vc_formula=vc
@@ -104,7 +104,10 @@ def test_formulas_see_the_callers_functions(repeated):
         return column - 40
 
     results = ConditionalEffects.mixed(
-        "decades(age)", effect_of(values, X), "subject", re_formula="centred(age)"
+        effect_of(values, X),
+        "decades(age)",
+        groups="subject",
+        re_formula="centred(age)",
     ).fit(reml=False)
     frame = X.assign(y=values, a=X["age"] / 10, b=X["age"] - 40)
     known = MixedLM.from_formula("y ~ a", frame, groups="subject", re_formula="~ b")
@@ -114,11 +117,11 @@ def test_formulas_see_the_callers_functions(repeated):
 def test_subjects_may_be_labels_that_the_model_never_saw(repeated):
     X, values = repeated
     known = ConditionalEffects.mixed(
-        "cue", effect_of(values, X), groups="subject"
+        effect_of(values, X), "cue", groups="subject"
     ).fit()
     bare = X.drop(columns="subject")
     results = ConditionalEffects.mixed(
-        "cue", effect_of(values, bare), groups=X["subject"].to_numpy()
+        effect_of(values, bare), "cue", groups=X["subject"].to_numpy()
     ).fit()
     np.testing.assert_array_equal(results.bse, known.bse)
     again = pickle.loads(pickle.dumps(results))
@@ -129,9 +132,9 @@ def test_subjects_may_be_labels_that_the_model_never_saw(repeated):
 @pytest.mark.parametrize("scale", [1e-6, 1e5])
 def test_units_do_not_matter(repeated, scale):
     X, values = repeated
-    one = ConditionalEffects.mixed("cue", effect_of(values, X), groups="subject").fit()
+    one = ConditionalEffects.mixed(effect_of(values, X), "cue", groups="subject").fit()
     other = ConditionalEffects.mixed(
-        "cue", effect_of(scale * values, X), groups="subject"
+        effect_of(scale * values, X), "cue", groups="subject"
     ).fit()
     np.testing.assert_allclose(other.tvalues, one.tvalues, rtol=1e-4)
     assert other.icc == pytest.approx(one.icc, rel=1e-3)
@@ -140,7 +143,7 @@ def test_units_do_not_matter(repeated, scale):
 def test_a_fit_that_does_not_converge_is_reported(repeated):
     X, values = repeated
     model = ConditionalEffects.mixed(
-        "cue", effect_of(values, X), groups="subject", re_formula="~ cue"
+        effect_of(values, X), "cue", groups="subject", re_formula="~ cue"
     )
     with pytest.warns(RuntimeWarning, match="did not converge"):
         results = model.fit(method="bfgs", maxiter=1)
@@ -171,7 +174,7 @@ def test_a_missing_subject_is_refused(repeated):
     X, values = repeated
     with pytest.raises(ValueError, match="groups is missing in 1 of 480"):
         ConditionalEffects.mixed(
-            "cue", effect_of(values, X), groups=[None, *X["subject"][1:]]
+            effect_of(values, X), "cue", groups=[None, *X["subject"][1:]]
         )
 
 
@@ -179,15 +182,15 @@ def test_several_outputs_are_refused(repeated):
     X, values = repeated
     two = effect_of(np.column_stack([values, values]), X)
     with pytest.raises(ValueError, match="2 outputs.*output='y1'"):
-        ConditionalEffects.mixed("cue", two, groups="subject")
+        ConditionalEffects.mixed(two, "cue", groups="subject")
 
 
 def test_weights_are_refused_unless_all_are_equal(repeated):
     X, values = repeated
     with pytest.raises(ValueError, match="takes no weights"):
         ConditionalEffects.mixed(
-            "cue", effect_of(values, X, np.arange(1, 481)), groups="subject"
+            effect_of(values, X, np.arange(1, 481)), "cue", groups="subject"
         )
     same = effect_of(values, X, np.full(480, 2.0))
-    results = ConditionalEffects.mixed("cue", same, groups="subject").fit()
+    results = ConditionalEffects.mixed(same, "cue", groups="subject").fit()
     assert results.bse.notna().all()

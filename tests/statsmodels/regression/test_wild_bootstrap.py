@@ -51,7 +51,7 @@ def test_all_signs_of_few_clusters_equal_enumerated_refits(R, q, weighted):
     X, values = clustered(6)
     weights = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else None
     results = ConditionalEffects.from_formula(
-        "x + z", effect_of(values, X, weights)
+        effect_of(values, X, weights), "x + z"
     ).fit("cluster", {"groups": "g"})
     R, q = np.array(R), np.array(q)
     test = results.wild_bootstrap((R, q), weights="rademacher")
@@ -78,7 +78,7 @@ def test_all_signs_of_few_clusters_equal_enumerated_refits(R, q, weighted):
 
 def test_a_test_is_the_same_for_a_seed_and_near_the_enumeration():
     X, values = clustered(13, effect=0.2)
-    results = ConditionalEffects.from_formula("x", effect_of(values, X)).fit(
+    results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
     one, other = (results.wild_bootstrap("x", 2000, random_state=3) for _ in range(2))
@@ -94,7 +94,7 @@ def test_a_test_is_the_same_for_a_seed_and_near_the_enumeration():
 
 def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound():
     X, values = clustered(13, effect=50.0)
-    results = ConditionalEffects.from_formula("x", effect_of(values, X)).fit(
+    results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
     test = results.wild_bootstrap("x", 499, random_state=0)
@@ -105,7 +105,7 @@ def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound():
 
 def test_few_clusters_take_webbs_weights():
     X, values = clustered(7)
-    results = ConditionalEffects.from_formula("x", effect_of(values, X)).fit(
+    results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
     test = results.wild_bootstrap("x", 500, random_state=0)
@@ -118,7 +118,7 @@ def test_few_clusters_take_webbs_weights():
 @pytest.mark.parametrize("weights", ["rademacher", "webb"])
 def test_intervals_hold_the_values_that_are_not_rejected(weights):
     X, values = clustered(10, effect=0.5)
-    results = ConditionalEffects.from_formula("x", effect_of(values, X)).fit(
+    results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
     test = results.wild_bootstrap("x", 1024, weights=weights, random_state=0)
@@ -144,7 +144,7 @@ def test_intervals_hold_the_values_that_are_not_rejected(weights):
 
 def test_too_few_clusters_reject_nothing():
     X, values = clustered(4)
-    results = ConditionalEffects.from_formula("1", effect_of(values, X)).fit(
+    results = ConditionalEffects.from_formula(effect_of(values, X), "1").fit(
         "cluster", {"groups": "g"}
     )
     test = results.wild_bootstrap("Intercept", weights="rademacher")
@@ -163,7 +163,7 @@ def test_eight_clusters_reject_a_true_hypothesis_at_the_level():
         g = np.repeat(np.arange(8), 6)
         X = pd.DataFrame({"g": g, "x": (rng.normal(size=8) ** 3)[g]})
         effect = effect_of(rng.normal(size=8)[g] + rng.normal(size=48), X)
-        results = ConditionalEffects.from_formula("x", effect).fit(
+        results = ConditionalEffects.from_formula(effect, "x").fit(
             "cluster", {"groups": "g"}
         )
         robust += results.pvalues["x"] < 0.05
@@ -181,7 +181,7 @@ def by_cluster(formula="x + z", cov_type="cluster", groups="g"):
     if callable(groups):
         groups = groups(X)
     kwds = {"groups": groups} if cov_type == "cluster" else None
-    return ConditionalEffects.from_formula(formula, effect_of(values, X)).fit(
+    return ConditionalEffects.from_formula(effect_of(values, X), formula).fit(
         cov_type, kwds
     )
 
