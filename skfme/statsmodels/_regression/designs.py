@@ -130,6 +130,12 @@ def _shown(key: tuple) -> str:
 def group_design(effect: ForwardEffect, by: Any, rows: np.ndarray) -> CellDesign:
     """One cell per group, or combination of groups, among some rows."""
     labels = row_labels(effect.table, by).iloc[rows]
+    dated = any(dtype.kind in "mM" for dtype in labels.dtypes)
+    if dated and len(labels) > 1 and not labels.duplicated().any():
+        raise ValueError(
+            f"by gives each of the {len(labels)} rows that count a date of its own, so that "
+            "no error can be estimated. Take a part of it, such as by=X['day'].dt.month."
+        )
     columns = columns_named(by, effect.table)
     title = f"by {' and '.join(map(str, labels))}"
     return _cells(labels, rows, title, partial(_labels_again, columns))

@@ -35,6 +35,10 @@ def cut_of(split: Split, covariate: Covariate) -> float | pd.Timestamp | pd.Time
     return covariate.scale.moment(split.cut, strict=split.strict)
 
 
+MOST_LISTED = 30
+"""Levels that a rule lists; queries have them all."""
+
+
 class _Turn(NamedTuple):
     """One step on the way down: a split of a covariate, and the side taken."""
 
@@ -100,7 +104,7 @@ def _term(turns: list[_Turn]) -> str:
     elif len(levels := _levels(turns)) == 1:
         text = f"{covariate.name} = {levels[0]}"
     else:
-        text = f"{covariate.name} in {{{', '.join(levels)}}}"
+        text = f"{covariate.name} in {{{_listed(levels)}}}"
     if covariate.has_missing and all(turn.takes_missing for turn in turns):
         return f"({text} or missing)"
     return text
@@ -126,6 +130,14 @@ def _levels(turns: list[_Turn]) -> list[str]:
     return [str(covariate.levels[code]) for code in codes]
 
 
+def _listed(levels: list[str]) -> str:
+    """Levels in a line; of very many the first ones, and how many there are."""
+    if len(levels) <= MOST_LISTED:
+        return ", ".join(levels)
+    first = ", ".join(levels[: MOST_LISTED // 3])
+    return f"{first}, … {len(levels) - MOST_LISTED // 3:,} more"
+
+
 def edges_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[str]:
     """What sent a row here from the parent, without the column: ``<= 25.3``, ``s1, s2``.
 
@@ -139,7 +151,7 @@ def _edge(path: list[_Turn]) -> str:
     if covariate.numeric:
         text = f"{last.sign} {last.cut}"
     else:
-        text = ", ".join(_levels(_last_turns(path)))
+        text = _listed(_levels(_last_turns(path)))
     goes_here = covariate.has_missing and last.takes_missing
     return f"{text} or missing" if goes_here else text
 

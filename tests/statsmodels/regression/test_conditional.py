@@ -955,3 +955,12 @@ def test_dates_are_categories_where_the_formula_says_so(dated):
     by_group = ConditionalEffects.from_groups(effect, "day").fit()
     assert by_term.params.iloc[0] == pytest.approx(by_group.params.iloc[0])
     assert len(by_term.params) == len(by_group.params) == 2
+
+
+def test_groups_of_one_row_each_are_refused_with_a_part_of_a_date(dated):
+    with pytest.raises(
+        ValueError, match=r"each of the 730 rows .* by=X\['day'\].dt.month"
+    ):
+        ConditionalEffects.from_groups(dated, "day")
+    months = ConditionalEffects.from_groups(dated, dated.X["day"].dt.month).fit()
+    assert len(months.params) == 12
