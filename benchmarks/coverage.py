@@ -263,9 +263,9 @@ def leaves_of_noise(rng: np.random.Generator, honest: bool) -> Intervals:
         random_state=int(rng.integers(2**31 - 1)),
     )
     found = tree.fit(X, effects).partitions_
-    se = found["SD"] / np.sqrt(found["n"])
+    se = found["sd"] / np.sqrt(found["n"])
     half = stats.t.ppf((1 + LEVEL) / 2, found["n"] - 1) * se
-    mean = found["cAME"]
+    mean = found["ame"]
     return np.column_stack([mean, mean - half, mean + half, np.zeros(len(mean))])
 
 

@@ -15,8 +15,8 @@ from skfme._decorators import VersionedPickle
 from skfme._engine.adapters import refuse_without_tables
 from skfme._explainer.coefficients import is_by_position, predicted_by_name
 from skfme._explainer.explainer import FMEExplainer
-from skfme._explainer.fitting import weights_beside
-from skfme._frames.checks import checked_weights
+from skfme._explainer.fitting import without_weights
+from skfme._frames.checks import checked_weights, weights_named
 from skfme._frames.hints import shown
 from skfme._frames.tables import as_table
 from skfme._results.effect_tables import warn_of_empty
@@ -202,7 +202,10 @@ def fme(
     model = _frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     if isinstance(sample_weight, str):
-        X, sample_weight = weights_beside(model, as_table(X), sample_weight)
+        name, sample_weight = sample_weight, weights_named(sample_weight, as_table(X))
+        X = without_weights(model, X, name)
+        if background is not None:
+            background = without_weights(model, background, name)
     unused = _rows_not_used(model, X)
     if background is not None:
         explainer.fit(background)

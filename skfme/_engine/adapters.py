@@ -2,8 +2,7 @@
 
 Boosters of XGBoost, treelite's models, river's and sessions of ONNX have types of input
 of their own. Which type a table becomes, and in which precision, is for their user to
-say, in a function. Results of linearmodels take a table for their formula as `data`, and
-else for their design, column by column.
+say, in a function.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ __all__ = [
     "params_of_fit",
     "read_input",
     "response_of",
-    "weights_beside",
+    "without_weights",
 ]
 
 
@@ -106,14 +106,13 @@ def columns_read(estimator: Any, table: Table) -> Table:
     return table if positions is None else table.narrowed(positions(table))
 
 
-def weights_beside(model: Any, table: Table, name: str) -> tuple[Table, Any]:
-    """A table without its column of weights, if the model was fitted without; and these."""
-    weights = weights_named(name, table)
+def without_weights(model: Any, X: Any, name: str) -> Table:
+    """A table without its column of weights, if the model was fitted without."""
+    table = as_table(X)
     known = getattr(model, "feature_names_in_", None)
     if known is None or name in known:
-        return table, weights
-    others = [p for p, other in enumerate(table.names) if other != name]
-    return table.narrowed(others), weights
+        return table
+    return table.narrowed([p for p, n in enumerate(table.names) if n != name])
 
 
 def _refuse_fitted_without_y(estimator: Any, y: Any) -> None:

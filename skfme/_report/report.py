@@ -45,7 +45,7 @@ from skfme._results.effect_tables import (
 )
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.labels import coverage_note, read_labels, response_words, step_title
-from skfme._text.printing import format_number
+from skfme._text.printing import REGION_HEADINGS, format_number
 from skfme._text.reasons import few_rows_count
 from skfme.plotting import (
     AMEDisplay,
@@ -301,14 +301,17 @@ class _Writer:
         means = "; ".join(
             f"{rule}: {format_number(came)}"
             for rule, came in zip(
-                frame["rule"].map(self.rules), frame["cAME"], strict=True
+                frame["rule"].map(self.rules), frame["ame"], strict=True
             )
         )
         return section(
             "Where the effect differs" + (f": {self.title(name)}" if name else ""),
             paragraph(" ".join(sentences)),
             _picture(EffectTreeDisplay.from_tree(tree, **self.words), means),
-            self.frame(frame, "Regions, with the mean effect (cAME) and its spread"),
+            self.frame(
+                frame.rename(columns=REGION_HEADINGS),
+                "Regions, with the mean effect (cAME) and its spread",
+            ),
         )
 
     def intervals(self) -> Markup:

@@ -276,9 +276,9 @@ class ForwardEffect(PrintedEffect):
         -------
         frame : DataFrame
             One row per group and output, groups in the order of their categories, else
-            sorted: the group, ``output`` (for several),
-            ``n``, ``ame``, ``sd`` (NaN for a single row), ``share_positive`` (share
-            of effects above zero), and ``anlm`` where NLMs were measured.
+            sorted: ``effect``, the group, ``output`` (for several), ``n``, ``ame``, ``sd``
+            (NaN for a single row), ``anlm`` where NLMs were measured, and
+            ``share_positive`` (share of effects above zero).
 
         Raises
         ------
@@ -287,8 +287,7 @@ class ForwardEffect(PrintedEffect):
         """
         rows = np.flatnonzero(self.counted)
         names = ["output"] if len(self.outputs) > 1 else []
-        names += ["n", "ame", "sd", "share_positive"]
-        names += ["anlm"] if self.has_nlm else []
+        names += ["n", "ame", "sd", *["anlm"] * self.has_nlm, "share_positive"]
         labels = row_labels(self.table, by).iloc[rows].reset_index(drop=True)
         codes, keys = groups_in(labels)
         by_group = rows[np.argsort(codes, kind="stable")]
@@ -300,7 +299,9 @@ class ForwardEffect(PrintedEffect):
             for k, output in enumerate(self.outputs):
                 several = {"output": output} if len(self.outputs) > 1 else {}
                 records.append({**label, **several, **self._figures(members, k)})
-        return pd.DataFrame(records, columns=[*labels.columns, *names])
+        frame = pd.DataFrame(records, columns=[*labels.columns, *names])
+        frame.insert(0, "effect", self.name)
+        return frame
 
     def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:
         """Averages of one output over some rows."""
@@ -377,6 +378,22 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
     @property
     def _effects(self) -> dict[str, ForwardEffect]:
         return self._by_name
+
+    def average(self, by: Any) -> pd.DataFrame:
+        """AMEs by group, over the rows that count for each effect.
+
+        Parameters
+        ----------
+        by : column of X, list of columns, or array-like of shape (n_samples,)
+            What the groups are, as in :meth:`ForwardEffect.average`.
+
+        Returns
+        -------
+        frame : DataFrame
+            One row per effect, group and output.
+        """
+        frames = [effect.average(by) for effect in self.values()]
+        return pd.concat(frames, ignore_index=True)
 
     def _with_response_label(self, label: str) -> ForwardEffects:
         """The same effects, with the user's words for what is predicted."""

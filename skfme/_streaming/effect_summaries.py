@@ -221,6 +221,17 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
         # sum() starts at 0.
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
+    def average(self) -> pd.DataFrame:
+        """AMEs by group, as :meth:`EffectSummary.average` has them for each effect.
+
+        Returns
+        -------
+        frame : DataFrame
+            One row per effect, group and output.
+        """
+        frames = [effect.average() for effect in self.values()]
+        return pd.concat(frames, ignore_index=True)
+
     def to_frame(self) -> pd.DataFrame:
         """One row per effect and output.
 

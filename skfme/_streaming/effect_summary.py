@@ -208,9 +208,9 @@ class EffectSummary(PrintedEffect):
         -------
         frame : DataFrame
             One row per group with rows that count and output, as
-            :meth:`ForwardEffect.average` has it: the group, ``output`` (for several),
-            ``n``, ``ame``, ``sd`` (NaN where the weights stand for one row or less),
-            ``share_positive``, ``anlm`` where NLMs were measured, and ``std_error``.
+            :meth:`ForwardEffect.average` has it: ``effect``, the group, ``output`` (for
+            several), ``n``, ``ame``, ``sd`` (NaN where the weights stand for one row or
+            less), ``anlm`` where NLMs were measured, ``share_positive``, and ``std_error``.
 
         Raises
         ------
@@ -233,11 +233,12 @@ class EffectSummary(PrintedEffect):
         frame["n"] = fme.n.ravel()
         frame["ame"] = fme.defined_mean.ravel()
         frame["sd"] = fme.sd(self.weights_type).ravel()
-        with np.errstate(invalid="ignore"):
-            frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
         if nlm is not None:
             frame["anlm"] = nlm.moments.defined_mean.ravel()
+        with np.errstate(invalid="ignore"):
+            frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
         frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
+        frame.insert(0, "effect", self.name)
         counting = frame[frame["n"] > 0].reset_index(drop=True)
         return counting.iloc[self._order_of(counting)].reset_index(drop=True)
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 
 __all__ = [
+    "REGION_HEADINGS",
     "TABLE_STYLE",
     "Text",
     "format_number",
@@ -17,6 +18,13 @@ __all__ = [
 ]
 
 WIDTH = 80
+# What columns of regions are called where they are read by people.
+REGION_HEADINGS = {
+    "ame": "cAME",
+    "sd": "SD",
+    "anlm": "cANLM",
+    "sd_nlm": "SD of NLM",
+}
 
 
 class Text(str):

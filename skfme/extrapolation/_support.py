@@ -12,6 +12,7 @@ from typing import Any
 
 from sklearn.base import clone
 
+from skfme._frames.hints import shown
 from skfme._frames.schema import Column, describe_columns
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
@@ -52,7 +53,7 @@ def fit_support(
         if extrapolation != "envelope":
             raise ValueError(
                 "extrapolation must be None, 'envelope', an Envelope or an outlier "
-                f"detector; got {extrapolation!r}."
+                f"detector; got {shown(extrapolation)}."
             )
         extrapolation = Envelope()
     if _is_plain(extrapolation):
@@ -64,7 +65,7 @@ def fit_support(
     if isinstance(extrapolation, type) or not hasattr(extrapolation, "fit"):
         raise TypeError(
             "extrapolation must be None, 'envelope', an Envelope or an outlier detector "
-            f"with fit and predict; got {extrapolation!r}."
+            f"with fit and predict; got {shown(extrapolation)}."
         )
     support = DetectorSupport(fit_detector(extrapolation, table, columns, weights))
     support.refuse_if_none_is_inside(table)

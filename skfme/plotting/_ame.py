@@ -249,11 +249,11 @@ def _overall(effects: Effects) -> pd.DataFrame:
 
 def _by_group(effects: Effects, by: Any, texts: Labels) -> pd.DataFrame:
     """One dot per effect, group and output, with the SD of its rows."""
-    frame = pd.concat({name: e.average(by=by) for name, e in effects.items()})
-    keys = list(frame.columns[: frame.columns.get_loc("n")])
+    frame = pd.concat([effect.average(by=by) for _, effect in effects.items()])
+    keys = list(frame.columns[: frame.columns.get_loc("n")].drop("effect"))
     table = pd.DataFrame(
         {
-            "effect": frame.index.get_level_values(0),
+            "effect": frame["effect"],
             "level": _group_texts(frame, keys, texts),
             "estimate": frame["ame"],
             "low": frame["ame"] - frame["sd"],

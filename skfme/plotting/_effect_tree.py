@@ -63,7 +63,7 @@ class EffectTreeDisplay(Display):
     nodes : DataFrame
         One row per node, in pre-order: ``left`` and ``right`` (positions of the
         children, −1 for none), ``variable`` (label of what is split), ``edge`` (the
-        condition that leads here), ``n``, ``cAME``, ``SD``.
+        condition that leads here), ``n``, ``ame``, ``sd``.
     counts : ndarray of shape (n_leaves, n_bins)
         Rows of each leaf by effect.
     edges : ndarray of shape (n_bins + 1,)
@@ -239,7 +239,7 @@ class EffectTreeDisplay(Display):
         ]
 
     def _forms(self, node: Any, leaf: int) -> tuple[str, ...]:
-        mean, sd, n = number(node.cAME), number(node.SD), f"n {node.n:,}"
+        mean, sd, n = number(node.ame), number(node.sd), f"n {node.n:,}"
         if self.intervals is None:
             full, short = f"{mean}\n± {sd} (SD)\n{n}", f"{mean}\n± {sd}\n{n}"
         else:
@@ -264,8 +264,8 @@ class EffectTreeDisplay(Display):
 
     def _draw_means(self, axes: Axes) -> None:
         """The cAME of each leaf, with its interval or one SD to either side."""
-        means = self._leaves["cAME"].to_numpy()
-        spread = np.nan_to_num(self._leaves["SD"].to_numpy())
+        means = self._leaves["ame"].to_numpy()
+        spread = np.nan_to_num(self._leaves["sd"].to_numpy())
         ends = self.intervals
         if ends is None:
             ends = np.column_stack([means - spread, means + spread])
@@ -311,7 +311,7 @@ def _histograms(
     regions = tree.partitions_
     n_leaves, n_bins = len(regions), int(4 * np.sqrt(regions["n"].median()))
     n_bins = min(max(n_bins, 12), 40)
-    low, high = _limits(effects, regions["cAME"])
+    low, high = _limits(effects, regions["ame"])
     row = np.zeros(regions.index.max() + 1, dtype=np.intp)
     row[regions.index] = np.arange(n_leaves)
 

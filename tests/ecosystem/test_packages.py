@@ -521,13 +521,14 @@ def test_terms_that_linearmodels_learns_again_are_refused(data, term):
             fme(model, data.X, BMI)
 
 
-def test_a_design_of_linearmodels_in_another_order_is_refused(data):
+def test_a_design_of_linearmodels_may_come_in_another_order(data):
     library("linearmodels", "test-packages")
     from linearmodels.iv import IV2SLS
 
     results = IV2SLS(data.y, data.numbers, None, None).fit()
-    with pytest.raises(ValueError, match="in this order"):
-        fme(results, data.numbers[["bmi", "age", "s5", "bp"]], BMI)
+    table = data.numbers[["bmi", "age", "s5", "bp"]]
+    effect = fme(results, table, BMI, extrapolation=None)
+    assert effect.ame == pytest.approx(results.params["bmi"] * BMI["bmi"])
 
 
 def test_a_model_of_river_is_refused_with_the_function_to_write(data):

@@ -191,7 +191,7 @@ def test_routing_carries_weights_groups_and_nlm_to_an_effect_tree(regions):
         )
     partitions = search.best_estimator_.partitions_
     assert partitions["weight"].sum() == weights[~np.isnan(effects)].sum()
-    assert partitions["cANLM"].tolist() == [0.5] * len(partitions)
+    assert partitions["anlm"].tolist() == [0.5] * len(partitions)
 
 
 def test_weights_nobody_asked_for_are_scikit_learns_own_error(diabetes):

@@ -100,7 +100,7 @@ def test_every_kind_of_table_has_the_same_partitions(rows, expected, kind):
     effects = FMEExplainer(OfOneKind(), STEPS).fit(table, y).explain(table)
     tree = came(effects["bmi -2"], n_partitions=3)
     same = came(expected["bmi -2"], n_partitions=3)
-    columns = ["rule", "n", "cAME", "SD"]
+    columns = ["rule", "n", "ame", "sd"]
     pd.testing.assert_frame_equal(tree.partitions_[columns], same.partitions_[columns])
     np.testing.assert_array_equal(tree.apply(table), same.apply(X))
 

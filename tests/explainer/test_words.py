@@ -315,7 +315,9 @@ def test_weights_beside_the_columns_of_a_model_are_no_feature(survey):
     named = ame(MODEL, survey, sample_weight="popwt")
     given = ame(MODEL, X, sample_weight=survey["popwt"])
     assert str(named) == str(given)
-    assert named["a +1"].X is not X
+    with_background = ame(MODEL, survey, sample_weight="popwt", background=survey)
+    for name, effect in with_background.items():
+        assert effect.n == ame(MODEL, X, background=X)[name].n
     assert "popwt" in named["a +1"].X
 
 

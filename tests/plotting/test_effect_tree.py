@@ -68,7 +68,7 @@ def test_each_leaf_says_its_came_sd_and_n(data):
     tree = grown(data, 4)
     texts = [t.get_text() for t in tree.plot().texts_]
     for row in tree.partitions_.itertuples():
-        expected = f"cAME {row.cAME:.3g}\n± {row.SD:.3g} (SD)\nn {row.n:,}"
+        expected = f"cAME {row.ame:.3g}\n± {row.sd:.3g} (SD)\nn {row.n:,}"
         assert expected.replace("-", "−") in texts
 
 
@@ -108,7 +108,7 @@ def test_the_spread_is_drawn_and_said_to_be_no_interval(data):
     tree = grown(data, 3)
     axes = tree.plot().axes_[1, 0]
     frame = tree.partitions_
-    expected = [(m - s, m + s) for m, s in zip(frame["cAME"], frame["SD"], strict=True)]
+    expected = [(m - s, m + s) for m, s in zip(frame["ame"], frame["sd"], strict=True)]
     lines = [c for c in axes.collections if hasattr(c, "get_segments")]
     segments = [tuple(s[:, 1]) for c in lines for s in c.get_segments()]
     for ends in expected:
@@ -134,7 +134,7 @@ def test_intervals_are_matched_to_leaves_in_any_order(data, by):
     key = {"id": frame.index, "rule": frame["rule"], "text": frame.index.astype(str)}[
         by
     ]
-    low = frame["cAME"].to_numpy() - 0.1
+    low = frame["ame"].to_numpy() - 0.1
     inference = Inference(
         effect="bmi -2",
         subspace=list(key),
@@ -143,7 +143,7 @@ def test_intervals_are_matched_to_leaves_in_any_order(data, by):
         conf_high=low + 0.3,
     )
     display = tree.plot(inference=inference)
-    came_ = tree.partitions_["cAME"].to_numpy()
+    came_ = tree.partitions_["ame"].to_numpy()
     np.testing.assert_allclose(
         display.intervals, np.column_stack([came_ - 0.1, came_ + 0.2])
     )

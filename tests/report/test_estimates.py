@@ -7,9 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from sklearn.tree import DecisionTreeRegressor
 
-from skfme import came, fme, write_report
-from skfme.statsmodels import ConditionalEffects, average_effects, delta_effects
+from skfme import FMEExplainer, came, fme, write_report
+from skfme.statsmodels import (
+    ConditionalEffects,
+    average_effects,
+    delta_effects,
+    honest_regions,
+)
 
 LABELS = {"bmi": "Body mass index (kg/m²)", "sex": "Sex of the person"}
 
@@ -35,9 +41,9 @@ def effects(data, fitted):
     return fme(fitted, data[["bmi", "sex"]], [{"bmi": 1}], extrapolation=None)
 
 
-def read(path, effects, **options):
+def read(path, effects, labels=LABELS, **options):
     """Words of a page, in one line."""
-    page = write_report(effects, path / "report.html", labels=LABELS, **options)
+    page = write_report(effects, path / "report.html", labels=labels, **options)
     text = page.read_text("utf-8")
     text = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", text, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
@@ -69,7 +75,7 @@ def test_tables_of_results_and_trees_have_the_labels(effects, tmp_path):
     assert "bmi +1" in method
     assert "bmi" not in rest
     assert "Change in the predicted risk" in rest
-    assert "effect Sex of the person estimate" in rest
+    assert "effect Sex of the person n estimate" in rest
     assert f"Body mass index (kg/m²) > {tree.nodes_['cut'][0]:.6g}" in rest
 
 
@@ -106,3 +112,15 @@ def test_further_columns_of_results_are_no_groups(effects):
             )
 
     assert list(effects.plot(inference=Inference()).dots_) == [""]
+
+
+def test_the_page_says_what_intervals_of_honest_regions_cover(data, tmp_path):
+    X = data[["bmi"]]
+    explainer = FMEExplainer(
+        DecisionTreeRegressor(max_depth=5, random_state=0), [{"bmi": 1}]
+    )
+    regions = honest_regions(explainer, X, data["y"], random_state=0)
+    effects = regions.explainer.explain(X)
+    text = read(tmp_path, effects, {"bmi": "Body mass"}, inference=regions)
+    assert "with the model held fixed" in text
+    assert "do not say what" not in text

@@ -54,7 +54,7 @@ def test_weights_stand_in_the_frame(people):
 )
 def test_average_by_group_counts_only_rows_that_count(people, by):
     table = fme(square, people, {"age": 10}).average(by=by)
-    assert list(table.iloc[:, 0]) == ["f", "m"]
+    assert list(table.iloc[:, 1]) == ["f", "m"]
     assert list(table["n"]) == [2, 1]
     assert list(table["ame"]) == [700, 700]
     assert table["sd"][0] == pytest.approx(np.std([500, 900], ddof=1))

@@ -189,7 +189,7 @@ def test_averages_by_group_and_trees_take_the_effects_own_kind_of_weights():
     by = tree.apply(X)
     average = effect.average(by=by).set_index("group")
     np.testing.assert_allclose(
-        average["sd"], tree.partitions_["SD"][average.index], rtol=1e-9, atol=1e-12
+        average["sd"], tree.partitions_["sd"][average.index], rtol=1e-9, atol=1e-12
     )
     assert (average["sd"] > 0.1).any()
 

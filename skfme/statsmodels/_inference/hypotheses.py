@@ -16,9 +16,9 @@ import numpy as np
 from skfme._frames.given import array_of
 from skfme._frames.hints import known_names, nearest
 
-__all__ = ["linear_hypothesis"]
+__all__ = ["PLACE", "coded", "linear_hypothesis", "unreadable"]
 
-_PLACE = "_at"  # followed by its position, stands for an estimate in arithmetic
+PLACE = "_at"  # followed by its position, stands for an estimate in arithmetic
 
 
 def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -65,8 +65,8 @@ def linear_hypothesis(R: Any, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
     return matrix, np.broadcast_to(values, (len(matrix),)).copy()
 
 
-def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:
-    """One vector of coefficients and a constant for each hypothesis of a text."""
+def coded(text: str, names: Sequence[str]) -> str:
+    """A hypothesis in which each estimate's name, or row, is a word of arithmetic."""
     # A name must not be part of a longer word or number, as "bmi -2" in "bmi -20".
     alternatives = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     pattern = rf"(?<![\w.])(?:({alternatives})|(?:row\s+|b)(\d+))(?![\w.])"
@@ -74,20 +74,25 @@ def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:
 
     def symbol(match: re.Match) -> str:
         if match[1] is not None:
-            return f" {_PLACE}{position[match[1]]} "
+            return f" {PLACE}{position[match[1]]} "
         number = int(match[2])
         if not 1 <= number <= len(names):
             raise ValueError(
                 f"The hypothesis {text!r} asks for row {number}; rows are 1 to "
                 f"{len(names)}."
             )
-        return f" {_PLACE}{number - 1} "
+        return f" {PLACE}{number - 1} "
 
-    literal = re.search(rf"{_PLACE}\d*", re.sub(pattern, " ", text))
+    literal = re.search(rf"{PLACE}\d*", re.sub(pattern, " ", text))
     if literal:
-        raise _unreadable(literal[0], text, names)
-    coded = re.sub(pattern, symbol, text)
-    return [_form(comparison, text, names) for comparison in coded.split(",")]
+        raise unreadable(literal[0], text, names)
+    return re.sub(pattern, symbol, text)
+
+
+def _forms(text: str, names: Sequence[str]) -> list[np.ndarray]:
+    """One vector of coefficients and a constant for each hypothesis of a text."""
+    comparisons = coded(text, names).split(",")
+    return [_form(comparison, text, names) for comparison in comparisons]
 
 
 def _form(comparison: str, text: str, names: Sequence[str]) -> np.ndarray:
@@ -108,15 +113,15 @@ def _side(side: str, text: str, names: Sequence[str]) -> np.ndarray:
     try:
         return _linear(ast.parse(side, mode="eval").body, text, names)
     except SyntaxError:
-        raise _unreadable(side, text, names) from None
+        raise unreadable(side, text, names) from None
 
 
 def _linear(node: ast.expr, text: str, names: Sequence[str]) -> np.ndarray:
     """An expression as coefficients of the estimates, then a constant."""
     form = np.zeros(len(names) + 1)
     match node:
-        case ast.Name(id=name) if name.startswith(_PLACE):
-            form[int(name.removeprefix(_PLACE))] = 1.0
+        case ast.Name(id=name) if name.startswith(PLACE):
+            form[int(name.removeprefix(PLACE))] = 1.0
             return form
         case ast.Constant(value=int() | float() as value) if not isinstance(
             value, bool
@@ -129,7 +134,7 @@ def _linear(node: ast.expr, text: str, names: Sequence[str]) -> np.ndarray:
         case ast.BinOp():
             left, right = (_linear(n, text, names) for n in (node.left, node.right))
             return _combination(left, node.op, right, text)
-    raise _unreadable(ast.unparse(node), text, names)
+    raise unreadable(ast.unparse(node), text, names)
 
 
 def _combination(
@@ -149,10 +154,11 @@ def _combination(
     raise ValueError(f"The hypothesis {text!r} is not linear in the estimates.")
 
 
-def _unreadable(coded: str, text: str, names: Sequence[str]) -> ValueError:
-    words = coded.strip()
-    if _PLACE not in text:
-        words = re.sub(rf"{_PLACE}(\d+)", lambda match: names[int(match[1])], words)
+def unreadable(part: str, text: str, names: Sequence[str]) -> ValueError:
+    """That a part of a hypothesis cannot be read."""
+    words = part.strip()
+    if PLACE not in text:
+        words = re.sub(rf"{PLACE}(\d+)", lambda match: names[int(match[1])], words)
     return ValueError(
         f"The hypothesis {text!r} cannot be read at {words!r}: expected names of "
         "estimates (or row 1, row 2, …), numbers, + - * / and =."

@@ -20,8 +20,10 @@ __all__ = [
     "RESULT_COLUMNS",
     "difference_labels",
     "difference_names",
+    "interaction_rows",
     "names_of",
     "pairs_within",
+    "refuse_unknown_label",
     "unique_names",
     "wording",
 ]
@@ -30,7 +32,7 @@ __all__ = [
 RESULT_COLUMNS = frozenset(
     [
         *("effect", "output", "rule", "estimate", "std_error", "statistic", "p_value"),
-        *("conf_low", "conf_high", "p_adjusted"),
+        *("conf_low", "conf_high", "p_adjusted", "n"),
     ]
 )
 
@@ -48,6 +50,8 @@ def names_of(labels: pd.DataFrame) -> list[str]:
 
 
 def _plain(value: Any) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "missing"
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return str(value)
@@ -92,12 +96,8 @@ def pairs_within(
     columns = [within] if isinstance(within, str) else list(within or ())
     if within == "output" and "output" not in labels:
         columns = []
-    lacking = [name for name in columns if name not in labels]
-    if lacking:
-        raise ValueError(
-            f"within names {lacking[0]!r}, which is no label of the estimates."
-            + (nearest(lacking[0], labels) or known_names(list(labels)))
-        )
+    for name in columns:
+        refuse_unknown_label(labels, name, "within")
     keys = list(labels[columns].itertuples(index=False, name=None))
     pairs = [(i, j) for i, j in combinations(range(len(keys)), 2) if keys[i] == keys[j]]
     if not pairs:
@@ -106,6 +106,57 @@ def pairs_within(
             "compares. within=None compares all."
         )
     return pairs
+
+
+def refuse_unknown_label(labels: pd.DataFrame, name: str, what: str) -> None:
+    """Refuse a name that is no column of labels."""
+    if name not in labels:
+        raise ValueError(
+            f"{what} names {name!r}, which is no label of the estimates."
+            + (nearest(name, labels) or known_names(list(labels)))
+        )
+
+
+def interaction_rows(
+    labels: pd.DataFrame, first: str, second: str
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Joint effect minus both, for each output and group: R, and labels of its rows.
+
+    Raises
+    ------
+    ValueError
+        If one of the effects is missing, or not for every output and group.
+    """
+    others = [name for name in labels if name != "effect"]
+    known = labels["effect"].tolist()
+    joint = next(
+        (n for n in (f"{first}, {second}", f"{second}, {first}") if n in known), ""
+    )
+    for name in (first, second, joint or f"{first}, {second}"):
+        if name not in known:
+            raise ValueError(
+                f"interaction needs the effect {name!r}, which is not among the estimates. "
+                "Explain both steps and the two together: steps=[{…}, {…}, {…, …}]."
+                + nearest(name, known)
+            )
+    keys = labels[others].astype(object).itertuples(index=False, name=None)
+    position = {
+        (effect, key): i
+        for i, (effect, key) in enumerate(zip(known, keys, strict=True))
+    }
+    rows, kept = [], []
+    for (effect, key), i in position.items():
+        if effect == joint:
+            row = np.zeros(len(labels))
+            row[i] = 1.0
+            for name in (first, second):
+                if (name, key) not in position:
+                    raise ValueError(f"The effect {name!r} has no estimate for {key}.")
+                row[position[name, key]] -= 1.0
+            rows.append(row)
+            kept.append(i)
+    text = f"({joint}) - ({first}) - ({second})"
+    return np.array(rows), labels.iloc[kept].assign(effect=text).reset_index(drop=True)
 
 
 def difference_labels(

@@ -8,11 +8,12 @@ and tables are in the files below; V comes from the models.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 from statsmodels.stats.contrast import ContrastResults
 
 from skfme.statsmodels._inference.contrasts import (
@@ -30,9 +31,12 @@ from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
     difference_labels,
     difference_names,
+    interaction_rows,
     pairs_within,
+    refuse_unknown_label,
     wording,
 )
+from skfme.statsmodels._inference.nonlinear import function_of_names, gradient_of
 from skfme.statsmodels._inference.text import EstimateTables
 
 __all__ = ["EffectResults"]
@@ -144,6 +148,149 @@ class EffectResults(EstimateTables):
         df = self.df[(matrix != 0).any(axis=0)].min()
         return ContrastResults(F=W / rank, df_num=rank, df_denom=df)
 
+    def nonlinear_test(
+        self, f: str | Sequence[str] | Callable[[np.ndarray], Any]
+    ) -> EffectResults:
+        """Test functions of the estimates, such as a ratio, by the delta method.
+
+        Parameters
+        ----------
+        f : str, list of str or callable
+            A text of names, or rows, and arithmetic (+ - * / ** exp log sqrt abs), such as
+            "bmi -2 / bp -10 = 1" or "b1 / b2 = 1"; several as a list. Or a function of the
+            estimates, an array of shape (k,), to a number or an array of shape (m,).
+
+        Returns
+        -------
+        results : EffectResults
+            Of left side minus right side, or of the function's values: an estimate of zero
+            is what is tested.
+
+        Raises
+        ------
+        ValueError
+            If a text names no estimate or cannot be read, or a value or slope is not
+            finite.
+
+        References
+        ----------
+        Oehlert (1992). A note on the delta method. The American Statistician 46, 27-29.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skfme.statsmodels import EffectResults
+        >>> labels = pd.DataFrame({"effect": ["bmi -2", "bp -10"]})
+        >>> results = EffectResults(
+        ...     [3.0, 2.0], [[0.04, 0], [0, 0.01]], labels=labels, covers="sample"
+        ... )
+        >>> ratio = results.nonlinear_test("bmi -2 / bp -10 = 1")
+        >>> ratio.params.round(3).tolist(), ratio.bse.round(3).tolist()
+        ([0.5], [0.125])
+        """
+        if callable(f):
+            function, texts = f, None
+        else:
+            texts = [f] if isinstance(f, str) else list(f)
+            function = function_of_names(texts, self.names)
+        values, gradient = gradient_of(function, self._estimates, self._se())
+        if texts is None:
+            name = getattr(f, "__name__", "f").strip("<>")
+            texts = [
+                f"{name} {i + 1}" if len(values) > 1 else name
+                for i in range(len(values))
+            ]
+        return EffectResults(
+            values,
+            covariance_of(gradient, self._cov),
+            labels=pd.DataFrame({"effect": texts}),
+            df=None if self.df is None else self._df_of(gradient),
+            covers=self.covers,
+            title=self.title,
+        )
+
+    @classmethod
+    def concat(cls, results: Mapping[str, EffectResults]) -> EffectResults:
+        """Results of separate fits as one family, for differences and adjusted p-values.
+
+        Parameters
+        ----------
+        results : mapping of str -> EffectResults
+            The names become a column of labels, ``fit``.
+
+        Returns
+        -------
+        family : EffectResults
+            Estimates of different fits are taken for independent of one another, as those
+            of different people are. Effects of one table belong into one call of
+            ``average_effects`` or ``bootstrap_effects``, which has their covariance.
+
+        Raises
+        ------
+        ValueError
+            If there are none, or their intervals do not cover the same.
+        """
+        if not isinstance(results, Mapping) or not results:
+            raise ValueError(
+                "concat takes a mapping of name -> results, of one or more."
+            )
+        parts = list(results.values())
+        covers = {part.covers for part in parts}
+        if len(covers) > 1:
+            raise ValueError(
+                f"The intervals of these results do not cover the same: {sorted(covers)}."
+            )
+        sizes = [len(part.names) for part in parts]
+        cov = block_diag(*(part._cov for part in parts))
+        labels = [part.labels.assign(fit=name) for name, part in results.items()]
+        counts = [part.nobs for part in parts]
+        known = all(count is not None for count in counts)
+        return EffectResults(
+            np.concatenate([part._estimates for part in parts]),
+            cov,
+            labels=pd.concat(labels, ignore_index=True),
+            df=np.concatenate([part._df() for part in parts])
+            if any(part.use_t for part in parts)
+            else None,
+            covers=covers.pop(),
+            nobs=np.concatenate(counts) if known else None,  # type: ignore[arg-type]
+            title=f"{len(parts)} fits, {sum(sizes)} estimates",
+            notes=["Estimates of different fits are taken for independent."],
+        )
+
+    def interaction(self, first: str, second: str) -> EffectResults:
+        """How far two steps together do more than the sum of each: second differences.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of two effects; their joint step must be among the estimates.
+
+        Returns
+        -------
+        results : EffectResults
+            Joint effect minus both, for each output and group.
+
+        Raises
+        ------
+        ValueError
+            If one of the three effects is missing.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skfme import fme
+        >>> from skfme.statsmodels import average_effects
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+        >>> steps = [{"bmi": -2}, {"bp": -10}, {"bmi": -2, "bp": -10}]
+        >>> effects = fme(lambda X: X["bmi"] * X["bp"], X, steps, extrapolation=None)
+        >>> results = average_effects(effects).interaction("bmi -2", "bp -10")
+        >>> results.params.round(6).tolist()
+        [20.0]
+        """
+        R, labels = interaction_rows(self.labels, first, second)
+        return self.contrasts(R, labels)
+
     def equivalence_test(
         self, low: Any, high: Any, alpha: float = 0.05
     ) -> EquivalenceResults:
@@ -202,6 +349,7 @@ class EffectResults(EstimateTables):
         method: str | None = "holm",
         *,
         within: str | Sequence[str] | None = "output",
+        over: str | None = None,
     ) -> EffectResults:
         """Differences of two estimates, each the later minus the earlier.
 
@@ -213,6 +361,9 @@ class EffectResults(EstimateTables):
             Only estimates that agree in these are compared. By default those of one
             output: probabilities of several classes sum to one, and their differences
             are rarely asked for. None compares all.
+        over : label column or None, default=None
+            Instead: only estimates that differ in this and agree in all else, such as
+            "sex". Differences of differences are ``pairwise(over="sex")`` once more.
 
         Returns
         -------
@@ -224,6 +375,9 @@ class EffectResults(EstimateTables):
             raise ValueError(
                 f"pairwise compares estimates with one another, and there is {k}."
             )
+        if over is not None:
+            refuse_unknown_label(self.labels, over, "over")
+            within = [str(name) for name in self.labels if name != over]
         pairs = pairs_within(self.labels, within)
         first, second = np.transpose(pairs)
         R = np.eye(k)[second] - np.eye(k)[first]

@@ -73,16 +73,21 @@ class EstimateTables(JointEstimates):
         Returns
         -------
         frame : DataFrame
-            ``effect``, ``output`` (for several), group columns, ``estimate``,
-            ``std_error``, ``statistic``, ``p_value``, ``conf_low``, ``conf_high``, and
-            ``p_adjusted`` for differences.
+            ``effect``, group columns, ``output`` (for several), ``n`` (where it is known),
+            ``estimate``, ``std_error``, ``statistic``, ``p_value``, ``conf_low``,
+            ``conf_high``, and ``p_adjusted`` for differences.
         """
         low, high = (ends for _, ends in self.conf_int(alpha).items())
         columns = [self.params, self.bse, self.tvalues, self.pvalues]
         columns += [low.rename("conf_low"), high.rename("conf_high")]
         if self.adjustment is not None:
             columns.append(self.pvalues_adjusted(self.adjustment))
-        frame = self.labels.assign(**{str(c.name): c.to_numpy() for c in columns})
+        groups = [name for name in self.labels if name not in ("effect", "output")]
+        outputs = ["output"] if "output" in self.labels else []
+        frame = self.labels[["effect", *groups, *outputs]].copy()
+        if self.nobs is not None:
+            frame["n"] = self.nobs
+        frame = frame.assign(**{str(c.name): c.to_numpy() for c in columns})
         return self._more_columns(frame)
 
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:

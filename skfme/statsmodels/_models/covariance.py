@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.hints import known_names, nearest, shown
+from skfme._frames.hints import shown
 from skfme.statsmodels._models.fit_rows import entries_of_fit
 from skfme.statsmodels._models.fitted import FittedModel
 
@@ -87,11 +87,15 @@ def _of_type(fitted: FittedModel, cov_type: str, cov_kwds: dict) -> Any:
         )
     if fitted.model.endog is not None and cov_kwds.get("groups") is not None:
         groups = entries_of_fit(fitted.model, cov_kwds["groups"], "cov_kwds['groups']")
+        missing = int(np.count_nonzero(pd.isna(groups)))
+        if missing:
+            raise ValueError(
+                f"cov_kwds['groups'] is missing in {missing} rows of the fit. Give these rows "
+                "a label of their own, or fit the model without them."
+            )
         cov_kwds["groups"] = groups
     if cov_type == "nonrobust":
         vars(results).pop("cov_params_default", None)
-    if isinstance(cov_kwds.get("groups"), str):
-        cov_kwds = {**cov_kwds, "groups": _labels(fitted, cov_kwds["groups"])}
     try:
         results._get_robustcov_results(cov_type=cov_type, **cov_kwds)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -100,34 +104,6 @@ def _of_type(fitted: FittedModel, cov_type: str, cov_kwds: dict) -> Any:
             f"{type(error).__name__}: {error}"
         ) from error
     return results
-
-
-def _labels(fitted: FittedModel, name: str) -> np.ndarray:
-    """Codes of the clusters in a column of the table that the model was fitted on."""
-    data = fitted.model.data
-    frame = getattr(data, "frame", None)
-    if not isinstance(frame, pd.DataFrame):
-        raise ValueError(
-            f"cov_kwds names the groups {name!r}, and the {fitted.name} model was not "
-            "fitted by a formula, which keeps its table. Give one label for each row of "
-            "the fit."
-        )
-    if name not in frame:
-        known = nearest(name, frame.columns) or known_names(list(frame.columns))
-        raise ValueError(
-            f"cov_kwds names the groups {name!r}, which is no column of the table that the "
-            f"model was fitted on.{known}"
-        )
-    labels = frame[name]
-    if len(labels) != len(data.endog):  # rows that miss a value were left out
-        labels = labels[frame.index.isin(data.row_labels)]
-    codes = pd.factorize(labels)[0]
-    if len(codes) != len(data.endog) or (codes < 0).any():
-        raise ValueError(
-            f"The groups {name!r} do not say which cluster each row of the fit is in: a "
-            "label is missing, or labels of rows repeat. Give one label for each row."
-        )
-    return codes
 
 
 def _described(options: Mapping) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfme._frames.hints import known_names, nearest
 from skfme._frames.tables import Table
 
 __all__ = ["entries_of_fit", "matched_rows", "rows_of_fit"]
@@ -84,9 +85,11 @@ def _column_of_fit(model: Any, name: str, what: str) -> Any:
     frame: Any = getattr(model.data, "frame", None)
     if name in getattr(frame, "columns", ()):
         return frame[name]
+    known = list(getattr(frame, "columns", ()))
     raise ValueError(
         f"{what}={name!r} names no column of the data that the model keeps. Give one entry "
         "for each row of the fit."
+        + (nearest(name, known) or (known_names(known) if known else ""))
     )
 
 

@@ -115,6 +115,11 @@ class HonestRegions:
         refit = [] if self.refit is None else ["", str(self.refit.summary(alpha))]
         return Text("\n".join([str(self.sample.summary(alpha)), *notes, *refit]))
 
+    @property
+    def coverage_note(self) -> str:
+        """What the intervals over rows cover, in a sentence."""
+        return self.sample.coverage_note
+
     def _notes(self) -> list[str]:
         counts = ", ".join(
             f"{len(rows)} rows to {part}" for part, rows in self.rows.items()

@@ -30,6 +30,7 @@ from skfme.statsmodels._regression.sandwich import (
 )
 from skfme.statsmodels._rows.clusters import Clusters, checked_cov_type, clusters_of
 from skfme.statsmodels._rows.counted import counted_rows, refuse_other
+from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["average_effects"]
 
@@ -37,7 +38,9 @@ __all__ = ["average_effects"]
 def average_effects(
     effects: Mapping[str, ForwardEffect] | ForwardEffect,
     *,
+    by: Any = None,
     cov_type: str | None = None,
+    cov_kwds: Mapping | None = None,
     groups: Any = None,
     output: str | None = None,
     weights_type: str = "sampling",
@@ -48,12 +51,16 @@ def average_effects(
     Parameters
     ----------
     effects : ForwardEffects or ForwardEffect
+    by : column of X, list of columns, or array-like of shape (n_samples,), default=None
+        Averages by group (cAMEs) instead of over all rows; missing labels are a group.
     cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}, default=None
         None is "cluster" where `groups` are given, else "HC1", which is SD / √n without
         weights.
     groups : column of X, list of two, or array-like of shape (n_samples,) or \
             (n_samples, 2), default=None
-        Clusters of rows, in one way or in two.
+        Clusters of rows, in one way or in two; short for `cov_kwds`.
+    cov_kwds : dict, default=None
+        For "cluster" ``{"groups": …}``, as in :meth:`ConditionalEffects.fit`.
     output : str, default=None
         One output of several; None takes all.
     weights_type : {"sampling", "frequency", "importance"}, default="sampling"
@@ -65,7 +72,7 @@ def average_effects(
     Returns
     -------
     results : EffectResults
-        One estimate per effect and output. ``conf_int(simultaneous=True)`` and
+        One estimate per effect, group and output. ``conf_int(simultaneous=True)`` and
         ``pvalues_adjusted(method)`` allow for reading many at once.
 
     Raises
@@ -94,9 +101,18 @@ def average_effects(
     True
     """
     listed = list(effects.values()) if isinstance(effects, Mapping) else [effects]
-    samples = _samples(listed, weights_type, output)
+    if not listed:
+        raise ValueError("There are no effects to average.")
+    for effect in listed:
+        refuse_other(effect)
+    if groups is not None and cov_kwds is not None:
+        raise ValueError(
+            "groups and cov_kwds both name clusters; give one of them, such as groups=…."
+        )
+    kwds = cov_kwds if groups is None else {"groups": groups}
+    cells = Groups.of(listed[0].table, by)
+    samples = _samples(listed, weights_type, output, cells)
     weights = samples[0].weights
-    kwds = None if groups is None else {"groups": groups}
     kind = checked_cov_type(cov_type or ("cluster" if kwds else "HC1"), weights)
     rows = np.flatnonzero(np.logical_or.reduce([s.mask for s in samples]))
     clusters = clusters_of(listed[0].table, kind, kwds, rows)
@@ -136,6 +152,8 @@ class _Sample:
         NaN where no row counts.
     still : ndarray of bool of shape (K,)
         Whether the effect is the same in every row.
+    group : dict
+        Labels of the group whose rows these are; empty for all rows.
     """
 
     effect: ForwardEffect
@@ -144,28 +162,33 @@ class _Sample:
     weights: Weighting
     means: np.ndarray
     still: np.ndarray
+    group: dict[str, Any]
 
     @classmethod
     def of(
-        cls, effect: ForwardEffect, weights_type: str, output: str | None
+        cls,
+        effect: ForwardEffect,
+        weights_type: str,
+        output: str | None,
+        group: dict[str, Any],
+        members: np.ndarray,
     ) -> _Sample:
-        refuse_other(effect)
         columns = output_columns(effect.outputs, output)
-        mask = effect.counted & (effect.weights.whole() > 0)
+        mask = effect.counted & (effect.weights.whole() > 0) & members
         if not mask.any():
             unknown = np.full(len(columns), np.nan)
             none = replace(effect.weights.take(mask), kind=weights_type)
-            return cls(effect, columns, mask, none, unknown, unknown == 0)
-        counted = counted_rows(effect, weights_type, output)
+            return cls(effect, columns, mask, none, unknown, unknown == 0, group)
+        counted = counted_rows(effect, weights_type, output).take(np.flatnonzero(mask))
         means = counted.weights.dot(counted.fme) / counted.weights.sum
         still = (deviations_from(means, counted.fme) == 0).all(axis=0)
-        return cls(effect, columns, mask, counted.weights, means, still)
+        return cls(effect, columns, mask, counted.weights, means, still, group)
 
     def labels(self) -> pd.DataFrame:
         labels = pd.DataFrame({"effect": [self.effect.name] * len(self.columns)})
         if len(self.effect.outputs) > 1:
             labels["output"] = [str(self.effect.outputs[k]) for k in self.columns]
-        return labels
+        return labels.assign(**self.group)
 
     def contributions(self, rows: np.ndarray, kind: str) -> np.ndarray:
         """What each row moves the averages by, of shape (b, K); 0 where it does not count."""
@@ -192,21 +215,31 @@ class _Sample:
 
 
 def _samples(
-    effects: list[ForwardEffect], weights_type: str, output: str | None
+    effects: list[ForwardEffect], weights_type: str, output: str | None, cells: Groups
 ) -> list[_Sample]:
-    """Each effect over its rows; an error if there are none for any."""
-    if not effects:
-        raise ValueError("There are no effects to average.")
-    samples = [_Sample.of(effect, weights_type, output) for effect in effects]
+    """Each effect over its rows, by group; an error if there are none for any."""
+    _refuse_other_rows(effects)
+    samples = []
+    for effect in effects:
+        for k, group in enumerate(cells.keys.to_dict("records")):
+            members = cells.codes == k
+            if cells.keys.empty or (effect.counted & members).any():
+                labels = {str(name): label for name, label in group.items()}
+                samples.append(
+                    _Sample.of(effect, weights_type, output, labels, members)
+                )
     if not any(sample.weights.n for sample in samples):
         counted_rows(effects[0], weights_type)  # says why no row counts
-    sizes = {len(sample.mask) for sample in samples}
+    return samples
+
+
+def _refuse_other_rows(effects: list[ForwardEffect]) -> None:
+    sizes = {len(effect.counted) for effect in effects}
     if len(sizes) > 1:
         raise ValueError(
             f"The effects are of tables with {' and '.join(map(str, sorted(sizes)))} rows; "
             "a joint covariance needs effects of the same rows."
         )
-    return samples
 
 
 def _covariance(

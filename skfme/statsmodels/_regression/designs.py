@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.groups import columns_named, labels_beside, labels_in
+from skfme._frames.groups import columns_named, labels_beside, labels_in, row_labels
 from skfme._frames.hints import known_names, shown
 from skfme._frames.tables import as_table
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._inference.names import RESULT_COLUMNS
-from skfme.statsmodels._rows.groups import Groups, complete_labels
+from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["CellDesign", "EffectDesign", "group_design", "partition_design"]
 
@@ -129,7 +129,13 @@ def _shown(key: tuple) -> str:
 
 def group_design(effect: ForwardEffect, by: Any, rows: np.ndarray) -> CellDesign:
     """One cell per group, or combination of groups, among some rows."""
-    labels = complete_labels(effect.table, by, rows)
+    labels = row_labels(effect.table, by).iloc[rows]
+    dated = any(dtype.kind in "mM" for dtype in labels.dtypes)
+    if dated and len(labels) > 1 and not labels.duplicated().any():
+        raise ValueError(
+            f"by gives each of the {len(labels)} rows that count a date of its own, so that "
+            "no error can be estimated. Take a part of it, such as by=X['day'].dt.month."
+        )
     columns = columns_named(by, effect.table)
     title = f"by {' and '.join(map(str, labels))}"
     return _cells(labels, rows, title, partial(_labels_again, columns))

@@ -22,10 +22,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skfme._decorators import VersionedPickle, fit_context
 from skfme._frames.checks import refuse_infinite
 from skfme._frames.groups import one_label
-from skfme._frames.hints import known_names
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import WEIGHTS_TYPES
+from skfme.statsmodels._tree.columns import split_positions
 from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
@@ -109,8 +109,8 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     partitions_ : DataFrame
-        One row per subspace, indexed by its node: ``rule``, ``n``, ``weight`` (if
-        weights were given), ``cAME``, ``SD``, and ``cANLM``, ``SD_NLM`` (if NLMs were).
+        One row per subspace, indexed by its node: ``rule``, ``n``, ``weight`` (if weights
+        were given), ``ame``, ``sd``, and ``anlm``, ``sd_nlm`` (if NLMs were).
     nodes_ : DataFrame
         Every node in pre-order: its split, the test of the chosen variable, the numbers
         above, and ``drop``, the share of Var(FME) that the split accounts for.
@@ -160,7 +160,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     >>> tree = EffectTree(n_partitions=2).fit(X, effect)
     >>> tree.partitions_["rule"].tolist()
     ['age <= 44', 'age > 44']
-    >>> tree.partitions_["cAME"].round(2).tolist()
+    >>> tree.partitions_["ame"].round(2).tolist()
     [-0.96, -3.74]
     """
 
@@ -285,7 +285,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         if groups is not None:
             groups = one_label(table, groups, "groups")[rows]
         self.n_dropped_ = len(table) - len(rows)
-        read = self._positions(table)
+        read = split_positions(table, self.features, self.drop)
         if self.n_dropped_:
             refuse_infinite(table, read)
             table = table.take(rows)
@@ -353,28 +353,6 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
                 "given; the size of a tree follows from one of them. Leave one None."
             )
 
-    def _positions(self, table: Table) -> list[int]:
-        """Positions of the columns that may be split."""
-        if self.features is not None and self.drop is not None:
-            raise ValueError(
-                "features and drop are both given; one follows from the other. Leave one "
-                "of them None."
-            )
-        everything = list(range(len(table.names)))
-        if self.features is not None:
-            chosen = _named(self.features, table, "features")
-            positions = [i for i in everything if i in chosen]
-        else:
-            dropped = _named(self.drop or (), table, "drop")
-            positions = [i for i in everything if i not in dropped]
-        if not positions:
-            which = "features names" if self.drop is None else "drop leaves"
-            raise ValueError(
-                f"{which} no column of X, so that there is none to split."
-                + known_names(table.names)
-            )
-        return positions
-
     def _learned(self, table: Table, read: list[int]) -> tuple[Covariate, ...]:
         """Learn what the columns are, and encode those that may be split."""
         self._kind = table.kind
@@ -440,13 +418,6 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.sparse = False
         return tags
-
-
-def _named(keys: Any, table: Table, what: str) -> set[int]:
-    """Positions of the columns that a parameter names; one may stand alone."""
-    if isinstance(keys, (str, int)):
-        keys = [keys]
-    return {table.position(key, f"{what} names") for key in keys}
 
 
 def _is_share(value: Any) -> bool:

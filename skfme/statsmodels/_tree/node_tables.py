@@ -42,13 +42,13 @@ def _numbers(
     columns = {"n": np.array([spread.n for spread in spreads])}
     if weights.given:
         columns["weight"] = np.array([spread.weight for spread in spreads])
-    columns |= _mean_and_sd(spreads, "cAME", "SD")
+    columns |= _mean_and_sd(spreads, "ame", "sd")
     if nlm is not None:
         spreads = []
         for rows in node_rows(nodes, leaf_of_rows(nodes, len(nlm))):
             rows = rows[~np.isnan(nlm[rows])]
             spreads.append(Spread.of(nlm[rows], weights.take(rows)))
-        columns |= _mean_and_sd(spreads, "cANLM", "SD_NLM")
+        columns |= _mean_and_sd(spreads, "anlm", "sd_nlm")
     return columns
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.time_scale import moment_text
-from skfme._text.printing import Text, format_number, text_table
+from skfme._text.printing import REGION_HEADINGS, Text, format_number, text_table
 from skfme.statsmodels._tree.covariates import Covariate, Split
 from skfme.statsmodels._tree.nodes import Node, parents
 
@@ -33,6 +33,10 @@ def cut_of(split: Split, covariate: Covariate) -> float | pd.Timestamp | pd.Time
     if covariate.scale is None:
         return split.cut
     return covariate.scale.moment(split.cut, strict=split.strict)
+
+
+MOST_LISTED = 30
+"""Levels that a rule lists; queries have them all."""
 
 
 class _Turn(NamedTuple):
@@ -100,7 +104,7 @@ def _term(turns: list[_Turn]) -> str:
     elif len(levels := _levels(turns)) == 1:
         text = f"{covariate.name} = {levels[0]}"
     else:
-        text = f"{covariate.name} in {{{', '.join(levels)}}}"
+        text = f"{covariate.name} in {{{_listed(levels)}}}"
     if covariate.has_missing and all(turn.takes_missing for turn in turns):
         return f"({text} or missing)"
     return text
@@ -126,6 +130,14 @@ def _levels(turns: list[_Turn]) -> list[str]:
     return [str(covariate.levels[code]) for code in codes]
 
 
+def _listed(levels: list[str]) -> str:
+    """Levels in a line; of very many the first ones, and how many there are."""
+    if len(levels) <= MOST_LISTED:
+        return ", ".join(levels)
+    first = ", ".join(levels[: MOST_LISTED // 3])
+    return f"{first}, … {len(levels) - MOST_LISTED // 3:,} more"
+
+
 def edges_of(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[str]:
     """What sent a row here from the parent, without the column: ``<= 25.3``, ``s1, s2``.
 
@@ -139,7 +151,7 @@ def _edge(path: list[_Turn]) -> str:
     if covariate.numeric:
         text = f"{last.sign} {last.cut}"
     else:
-        text = ", ".join(_levels(_last_turns(path)))
+        text = _listed(_levels(_last_turns(path)))
     goes_here = covariate.has_missing and last.takes_missing
     return f"{text} or missing" if goes_here else text
 
@@ -202,7 +214,7 @@ def tree_text(
 
     `drop` is the share of the root's sum of squares that the node's split explains.
     """
-    columns = [name for name in ("cAME", "SD", "cANLM") if name in node_table]
+    columns = [name for name in ("ame", "sd", "anlm") if name in node_table]
     records = node_table[[*columns, "drop"]].to_numpy().tolist()
     paths, rows = _paths(nodes, covariates), []
     for node, path, (*values, share) in zip(nodes, paths, records, strict=True):
@@ -210,7 +222,8 @@ def tree_text(
         drop = "" if node.is_leaf else _percent(share)
         label = "|  " * node.depth + (_term(path[-1:]) if path else "all")
         rows.append([label, str(node.spread.n), *numbers, drop])
-    body = text_table(["node", "n", *columns, "drop"], rows)
+    headings = [REGION_HEADINGS[name] for name in columns]
+    body = text_table(["node", "n", *headings, "drop"], rows)
     return Text("\n".join([title, "", *(line.rstrip() for line in body.split("\n"))]))
 
 

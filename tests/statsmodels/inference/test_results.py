@@ -47,7 +47,7 @@ def test_names_are_made_of_labels():
         "bmi -2[b] | site=n, age=30.5",
         "sex = s2[a] | site=s, age=40",
     ]
-    columns = ["effect", "output", "site", "age", "estimate", "std_error", "statistic"]
+    columns = ["effect", "site", "age", "output", "estimate", "std_error", "statistic"]
     assert list(found.to_frame().columns) == [
         *columns,
         "p_value",
@@ -518,3 +518,97 @@ def test_no_warning_where_nothing_is_missing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         random_results(3, df=4).pairwise().summary()
+
+
+def family():
+    labels = pd.DataFrame(
+        {
+            "effect": ["a", "a", "b", "b", "a, b", "a, b"],
+            "sex": ["f", "m"] * 3,
+        }
+    )
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(6, 6))
+    estimates = [2.0, 3.0, 1.0, 4.0, 5.0, 9.0]
+    return results(estimates, root @ root.T, labels=labels)
+
+
+def test_a_ratio_has_the_error_of_the_delta_method():
+    family_results = family()
+    b, V = family_results.params.to_numpy(), family_results.cov_params().to_numpy()
+    gradient = np.zeros(6)
+    gradient[0], gradient[2] = 1 / b[2], -b[0] / b[2] ** 2
+    expected = np.sqrt(gradient @ V @ gradient)
+    for f in (
+        "a | sex=f / b | sex=f = 1",
+        "b1 / b3 = 1",
+        ["row 1 / row 3 - 1"],
+        lambda beta: beta[0] / beta[2] - 1,
+    ):
+        tested = family_results.nonlinear_test(f)
+        assert tested.params.iloc[0] == pytest.approx(b[0] / b[2] - 1)
+        assert tested.bse.iloc[0] == pytest.approx(expected, rel=1e-6)
+    logs = family_results.nonlinear_test(["log(b1) - log(b2)", "exp(b1) / 2 = b2 ** 2"])
+    assert logs.params.tolist() == pytest.approx(
+        [np.log(2 / 3), np.exp(2) / 2 - 9], rel=1e-12
+    )
+
+
+def test_a_linear_function_has_the_error_of_its_t_test():
+    family_results = family()
+    tested = family_results.nonlinear_test("b1 - b2 = 0.5")
+    linear = family_results.t_test("b1 - b2 = 0.5")
+    assert tested.params.iloc[0] == pytest.approx(float(linear.effect[0]))
+    assert tested.pvalues.iloc[0] == pytest.approx(float(linear.pvalue), rel=1e-6)
+
+
+NONLINEAR = {
+    "no estimate": ("1 / 2 = 1", "restricts no estimate"),
+    "unknown name": ("c / b1", "cannot be read"),
+    "another function": ("sin(b1)", "cannot be read"),
+    "two equals signs": ("b1 = b2 = 1", "2 equals signs"),
+    "a division by zero": ("b1 / (b2 - 3)", "not finite"),
+}
+
+
+@pytest.mark.parametrize(("f", "message"), NONLINEAR.values(), ids=NONLINEAR)
+def test_functions_without_an_error_are_refused(f, message):
+    with pytest.raises(ValueError, match=message):
+        family().nonlinear_test(f)
+
+
+def test_pairs_over_a_label_agree_in_all_else_and_second_differences_follow():
+    by_sex = family().pairwise(over="sex")
+    assert by_sex.params.tolist() == [1.0, 3.0, 4.0]
+    second = by_sex.pairwise(over="effect")
+    assert second.params.tolist() == [2.0, 3.0, 1.0]
+    with pytest.raises(ValueError, match="over names 'sx'.*Did you mean 'sex'"):
+        family().pairwise(over="sx")
+
+
+def test_an_interaction_is_what_two_steps_do_beyond_their_sum():
+    family_results = family()
+    interaction = family_results.interaction("a", "b")
+    assert interaction.params.tolist() == [2.0, 2.0]
+    V, row = family_results.cov_params().to_numpy(), np.array([-1, 0, -1, 0, 1, 0])
+    assert interaction.bse.iloc[0] == pytest.approx(np.sqrt(row @ V @ row))
+    assert interaction.labels["sex"].tolist() == ["f", "m"]
+    with pytest.raises(
+        ValueError, match="needs the effect 'a, c'|needs the effect 'c'"
+    ):
+        family_results.interaction("a", "c")
+
+
+def test_separate_fits_make_one_family_with_one_adjustment():
+    one, other = family(), family()
+    whole = EffectResults.concat({"water": one, "vermin": other})
+    assert whole.params.tolist() == [*one.params, *other.params]
+    cov = whole.cov_params().to_numpy()
+    np.testing.assert_array_equal(cov[:6, :6], one.cov_params())
+    assert not cov[:6, 6:].any()
+    assert whole.names[0] == "a | sex=f, fit=water"
+    assert len(whole.pvalues_adjusted("bonferroni")) == 12
+    by_fit = whole.pairwise(over="fit")
+    assert by_fit.params.tolist() == [0.0] * 6
+    independent = np.sqrt(2 * np.diag(one.cov_params()))
+    np.testing.assert_allclose(by_fit.bse, independent)

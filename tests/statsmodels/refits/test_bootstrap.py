@@ -347,7 +347,7 @@ def test_averages_by_group_and_by_partition_are_those_of_the_effects(diabetes):
     assert by_sex.labels["sex"].tolist() == expected["sex"].tolist()
     tree = came(effect, n_partitions=3)
     leaves = bootstrap_effects(explainer, X, y, tree=tree, **options)
-    np.testing.assert_allclose(leaves.params, tree.partitions_["cAME"])
+    np.testing.assert_allclose(leaves.params, tree.partitions_["ame"])
     assert leaves.labels["rule"].tolist() == tree.partitions_["rule"].tolist()
     assert "The partition is held fixed" in leaves.summary()
     both = bootstrap_effects(

@@ -50,8 +50,8 @@ def test_regions_are_estimated_from_the_estimation_rows(diabetes, regions):
     fme = pd.Series(effect.fme)[effect.counted].groupby(leaves)
     np.testing.assert_allclose(regions.sample.params, fme.mean())
     np.testing.assert_allclose(regions.sample.bse, fme.std() / np.sqrt(fme.size()))
-    np.testing.assert_allclose(regions.tree.partitions_["cAME"], fme.mean())
-    np.testing.assert_allclose(regions.tree.partitions_["SD"], fme.std())
+    np.testing.assert_allclose(regions.tree.partitions_["ame"], fme.mean())
+    np.testing.assert_allclose(regions.tree.partitions_["sd"], fme.std())
     low = stats.t.interval(
         0.95, fme.size() - 1, fme.mean(), fme.std() / fme.size() ** 0.5
     )
@@ -75,8 +75,8 @@ def test_weights_are_of_one_kind_in_all_parts(diabetes, regions):
     assert weighted.effect.weights_type == "sampling"
     # All weights of a part are equal, and their scale does not matter.
     np.testing.assert_allclose(
-        weighted.tree.partitions_[["cAME", "SD"]],
-        regions.tree.partitions_[["cAME", "SD"]],
+        weighted.tree.partitions_[["ame", "sd"]],
+        regions.tree.partitions_[["ame", "sd"]],
     )
 
 
@@ -196,7 +196,7 @@ def test_one_output_and_one_effect_are_chosen():
     )
     assert regions.effect.name == "petal width (cm) -1"
     assert regions.sample.labels["output"].tolist() == ["1", "1"]
-    assert "cANLM" in regions.tree.partitions_
+    assert "anlm" in regions.tree.partitions_
 
 
 @pytest.mark.parametrize(

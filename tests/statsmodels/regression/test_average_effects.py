@@ -38,7 +38,8 @@ def test_standard_errors_are_sd_over_root_n(pair):
         assert effects[name].sd / np.sqrt(n) == pytest.approx(results.bse[name])
     assert list(results.df) == [104, 89]
     assert list(results.nobs) == [105, 90]
-    assert list(results.to_frame().columns[:2]) == ["effect", "estimate"]
+    assert list(results.to_frame().columns[:3]) == ["effect", "n", "estimate"]
+    assert list(results.to_frame()["n"]) == [105, 90]
 
 
 def test_covariance_is_over_the_rows_that_count_for_both(pair):
@@ -265,3 +266,33 @@ def test_a_negative_variance_of_two_ways_is_set_to_zero_and_no_other_changes():
     with pytest.warns(RuntimeWarning, match="negative variance"):
         fixed = without_negative_variance(cov)
     np.testing.assert_allclose(fixed, 3 * np.outer(direction, direction), rtol=1e-12)
+
+
+def test_averages_by_group_are_those_of_each_group_alone(pair):
+    X, first, second, _ = pair
+    effects = effects_of({"a +1": first, "b +1": second}, X)
+    labels = np.where(np.arange(len(effects["a +1"].fme)) % 3 == 0, "third", "rest")
+    results = average_effects(effects, by=labels, cov_type="HC1")
+    frame = results.to_frame()
+    for name, effect in effects.items():
+        own = ConditionalEffects.from_groups(effect, labels).fit(cov_type="HC2")
+        mine = frame[frame["effect"] == name]
+        np.testing.assert_allclose(mine["estimate"], own.params, rtol=1e-12)
+        np.testing.assert_allclose(mine["std_error"], own.bse, rtol=1e-12)
+        assert mine["n"].tolist() == own.to_frame()["n"].tolist()
+    # Different groups share no row.
+    cov = results.cov_params().to_numpy()
+    other = frame["group"].to_numpy()[:, None] != frame["group"].to_numpy()
+    assert (cov[other] == 0).all()
+
+
+def test_clusters_may_be_given_as_statsmodels_has_them(pair):
+    X, first, second, _ = pair
+    effects = effects_of({"a +1": first, "b +1": second}, X)
+    clusters = np.arange(len(effects["a +1"].fme)) // 5
+    short = average_effects(effects, groups=clusters)
+    kwds = {"groups": clusters}
+    whole = average_effects(effects, cov_type="cluster", cov_kwds=kwds)
+    np.testing.assert_array_equal(short.cov_params(), whole.cov_params())
+    with pytest.raises(ValueError, match="groups and cov_kwds both name clusters"):
+        average_effects(effects, groups=clusters, cov_kwds=kwds)

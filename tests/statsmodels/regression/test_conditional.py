@@ -342,7 +342,7 @@ def test_a_partition_gives_its_cames_and_explains_its_share_of_variance():
     effect = fme(model, X, {"bmi": -2})
     tree = came(effect, n_partitions=4, method="cart")
     results = ConditionalEffects.from_tree(effect, tree).fit()
-    np.testing.assert_allclose(results.params, tree.partitions_["cAME"], rtol=1e-12)
+    np.testing.assert_allclose(results.params, tree.partitions_["ame"], rtol=1e-12)
     np.testing.assert_array_equal(results.nobs, tree.partitions_["n"])
     assert results.rsquared == pytest.approx(tree.variance_explained_, rel=1e-10)
     table = results.anova()
@@ -688,16 +688,22 @@ def on(formula):
     return ConditionalEffects.from_formula(sampled(), formula)
 
 
+def test_rows_without_a_label_are_a_group_of_their_own():
+    effect = sampled()
+    labels = pd.Series(np.where(np.arange(120) < 30, None, "seen"))
+    results = ConditionalEffects.from_groups(effect, labels).fit()
+    averages = effect.average(labels)
+    assert results.to_frame()["n"].tolist() == averages["n"].tolist() == [90, 30]
+    np.testing.assert_allclose(results.params, averages["ame"])
+    assert results.names[1].endswith("=missing")
+
+
 REFUSED_GROUPS = {
     "misspelt": ("sexx", "by names 'sexx'.*Did you mean 'sex'"),
     "one of two misspelt": (["sex", "cite"], "Did you mean 'site'"),
     "one group": (np.ones(120), "at least two are expected"),
     "too few labels": (["f", "m", "f"], r"by has shape \(3,\), expected \(120,\)"),
     "too few rows of labels": (np.zeros((3, 2)), "by has 3 rows, expected 120"),
-    "a label missing": (
-        [None, *"a" * 60, *"b" * 59],
-        "by is missing in 1 of 120 rows that count .the first is row 0",
-    ),
 }
 
 
@@ -949,3 +955,12 @@ def test_dates_are_categories_where_the_formula_says_so(dated):
     by_group = ConditionalEffects.from_groups(effect, "day").fit()
     assert by_term.params.iloc[0] == pytest.approx(by_group.params.iloc[0])
     assert len(by_term.params) == len(by_group.params) == 2
+
+
+def test_groups_of_one_row_each_are_refused_with_a_part_of_a_date(dated):
+    with pytest.raises(
+        ValueError, match=r"each of the 730 rows .* by=X\['day'\].dt.month"
+    ):
+        ConditionalEffects.from_groups(dated, "day")
+    months = ConditionalEffects.from_groups(dated, dated.X["day"].dt.month).fit()
+    assert len(months.params) == 12

@@ -80,7 +80,7 @@ def test_missing_dates_go_with_most_rows(dated):
     X = _moments(n)[["day"]]
     tree = EffectTree(n_partitions=2).fit(X, effect)
     missing = tree.predict(X.head(1).assign(day=[pd.NaT]))
-    assert missing == [tree.partitions_.sort_values("n")["cAME"].iloc[-1]]
+    assert missing == [tree.partitions_.sort_values("n")["ame"].iloc[-1]]
 
 
 def test_every_library_grows_the_same_tree_over_dates(dated):
@@ -174,10 +174,10 @@ def test_columns_left_out_are_not_read_and_stay_in_the_table(people):
 def test_positions_name_the_columns_of_an_array(people):
     X, effect = people
     array = X[["age", "noise"]].to_numpy()
-    tree = EffectTree(n_partitions=2, drop=[0], alpha=0.99, min_samples_leaf=1).fit(
-        array, effect
-    )
-    assert set(tree.nodes_["variable"].dropna()) == {"x1"}
+    options = {"n_partitions": 2, "alpha": 0.99, "min_samples_leaf": 1}
+    for drop in ([0], 0, [-2], np.array([0])):
+        tree = EffectTree(drop=drop, **options).fit(array, effect)
+        assert set(tree.nodes_["variable"].dropna()) == {"x1"}
 
 
 def test_came_takes_features_and_drop(people):
@@ -232,3 +232,16 @@ def test_large_groups_named_by_text_are_split(dated):
     X = pd.DataFrame({"town": [f"town {i // 2}" for i in n]})
     tree = EffectTree(n_partitions=2).fit(X, effect)
     assert tree.n_partitions_ == 2
+
+
+def test_a_rule_lists_few_of_very_many_levels_and_a_query_all(dated):
+    n, effect = dated
+    X = pd.DataFrame({"town": [f"town {i // 2}" for i in n]})
+    tree = EffectTree(n_partitions=2).fit(X, effect)
+    rules, queries = tree.partitions_["rule"], tree.queries_
+    levels = {i: query.count("town ") - 1 for i, query in queries.items()}
+    for i, rule in rules.items():
+        assert len(rule) < 200
+        assert rule.endswith(f", … {levels[i] - 10} more}}") or "not" in queries[i]
+    assert rules.is_unique
+    assert max(map(len, tree.export_text().splitlines())) <= 80

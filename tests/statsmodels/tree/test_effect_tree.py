@@ -162,9 +162,9 @@ def test_tables_describe_every_node(example):
     for subspace, row in tree.partitions_.iterrows():
         inside = leaves == subspace
         assert row["n"] == inside.sum()
-        assert row["cAME"] == pytest.approx(effect[inside].mean())
-        assert row["SD"] == pytest.approx(effect[inside].std(ddof=1))
-        assert row["cANLM"] == pytest.approx(np.linspace(0, 1, 240)[inside].mean())
+        assert row["ame"] == pytest.approx(effect[inside].mean())
+        assert row["sd"] == pytest.approx(effect[inside].std(ddof=1))
+        assert row["anlm"] == pytest.approx(np.linspace(0, 1, 240)[inside].mean())
     assert list(tree.partitions_["rule"]) == [
         "a <= 4.3",
         "a > 4.3 & g in {p, r, s}",
@@ -202,7 +202,7 @@ def test_honest_numbers_come_from_the_other_half():
     estimated_from = tree._training.leaves >= 0
     assert not set(X["patient"][estimated_from]) & set(X["patient"][~estimated_from])
     inside = (tree.apply(X[["x"]]) == tree.partitions_.index[0]) & estimated_from
-    assert tree.partitions_["cAME"].iloc[0] == pytest.approx(effect[inside].mean())
+    assert tree.partitions_["ame"].iloc[0] == pytest.approx(effect[inside].mean())
 
 
 def test_honest_partitions_left_empty_merge_upwards():
@@ -436,7 +436,7 @@ def test_a_display_reads_only_the_rows_that_an_honest_tree_estimates_from(exampl
     tree = EffectTree(honest=True, random_state=0).fit(X, effect)
     effects, leaves, weighting = tree._for_display().rows
     assert len(effects) == weighting.n == tree.partitions_["n"].sum()
-    means = tree.partitions_["cAME"]
+    means = tree.partitions_["ame"]
     for subspace in tree.partitions_.index:
         assert effects[leaves == subspace].mean() == pytest.approx(means[subspace])
 

@@ -85,10 +85,10 @@ def _assert_same_tests(tree, theirs, teststat):
 def test_cart_equals_rpart(name):
     X, y, _ = table(name)
     theirs = pd.DataFrame(reference(name)["rpart"]["frame"]).sort_values(["n", "yval"])
-    ours = EffectTree("cart").fit(X, y).nodes_.sort_values(["n", "cAME"])
+    ours = EffectTree("cart").fit(X, y).nodes_.sort_values(["n", "ame"])
     assert list(ours["n"]) == list(theirs["n"])
-    np.testing.assert_allclose(ours["cAME"], theirs["yval"], rtol=1e-9)
-    squares = ours["SD"] ** 2 * (ours["n"] - 1)
+    np.testing.assert_allclose(ours["ame"], theirs["yval"], rtol=1e-9)
+    squares = ours["sd"] ** 2 * (ours["n"] - 1)
     np.testing.assert_allclose(squares, theirs["dev"], rtol=1e-9)
     named = ours["variable"].fillna("<leaf>")
     assert list(named) == list(theirs["variable"])
@@ -101,7 +101,7 @@ def _leaves(tree):
 def test_worked_root_tests_equal_r():
     X, effect, w = worked_example()
     tree = EffectTree(max_depth=1, min_samples_leaf=7).fit(X, effect)
-    assert tree.nodes_["cAME"][0] == pytest.approx(2.117753870220, abs=1e-11)
+    assert tree.nodes_["ame"][0] == pytest.approx(2.117753870220, abs=1e-11)
     root = tree.tests_[tree.tests_["node"] == 0].set_index("variable")
     assert list(root.index) == list("abkgo")
     statistics = [54.9810733142, 22.8774587357, 0.132422922175, 65.2031673346]
@@ -128,7 +128,7 @@ def test_worked_tree_a_equals_r():
     means = [0.962814828, 1.675315198, 2.341095870, 2.866331731, 2.503738020]
     means += [1.682191878, -2.305789337, -1.190863546, 2.801433951, 3.169294158]
     means += [3.750686514, 4.478087921, 3.986889292, 0.184452268, 1.417439643]
-    np.testing.assert_allclose(tree.partitions_["cAME"], means, rtol=1e-8)
+    np.testing.assert_allclose(tree.partitions_["ame"], means, rtol=1e-8)
     assert tree.nodes_["cut"][0] == 4.3
 
 
@@ -138,7 +138,7 @@ def test_worked_trees_b_to_e_equal_r():
     b = EffectTree(**options).fit(X, effect)
     assert _leaves(b) == [62, 43, 82, 53]
     sds = [0.799543315, 1.673698503, 0.678148410, 1.762068987]
-    np.testing.assert_allclose(b.partitions_["SD"], sds, rtol=1e-8)
+    np.testing.assert_allclose(b.partitions_["sd"], sds, rtol=1e-8)
     second = b.tests_[b.tests_["node"] == 1]
     p = [0.991805616, 0.003375772, 0.969080623, 4.31393294e-09, 1.86842277e-07]
     np.testing.assert_allclose(second["p_value"], p, rtol=1e-6)
@@ -146,7 +146,7 @@ def test_worked_trees_b_to_e_equal_r():
     assert _leaves(c) == [62, 82, 36, 60]
     assert list(c.partitions_["weight"]) == [88, 132, 65, 79]
     means = [1.8957077, 3.5539613, 2.5120299, -0.3563294]
-    np.testing.assert_allclose(c.partitions_["cAME"], means, rtol=1e-6)
+    np.testing.assert_allclose(c.partitions_["ame"], means, rtol=1e-6)
     d = EffectTree(teststat="maximum", **options).fit(X, effect)
     assert _leaves(d) == [69, 36, 55, 80]
     g = d.tests_.query("node == 0 and variable == 'g'")["p_value"].item()
@@ -163,7 +163,7 @@ def test_worked_tree_g_with_missing_values_equals_r():
     assert root["statistic"].item() == pytest.approx(51.3513248812, rel=1e-10)
     assert _leaves(tree) == [55, 89, 36, 60]
     means = [1.945760765, 3.465513467, 2.898559958, -0.192246171]
-    np.testing.assert_allclose(tree.partitions_["cAME"], means, rtol=1e-8)
+    np.testing.assert_allclose(tree.partitions_["ame"], means, rtol=1e-8)
 
 
 def test_worked_rpart_tree_equals_r():
@@ -171,7 +171,7 @@ def test_worked_rpart_tree_equals_r():
     tree = EffectTree("cart").fit(X, effect)
     root = tree.nodes_.loc[0]
     assert tree.n_partitions_ == 14
-    assert root["SD"] ** 2 * 239 == pytest.approx(777.200856961, rel=1e-11)
+    assert root["sd"] ** 2 * 239 == pytest.approx(777.200856961, rel=1e-11)
     assert root["variable"] == "a"
     assert root["cut"] == pytest.approx(4.35)
     assert root["drop"] == pytest.approx(0.274332971, rel=1e-8)
@@ -254,4 +254,4 @@ def test_sds_of_subspaces_are_those_of_their_rows_by_the_kind_of_weights(kind):
         mean = np.average(values, weights=v)
         variance = np.average((values - mean) ** 2, weights=v)
         size = v.sum() if kind == "frequency" else np.count_nonzero(v)
-        assert row["SD"] == pytest.approx(np.sqrt(variance * size / (size - 1)))
+        assert row["sd"] == pytest.approx(np.sqrt(variance * size / (size - 1)))

@@ -76,7 +76,7 @@ def test_came_equals_fmeffects(name):
     ours, expected = tree.apply(X)[rows], np.array(theirs["terminal_of_row"])
     pairs = {(int(a), int(b)) for a, b in zip(ours, expected, strict=True)}
     assert len(pairs) == tree.n_partitions_ == len(set(expected))
-    columns = ["n", "cAME", "SD"]
+    columns = ["n", "ame", "sd"]
     numbers = tree.nodes_[columns].sort_values(columns).to_numpy()
     reference = sorted((r["n"], r["cAME"], r["SD.fME."]) for r in theirs["results"])
     np.testing.assert_allclose(numbers, reference, rtol=1e-8)
