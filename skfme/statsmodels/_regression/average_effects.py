@@ -6,7 +6,8 @@ AME_a = Σ wᵢ FME_ai / Σ wᵢ over the rows that count for effect a. A row mo
     Cov(AME_a, AME_b) = √(c_a c_b) Σ_i ψ_ai ψ_bi,   c_a = n_a / (n_a − 1) for HC1, HC2,
 
 its square for HC3, one for HC0; with clusters the sums run over clusters' sums, and
-c_a = G_a / (G_a − 1). Without weights, HC1 is SD² / n.
+c_a = G_a / (G_a − 1), or for CR3 its inverse with each sum over the others' share of the
+weight. Without weights, HC1 is SD² / n.
 """
 
 from __future__ import annotations
@@ -26,9 +27,14 @@ from skfme.statsmodels._regression.least_squares import deviations_from
 from skfme.statsmodels._regression.sandwich import (
     cluster_gram,
     gram,
-    without_negative_variance,
+    two_way_cov,
 )
-from skfme.statsmodels._rows.clusters import Clusters, checked_cov_type, clusters_of
+from skfme.statsmodels._rows.clusters import (
+    CLUSTERED,
+    Clusters,
+    checked_cov_type,
+    clusters_of,
+)
 from skfme.statsmodels._rows.counted import counted_rows, refuse_other
 from skfme.statsmodels._rows.groups import Groups
 
@@ -53,7 +59,7 @@ def average_effects(
     effects : ForwardEffects or ForwardEffect
     by : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Averages by group (cAMEs) instead of over all rows; missing labels are a group.
-    cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}, default=None
+    cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "CR3"}, default=None
         None is "cluster" where `groups` are given, else "HC1", which is SD / √n without
         weights.
     groups : column of X, list of two, or array-like of shape (n_samples,) or \
@@ -207,11 +213,19 @@ class _Sample:
             return np.full(len(w), np.nan)
         if kind == "nonrobust":
             return np.sqrt(w / (total * (n - 1)))
-        power = 1.0 if kind == "cluster" else self.weights.power
+        if kind in CLUSTERED:
+            return w / total
+        power = self.weights.power
         leverages = (1.0 if self.weights.counting else w) / total
         adjustment = {"HC2": 0.5, "HC3": 1.0}.get(kind, 0.0)
         scale = np.sqrt(n / (n - 1)) if kind == "HC1" else 1.0
         return scale * w**power / total / (1 - leverages) ** adjustment
+
+    def share_of_clusters(self, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Share of each cluster in the weight of the rows that count."""
+        w = np.where(self.mask, self.effect.weights.whole(), 0.0)[rows]
+        weight = np.bincount(codes, w)
+        return weight / max(weight.sum(), np.finfo(float).tiny)
 
 
 def _samples(
@@ -255,13 +269,22 @@ def _covariance(
         counts = [np.count_nonzero(np.bincount(codes[s.mask[rows]])) for s in samples]
         return np.repeat(counts, sizes)
 
+    def left_out(codes: np.ndarray) -> np.ndarray:
+        """By how much more the averages move as each cluster is left out."""
+        shares = [s.share_of_clusters(codes, rows) for s in samples]
+        with np.errstate(divide="ignore"):
+            return np.repeat(1 / (1 - np.array(shares)), sizes, axis=0)
+
+    def clustered(ways: Clusters) -> np.ndarray:
+        more = left_out if kind == "CR3" else None
+        return marked(cluster_gram(block, ways, sum(sizes), present, more))
+
+    def marked(cov: np.ndarray) -> np.ndarray:
+        cov[numbers < 2] = cov[:, numbers < 2] = np.nan
+        return cov
+
     if clusters is None:
         numbers = np.repeat([sample.weights.total for sample in samples], sizes)
-        cov = gram(block, len(rows), sum(sizes))
-    else:
-        numbers = np.min([present(codes) for codes in clusters.ways], axis=0)
-        cov = cluster_gram(block, clusters, sum(sizes), present)
-    cov[numbers < 2] = cov[:, numbers < 2] = np.nan
-    if clusters is not None and len(clusters.ways) > 1:
-        cov = without_negative_variance(cov)
-    return cov, numbers
+        return marked(gram(block, len(rows), sum(sizes))), numbers
+    numbers = np.min([present(codes) for codes in clusters.ways], axis=0)
+    return two_way_cov(clustered, clusters, kind), numbers

@@ -312,11 +312,12 @@ class ConditionalEffects:
 
         Parameters
         ----------
-        cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}, default=None
+        cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "CR3"}, default=None
             None is "nonrobust", for sampling weights "HC1". By groups, "nonrobust" pools
             their SD, and HC2 gives each its own s/√n.
         cov_kwds : dict, default=None
-            For "cluster" ``{"groups": …}``: a column of X or one label per row of X; two
+            For "cluster" and "CR3", which leaves out one cluster at a time and suits few
+            ones, ``{"groups": …}``: a column of X or one label per row of X; two
             columns, or an array of shape (n_samples, 2), cluster in two ways.
         use_t : bool, default=True
             Take the t distribution rather than the normal. Its degrees of freedom are
@@ -335,6 +336,8 @@ class ConditionalEffects:
 
         References
         ----------
+        Bell, McCaffrey (2002). Bias reduction in standard errors for linear regression
+        with multi-stage samples. Survey Methodology 28, 169-181.
         MacKinnon, White (1985). Some heteroskedasticity-consistent covariance matrix
         estimators with improved finite sample properties. J. Econometrics 29, 305-325.
         Cameron, Miller (2015). A practitioner's guide to cluster-robust inference.

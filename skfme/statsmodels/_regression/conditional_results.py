@@ -122,7 +122,8 @@ class ConditionalEffectsResults(EffectResults):
         notes.append(f"R-squared {explained}; covariance {self.cov_type}.")
         if self.clusters is not None:
             notes.append(self.clusters.described)
-            if min(self.clusters.numbers) < FEW_CLUSTERS:
+            few = min(self.clusters.numbers) < FEW_CLUSTERS
+            if few and self.cov_type == "cluster":
                 notes.append(
                     f"With fewer than {FEW_CLUSTERS} clusters such standard errors tend "
                     "to be too small; wild_bootstrap() tests hypotheses without them."

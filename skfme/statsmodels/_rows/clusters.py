@@ -16,9 +16,10 @@ from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._rows.groups import complete_labels
 
-__all__ = ["Clusters", "checked_cov_type", "clusters_of"]
+__all__ = ["CLUSTERED", "Clusters", "checked_cov_type", "clusters_of"]
 
-COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster")
+CLUSTERED = ("cluster", "CR3")
+COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", *CLUSTERED)
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,18 @@ def clusters_of(
     """
     options = dict(cov_kwds or {})
     groups = options.pop("groups", None)
-    if options or (cov_type != "cluster" and groups is not None):
+    if options or (cov_type not in CLUSTERED and groups is not None):
         names = sorted(options) or ["groups"]
         raise ValueError(
             f"cov_kwds has {', '.join(map(repr, names))}, which cov_type={cov_type!r} does "
-            "not take; cov_type='cluster' takes 'groups'."
+            "not take; cov_type='cluster' takes 'groups', and so does 'CR3'."
         )
-    if cov_type != "cluster":
+    if cov_type not in CLUSTERED:
         return None
     if groups is None:
         raise ValueError(
-            "cov_type='cluster' needs cov_kwds={'groups': …}: a column of X, or one label "
-            "per row of X; two columns cluster in two ways."
+            f"cov_type={cov_type!r} needs cov_kwds={{'groups': …}}: a column of X, or one "
+            "label per row of X; two columns cluster in two ways."
         )
     labels = complete_labels(table, groups, rows, "groups")
     if labels.shape[1] > 2:
