@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from benchmarks import ring
 from skfme.statsmodels import ClusterPairExperiment
-from tests.statsmodels.policy import ring
 
 
 def fitted(frame, **options):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks import ring
 from skfme.statsmodels import MultiWaveExperiment
-from tests.statsmodels.policy import ring
 
 
 def run(n_pairs, n_waves, outcome, **options):

@@ -9,6 +9,7 @@ import pytest
 from statsmodels.regression.linear_model import OLS
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+from benchmarks.readers import trials
 from skfme import fme
 from skfme.statsmodels import ConditionalEffects
 from skfme.statsmodels._regression.crossed_reml import _Sums
@@ -16,26 +17,6 @@ from tests.statsmodels.effects import effect_of
 
 GROUPS = {"subject": "subject", "article": "article"}
 FORMULA = "fake * cue + w"
-
-
-def trials(rng, n_subjects=42, n_articles=40, article_sd=0.2):
-    """Every subject reads every article; the cues are the articles'."""
-    subject, article = (a.ravel() for a in np.mgrid[:n_subjects, :n_articles])
-    fake, cue = np.arange(n_articles) % 2, rng.normal(size=n_articles)
-    frame = pd.DataFrame(
-        {
-            "subject": np.array([f"s{i:02}" for i in range(n_subjects)])[subject],
-            "article": article,
-            "fake": fake[article],
-            "cue": cue[article],
-            "w": rng.normal(size=len(article)),
-        }
-    )
-    random = rng.normal(0, 0.3, n_subjects)[subject]
-    random += rng.normal(0, article_sd, n_articles)[article]
-    mean = 0.1 * cue + 0.15 * fake * cue
-    y = mean[article] + 0.05 * frame["w"] + random + rng.normal(0, 0.6, len(article))
-    return frame, y.rename("fixations")
 
 
 @pytest.fixture(scope="module")

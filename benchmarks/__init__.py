@@ -1,0 +1,1 @@
+"""Scripts that measure and simulate; they print ratios and coverage, never bare seconds."""
