@@ -221,7 +221,8 @@ def _samples(
     _refuse_other_rows(effects)
     samples = []
     for effect in effects:
-        for k, group in enumerate(cells.keys.to_dict("records")):
+        for k in range(len(cells.keys)):
+            group = cells.keys.iloc[k].to_dict()
             members = cells.codes == k
             if cells.keys.empty or (effect.counted & members).any():
                 labels = {str(name): label for name, label in group.items()}
