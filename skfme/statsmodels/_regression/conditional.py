@@ -274,6 +274,7 @@ class ConditionalEffects:
         self,
         cov_type: str | None = None,
         cov_kwds: Mapping | None = None,
+        *,
         use_t: bool = True,
     ) -> ConditionalEffectsResults:
         """Estimate, with standard errors of some kind.
