@@ -100,6 +100,7 @@ def _used(X: Any, sample_weight: Any, unused: np.ndarray | None) -> tuple[Any, A
     ).array
 
 
+_ALL_FEATURES = object()  # no steps were given, which is what ame() is for
 NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
 Changes = Mapping[Any, Any]  # feature -> change: one effect
 
@@ -144,7 +145,7 @@ def fme(
 def fme(
     model: Any,
     X: Any,
-    steps: Any,
+    steps: Any = _ALL_FEATURES,
     *,
     background: Any = None,
     sample_weight: Any = None,
@@ -199,6 +200,11 @@ def fme(
     >>> fme(LinearRegression().fit(X, y), X, {"bmi": -2})
     ForwardEffect('bmi -2', n=422, ame=-11.2059)
     """
+    if steps is _ALL_FEATURES:
+        raise TypeError(
+            "fme() needs steps, such as {'bmi': -2}. ame(model, X) has the average effects of "
+            "all features by one unit each."
+        )
     model = _frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     if isinstance(sample_weight, str):

@@ -39,7 +39,7 @@ class StepExploration:
     _table: Callable[[Any], Table]
     _effects: Callable[..., ForwardEffects]
 
-    def path(self, X: Any, effect: str, n_points: int = 21) -> PathPredictions:
+    def path(self, X: Any, effect: str, *, n_points: int = 21) -> PathPredictions:
         """Predictions along the step, for plots and for checking.
 
         Parameters
@@ -67,7 +67,12 @@ class StepExploration:
         return path_predictions(self._response, table, step, n_points)
 
     def step_profile(
-        self, X: Any, feature: Hashable, sizes: Any = None, sample_weight: Any = None
+        self,
+        X: Any,
+        feature: Hashable,
+        *,
+        sizes: Any = None,
+        sample_weight: Any = None,
     ) -> StepProfile:
         """Effects of one numeric feature over a range of step sizes.
 

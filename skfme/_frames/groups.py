@@ -44,7 +44,8 @@ def row_labels(table: Table, by: Any, what: str = "by") -> pd.DataFrame:
     Parameters
     ----------
     table : Table of n rows
-    by : label of a column, list of labels, or array-like of shape (n,) or (n, m)
+    by : label of a column, list of labels, array-like of shape (n,) or (n, m), or a list of \
+            such
     what : str
         The parameter, for errors.
 
@@ -54,9 +55,22 @@ def row_labels(table: Table, by: Any, what: str = "by") -> pd.DataFrame:
         If `by` names no column, or has not one entry per row.
     """
     columns = columns_named(by, table)
-    if columns is None:
+    if columns is not None:
+        return labels_in(table, columns, what)
+    if not _is_mixture(by, len(table)):
         return labels_beside(by, len(table), what)
-    return labels_in(table, columns, what)
+    parts = [row_labels(table, part, what) for part in by]
+    unnamed = [part for part in parts if list(part) == ["group"]]
+    for i, part in enumerate(unnamed if len(unnamed) > 1 else []):
+        part.columns = [f"group{i + 1}"]
+    return pd.concat(parts, axis=1)
+
+
+def _is_mixture(by: Any, n: int) -> bool:
+    """Whether it is a short list of columns' names and of labels of n rows."""
+    if not isinstance(by, (list, tuple)) or len(by) == n:
+        return False
+    return any(not isinstance(part, str) and np.shape(part)[:1] == (n,) for part in by)
 
 
 def groups_in(labels: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
@@ -112,10 +126,24 @@ def in_joint_order(orders: Iterable[Sequence[Hashable]]) -> list[Hashable]:
 
 
 def one_label(table: Table, by: Any, what: str) -> np.ndarray:
-    """One label of each row, from the column that is named or as given."""
-    if isinstance(by, str):
-        return objects_in(table.column(table.position(by, f"{what} names")))
-    return as_vector(by, len(table), what)
+    """One label of each row: an entry, or of several columns a number for each combination.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, which says of no row where it belongs.
+    """
+    labels = row_labels(table, by, what)
+    missing = labels.isna().any(axis=1).to_numpy()
+    if missing.any():
+        raise ValueError(
+            f"{what} is missing in {np.count_nonzero(missing)} rows (first in row "
+            f"{int(np.argmax(missing))}). Leave these rows out, or give them an entry."
+        )
+    if labels.shape[1] > 1:
+        return groups_in(labels)[0]
+    entries: np.ndarray = labels.iloc[:, 0].to_numpy()
+    return entries
 
 
 def columns_named(by: Any, table: Table) -> tuple[Hashable, ...] | None:

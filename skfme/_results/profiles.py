@@ -6,7 +6,6 @@ Along a step, f(x + t·h) for t from 0 to 1. Single effects live elsewhere.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +19,7 @@ from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
 from skfme._summaries.weighting import Weighting
-from skfme._text.printing import WIDTH, format_number, text_table
+from skfme._text.printing import ShownTables, TitledTable, format_number, notebook_page
 from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
@@ -34,9 +33,11 @@ __all__ = [
     "readable_sizes",
 ]
 
+_MOST_ROWS = 10  # of paths that are printed
+
 
 @dataclass(frozen=True)
-class PathPredictions:
+class PathPredictions(ShownTables):
     """Predictions along a step, f(x + t·h) for t from 0 to 1.
 
     Attributes
@@ -89,6 +90,22 @@ class PathPredictions:
         columns |= {"prediction": cube.ravel(), "secant": secant.ravel()}
         return pd.DataFrame(columns)
 
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
+        n, k = len(self.predictions), len(self.outputs)
+        cube = self.predictions.reshape(n, -1, k)
+        rows = []
+        for i, label in enumerate(self.index[:_MOST_ROWS]):
+            for name, path in zip(self.outputs, cube[i].T, strict=True):
+                ends = path[0], path[-1], path[-1] - path[0]
+                of = f"{label}[{name}]" if k > 1 else str(label)
+                rows.append([of, *map(format_number, ends)])
+        title = f"Predictions along {self.name}, {len(self.t)} points"
+        more = n - _MOST_ROWS
+        notes = (
+            [f"And {more:,} more rows: see to_frame() and plot()."] if more > 0 else []
+        )
+        return [(title, ["row", "before", "after", "change"], rows)], notes
+
     def plot(self, **options: Any) -> PathDisplay:
         """Draw the predictions along the step; needs Matplotlib.
 
@@ -124,9 +141,12 @@ class LargestStep(NamedTuple):
     def __str__(self) -> str:
         return self.sentence
 
+    def _repr_html_(self) -> str:
+        return notebook_page([], [self.sentence])
+
 
 @dataclass(frozen=True)
-class StepProfile:
+class StepProfile(ShownTables):
     """One feature's effects over a range of step sizes.
 
     Attributes
@@ -168,7 +188,7 @@ class StepProfile:
         return frame if n_outputs > 1 else frame.drop(columns="output")
 
     def largest_step(
-        self, extrapolation: float = 0.05, anlm: float = 0.9
+        self, *, extrapolation: float = 0.05, anlm: float = 0.9
     ) -> LargestStep:
         """The largest size that stays on the data and reads as linear.
 
@@ -222,7 +242,7 @@ class StepProfile:
 
         return StepProfileDisplay.from_profile(self, **options)
 
-    def __str__(self) -> str:
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
         shares = ("share_zero", "share_extrapolation")
         rows = [
             [
@@ -234,8 +254,7 @@ class StepProfile:
             for row in self.to_frame().to_dict("records")
         ]
         header = [self.feature, "n", "AME", "SD", "ANLM", "zero", "extrapolated"]
-        sentence = textwrap.fill(self.largest_step().sentence, WIDTH)
-        return f"{text_table(header, rows)}\n\n{sentence}"
+        return [("", header, rows)], [self.largest_step().sentence]
 
 
 def _share(rows: np.ndarray, of: np.ndarray, weights: Weighting) -> float:

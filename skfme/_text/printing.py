@@ -10,7 +10,9 @@ from collections.abc import Sequence
 __all__ = [
     "REGION_HEADINGS",
     "TABLE_STYLE",
+    "ShownTables",
     "Text",
+    "TitledTable",
     "format_number",
     "html_table",
     "notebook_page",
@@ -34,6 +36,30 @@ class Text(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+TitledTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, header, rows
+
+
+class ShownTables:
+    """What shows itself by tables and notes: as text, and in a notebook."""
+
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
+        """Tables with their titles, and the sentences under them."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        tables, notes = self._shown()
+        blocks = []
+        for title, header, rows in tables:
+            heading = [textwrap.fill(title, WIDTH)] if title else []
+            blocks.append("\n".join([*heading, text_table(header, rows)]))
+        blocks += [textwrap.fill(note, WIDTH) for note in notes]
+        return "\n\n".join(blocks)
+
+    def _repr_html_(self) -> str:
+        tables, notes = self._shown()
+        return notebook_page([html_table(h, rows, t) for t, h, rows in tables], notes)
 
 
 def format_number(value: float, digits: int = 4) -> str:

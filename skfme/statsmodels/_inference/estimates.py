@@ -105,7 +105,9 @@ class JointEstimates:
         """
         return pd.DataFrame(self._cov.copy(), self.names, self.names)
 
-    def conf_int(self, alpha: float = 0.05, simultaneous: bool = False) -> pd.DataFrame:
+    def conf_int(
+        self, alpha: float = 0.05, *, simultaneous: bool = False
+    ) -> pd.DataFrame:
         """Confidence intervals.
 
         Parameters

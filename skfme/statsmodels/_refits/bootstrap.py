@@ -23,7 +23,12 @@ from skfme.statsmodels._refits.confidence import (
 )
 from skfme.statsmodels._refits.group_means import GroupMeans, groups_of
 from skfme.statsmodels._refits.refitting import Refitting, prepared, replicated
-from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
+from skfme.statsmodels._refits.resampling import (
+    Units,
+    check_count,
+    seed_sequence,
+    units_of,
+)
 
 __all__ = ["bootstrap_effects", "refit_averages", "refit_notes"]
 
@@ -61,11 +66,11 @@ def bootstrap_effects(
         Training rows.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
     n_resamples : int, default=999
-    groups : array-like of shape (n_samples,), default=None
+    groups : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Rows of a group are drawn together: patients, schools, sessions.
-    stratify : array-like of shape (n_samples,), default=None
+    stratify : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Draws keep the size of each stratum; give y where a resample could lack a class.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages, as in :meth:`FMEExplainer.explain`.
     fit_params : dict, default=None
         Passed to fit, such as ``{"sample_weight": w}``; arrays of n_samples entries are
@@ -159,7 +164,7 @@ def bootstrap_effects(
     warn_of_few(n_resamples, 0.05, method)
     fit_seed, draw_seed, block_seed = seed_sequence(random_state).spawn(3)
     table = as_table(X)
-    units = Units.of(len(table), groups, stratify)
+    units = units_of(table, groups, stratify)
     fitted, refitting = prepared(explainer, table, y, fit_params, fit_seed)
     effects = fitted._explain(table, sample_weight)
     means = GroupMeans.of(effects, groups_of(effects, by, tree))

@@ -124,7 +124,7 @@ class BootstrapResults(EffectResults):
         return _BootstrapTests(self.contrasts(R))
 
     def equivalence_test(
-        self, low: Any, high: Any, alpha: float = 0.05
+        self, low: Any, high: Any, *, alpha: float = 0.05
     ) -> EquivalenceResults:
         """Show that effects are small: two one-sided tests (TOST).
 
@@ -138,7 +138,7 @@ class BootstrapResults(EffectResults):
         tests : EquivalenceResults
             Statistics are in standard errors; p-values are read from the replicates.
         """
-        tests = super().equivalence_test(low, high, alpha)
+        tests = super().equivalence_test(low, high, alpha=alpha)
         at_low = self._distribution.tails(tests.low)
         at_upp = 1 - self._distribution.tails(tests.high)
         return replace(

@@ -28,7 +28,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfme._engine.batches import with_progress
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
-from skfme._frames.columns import as_vector
+from skfme._frames.groups import one_label
 from skfme._frames.tables import Table, as_table
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffect, ForwardEffects
@@ -197,9 +197,9 @@ def cross_fit_effects(
     cv : int, splitter or iterable of (train, test), default=5
         An int shuffles rows into as many folds, with classes of a classifier in equal
         shares, and groups kept together where they are given.
-    groups : array-like of shape (n_samples,), default=None
+    groups : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Rows of a group are explained by one model, that saw none of them.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages.
     fit_params : dict, default=None
         Passed to fit, such as ``{"sample_weight": w}``; arrays of n_samples entries are
@@ -253,7 +253,7 @@ def cross_fit_effects(
     for_models, for_folds = seed_sequence(random_state).spawn(2)
     table = as_table(X)
     if groups is not None:
-        groups = as_vector(groups, len(table), "groups")
+        groups = one_label(table, groups, "groups")
     fitted, refitting = prepared(explainer, table, y, fit_params, for_models)
     weights = checked_weights(sample_weight, table, explainer.weights_type)
     if isinstance(cv, Integral):

@@ -33,7 +33,12 @@ from skfme.statsmodels._refits.bootstrap_results import BootstrapResults, warn_o
 from skfme.statsmodels._refits.confidence import BootstrapDistribution
 from skfme.statsmodels._refits.group_means import GroupMeans
 from skfme.statsmodels._refits.refitting import prepared, replicated
-from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
+from skfme.statsmodels._refits.resampling import (
+    Units,
+    check_count,
+    seed_sequence,
+    units_of,
+)
 from skfme.statsmodels._tree.effect_tree import EffectTree
 from skfme.statsmodels._tree.subspaces import groups_of_tree
 from skfme.steps._changes import NamedStep
@@ -91,7 +96,6 @@ class HonestRegions:
             ``both_std_error``, of rows and refit together.
         """
         frame = self.sample.to_frame(alpha)
-        frame.insert(frame.columns.tolist().index("estimate"), "n", self.sample.nobs)
         if self.refit is None:
             return frame
         refit = self.refit.to_frame(alpha)[["std_error", "conf_low", "conf_high"]]
@@ -175,11 +179,11 @@ def honest_regions(
         Which output, where the effect has several.
     sizes : tuple of three floats, default=(1/3, 1/3, 1/3)
         Shares of the rows to train, to partition and to estimate.
-    groups : array-like of shape (n_samples,), default=None
+    groups : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Kept together in one part, and the units of standard errors and resamples.
-    stratify : array-like of shape (n_samples,), default=None
+    stratify : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Each part takes its share of every stratum.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages and of the tree.
     fit_params : dict, default=None
         Passed to fit; arrays of n_samples entries are taken row by row.
@@ -236,7 +240,7 @@ def honest_regions(
     table = as_table(X)
     for_parts, for_model, for_draws = seed_sequence(random_state).spawn(3)
     tree = _checked_tree(tree, for_parts)
-    units = Units.of(len(table), groups, stratify)
+    units = units_of(table, groups, stratify)
     rows = _three_parts(units, sizes, np.random.default_rng(for_parts))
     train, partition, estimate = rows.values()
     fitted, refitting = prepared(explainer, table, y, fit_params, for_model, rows=train)

@@ -27,7 +27,11 @@ from skfme.statsmodels._refits.refitting import (
     prepared,
     replicated,
 )
-from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
+from skfme.statsmodels._refits.resampling import (
+    check_count,
+    seed_sequence,
+    units_of,
+)
 
 __all__ = ["uncertainty_ledger"]
 
@@ -126,7 +130,7 @@ def uncertainty_ledger(
     check_count("n_seeds", n_seeds)
     fit_seed, draw_seed = seed_sequence(random_state).spawn(2)
     table = as_table(X)
-    units = Units.of(len(table), groups, stratify)
+    units = units_of(table, groups, stratify)
     fitted, refitting = prepared(
         explainer, table, y, fit_params, fit_seed, every_seed=True
     )

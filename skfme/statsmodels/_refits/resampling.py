@@ -18,8 +18,10 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from skfme._frames.columns import as_vector
+from skfme._frames.groups import one_label
+from skfme._frames.tables import Table
 
-__all__ = ["Units", "check_count", "seed_sequence"]
+__all__ = ["Units", "check_count", "seed_sequence", "units_of"]
 
 # Below this many units, draws with replacement repeat a few patterns, and quantiles
 # of an estimate say little.
@@ -137,6 +139,15 @@ def check_count(name: str, value: Any) -> None:
     """A number of repetitions; a variance needs two."""
     if not isinstance(value, Integral) or value < 2:
         raise ValueError(f"{name} must be a whole number of at least 2, got {value!r}.")
+
+
+def units_of(table: Table, groups: Any, stratify: Any) -> Units:
+    """The units of a table, whose groups and strata are columns or come beside it."""
+    labels = [
+        None if by is None else one_label(table, by, what)
+        for by, what in ((groups, "groups"), (stratify, "stratify"))
+    ]
+    return Units.of(len(table), *labels)
 
 
 def seed_sequence(random_state: Any) -> np.random.SeedSequence:

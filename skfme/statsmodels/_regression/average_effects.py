@@ -62,11 +62,11 @@ def average_effects(
     cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "CR3"}, default=None
         None is "cluster" where `groups` are given, else "HC1", which is SD / √n without
         weights.
+    cov_kwds : dict, default=None
+        For "cluster" ``{"groups": …}``, as in :meth:`ConditionalEffects.fit`.
     groups : column of X, list of two, or array-like of shape (n_samples,) or \
             (n_samples, 2), default=None
         Clusters of rows, in one way or in two; short for `cov_kwds`.
-    cov_kwds : dict, default=None
-        For "cluster" ``{"groups": …}``, as in :meth:`ConditionalEffects.fit`.
     output : str, default=None
         One output of several; None takes all.
     weights_type : {"sampling", "frequency", "importance"}, default="sampling"
@@ -235,7 +235,8 @@ def _samples(
     _refuse_other_rows(effects)
     samples = []
     for effect in effects:
-        for k, group in enumerate(cells.keys.to_dict("records")):
+        for k in range(len(cells.keys)):
+            group = cells.keys.iloc[k].to_dict()
             members = cells.codes == k
             if cells.keys.empty or (effect.counted & members).any():
                 labels = {str(name): label for name, label in group.items()}

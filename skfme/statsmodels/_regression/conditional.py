@@ -306,6 +306,7 @@ class ConditionalEffects:
         self,
         cov_type: str | None = None,
         cov_kwds: Mapping | None = None,
+        *,
         use_t: bool = True,
     ) -> ConditionalEffectsResults:
         """Estimate, with standard errors of some kind.

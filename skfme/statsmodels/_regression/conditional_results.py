@@ -35,6 +35,8 @@ __all__ = ["ConditionalEffectsResults"]
 # Below this number of clusters, robust standard errors are too small.
 FEW_CLUSTERS = 40
 
+_AFTER_GROUPS = ("output", "n", "estimate")  # columns of the tables
+
 
 class Regression(Protocol):
     """What results need of the model that they are of."""
@@ -162,7 +164,7 @@ class ConditionalEffectsResults(EffectResults):
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         rules = getattr(self.model.design, "rules", None)
         if rules is not None:
-            position = list(frame).index("estimate")
+            position = next(i for i, c in enumerate(frame) if c in _AFTER_GROUPS)
             frame.insert(position, "rule", rules * len(self.model.counted.outputs))
         return frame
 
@@ -275,6 +277,7 @@ class ConditionalEffectsResults(EffectResults):
     def wild_bootstrap(
         self,
         R: Any,
+        *,
         n_resamples: int = 9999,
         weights: str = "auto",
         random_state: Any = None,

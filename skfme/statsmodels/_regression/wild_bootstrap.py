@@ -23,6 +23,7 @@ import numpy as np
 from scipy import optimize
 from sklearn.utils import check_random_state
 
+from skfme._text.printing import ShownTables, TitledTable
 from skfme.statsmodels._regression.least_squares import LeastSquares
 
 __all__ = ["WildClusterTest", "wild_cluster_test"]
@@ -34,7 +35,7 @@ WEBB = np.sqrt([0.5, 1.0, 1.5])
 
 
 @dataclass(frozen=True, repr=False)
-class WildClusterTest:
+class WildClusterTest(ShownTables):
     """A test of Rγ = q by the wild cluster bootstrap.
 
     Attributes
@@ -104,15 +105,33 @@ class WildClusterTest:
             )
         return centre - ends[0], centre - ends[1]
 
+    @property
+    def _is_least(self) -> bool:
+        """Whether the p-value is the smallest that so many resamples can show."""
+        return not self.enumerated and self.pvalue * (len(self.resampled) + 1) < 1.5
+
     def __repr__(self) -> str:
         how = "all" if self.enumerated else f"{len(self.resampled)}"
-        # The smallest that so many resamples can show.
-        least = not self.enumerated and self.pvalue * (len(self.resampled) + 1) < 1.5
         return (
             f"<Wild cluster bootstrap test: W={self.statistic:.6g}, p-value"
-            f"{'<' if least else '='}{self.pvalue:.4g}, {self.n_clusters} clusters, "
-            f"{how} {self.weights} resamples>"
+            f"{'<' if self._is_least else '='}{self.pvalue:.4g}, {self.n_clusters} "
+            f"clusters, {how} {self.weights} resamples>"
         )
+
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
+        how = "all sign vectors" if self.enumerated else f"{len(self.resampled):,}"
+        row = [
+            f"{self.statistic:.6g}",
+            f"{'<' * self._is_least}{self.pvalue:.4g}",
+            str(self.n_clusters),
+            how,
+        ]
+        header = ["W", "p-value", "clusters", "resamples"]
+        effects = ", ".join(f"{value:.6g}" for value in self.effect)
+        title = "Wild cluster bootstrap test"
+        return [(title, header, [row])], [
+            f"Estimate minus the tested value: {effects}."
+        ]
 
 
 @dataclass(frozen=True)

@@ -298,7 +298,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         self._tabulate(nodes, weights, measures)
         return self
 
-    def stability(self, n_resamples: int = 100, random_state: Any = None) -> Stability:
+    def stability(
+        self, n_resamples: int = 100, *, random_state: Any = None
+    ) -> Stability:
         """Grow the tree again on bootstrap rows, and count what recurs.
 
         Parameters

@@ -7,6 +7,7 @@ files of their own.
 from __future__ import annotations
 
 import copy
+import html
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -21,7 +22,7 @@ from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import Labels
-from skfme._text.printing import Text
+from skfme._text.printing import Text, notebook_page
 from skfme.statsmodels._tree.covariates import (
     Covariate,
     Sample,
@@ -202,6 +203,18 @@ class FittedTree:
         if not math.isnan(explained):
             title += f", {100 * explained:.1f} % of Var(FME)"
         return tree_text(title, self._nodes, self._covariates, self.nodes_)
+
+    def __str__(self) -> str:
+        return str(self.export_text()) if hasattr(self, "partitions_") else repr(self)
+
+    def _repr_html_(self) -> str:
+        if not hasattr(self, "partitions_"):
+            return f"<pre>{html.escape(repr(self))}</pre>"
+        return notebook_page([f"<pre>{html.escape(str(self))}</pre>"], [])
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        # scikit-learn's own would draw the parameters.
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     def plot(self, **options: Any) -> EffectTreeDisplay:
         """Draw the tree, with the effects' distribution in each leaf.

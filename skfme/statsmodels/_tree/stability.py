@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from skfme._frames.time_scale import TimeScale
+from skfme._text.printing import ShownTables, TitledTable, format_number
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
 from skfme.statsmodels._tree.nodes import Node, count_leaves, leaves_of
 
 __all__ = ["Stability", "resampled"]
 
 
-@dataclass(frozen=True)
-class Stability:
+@dataclass(frozen=True, repr=False)
+class Stability(ShownTables):
     """How often a tree's features recur over bootstrap rows.
 
     Attributes
@@ -69,6 +70,57 @@ class Stability:
         for labels in leaves:
             share += labels[:, None] == labels
         return share / len(leaves)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Stability of {len(self.n_partitions)} trees: {self.root_variable:.0%} split "
+            f"the root by the same variable, {self.root_split:.0%} at the same place>"
+        )
+
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
+        roots = [
+            [
+                f"{row['variable']}" + (f" ({row['levels']})" if row["levels"] else ""),
+                f"{row['share']:.0%}",
+                *(_cut(row[f"cut_{q}"]) for q in (25, 50, 75)),
+            ]
+            for row in self.roots.to_dict("records")
+        ]
+        together = [
+            [str(subspace), _percent(share)]
+            for subspace, share in self.partitions["together"].items()
+        ]
+        b, low, high = (
+            len(self.n_partitions),
+            self.n_partitions.min(),
+            self.n_partitions.max(),
+        )
+        tables: list[TitledTable] = [
+            (
+                f"Roots of {b} trees of resampled rows",
+                ["variable", "share", "25% of cuts", "median", "75%"],
+                roots,
+            ),
+            (
+                "Two rows of a subspace share one in a resample",
+                ["subspace", "share"],
+                together,
+            ),
+        ]
+        same = (
+            f"The root splits the same variable in {self.root_variable:.0%} of the "
+            f"resamples, and at the same place in {self.root_split:.0%}. They have "
+            f"{low} to {high} partitions."
+        )
+        return tables, [same]
+
+
+def _cut(value: Any) -> str:
+    return format_number(value) if isinstance(value, float) else str(value)
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.0%}"
 
 
 class _Root(NamedTuple):
