@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from skfme._text.printing import ShownTables, TitledTable, format_number
 from skfme.statsmodels._policy.pairs import FEWEST_PAIRS, checked_step
 
 __all__ = ["PairDesign", "pair_design"]
@@ -20,7 +21,7 @@ MOST_PAIRS = 100_000
 
 
 @dataclass(frozen=True)
-class PairDesign:
+class PairDesign(ShownTables):
     """An experiment to be made.
 
     Attributes
@@ -47,6 +48,18 @@ class PairDesign:
     bias: float
     coverage: float
     eta_mse: float
+
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
+        rows = [
+            ["pairs of clusters", str(self.n_pairs)],
+            ["step eta", format_number(self.eta)],
+            ["power of the t test", format_number(self.power)],
+            ["standard error", format_number(self.std_error)],
+            ["bias, at most", format_number(self.bias)],
+            ["coverage of 95 % intervals, at least", format_number(self.coverage)],
+            ["step of the smallest squared error", format_number(self.eta_mse)],
+        ]
+        return [("Design of cluster pairs", ["quantity", "value"], rows)], []
 
 
 def pair_design(

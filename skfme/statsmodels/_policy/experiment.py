@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from skfme._text.printing import ShownTables, TitledTable, format_number
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._policy.design import PairDesign, pair_design
 from skfme.statsmodels._policy.pairs import ClusterPairs, checked_step
@@ -251,7 +252,7 @@ class PolicyEffectResults(EffectResults):
         )
 
     def optimality_test(
-        self, n_resamples: int = 9999, random_state: Any = None
+        self, *, n_resamples: int = 9999, random_state: Any = None
     ) -> OptimalityTest:
         """Test that the policy is at its best: M(β) = 0.
 
@@ -284,7 +285,7 @@ class PolicyEffectResults(EffectResults):
 
 
 @dataclass(frozen=True, repr=False)
-class OptimalityTest:
+class OptimalityTest(ShownTables):
     """A test that a policy is at its best.
 
     Attributes
@@ -310,14 +311,27 @@ class OptimalityTest:
     enumerated: bool
 
     def __repr__(self) -> str:
-        least = 2.0**-self.df
-        low = f" (never below {least:.3g})" if self.df + 1 < ENOUGH_PAIRS else ""
-        how = "all" if self.enumerated else "random"
         return (
             f"<Optimality test: t={self.statistic:.4g} with {self.df} df, "
-            f"p-value={self.pvalue:.4g}; by {how} {self.n_flips} sign flips "
-            f"{self.pvalue_flips:.4g}{low}>"
+            f"p-value={self.pvalue:.4g}, by sign flips {self.pvalue_flips:.4g}>"
         )
+
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
+        how = "all" if self.enumerated else "random"
+        rows = [
+            [
+                f"t with {self.df} df",
+                format_number(self.statistic),
+                f"{self.pvalue:.4g}",
+            ],
+            [f"{how} {self.n_flips:,} sign flips", "-", f"{self.pvalue_flips:.4g}"],
+        ]
+        notes = ["Tests that the policy is at its best, M = 0, inside (0, 1)."]
+        if self.df + 1 < ENOUGH_PAIRS:
+            notes.append(
+                f"Flips of {self.df + 1} pairs never show less than {2.0**-self.df:.4g}."
+            )
+        return [("Optimality test", ["by", "statistic", "p-value"], rows)], notes
 
 
 def _sign_flips(n: int, n_resamples: int, random_state: Any) -> tuple[np.ndarray, bool]:

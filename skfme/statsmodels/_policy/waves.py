@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfme._text.printing import ShownTables, TitledTable, format_number
 from skfme.statsmodels._policy.experiment import MARGINAL, PolicyEffectResults
 from skfme.statsmodels._policy.pairs import FEWEST_PAIRS, checked_step
 
 __all__ = ["MultiWaveExperiment"]
 
 
-class MultiWaveExperiment:
+class MultiWaveExperiment(ShownTables):
     """A procedure that proposes the probabilities of treatment of wave after wave.
 
     Treat the clusters with the :attr:`probabilities`, hand their mean outcomes to
@@ -174,6 +175,25 @@ class MultiWaveExperiment:
             f"<MultiWaveExperiment: {self.n_pairs} pairs, {max(self.wave, 0)} of "
             f"{self.n_waves} waves recorded, policy {self.policy:.4g}>"
         )
+
+    def _shown(self) -> tuple[list[TitledTable], list[str]]:
+        rows = [
+            [
+                str(t),
+                *map(format_number, (betas.min(), betas.mean(), betas.max())),
+                format_number(estimates.mean()),
+            ]
+            for t, (betas, estimates) in enumerate(
+                zip(self.betas[:-1], self.estimates, strict=True), start=1
+            )
+        ]
+        header = ["wave", "beta: least", "mean", "most", "marginal policy effect"]
+        left = self.n_waves - max(self.wave, 0)
+        note = f"Proposed policy {self.policy:.4g}, with {left} waves to come."
+        title = (
+            f"Experiment of {self.n_pairs} pairs of clusters in {self.n_waves} waves"
+        )
+        return [(title, header, rows)], [note]
 
     def results(self) -> PolicyEffectResults:
         """The last wave's marginal policy effect, averaged over the pairs' probabilities.

@@ -113,7 +113,7 @@ class CrossedConditionalEffects:
         _refuse_equal(groupings)
         return cls(counted.take(design.rows), design, groupings, slopes)
 
-    def fit(self, max_iter: int = 200) -> CrossedConditionalEffectsResults:
+    def fit(self, *, max_iter: int = 200) -> CrossedConditionalEffectsResults:
         """Estimate fixed effects and variances by restricted maximum likelihood.
 
         Parameters

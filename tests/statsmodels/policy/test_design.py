@@ -44,6 +44,7 @@ def test_the_bias_rule_bounds_the_bias_in_standard_errors(ratio, coverage):
     assert found.bias == pytest.approx(found.eta**2 * 4.5 / 6)
     assert found.coverage == pytest.approx(coverage, abs=5e-4)
     assert np.isnan(found.power)
+    assert f"{found.eta:.4f}" in str(found)
 
 
 def test_the_steps_of_the_two_rules():

@@ -90,6 +90,8 @@ def test_the_last_wave_has_a_t_test_over_pairs():
     assert results.optimality_test().pvalue == pytest.approx(known.pvalue)
     assert "Wave 2 of 2" in results.summary()
     assert "8 pairs, 2 of 2 waves recorded, policy 0." in repr(experiment)
+    assert "with 0 waves to come" in str(experiment)
+    assert experiment._repr_html_().count("<tr>") == 3
 
 
 @pytest.mark.parametrize(("n_waves", "known"), [(2, 0.0023), (4, 0.0012), (8, 0.0006)])
