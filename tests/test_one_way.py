@@ -57,7 +57,7 @@ def results(effect, explainer):
     few = {"n_resamples": 20, "random_state": 0}
     tree = came(effect, 2)
     regression = ConditionalEffects.from_formula(effect, "C(sex) + age")
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="resamples"):
         bootstrapped = bootstrap_effects(explainer, X, Y, by="sex", **few)
         ledger = uncertainty_ledger(
             explainer, X, Y, n_resamples=3, n_seeds=2, random_state=0
