@@ -1,6 +1,7 @@
 """What users guess works everywhere: the same words, columns, readers and forms."""
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -227,3 +228,17 @@ def test_options_after_the_second_argument_are_given_by_name():
             placed = [p for p in placed if p.name not in ("self", "cls")]
             lax += [label for p in placed[2:] if p.default is not p.empty]
     assert set(lax) <= {"delta_effects"}  # results, data, steps, as fme() has them
+
+
+@pytest.mark.parametrize("engine", ["auto", "predict"])
+def test_a_fitted_explainer_may_be_used_from_several_threads(engine):
+    model = RandomForestRegressor(5, max_depth=4, random_state=0)
+    steps = [{"bmi": -2}, {"age": 5, "bmi": -1}]
+    explainer = FMEExplainer(model, steps, engine=engine, nlm=True).fit(X, Y)
+    tables = [X.sample(frac=1, random_state=i) for i in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(explainer.explain, tables))
+    for table, effects in zip(tables, together, strict=True):
+        for name, effect in explainer.explain(table).items():
+            np.testing.assert_array_equal(effects[name].fme, effect.fme)
+            np.testing.assert_array_equal(effects[name].nlm, effect.nlm)
