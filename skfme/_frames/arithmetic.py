@@ -33,6 +33,7 @@ __all__ = [
     "common_type",
     "integer_bounds",
     "is_narrow",
+    "numeric_type",
     "replaced",
     "scaled",
     "shifted",
@@ -53,7 +54,7 @@ def integer_bounds(column: ColumnData) -> tuple[int, int] | None:
     return None if low is None or low != low else (int(low), int(high))
 
 
-def _numeric_type(column: ColumnData) -> np.dtype | None:
+def numeric_type(column: ColumnData) -> np.dtype | None:
     """NumPy's type of the same numbers; None where they are objects, or none at all."""
     if isinstance(column, np.ndarray):
         return column.dtype if column.dtype.kind in "iuf" else None
@@ -66,7 +67,7 @@ def _numeric_type(column: ColumnData) -> np.dtype | None:
 
 def is_narrow(column: ColumnData) -> bool:
     """Whether a column holds floats of less than 64 bits."""
-    dtype = _numeric_type(column)
+    dtype = numeric_type(column)
     return dtype is not None and dtype.kind == "f" and dtype.itemsize < 8
 
 
@@ -79,7 +80,7 @@ def common_type(*columns: ColumnData, continuous: bool = False) -> np.dtype | No
     continuous : bool, default=False
         Whether it is to hold what lies between their numbers as well.
     """
-    dtypes = [_numeric_type(column) for column in columns]
+    dtypes = [numeric_type(column) for column in columns]
     if not any(dtypes):
         return None
     dtype = np.result_type(*(np.dtype(float) if d is None else d for d in dtypes))

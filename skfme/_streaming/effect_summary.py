@@ -51,6 +51,8 @@ class MergeContext:
         Whether the model is of trees.
     weights_type : str
         As the explainer has it: "auto" is decided at the end of the stream.
+    response_label : str or None
+        What is predicted, in words.
     """
 
     model: str
@@ -66,7 +68,7 @@ class MergeContext:
     has_jumps: bool
     weights_type: str
 
-    response_label: ClassVar[None] = None  # explainers have none
+    response_label: str | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -89,6 +89,7 @@ def _merge_context(
         sample_weight is not None,
         has_jumps(explainer._response.estimator),
         explainer.weights_type,
+        explainer.response_label,
     )
 
 

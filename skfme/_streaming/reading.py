@@ -168,6 +168,7 @@ class BatchExplainer(Protocol):
     extrapolation: Any
     nlm: Any
     weights_type: str
+    response_label: str | None
     n_jobs: int | None
     verbose: int
     steps_: tuple[NamedStep, ...]

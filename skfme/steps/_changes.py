@@ -17,6 +17,7 @@ from skfme._frames.arithmetic import (
     common_type,
     integer_bounds,
     is_narrow,
+    numeric_type,
     replaced,
     widened,
     with_type_of,
@@ -107,7 +108,11 @@ class Change:
         bound = BoundChange(self, bounds, values)
         if not self.numeric:
             return bound
-        return replace(bound, dtype=bound.type_of_ends(table, continuous=continuous))
+        if self.move is not None and numeric_type(column) == np.float64:
+            return replace(bound, dtype=np.dtype(float))
+        dtype = bound.type_of_ends(column, continuous=continuous)
+        bound = replace(bound, dtype=dtype)
+        return replace(bound, casts=bound.needs_casts(column))
 
     def _function_values(self, table: Table) -> ColumnData:
         """What the user's function makes of the whole column, checked."""
@@ -167,38 +172,49 @@ class BoundChange:
         What the user's function made of the whole column.
     dtype : numpy dtype or None
         Of the numbers before and after the step; None leaves them as they come.
+    casts : bool
+        Whether the column, or its end, comes in another type than these.
     """
 
     change: Change
     bounds: tuple[int, int] | None = None
     values: ColumnData = None
     dtype: np.dtype | None = None
+    casts: bool = False
 
     def start(self, batch: Table) -> ColumnData | None:
         """The column before the step, or None where it is the row's own."""
+        return self._start(len(batch))
+
+    def _start(self, n: int) -> ColumnData | None:
         start = self.change.start
-        return None if start is None else self._constant(start, len(batch))
+        return None if start is None else broadcast(self._cast(start), n)
 
     def end(self, batch: Table, rows: slice) -> ColumnData:
         """The column after the step."""
+        return self._end(self._column(batch), rows)
+
+    def _end(self, column: ColumnData, rows: slice) -> ColumnData:
         change = self.change
         if change.end is not None:
-            return self._constant(change.end, len(batch))
+            return broadcast(self._cast(change.end), len(column))
         if change.move is None:
-            return as_type(self.values[rows], self.dtype)
-        column = self._column(batch)
-        if is_narrow(column):
+            return self._cast(self.values[rows])
+        if self.casts and is_narrow(column):
             column = widened(column)
         try:
-            return as_type(change.move(column, bounds=self.bounds), self.dtype)
+            return self._cast(change.move(column, bounds=self.bounds))
         except ValueError as error:
             raise ValueError(f"{change.feature!r} cannot be moved: {error}.") from error
 
+    def _cast(self, column: ColumnData) -> ColumnData:
+        return as_type(column, self.dtype) if self.casts else column
+
     def own(self, batch: Table, end: ColumnData) -> ColumnData | None:
         """The row's own numbers in the type of the step's end; None where they are."""
-        column = batch.column(self.change.position)
-        if not self.change.numeric:
+        if not self.casts:
             return None
+        column = self._column(batch)
         retyped = with_type_of(end, as_type(column, self.dtype))
         return None if retyped is column else retyped
 
@@ -209,13 +225,23 @@ class BoundChange:
     def _column(self, table: Table) -> ColumnData:
         return table.column(self.change.position)
 
-    def type_of_ends(self, table: Table, *, continuous: bool) -> np.dtype | None:
-        """The type that holds both ends of the step on every row of a table."""
-        narrow = is_narrow(self._column(table))
+    def needs_casts(self, column: ColumnData) -> bool:
+        """Whether the column, or its end, comes in another type than the step's ends."""
+        few = column[slice(0, 1)]
+        ends = [self._start(len(few)), self._end(few, slice(0, 1))]
+        ends = [few if end is None else end for end in ends]
+        return any(
+            with_type_of(ends[-1], as_type(each, self.dtype)) is not each
+            for each in (few, *ends)
+        )
+
+    def type_of_ends(self, column: ColumnData, *, continuous: bool) -> np.dtype | None:
+        """The type that holds both ends of the step on every row of a column."""
+        narrow = is_narrow(column)
         if not narrow:  # the whole column's bounds decide: one row shows the type
-            table = table.take(slice(0, 1))
-        column = self._column(table)
-        start, end = self.start(table), self.end(table, slice(0, len(table)))
+            column = column[slice(0, 1)]
+        wide = replace(self, casts=True) if narrow else self
+        start, end = self._start(len(column)), wide._end(column, slice(0, len(column)))
         start = column if start is None else start
         dtype = common_type(column)
         if narrow and dtype is not None and self._is_exact(start, end, dtype):
@@ -230,13 +256,9 @@ class BoundChange:
             held = high.astype(dtype).astype(float) - low.astype(dtype).astype(float)
             exact = np.abs(held - step) <= _EXACT * np.abs(step)
         if self.change.end is not None and self.change.start is None:
-            exact |= (
-                held == 0
-            )  # a row has the value already, as far as its type holds it
+            # A row has the value already, as far as its type holds it.
+            exact |= held == 0
         return bool((exact | ~np.isfinite(step)).all())
-
-    def _constant(self, entry: ColumnData, n: int) -> ColumnData:
-        return broadcast(as_type(entry, self.dtype), n)
 
     def missing(self, batch: Table, end: ColumnData) -> np.ndarray | None:
         """Rows that have no value to be changed, or none after it; None if all count."""

@@ -33,7 +33,25 @@ from skfme.metrics import (
     make_monotonicity_scorer,
     partition_r2_score,
 )
-from skfme.statsmodels import EffectTree
+from skfme.statsmodels import (
+    BootstrapResults,
+    ConditionalEffects,
+    ConditionalEffectsResults,
+    CrossFittedEffects,
+    EffectResults,
+    EffectTree,
+    EquivalenceResults,
+    HonestRegions,
+    MixedConditionalEffectsResults,
+    UncertaintyLedger,
+    WildClusterTest,
+    average_effects,
+    bootstrap_effects,
+    cross_fit_effects,
+    delta_effects,
+    honest_regions,
+    uncertainty_ledger,
+)
 
 
 def an_explainer(X: pd.DataFrame, y: np.ndarray) -> None:
@@ -96,3 +114,34 @@ def partitions_and_scores(effect: ForwardEffect, model: Any, X: pd.DataFrame) ->
     assert_type(make_anlm_scorer({"bmi": -2})(model, X), float)
     assert_type(make_monotonicity_scorer("bmi", 1)(model, X, None), float)
     assert_type(effect_stability([model, model], X, {"bmi": -2}), pd.DataFrame)
+
+
+def statistics(
+    explainer: FMEExplainer, effect: ForwardEffect, X: pd.DataFrame, y: np.ndarray
+) -> None:
+    averages = average_effects(effect, by="sex", cov_kwds={"groups": "village"})
+    assert_type(averages, EffectResults)
+    assert_type(averages.params, pd.Series)
+    assert_type(averages.to_frame(), pd.DataFrame)
+    assert_type(averages.pairwise(over="sex"), EffectResults)
+    assert_type(averages.nonlinear_test("b1 / b2 = 1"), EffectResults)
+    assert_type(averages.equivalence_test(-1, 1), EquivalenceResults)
+    assert_type(EffectResults.concat({"one": averages}), EffectResults)
+    assert_type(delta_effects(averages, X, {"bmi": -2}, by=["sex"]), EffectResults)
+    regression = ConditionalEffects.from_formula(effect, "C(sex) + age")
+    results = regression.fit(cov_type="HC3")
+    assert_type(results, ConditionalEffectsResults)
+    assert_type(results.anova(), pd.DataFrame)
+    assert_type(results.wild_bootstrap("C(sex)[s2]"), WildClusterTest)
+    assert_type(ConditionalEffects.from_groups(effect, "sex"), ConditionalEffects)
+    tree = came(effect, 3)
+    assert_type(ConditionalEffects.from_tree(effect, tree), ConditionalEffects)
+    assert_type(ConditionalEffects.from_response(y, X, "age"), ConditionalEffects)
+    mixed = ConditionalEffects.mixed(effect, "age", groups="subject")
+    assert_type(mixed.fit(), MixedConditionalEffectsResults)
+    refits = bootstrap_effects(explainer, X, y, covers="sample + refit", tree=tree)
+    assert_type(refits, BootstrapResults)
+    assert_type(refits.conf_int(method="basic"), pd.DataFrame)
+    assert_type(cross_fit_effects(explainer, X, y, groups="site"), CrossFittedEffects)
+    assert_type(uncertainty_ledger(explainer, X, y), UncertaintyLedger)
+    assert_type(honest_regions(explainer, X, y), HonestRegions)

@@ -80,7 +80,11 @@ class BootstrapResults(EffectResults):
         return self._series(2 * np.minimum(tails, 1 - tails), "p_value")
 
     def conf_int(
-        self, alpha: float = 0.05, simultaneous: bool = False, method: str | None = None
+        self,
+        alpha: float = 0.05,
+        *,
+        simultaneous: bool = False,
+        method: str | None = None,
     ) -> pd.DataFrame:
         """Confidence intervals.
 

@@ -47,6 +47,7 @@ __all__ = [
     "variance_explained",
 ]
 
+_MOST_DECIMALS = 4
 MOST_SMALL_LEVELS = 30
 """Categories that a column may have in however few rows."""
 
@@ -68,6 +69,8 @@ class Covariate:
         Of an ordered column's levels, among those that it declares.
     scale : TimeScale or None
         Of a column of dates, which is numeric.
+    decimals : int or None
+        Of all numbers that it was learned from; None where these are many.
     """
 
     name: Hashable
@@ -77,6 +80,14 @@ class Covariate:
     has_missing: bool
     ranks: tuple[int, ...] = ()
     scale: TimeScale | None = None
+    decimals: int | None = None
+
+    def without_values(self) -> Covariate:
+        """What is kept of it beside a fitted tree."""
+        decimals = (
+            _decimals(self.values) if self.numeric and self.scale is None else None
+        )
+        return replace(self, values=self.values[:0].copy(), decimals=decimals)
 
     @property
     def numeric(self) -> bool:
@@ -196,6 +207,17 @@ def learned_covariates(
         for column in columns
     ]
     return tuple(map(partial(_covariate, table), columns, scales))
+
+
+def _decimals(values: np.ndarray) -> int | None:
+    """How many decimals the numbers have, if they are few."""
+    for decimals in range(_MOST_DECIMALS + 1):
+        few, scale = values[:100], 10.0**decimals
+        if all(
+            np.array_equal(np.round(v * scale) / scale, v, True) for v in (few, values)
+        ):
+            return decimals
+    return None
 
 
 def covariates_like(

@@ -24,7 +24,9 @@ from skfme._frames.checks import refuse_infinite
 from skfme._frames.groups import one_label
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
+from skfme._results.effects import ForwardEffect
 from skfme._summaries.weighting import WEIGHTS_TYPES
+from skfme._text.outputs import one_output
 from skfme.statsmodels._tree.columns import split_positions
 from skfme.statsmodels._tree.covariates import (
     Covariate,
@@ -241,7 +243,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         nlm: Any = None,
@@ -251,10 +253,11 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
+        X : array-like or dataframe of shape (n_samples, n_features), or ForwardEffect
             Numbers, booleans, categories and dates; missing values are allowed. Other
-            columns are left out with `drop`.
-        y : array-like of shape (n_samples,)
+            columns are left out with `drop`. An effect of one output alone stands for its
+            table, effects, weights, NLMs and categorical features.
+        y : array-like of shape (n_samples,), default=None
             Effects, such as ``effect.fme``; rows where it is NaN are left out.
         sample_weight : column of X, or array-like of shape (n_samples,), default=None
         nlm : array-like of shape (n_samples,), default=None
@@ -275,12 +278,18 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         TypeError
             If a column holds neither numbers nor categories nor dates, or mixes them.
         """
+        categorical, weights_type = self.categorical_features, self.weights_type
+        if isinstance(X, ForwardEffect) and y is None:
+            k = one_output(X.outputs, None, "a tree")
+            if categorical == "auto":
+                categorical = list(X.categorical_features)
+            weights_type = X.weights_type if weights_type == "auto" else weights_type
+            nlm = None if X.nlm_2d is None else X.nlm_2d[:, k]
+            X, y, sample_weight = X.X, X.fme_2d[:, k], X.sample_weight
         self._check_arguments(y)
         table = as_table(X)
         validate_data(self, table.native, skip_check_array=True)
-        rows, effects, weights = counted_rows(
-            y, sample_weight, table, self.weights_type
-        )
+        rows, effects, weights = counted_rows(y, sample_weight, table, weights_type)
         measures = measures_in(nlm, table, rows)
         if groups is not None:
             groups = one_label(table, groups, "groups")[rows]
@@ -289,7 +298,8 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         if self.n_dropped_:
             refuse_infinite(table, read)
             table = table.take(rows)
-        sample = Sample(self._learned(table, read), effects, weights, groups)
+        covariates = self._learned(table, read, categorical)
+        sample = Sample(covariates, effects, weights, groups)
         if not sample.surely_finite:
             refuse_infinite(table, read)
         nodes = self._grown(sample)
@@ -355,10 +365,12 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
                 "given; the size of a tree follows from one of them. Leave one None."
             )
 
-    def _learned(self, table: Table, read: list[int]) -> tuple[Covariate, ...]:
+    def _learned(
+        self, table: Table, read: list[int], categorical: Any
+    ) -> tuple[Covariate, ...]:
         """Learn what the columns are, and encode those that may be split."""
         self._kind = table.kind
-        columns = describe_columns(table, self.categorical_features)
+        columns = describe_columns(table, categorical)
         self._split_columns = tuple(columns[i] for i in read)
         # Of the others, levels would only be carried along.
         self._columns = tuple(
@@ -366,9 +378,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
             for c in columns
         )
         covariates = learned_covariates(table, self._split_columns)
-        self._covariates = tuple(
-            replace(c, values=c.values[:0].copy()) for c in covariates
-        )
+        self._covariates = tuple(c.without_values() for c in covariates)
         return covariates
 
     def _grown(self, sample: Sample) -> list[Node]:

@@ -59,9 +59,18 @@ class _Turn(NamedTuple):
 
     @property
     def cut(self) -> str:
-        """The cut as people read it."""
+        """The cut as people read it: to the decimals of the data, on which it is the same."""
         cut = cut_of(self.split, self.covariate)
-        return f"{cut:.6g}" if isinstance(cut, float) else moment_text(cut)
+        if not isinstance(cut, float):
+            return moment_text(cut)
+        if self.covariate.decimals is None:
+            return f"{cut:.6g}"
+        scale = 10.0**self.covariate.decimals
+        whole = math.ceil if self.split.strict else math.floor
+        # What rounding left of a number of the data is that number.
+        near = round(cut * scale)
+        steps = near if abs(near - cut * scale) < 1e-6 else whole(cut * scale)
+        return f"{steps / scale:.12g}"
 
 
 def _paths(nodes: list[Node], covariates: tuple[Covariate, ...]) -> list[list[_Turn]]:

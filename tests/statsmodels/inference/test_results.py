@@ -417,7 +417,7 @@ def test_equivalence_holds_where_the_interval_lies_inside(
     estimate, se, bound, alpha, df
 ):
     found = results([estimate], np.array([[se**2]]), df)
-    test = found.equivalence_test(-bound, bound, alpha)
+    test = found.equivalence_test(-bound, bound, alpha=alpha)
     distribution = stats.norm if df is None else stats.t(df)
     low, high = (estimate + bound) / se, (estimate - bound) / se
     p = max(distribution.sf(low), distribution.cdf(high))

@@ -1,6 +1,7 @@
 """EffectTree as a scikit-learn regressor over tables of any kind."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -453,3 +454,50 @@ def test_names_that_no_query_quotes_are_refused_and_masks_serve(example):
     tree = EffectTree(n_partitions=2).fit(spaced, effect)
     for column, query in tree.queries_.items():
         assert len(spaced.query(query)) == tree.masks(spaced)[column].sum()
+
+
+def test_an_effect_alone_stands_for_its_table_weights_and_categories():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=200), "g": rng.integers(0, 3, 200)})
+    weights = rng.integers(1, 3, 200)
+    effect = fme(
+        lambda t: t["a"].to_numpy() ** 2 * (t["g"] == 1),
+        X,
+        {"a": 0.5},
+        nlm=True,
+        sample_weight=weights,
+        categorical_features=["g"],
+    )
+    alone, came_tree = EffectTree(n_partitions=3).fit(effect), came(effect, 3)
+    pd.testing.assert_frame_equal(alone.partitions_, came_tree.partitions_)
+    assert alone.partitions_["rule"].str.contains("g = 1").any()
+    assert (alone.predict(X) == came_tree.predict(X)).all()
+
+
+CUTS = {
+    "one decimal": (lambda x: x.round(1), r"-?\d+(\.\d)?"),
+    "whole numbers": (lambda x: (10 * x).round(), r"-?\d+"),
+}
+
+
+@pytest.mark.parametrize(("rounded", "pattern"), CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("method", ["ctree", "cart"])
+def test_cuts_are_printed_to_the_decimals_of_the_data(rounded, pattern, method):
+    x = rounded(np.random.default_rng(0).normal(20, 5, 300))
+    X = pd.DataFrame({"bmi": x})
+    tree = EffectTree(method, n_partitions=3).fit(X, (x - x.mean()) ** 3)
+    rules = tree.partitions_["rule"]
+    for rule, mask in zip(rules, tree.masks(X).to_numpy().T, strict=True):
+        assert re.fullmatch(rf"({pattern} <=? )?bmi (<|<=|>|>=) {pattern}", rule), rule
+        # As printed, the rule is that of the tree on these data.
+        text = rule.replace(" & ", " and ")
+        parts = re.fullmatch(r"(?:(\S+) (<=?) )?bmi (\S+) (\S+)", text)
+        inside = np.ones(len(x), dtype=bool)
+        if parts[1]:
+            low = float(parts[1])
+            inside &= (x > low) if parts[2] == "<" else (x >= low)
+        bound = float(parts[4])
+        inside &= {"<": x < bound, "<=": x <= bound, ">": x > bound, ">=": x >= bound}[
+            parts[3]
+        ]
+        assert (inside == mask).all()
