@@ -35,14 +35,21 @@ from skfme.metrics import (
 )
 from skfme.statsmodels import (
     BootstrapResults,
+    ClusterPairExperiment,
     ConditionalEffects,
     ConditionalEffectsResults,
+    CrossedConditionalEffects,
     CrossFittedEffects,
     EffectResults,
     EffectTree,
     EquivalenceResults,
     HonestRegions,
+    MixedConditionalEffects,
     MixedConditionalEffectsResults,
+    MultiWaveExperiment,
+    OptimalityTest,
+    PairDesign,
+    PolicyEffectResults,
     UncertaintyLedger,
     WildClusterTest,
     average_effects,
@@ -139,6 +146,16 @@ def statistics(
     assert_type(ConditionalEffects.from_response(y, X, "age"), ConditionalEffects)
     mixed = ConditionalEffects.mixed(effect, "age", groups="subject")
     assert_type(mixed.fit(), MixedConditionalEffectsResults)
+    both = {"subject": "s", "article": y}
+    crossed = ConditionalEffects.mixed(y, "age", groups=both, table=X)
+    assert_type(crossed, MixedConditionalEffects | CrossedConditionalEffects)
+    pairs = ClusterPairExperiment(y, y, y, y, eta=0.1, beta=0.3)
+    assert_type(pairs.fit(), PolicyEffectResults)
+    assert_type(pairs.fit().optimality_test(n_resamples=99), OptimalityTest)
+    assert_type(ClusterPairExperiment.design(1.0, effect=1, eta=0.1), PairDesign)
+    waves = MultiWaveExperiment(4, 4, beta=0.3, eta=0.1, curvature=2)
+    assert_type(waves.record(y).probabilities, pd.DataFrame)
+    assert_type(waves.results(), PolicyEffectResults)
     refits = bootstrap_effects(explainer, X, y, covers="sample + refit", tree=tree)
     assert_type(refits, BootstrapResults)
     assert_type(refits.conf_int(method="basic"), pd.DataFrame)

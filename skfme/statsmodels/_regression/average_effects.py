@@ -63,7 +63,7 @@ def average_effects(
         None is "cluster" where `groups` are given, else "HC1", which is SD / √n without
         weights.
     cov_kwds : dict, default=None
-        For "cluster" ``{"groups": …}``, as in :meth:`ConditionalEffects.fit`.
+        For "cluster" and "CR3" ``{"groups": …}``, as in :meth:`ConditionalEffects.fit`.
     groups : column of X, list of two, or array-like of shape (n_samples,) or \
             (n_samples, 2), default=None
         Clusters of rows, in one way or in two; short for `cov_kwds`.

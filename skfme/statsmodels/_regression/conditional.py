@@ -8,7 +8,7 @@ designs, least squares, covariances and results have files of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
@@ -222,6 +222,34 @@ class ConditionalEffects:
         effect = response_of_rows(y, table, sample_weight)
         counted = counted_rows(effect, weights_type)
         return cls(counted, formula_design(formula, effect, counted.rows, depth=2))
+
+    @overload
+    @classmethod
+    def mixed(
+        cls,
+        effect: Any,
+        formula: str,
+        *,
+        groups: Mapping[str, Any],
+        re_formula: str | None = None,
+        vc_formula: dict[str, str] | None = None,
+        output: str | None = None,
+        table: Any = None,
+    ) -> MixedConditionalEffects | CrossedConditionalEffects: ...
+
+    @overload
+    @classmethod
+    def mixed(
+        cls,
+        effect: Any,
+        formula: str,
+        *,
+        groups: Any,
+        re_formula: str | None = None,
+        vc_formula: dict[str, str] | None = None,
+        output: str | None = None,
+        table: Any = None,
+    ) -> MixedConditionalEffects: ...
 
     @classmethod
     def mixed(

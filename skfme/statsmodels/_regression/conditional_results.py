@@ -126,9 +126,12 @@ class ConditionalEffectsResults(EffectResults):
             notes.append(self.clusters.described)
             few = min(self.clusters.numbers) < FEW_CLUSTERS
             if few and self.cov_type == "cluster":
+                way_out = "cov_type='CR3' suits few clusters"
+                if len(self.clusters.ways) == 1:
+                    way_out += ", and wild_bootstrap() tests without standard errors"
                 notes.append(
                     f"With fewer than {FEW_CLUSTERS} clusters such standard errors tend "
-                    "to be too small; wild_bootstrap() tests hypotheses without them."
+                    f"to be too small; {way_out}."
                 )
         weights = self._fit.weights
         if weights.given:

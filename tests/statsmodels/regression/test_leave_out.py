@@ -108,6 +108,16 @@ def test_two_ways_of_cr3_are_never_below_one(data):
     assert np.linalg.eigvalsh(both.cov_params())[0] > -1e-12
 
 
+def test_a_way_out_of_few_clusters_is_one_that_is_open(data):
+    X, values, _ = data
+    model = ConditionalEffects.from_formula(effect_of(values, X), FORMULA)
+    one = model.fit("cluster", {"groups": "ward"}).summary()
+    two = model.fit("cluster", {"groups": ["patient", "ward"]}).summary()
+    assert "CR3" in one
+    assert "CR3" in two
+    assert ("wild_bootstrap" in one, "wild_bootstrap" in two) == (True, False)
+
+
 def test_what_one_cluster_determines_has_no_error(data):
     X, values, _ = data
     rows = X.assign(alone=(X["ward"] == 3).astype(float))
