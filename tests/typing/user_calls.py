@@ -146,8 +146,8 @@ def statistics(
     assert_type(ConditionalEffects.from_response(y, X, "age"), ConditionalEffects)
     mixed = ConditionalEffects.mixed(effect, "age", groups="subject")
     assert_type(mixed.fit(), MixedConditionalEffectsResults)
-    both = {"subject": "s", "article": y}
-    crossed = ConditionalEffects.mixed(y, "age", groups=both, table=X)
+    both = {"subject": "s", "article": "a"}
+    crossed = ConditionalEffects.mixed(effect, "age", groups=both)
     assert_type(crossed, MixedConditionalEffects | CrossedConditionalEffects)
     pairs = ClusterPairExperiment(y, y, y, y, eta=0.1, beta=0.3)
     assert_type(pairs.fit(), PolicyEffectResults)
