@@ -28,6 +28,7 @@ RESULTS = {
     "EffectSummaries",
     "EffectSummary",
     "EquivalenceResults",
+    "Stability",
     "ForwardEffect",
     "HonestRegions",
     "LargestStep",

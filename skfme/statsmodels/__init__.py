@@ -23,6 +23,7 @@ from skfme.statsmodels._regression.mixed import (
 )
 from skfme.statsmodels._regression.wild_bootstrap import WildClusterTest
 from skfme.statsmodels._tree.effect_tree import EffectTree
+from skfme.statsmodels._tree.stability import Stability
 
 __all__ = [
     "BootstrapResults",
@@ -36,6 +37,7 @@ __all__ = [
     "HonestRegions",
     "MixedConditionalEffects",
     "MixedConditionalEffectsResults",
+    "Stability",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
     "WildClusterTest",
