@@ -15,7 +15,7 @@ from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import EffectSummary
 from skfme.extrapolation import Envelope
 from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
-from skfme.steps._steps import IQR, Add, Contrast, Quantile, Scale, SetTo, StdDev
+from skfme.steps._steps import IQR, Add, Apply, Contrast, Quantile, Scale, SetTo, StdDev
 
 if TYPE_CHECKING:
     from skfme import metrics, plotting, statsmodels
@@ -36,6 +36,7 @@ __all__ = [
     "AMEDisplay",
     "Adaptive",
     "Add",
+    "Apply",
     "Contrast",
     "CountedData",
     "EffectSummaries",

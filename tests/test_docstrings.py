@@ -29,6 +29,7 @@ RESULTS = {
     "EffectSummaries",
     "EffectSummary",
     "EquivalenceResults",
+    "Stability",
     "ForwardEffect",
     "HonestRegions",
     "LargestStep",

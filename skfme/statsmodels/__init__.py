@@ -34,6 +34,7 @@ from skfme.statsmodels._regression.mixed import (
 )
 from skfme.statsmodels._regression.wild_bootstrap import WildClusterTest
 from skfme.statsmodels._tree.effect_tree import EffectTree
+from skfme.statsmodels._tree.stability import Stability
 
 __all__ = [
     "BootstrapResults",
@@ -54,6 +55,7 @@ __all__ = [
     "OptimalityTest",
     "PairDesign",
     "PolicyEffectResults",
+    "Stability",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
     "WildClusterTest",
