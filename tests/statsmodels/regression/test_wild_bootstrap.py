@@ -81,11 +81,13 @@ def test_a_test_is_the_same_for_a_seed_and_near_the_enumeration():
     results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
-    one, other = (results.wild_bootstrap("x", 2000, random_state=3) for _ in range(2))
+    one, other = (
+        results.wild_bootstrap("x", n_resamples=2000, random_state=3) for _ in range(2)
+    )
     np.testing.assert_array_equal(one.resampled, other.resampled)
     assert one.weights == "rademacher"
     assert not one.enumerated
-    every = results.wild_bootstrap("x", 2**13)
+    every = results.wild_bootstrap("x", n_resamples=2**13)
     assert every.enumerated
     assert len(every.resampled) == 2**13
     sd = np.sqrt(every.pvalue * (1 - every.pvalue) / 2000)
@@ -97,10 +99,12 @@ def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound():
     results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
-    test = results.wild_bootstrap("x", 499, random_state=0)
+    test = results.wild_bootstrap("x", n_resamples=499, random_state=0)
     assert test.pvalue == 1 / 500
     assert "p-value<0.002," in repr(test)
-    assert "p-value=" in repr(results.wild_bootstrap("x", 2**13))  # of all there are
+    assert "p-value=" in repr(
+        results.wild_bootstrap("x", n_resamples=2**13)
+    )  # of all there are
 
 
 def test_few_clusters_take_webbs_weights():
@@ -108,7 +112,7 @@ def test_few_clusters_take_webbs_weights():
     results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
-    test = results.wild_bootstrap("x", 500, random_state=0)
+    test = results.wild_bootstrap("x", n_resamples=500, random_state=0)
     assert test.weights == "webb"
     points = np.unique(test._draws)
     np.testing.assert_allclose(points**2, [1.5, 1, 0.5, 0.5, 1, 1.5])
@@ -121,7 +125,9 @@ def test_intervals_hold_the_values_that_are_not_rejected(weights):
     results = ConditionalEffects.from_formula(effect_of(values, X), "x").fit(
         "cluster", {"groups": "g"}
     )
-    test = results.wild_bootstrap("x", 1024, weights=weights, random_state=0)
+    test = results.wild_bootstrap(
+        "x", n_resamples=1024, weights=weights, random_state=0
+    )
     low, high = test.conf_int(0.1)
     assert low < results.params["x"] < high
     for value, inside in (
@@ -131,13 +137,13 @@ def test_intervals_hold_the_values_that_are_not_rejected(weights):
         (high + 1e-3, False),
     ):
         p = results.wild_bootstrap(
-            ([[0.0, 1]], [value]), 1024, weights=weights, random_state=0
+            ([[0.0, 1]], [value]), n_resamples=1024, weights=weights, random_state=0
         ).pvalue
         assert (p > 0.1) is inside
     ends = results.conf_int(0.1).loc["x"]
     assert (high - low) == pytest.approx(ends[1] - ends[0], rel=0.5)
     shifted = results.wild_bootstrap(
-        ([[0.0, 1]], [2.0]), 1024, weights=weights, random_state=0
+        ([[0.0, 1]], [2.0]), n_resamples=1024, weights=weights, random_state=0
     )
     np.testing.assert_allclose(shifted.conf_int(0.1), (low, high), rtol=1e-5)
 
@@ -168,7 +174,9 @@ def test_eight_clusters_reject_a_true_hypothesis_at_the_level():
         )
         robust += results.pvalues["x"] < 0.05
         rejected += (
-            results.wild_bootstrap("x", 199, random_state=rng.integers(2**31)).pvalue
+            results.wild_bootstrap(
+                "x", n_resamples=199, random_state=rng.integers(2**31)
+            ).pvalue
             <= 0.05
         )
     low, high = stats.binom.ppf([0.0005, 0.9995], n_runs, 0.05)
@@ -204,7 +212,7 @@ REFUSED = {
         "'mammen' is not known",
     ),
     "no resamples": (
-        lambda: by_cluster().wild_bootstrap("x", 0),
+        lambda: by_cluster().wild_bootstrap("x", n_resamples=0),
         "at least 1, got 0",
     ),
     "an unknown estimate": (
