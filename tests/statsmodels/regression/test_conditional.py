@@ -964,3 +964,22 @@ def test_groups_of_one_row_each_are_refused_with_a_part_of_a_date(dated):
         ConditionalEffects.from_groups(dated, "day")
     months = ConditionalEffects.from_groups(dated, dated.X["day"].dt.month).fit()
     assert len(months.params) == 12
+
+
+def test_a_response_is_no_change_of_a_prediction():
+    table = pd.DataFrame({"x": np.arange(30.0), "g": np.arange(30) % 3})
+    loss = pd.Series(np.sin(np.arange(30)), name="loss")
+    results = ConditionalEffects.from_response(loss, table, "C(g)").fit()
+    right = sm.OLS(
+        loss, pd.get_dummies(table["g"], drop_first=True, dtype=float).assign(c=1)
+    ).fit()
+    assert results.params.iloc[0] == pytest.approx(right.params["c"])
+    text = str(results)
+    assert "loss" in text
+    assert "Change in" not in text
+    assert "model held fixed" not in text
+    missing = loss.where(np.arange(30) > 4)
+    assert ConditionalEffects.from_response(missing, table, "C(g)").fit().nobs[0] == 25
+    for bad in (loss[:5], ["a"] * 30, loss.replace(loss[3], np.inf)):
+        with pytest.raises(ValueError, match="y h"):
+            ConditionalEffects.from_response(bad, table, "x")
