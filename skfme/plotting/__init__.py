@@ -8,6 +8,7 @@ from skfme.plotting._ame import AMEDisplay
 from skfme.plotting._effect_tree import EffectTreeDisplay
 from skfme.plotting._extrapolation import ExtrapolationDisplay
 from skfme.plotting._fme import FMEDisplay
+from skfme.plotting._optimum import OptimumDisplay
 from skfme.plotting._parts.features import FeatureAxis
 from skfme.plotting._path import PathDisplay
 from skfme.plotting._step_profile import StepProfileDisplay
@@ -18,6 +19,7 @@ __all__ = [
     "ExtrapolationDisplay",
     "FMEDisplay",
     "FeatureAxis",
+    "OptimumDisplay",
     "PathDisplay",
     "StepProfileDisplay",
 ]

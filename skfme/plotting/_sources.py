@@ -5,7 +5,7 @@ Displays import none of these classes, which import the displays.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, ItemsView, Iterator
+from collections.abc import Hashable, ItemsView, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +15,15 @@ from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Step
 
-__all__ = ["DrawnTree", "Effect", "EffectContext", "Effects", "Predictions", "Profile"]
+__all__ = [
+    "DrawnTree",
+    "Effect",
+    "EffectContext",
+    "Effects",
+    "Optimum",
+    "Predictions",
+    "Profile",
+]
 
 
 class EffectContext(Protocol):
@@ -98,6 +106,26 @@ class Predictions(Protocol):
     def index(self) -> pd.Index: ...
     @property
     def response(self) -> str: ...
+
+
+class Optimum(Protocol):
+    """Response curves along a feature, and their optima."""
+
+    @property
+    def feature(self) -> str: ...
+    @property
+    def log(self) -> bool: ...
+    @property
+    def exact(self) -> bool: ...
+    @property
+    def margin(self) -> float | None: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def context(self) -> EffectContext: ...
+    @property
+    def curves(self) -> Sequence[Any]: ...
+    def to_frame(self) -> pd.DataFrame: ...
 
 
 class DrawnTree(Protocol):

@@ -14,6 +14,11 @@ from skfme.statsmodels._refits.cross_fitting import (
 from skfme.statsmodels._refits.honest import HonestRegions, honest_regions
 from skfme.statsmodels._refits.ledger import uncertainty_ledger
 from skfme.statsmodels._refits.ledger_results import UncertaintyLedger
+from skfme.statsmodels._refits.optima import (
+    OptimumEquality,
+    OptimumResults,
+    optimum_effects,
+)
 from skfme.statsmodels._regression.average_effects import average_effects
 from skfme.statsmodels._regression.conditional import ConditionalEffects
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
@@ -36,6 +41,8 @@ __all__ = [
     "HonestRegions",
     "MixedConditionalEffects",
     "MixedConditionalEffectsResults",
+    "OptimumEquality",
+    "OptimumResults",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
     "WildClusterTest",
@@ -44,5 +51,6 @@ __all__ = [
     "cross_fit_effects",
     "delta_effects",
     "honest_regions",
+    "optimum_effects",
     "uncertainty_ledger",
 ]
