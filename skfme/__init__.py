@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         FMEDisplay,
         OptimumDisplay,
         PathDisplay,
+        ResponseAuditDisplay,
         StepProfileDisplay,
     )
 
@@ -55,6 +56,7 @@ __all__ = [
     "PathDisplay",
     "PathPredictions",
     "Quantile",
+    "ResponseAuditDisplay",
     "ResponseOptimum",
     "Scale",
     "SetTo",
@@ -82,6 +84,7 @@ _ON_USE = {
     "FMEDisplay": "skfme.plotting",
     "OptimumDisplay": "skfme.plotting",
     "PathDisplay": "skfme.plotting",
+    "ResponseAuditDisplay": "skfme.plotting",
     "StepProfileDisplay": "skfme.plotting",
     "write_report": "skfme._report.report",
 }

@@ -35,6 +35,7 @@ RESULTS = {
     "OptimumEquality",
     "OptimumResults",
     "PathPredictions",
+    "ResponseAudit",
     "ResponseOptimum",
     "StepProfile",
     "UncertaintyLedger",

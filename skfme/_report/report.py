@@ -57,7 +57,7 @@ from skfme.quadrature import rules_together
 
 if TYPE_CHECKING:
     from skfme._explainer.explainer import FMEExplainer
-    from skfme.statsmodels import EffectTree
+    from skfme.statsmodels import EffectTree, ResponseAudit
 
 __all__ = ["write_report"]
 
@@ -72,6 +72,7 @@ _NO_INTERVALS = (
     "quartiles say how much rows differ, not how sure the averages are."
 )
 _OUTSIDE = "Where the rows lie that the step takes outside the training data."
+_AUDITED = "Shares of rows up to a value: predictions by group, and responses of rows."
 _OVERVIEW = "Averages of all effects as dots, with the spread of rows or an interval."
 
 
@@ -81,6 +82,7 @@ def write_report(
     *,
     tree: EffectTree | Mapping[str, EffectTree] | None = None,
     inference: Any = None,
+    audit: ResponseAudit | None = None,
     explainer: FMEExplainer | None = None,
     labels: Mapping[Hashable, str] | None = None,
     response_label: str | None = None,
@@ -100,6 +102,9 @@ def write_report(
         (columns ``effect``, ``output``, those of groups, ``estimate``, ``std_error``,
         ``statistic``, ``p_value``, ``conf_low``, ``conf_high``) and ``covers``, which
         says what the intervals cover.
+    audit : ResponseAudit, default=None
+        Whether the model still responds to a feature that was removed from it, as from
+        :func:`skfme.statsmodels.response_audit`.
     explainer : FMEExplainer, default=None
         Whose parameters, the model's included, are to be listed; effects keep no model.
     labels : dict of column -> str, default=None
@@ -153,6 +158,7 @@ def write_report(
             writer.overview(inference),
             *(writer.effect(effect) for effect in effects.values()),
             *(writer.regions(name, tree) for name, tree in trees.items()),
+            *([] if audit is None else [_audited(audit)]),
             writer.left_out(),
             _intervals(inference),
             section("What effects do not say", paragraph(_CAVEAT)),
@@ -335,6 +341,17 @@ class _Writer:
         stated = [(term, text) for term, text in entries.items() if text]
         listed = [] if explainer is None else [preformatted(repr(explainer))]
         return section("How this was computed", definitions(stated), *listed)
+
+
+def _audited(audit: ResponseAudit) -> Markup:
+    """Whether the model still responds to a feature."""
+    verdicts = [str(verdict) for verdict in audit.verdicts]
+    return section(
+        f"Does the model still respond to {audit.sensitive}?",
+        *(paragraph(verdict, "finding") for verdict in verdicts),
+        _picture(audit.plot(), " ".join(verdicts), _AUDITED),
+        _frame_table(audit.to_frame(), "What the verdicts rest on"),
+    )
 
 
 def _intervals(inference: Any) -> Markup:

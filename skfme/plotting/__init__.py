@@ -11,6 +11,7 @@ from skfme.plotting._fme import FMEDisplay
 from skfme.plotting._optimum import OptimumDisplay
 from skfme.plotting._parts.features import FeatureAxis
 from skfme.plotting._path import PathDisplay
+from skfme.plotting._response_audit import ResponseAuditDisplay
 from skfme.plotting._step_profile import StepProfileDisplay
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "FeatureAxis",
     "OptimumDisplay",
     "PathDisplay",
+    "ResponseAuditDisplay",
     "StepProfileDisplay",
 ]

@@ -5,7 +5,7 @@ Displays import none of these classes, which import the displays.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, ItemsView, Iterator, Sequence
+from collections.abc import Hashable, ItemsView, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Step
 
 __all__ = [
+    "Audit",
     "DrawnTree",
     "Effect",
     "EffectContext",
@@ -106,6 +107,23 @@ class Predictions(Protocol):
     def index(self) -> pd.Index: ...
     @property
     def response(self) -> str: ...
+
+
+class Audit(Protocol):
+    """Predictions by group, and responses of rows, before and after."""
+
+    @property
+    def sensitive(self) -> str: ...
+    @property
+    def groups(self) -> Sequence[str]: ...
+    @property
+    def codes(self) -> np.ndarray: ...
+    @property
+    def predictions(self) -> Sequence[np.ndarray]: ...
+    @property
+    def responses(self) -> Mapping[str, Any]: ...
+    @property
+    def limits(self) -> Any: ...
 
 
 class Optimum(Protocol):

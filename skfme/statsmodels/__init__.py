@@ -1,5 +1,7 @@
 """Statistics of effects: where they differ, and how sure one can be of them."""
 
+from skfme.statsmodels._audit.audit import response_audit
+from skfme.statsmodels._audit.audit_results import ResponseAudit
 from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.results import EffectResults
@@ -43,6 +45,7 @@ __all__ = [
     "MixedConditionalEffectsResults",
     "OptimumEquality",
     "OptimumResults",
+    "ResponseAudit",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
     "WildClusterTest",
@@ -52,5 +55,6 @@ __all__ = [
     "delta_effects",
     "honest_regions",
     "optimum_effects",
+    "response_audit",
     "uncertainty_ledger",
 ]
