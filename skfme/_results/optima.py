@@ -37,7 +37,7 @@ class ResponseCurve:
         Ends of each place within the observed range; equal for a single value.
     response : ndarray of shape (n_places,)
     piece : ndarray of shape (n_places,), int
-        Numbers of the places; those of neighbours follow each other.
+        Numbers of the places; those that adjoin follow each other.
     observed : ndarray of shape (n_places,), int
         Distinct observed values in each place.
     level : ndarray of shape (n_places,)
@@ -55,9 +55,9 @@ class ResponseCurve:
     weight: np.ndarray
 
     def runs(self, chosen: np.ndarray) -> list[np.ndarray]:
-        """Chosen places, in runs of neighbours."""
+        """Chosen places, in runs of neighbours, whatever lies unobserved between them."""
         places = np.flatnonzero(chosen)
-        breaks = np.flatnonzero(np.diff(self.piece[places]) != 1) + 1
+        breaks = np.flatnonzero(np.diff(places) != 1) + 1
         return np.split(places, breaks)
 
 
@@ -109,10 +109,7 @@ def best_of(curve: ResponseCurve, sign: int, margin: float, log: bool) -> Best:
     runs = curve.runs(cost <= least + same)
     run = max(runs, key=lambda places: curve.weight[places].sum())
     low, high = curve.low[run[0]], curve.high[run[-1]]
-    if curve.observed[run].sum() == 1:
-        point = float(curve.level[run][curve.observed[run] > 0][0])
-    else:
-        point = float(np.sqrt(low * high) if log else (low + high) / 2)
+    point = _point_of(curve, run, log)
     near = curve.runs(cost <= least + same + margin)
     around = next(places for places in near if run[0] in places)
     at_low, at_high = run[0] == 0, run[-1] == len(cost) - 1
@@ -127,6 +124,21 @@ def best_of(curve: ResponseCurve, sign: int, margin: float, log: bool) -> Best:
         side,
         len(near),
     )
+
+
+def _point_of(curve: ResponseCurve, run: np.ndarray, log: bool) -> float:
+    """The one observed value in a set of places, else their middle.
+
+    Where nothing was observed in the middle, the nearest observed value.
+    """
+    low, high = curve.low[run], curve.high[run]
+    if curve.observed[run].sum() == 1:
+        return float(curve.level[run][0])
+    middle = np.sqrt(low[0] * high[-1]) if log else (low[0] + high[-1]) / 2
+    if ((low <= middle) & (middle <= high)).any() or (low == high).all():
+        return float(middle)
+    levels = curve.level[run]
+    return float(levels[np.argmin(np.abs(levels - middle))])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

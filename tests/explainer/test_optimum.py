@@ -290,3 +290,16 @@ def test_a_feature_of_one_value_or_of_categories_has_no_optimum(runs):
         explained(lambda X: X["G"], negative).optimum(
             negative, "G", direction="min", scale="log"
         )
+
+
+def test_thresholds_on_a_level_part_no_levels_that_are_neighbours():
+    # A split at 6 itself leaves an empty piece between 6 and 7: 6 and 8 adjoin.
+    X = pd.DataFrame({"G": np.repeat([4.0, 6, 8, 12], 5), "odd": np.arange(20) % 2})
+    model = GradientBoostingRegressor(n_estimators=60, max_leaf_nodes=8, random_state=0)
+    rng = np.random.default_rng(3)
+    model.fit(X, (np.log(X["G"] / 7)) ** 2 + 0.002 * rng.normal(size=20))
+    explainer = FMEExplainer(FrozenEstimator(model), {"G": 1}).fit(X)
+    (best,) = explainer.optimum(X, "G", direction="min", margin=0.02).best
+    assert best.n_optima == 1
+    assert best.range_low < 6
+    assert best.range_high > 8
