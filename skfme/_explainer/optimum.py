@@ -25,7 +25,13 @@ from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._results.context import Context
-from skfme._results.optima import Best, ResponseCurve, ResponseOptimum, best_of
+from skfme._results.optima import (
+    Best,
+    ResponseCurve,
+    ResponseOptimum,
+    best_of,
+    rounding_of,
+)
 
 if TYPE_CHECKING:
     from skfme._engine.trees.curves import PieceCurve
@@ -297,7 +303,8 @@ class _Search:
 
         bounds = np.log(bracket) if log else np.array(bracket)
         place, least = _lowest(cost, bounds[0], bounds[1])
-        if not least < sign * best.response:
+        # Rounding alone leads nowhere, least of all away from an edge.
+        if not least < sign * best.response - rounding_of(curve.response):
             return best
         point = float(np.clip(np.exp(place) if log else place, *bracket))
         response = sign * least

@@ -22,7 +22,7 @@ from skfme._text.printing import WIDTH, Text, format_number, html_table, text_ta
 if TYPE_CHECKING:
     from skfme.plotting import OptimumDisplay
 
-__all__ = ["Best", "ResponseCurve", "ResponseOptimum", "best_of"]
+__all__ = ["Best", "ResponseCurve", "ResponseOptimum", "best_of", "rounding_of"]
 
 _SAME_ULPS = 8  # responses that differ by so little are equally good
 
@@ -105,7 +105,7 @@ def best_of(curve: ResponseCurve, sign: int, margin: float, log: bool) -> Best:
     """
     cost = sign * curve.response
     least = cost.min()
-    same = _SAME_ULPS * np.spacing(np.abs(cost).max())
+    same = rounding_of(cost)
     runs = curve.runs(cost <= least + same)
     run = max(runs, key=lambda places: curve.weight[places].sum())
     low, high = curve.low[run[0]], curve.high[run[-1]]
@@ -124,6 +124,11 @@ def best_of(curve: ResponseCurve, sign: int, margin: float, log: bool) -> Best:
         side,
         len(near),
     )
+
+
+def rounding_of(response: np.ndarray) -> float:
+    """Up to which responses differ by rounding alone."""
+    return float(_SAME_ULPS * np.spacing(np.abs(response).max()))
 
 
 def _point_of(curve: ResponseCurve, run: np.ndarray, log: bool) -> float:
