@@ -32,6 +32,7 @@ RESULTS = {
     "HonestRegions",
     "LargestStep",
     "MixedConditionalEffectsResults",
+    "ModelComparison",
     "OptimumEquality",
     "OptimumResults",
     "PathPredictions",

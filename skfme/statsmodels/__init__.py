@@ -28,6 +28,10 @@ from skfme.statsmodels._regression.mixed import (
     MixedConditionalEffects,
     MixedConditionalEffectsResults,
 )
+from skfme.statsmodels._regression.model_comparison import (
+    ModelComparison,
+    compare_models,
+)
 from skfme.statsmodels._regression.wild_bootstrap import WildClusterTest
 from skfme.statsmodels._tree.effect_tree import EffectTree
 
@@ -43,6 +47,7 @@ __all__ = [
     "HonestRegions",
     "MixedConditionalEffects",
     "MixedConditionalEffectsResults",
+    "ModelComparison",
     "OptimumEquality",
     "OptimumResults",
     "ResponseAudit",
@@ -51,6 +56,7 @@ __all__ = [
     "WildClusterTest",
     "average_effects",
     "bootstrap_effects",
+    "compare_models",
     "cross_fit_effects",
     "delta_effects",
     "honest_regions",
