@@ -30,6 +30,7 @@ __all__ = ["FreeFeature", "exact_curves"]
 _LOG = logging.getLogger(__name__)
 _SHARED_ROWS = 16384  # below so many, a predict call costs more to make than to do
 _CHECKED_ROWS, _CHECKED_VALUES = 64, 16
+_ROWS_OF_GRID = 3  # that transformers in front of a model are tried on
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,16 @@ class FreeFeature:
         predicted = []
         for rows in gen_batches(n * len(values), self.rows_per_call):
             place = np.arange(rows.start, rows.stop)
-            table = self.table.take(place % n)
-            if not response.needs_labels(table):
-                table = table.relabelled()
-            column = column_like(self._type, values[place // n])
-            predicted.append(response(table.with_columns({self.position: column})))
+            predicted.append(response(self.table_at(place % n, values[place // n])))
         return np.concatenate(predicted)
+
+    def table_at(self, rows: np.ndarray, values: np.ndarray) -> Table:
+        """Some rows, each with the feature at a value."""
+        table = self.table.take(rows)
+        if not self.choice.response.needs_labels(table):
+            table = table.relabelled()
+        column = column_like(self._type, values)
+        return table.with_columns({self.position: column})
 
 
 def exact_curves(feature: FreeFeature, observed: np.ndarray) -> PieceCurve | None:
@@ -140,7 +145,7 @@ def exact_curves(feature: FreeFeature, observed: np.ndarray) -> PieceCurve | Non
             break
         try:
             if _equals_model(model, feature, observed):
-                return _walked(model, feature)
+                return _walked(model, feature, observed)
         except RowsNotReadError as error:
             reason = str(error)
             break
@@ -151,17 +156,20 @@ def exact_curves(feature: FreeFeature, observed: np.ndarray) -> PieceCurve | Non
     return None
 
 
-def _walked(model: TreeModel, feature: FreeFeature) -> PieceCurve:
-    from skfme._engine.trees.curves import piece_curves  # loads numba
+def _walked(model: TreeModel, feature: FreeFeature, observed: np.ndarray) -> PieceCurve:
+    from skfme._engine.trees.curves import Grid, piece_curves  # loads numba
 
+    few = _spread(len(feature.table), _ROWS_OF_GRID)
+    repeated, values = np.repeat(few, len(observed)), np.tile(observed, len(few))
+    grid = Grid(feature.table_at(repeated, values), observed)
     rows = (feature.table, feature.position, feature.groups, feature.weight)
-    return piece_curves(model, *rows)
+    return piece_curves(model, *rows, grid)
 
 
 def _equals_model(model: TreeModel, feature: FreeFeature, observed: np.ndarray) -> bool:
     sample = feature.at(_spread(len(feature.table), _CHECKED_ROWS))
     values = observed[_spread(len(observed), _CHECKED_VALUES)]
-    curve, predicted = _walked(model, sample), sample.curves(values)
+    curve, predicted = _walked(model, sample, observed), sample.curves(values)
     off = np.abs(curve.response[:, :, curve.piece_of(values)] - predicted).max()
     return bool(off <= model.tolerance * np.abs(predicted).max())
 

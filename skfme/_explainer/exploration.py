@@ -157,7 +157,8 @@ class StepExploration:
         -----
         The response curve of a group is the average of f(x with the feature at v), as
         in a partial dependence. Of a tree ensemble that the extra ``fast`` reads it is
-        known at every v, from one pass over the trees; of other models with jumps the
+        known at every v, from one pass over the trees (in a pipeline, at every observed
+        v, where the column stays one feature); of other models with jumps up to 161
         observed values are tried, and of smooth models 121 values and a bounded search
         around the best of them, between whole numbers too.
 

@@ -138,14 +138,19 @@ def read_request(
             f"{column.name!r} has {len(observed)} value in the rows of X that count; an "
             "optimum is sought among two at least."
         )
-    wide = observed[0] > 0 and observed[-1] >= _WIDE * observed[0]
-    if scale == "log" and observed[0] <= 0:
-        raise ValueError(
-            f"scale='log' needs positive values; {column.name!r} has {observed[0]:g}."
-        )
-    log = scale == "log" or (scale == "auto" and bool(wide))
+    log = _in_logs(scale, observed, column.name)
     asked = (table, position, direction, margin, log, codes, keys, weights[rows])
     return OptimumRequest(*asked, own, observed)
+
+
+def _in_logs(scale: str, observed: np.ndarray, name: Hashable) -> bool:
+    """Whether the feature is read in logarithms."""
+    if scale == "log" and observed[0] <= 0:
+        raise ValueError(
+            f"scale='log' needs positive values; {name!r} has {observed[0]:g}."
+        )
+    wide = observed[0] > 0 and observed[-1] >= _WIDE * observed[0]
+    return scale == "log" or (scale == "auto" and bool(wide))
 
 
 def _check_options(direction: str, margin: float | None, scale: str) -> None:
@@ -229,9 +234,7 @@ class _Search:
         pieces, first, held = np.unique(
             exact.piece_of(observed), return_index=True, return_counts=True
         )
-        ends = np.concatenate([[-np.inf], exact.cuts, [np.inf]])
-        low = np.maximum(ends[pieces], observed[0])
-        high = np.minimum(ends[pieces + 1], observed[-1])
+        low, high = exact.ends(pieces, observed)
         place = np.searchsorted(pieces, exact.piece_of(request.own))
         found = []
         for response in exact.response.swapaxes(0, 1)[:, :, pieces]:
@@ -273,7 +276,10 @@ class _Search:
                 places = (tried, tried, values, order, single, tried, weight)
                 curve = ResponseCurve(*places)
                 best = self._best(curve)
-                if not self.has_jumps:
+                if self.has_jumps:  # at a value that was tried
+                    nearest = tried[np.argmin(np.abs(tried - best.point))]
+                    best = replace(best, point=float(nearest))
+                else:
                     best = self._refined(curve, best, g, o)
                 found.append((curve, best))
         return found

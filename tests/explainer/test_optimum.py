@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.ensemble import AdaBoostRegressor, GradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Add, FMEExplainer, Scale
@@ -303,3 +307,53 @@ def test_thresholds_on_a_level_part_no_levels_that_are_neighbours():
     assert best.n_optima == 1
     assert best.range_low < 6
     assert best.range_high > 8
+
+
+def wages(n=300):
+    rng = np.random.default_rng(5)
+    X = pd.DataFrame({"age": rng.uniform(20, 60, n), "job": rng.choice(["a", "b"], n)})
+    return X, -((X["age"] - 40) ** 2) + 30 * (X["job"] == "b") + rng.normal(size=n)
+
+
+def test_trees_behind_transformers_are_read_where_the_column_stays_one():
+    X, y = wages()
+    columns = make_column_transformer(
+        (OneHotEncoder(), ["job"]), (StandardScaler(), ["age"])
+    )
+    model = make_pipeline(columns, GradientBoostingRegressor(random_state=0)).fit(X, y)
+    explainer = FMEExplainer(FrozenEstimator(model), {"age": 1}).fit(X)
+    optimum = explainer.optimum(X, "age", direction="max", by="job")
+    assert optimum.exact
+    for curve, job in zip(optimum.curves, ["a", "b"], strict=True):
+        rows = X[X["job"] == job]
+        for k in range(0, len(curve.level), 7):
+            for value in (curve.low[k], curve.level[k], curve.high[k]):
+                predicted = model.predict(rows.assign(age=value)).mean()
+                assert curve.response[k] == pytest.approx(predicted, rel=1e-12)
+        observed = [model.predict(rows.assign(age=v)).mean() for v in curve.level]
+        assert max(observed) == pytest.approx(curve.response.max(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        PCA(2),
+        FunctionTransformer(np.negative),
+        FunctionTransformer(lambda X: X[:, :1] / X[:, 1:]),
+    ],
+    ids=["mixed", "turned", "ratio"],
+)
+def test_trees_behind_transformers_that_do_more_are_asked(transformer):
+    rng = np.random.default_rng(6)
+    X = rng.uniform(1, 2, size=(80, 2))
+    y = -((X[:, 0] - 1.5) ** 2)
+    model = make_pipeline(transformer, DecisionTreeRegressor(max_depth=4)).fit(X, y)
+    explainer = FMEExplainer(FrozenEstimator(model), {0: 0.1}).fit(X)
+    optimum = explainer.optimum(X, 0, direction="max")
+    assert not optimum.exact
+    moved = X.copy()
+    moved[:, 0] = optimum.best[0].point
+    assert optimum.best[0].response == pytest.approx(model.predict(moved).mean())
+    insisting = explainer.set_params(engine="trees").fit(X)
+    with pytest.raises(ValueError, match="engine='trees'"):
+        insisting.optimum(X, 0, direction="max")
