@@ -357,3 +357,15 @@ def test_trees_behind_transformers_that_do_more_are_asked(transformer):
     insisting = explainer.set_params(engine="trees").fit(X)
     with pytest.raises(ValueError, match="engine='trees'"):
         insisting.optimum(X, 0, direction="max")
+
+
+def test_without_the_compiled_engine_observed_values_are_tried(runs, monkeypatch):
+    monkeypatch.setattr("skfme._engine.choice.find_spec", lambda name: None)
+    model = GradientBoostingRegressor(random_state=0).fit(runs, law(runs))
+    explainer = FMEExplainer(FrozenEstimator(model), {"G": 1}).fit(runs)
+    optimum = explainer.optimum(runs, "G", direction="min")
+    assert not optimum.exact
+    assert optimum.points == [6.0]
+    assert "what lies between two of them is not known" in " ".join(
+        str(optimum).split()
+    )

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
 
 from skfme import fme, write_report
 from skfme.statsmodels import response_audit
@@ -319,3 +320,53 @@ def test_what_is_no_model_is_refused():
     X = pd.DataFrame({"z": np.arange(60) % 2})
     with pytest.raises(TypeError, match="fitted models or functions of a table"):
         response_audit(3, 3, X, "z", bound=0.1)
+
+
+KINDS = {
+    "text": lambda z: np.where(z == 1, "m", "f"),
+    "bool": lambda z: z == 1,
+    "category": lambda z: pd.Categorical(np.where(z == 1, "m", "f"), ["m", "f"]),
+    "float": lambda z: z.astype(float),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_direct_response_is_that_of_the_models_own_column(kind):
+    rng = np.random.default_rng(9)
+    z = rng.integers(2, size=200)
+    X = pd.DataFrame({"z": KINDS[kind](z), "a": z + rng.normal(size=200)})
+    columns = make_column_transformer(
+        (OneHotEncoder(drop="first"), ["z"]), remainder="passthrough"
+    )
+    before = make_pipeline(columns, LinearRegression()).fit(X, 2.0 * z + X["a"])
+    after = LinearRegression().fit(X[["a"]], 2.0 * z + X["a"])
+    audit = response_audit(before, after, X, "z", bound=0.1, random_state=0)
+    sign = -1 if kind == "category" else 1  # its own order comes first
+    assert line(audit, "direct", "ame")["before"] == pytest.approx(2 * sign)
+    assert line(audit, "direct", "ame")["after"] == 0
+
+
+def test_rows_with_missing_numbers_are_moved_by_no_map():
+    rng = np.random.default_rng(10)
+    z = rng.integers(2, size=200)
+    X = pd.DataFrame({"z": z, "a": z + rng.normal(size=200)})
+    X.loc[:9, "a"] = np.nan
+
+    def model(X):
+        return X["a"].fillna(0.0)
+
+    audit = response_audit(model, model, X, "z", bound=0.1, random_state=0)
+    (moved,) = audit.responses["proxy"].values()
+    assert np.isnan(moved[1]).tolist() == [True] * 10 + [False] * 190
+    assert np.isfinite(line(audit, "proxy", "mean_abs")["after"])
+
+
+def test_several_outputs_leave_a_choice_and_take_it():
+    rng = np.random.default_rng(11)
+    X = pd.DataFrame({"z": rng.integers(2, size=90), "a": rng.normal(size=90)})
+    model = LogisticRegression().fit(X, np.digitize(X["a"], [-0.5, 0.5]))
+    with pytest.raises(ValueError, match="output"):
+        response_audit(model, model, X, "z", bound=0.1)
+    audit = response_audit(model, model, X, "z", bound=0.1, output="2", random_state=0)
+    f = audit.predictions[1]
+    np.testing.assert_allclose(f, model.predict_proba(X)[:, 2])
