@@ -6,7 +6,11 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import AdaBoostRegressor, GradientBoostingRegressor
+from sklearn.ensemble import (
+    AdaBoostRegressor,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -369,3 +373,15 @@ def test_without_the_compiled_engine_observed_values_are_tried(runs, monkeypatch
     assert "what lies between two of them is not known" in " ".join(
         str(optimum).split()
     )
+
+
+def test_rows_whose_own_value_is_missing_count_in_the_average(runs):
+    X = runs.assign(G=runs["G"].where(runs.index >= 9))
+    y = law(runs) + 0.1 * runs["N"]
+    model = HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(X, y)
+    explainer = FMEExplainer(FrozenEstimator(model), {"G": 1}).fit(X)
+    optimum = explainer.optimum(X, "G", direction="min")
+    assert optimum.n.tolist() == [446]
+    moved = model.predict(X.assign(G=optimum.points[0])).mean()
+    assert optimum.best[0].response == pytest.approx(moved, rel=1e-13)
+    assert optimum.now == pytest.approx([model.predict(X).mean()])
