@@ -10,6 +10,7 @@ from skfme import extrapolation, quadrature, steps
 from skfme._explainer.explainer import FMEExplainer
 from skfme._functional import ame, came, fme
 from skfme._results.effects import CountedData, ForwardEffect, ForwardEffects
+from skfme._results.optima import ResponseOptimum
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import EffectSummary
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
         EffectTreeDisplay,
         ExtrapolationDisplay,
         FMEDisplay,
+        OptimumDisplay,
         PathDisplay,
+        ResponseAuditDisplay,
         StepProfileDisplay,
     )
 
@@ -50,9 +53,12 @@ __all__ = [
     "ForwardEffects",
     "GaussLegendre",
     "LargestStep",
+    "OptimumDisplay",
     "PathDisplay",
     "PathPredictions",
     "Quantile",
+    "ResponseAuditDisplay",
+    "ResponseOptimum",
     "Scale",
     "SetTo",
     "Simpson38",
@@ -77,7 +83,9 @@ _ON_USE = {
     "EffectTreeDisplay": "skfme.plotting",
     "ExtrapolationDisplay": "skfme.plotting",
     "FMEDisplay": "skfme.plotting",
+    "OptimumDisplay": "skfme.plotting",
     "PathDisplay": "skfme.plotting",
+    "ResponseAuditDisplay": "skfme.plotting",
     "StepProfileDisplay": "skfme.plotting",
     "write_report": "skfme._report.report",
 }

@@ -117,6 +117,17 @@ class EngineChoice:
                 self._models["trees"] = str(reason)
         return self._models["trees"]
 
+    def tree_model(self) -> TreeModel | str:
+        """The model's trees, whatever the number of predictions; or why not."""
+        try:
+            return self._trees()
+        except ModelNotReadError as reason:
+            return str(reason)
+
+    def forget_trees(self) -> None:
+        """Read the trees anew when they are next asked for."""
+        self._models.pop("trees", None)
+
     def engine(
         self, sample: ProbeSample, rule: Rule | None, rows_per_call: int
     ) -> Engine:

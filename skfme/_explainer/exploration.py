@@ -1,4 +1,4 @@
-"""Exploring along a step: predictions on its way, and one feature's step of several sizes.
+"""Exploring along a step: predictions on its way, steps of several sizes, the optimum.
 
 How steps are predicted, and what is shown of them, lives elsewhere.
 """
@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from skfme._engine.choice import EngineChoice
 from skfme._engine.prediction import Response
+from skfme._explainer.optimum import optimum_of, read_request
 from skfme._frames.hints import known_names, nearest
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
+from skfme._results.optima import ResponseOptimum
 from skfme._results.profiles import (
     PathPredictions,
     StepProfile,
@@ -34,7 +37,10 @@ class StepExploration:
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     nlm: Any
+    batch_size: Any
+    response_label: str | None
     _response: Response
+    _choice: EngineChoice
     _spreads: Mapping[int, tuple[float, float]]
     _table: Callable[[Any], Table]
     _effects: Callable[..., ForwardEffects]
@@ -103,6 +109,86 @@ class StepExploration:
         rule = as_rule(self.nlm) or as_rule(True)
         effects = self._effects(table, steps, rule, sample_weight)
         return StepProfile(str(column.name), sizes, effects)
+
+    def optimum(
+        self,
+        X: Any,
+        feature: Hashable,
+        *,
+        direction: str,
+        by: Any = None,
+        margin: float | None = None,
+        sample_weight: Any = None,
+        scale: str = "auto",
+    ) -> ResponseOptimum:
+        """The value of a feature at which the average prediction is best.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Rows to average over, each with the feature set to one value after another.
+        feature : column name, or position for an array
+            A numeric feature.
+        direction : {"min", "max"}
+            Whether low or high predictions are good.
+        by : column of X, list of columns, or array-like of shape (n_samples,), default=None
+            Groups of rows, each of which has an optimum of its own.
+        margin : float, default=None
+            What counts as no difference, in units of the prediction: the values that are
+            as good as the best one up to the margin are its range. None is no difference
+            at all.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the averages.
+        scale : {"auto", "linear", "log"}, default="auto"
+            How the feature is read, where values are spread and middles are taken.
+            "auto" is "log" for positive values over a factor of 10 or more.
+
+        Returns
+        -------
+        optimum : ResponseOptimum
+            Print it for the table; ``plot()`` shows the curves and ranges.
+
+        Raises
+        ------
+        ValueError
+            If the feature is not numeric or has one value in X, or a parameter is none
+            that is known.
+
+        See Also
+        --------
+        skfme.statsmodels.optimum_effects : The same with intervals over refits.
+
+        Notes
+        -----
+        The response curve of a group is the average of f(x with the feature at v), as
+        in a partial dependence. Of a tree ensemble that the extra ``fast`` reads it is
+        known at every v, from one pass over the trees (in a pipeline, at every observed
+        v, where the column stays one feature); of other models with jumps up to 161
+        observed values are tried, and of smooth models 121 values and a bounded search
+        around the best of them, between whole numbers too.
+
+        Values compete only where X has some: pieces of a tree ensemble between designed
+        levels, and values beyond the observed range, say nothing. An optimum at the end
+        of that range is a bound, and ``edge`` says so.
+
+        The value at which the AME of a step is zero brackets the optimum and is not the
+        optimum: its step starts there.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.svm import SVR
+        >>> from skfme import FMEExplainer
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+        >>> explainer = FMEExplainer(SVR(C=1000), {"age": 1}).fit(X, y)
+        >>> optimum = explainer.optimum(X, "age", direction="min", margin=2)
+        >>> optimum.to_frame()[["optimum", "range_low", "range_high"]].round(1)
+           optimum  range_low  range_high
+        0     44.0       30.9        57.0
+        """
+        asked = (direction, by, margin, scale, sample_weight)
+        request = read_request(self, self._table(X), feature, *asked)
+        return optimum_of(self, request)
 
 
 def step_named(steps: Sequence[NamedStep], name: str) -> NamedStep:

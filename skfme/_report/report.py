@@ -58,7 +58,7 @@ from skfme.quadrature import rules_together
 
 if TYPE_CHECKING:
     from skfme._explainer.explainer import FMEExplainer
-    from skfme.statsmodels import EffectTree
+    from skfme.statsmodels import EffectTree, ResponseAudit
 
 __all__ = ["write_report"]
 
@@ -73,6 +73,7 @@ _NO_INTERVALS = (
     "quartiles say how much rows differ, not how sure the averages are."
 )
 _OUTSIDE = "Where the rows lie that the step takes outside the training data."
+_AUDITED = "Shares of rows up to a value: predictions by group, and responses of rows."
 _OVERVIEW = "Averages of all effects as dots, with the spread of rows or an interval."
 
 
@@ -82,6 +83,7 @@ def write_report(
     *,
     tree: EffectTree | Mapping[str, EffectTree] | None = None,
     inference: Any = None,
+    audit: ResponseAudit | None = None,
     explainer: FMEExplainer | None = None,
     labels: Mapping[Hashable, str] | None = None,
     response_label: str | None = None,
@@ -101,6 +103,9 @@ def write_report(
         (columns ``effect``, ``output``, those of groups, ``estimate``, ``std_error``,
         ``statistic``, ``p_value``, ``conf_low``, ``conf_high``) and ``covers``, which
         says what the intervals cover.
+    audit : ResponseAudit, default=None
+        Whether the model still responds to a feature that was removed from it, as from
+        :func:`skfme.statsmodels.response_audit`.
     explainer : FMEExplainer, default=None
         Whose parameters, the model's included, are to be listed; effects keep no model.
     labels : dict of column -> str, default=None
@@ -158,6 +163,7 @@ def write_report(
             writer.overview(),
             *(writer.effect(effect) for effect in effects.values()),
             *(writer.regions(name, tree) for name, tree in trees.items()),
+            *([] if audit is None else [writer.audited(audit)]),
             writer.left_out(),
             writer.intervals(),
             section("What effects do not say", paragraph(_CAVEAT)),
@@ -323,6 +329,16 @@ class _Writer:
             "How sure",
             paragraph(note or "The results do not say what their intervals cover."),
             self.frame(self.inference.to_frame(), "Estimates with their intervals"),
+        )
+
+    def audited(self, audit: ResponseAudit) -> Markup:
+        """Whether the model still responds to a feature."""
+        verdicts = [str(verdict) for verdict in audit.verdicts]
+        return section(
+            f"Does the model still respond to {audit.sensitive}?",
+            *(paragraph(verdict, "finding") for verdict in verdicts),
+            _picture(audit.plot(), " ".join(verdicts), _AUDITED),
+            self.frame(audit.to_frame(), "What the verdicts rest on"),
         )
 
     def frame(self, frame: pd.DataFrame, caption: str) -> Markup:

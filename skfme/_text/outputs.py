@@ -80,6 +80,10 @@ def outcome_text(context: Any, outputs: Sequence[str]) -> str:
 
 
 def outcome_notes(context: Any, outputs: Sequence[str]) -> list[str]:
-    """A sentence on what changes; none where nobody named the outcome, or no model predicts."""
+    """A sentence on what changes; none where it has no name, or no model predicts."""
     unnamed = context.response_label is None and tuple(outputs) == ("y",)
-    return [] if unnamed or not context.model else [f"Change in {outcome_text(context, outputs)}."]
+    return (
+        []
+        if unnamed or not context.model
+        else [f"Change in {outcome_text(context, outputs)}."]
+    )

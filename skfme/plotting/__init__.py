@@ -8,8 +8,10 @@ from skfme.plotting._ame import AMEDisplay
 from skfme.plotting._effect_tree import EffectTreeDisplay
 from skfme.plotting._extrapolation import ExtrapolationDisplay
 from skfme.plotting._fme import FMEDisplay
+from skfme.plotting._optimum import OptimumDisplay
 from skfme.plotting._parts.features import FeatureAxis
 from skfme.plotting._path import PathDisplay
+from skfme.plotting._response_audit import ResponseAuditDisplay
 from skfme.plotting._step_profile import StepProfileDisplay
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "ExtrapolationDisplay",
     "FMEDisplay",
     "FeatureAxis",
+    "OptimumDisplay",
     "PathDisplay",
+    "ResponseAuditDisplay",
     "StepProfileDisplay",
 ]

@@ -5,7 +5,7 @@ Displays import none of these classes, which import the displays.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, ItemsView, Iterator
+from collections.abc import Hashable, ItemsView, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +15,16 @@ from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Step
 
-__all__ = ["DrawnTree", "Effect", "EffectContext", "Effects", "Predictions", "Profile"]
+__all__ = [
+    "Audit",
+    "DrawnTree",
+    "Effect",
+    "EffectContext",
+    "Effects",
+    "Optimum",
+    "Predictions",
+    "Profile",
+]
 
 
 class EffectContext(Protocol):
@@ -98,6 +107,43 @@ class Predictions(Protocol):
     def index(self) -> pd.Index: ...
     @property
     def response(self) -> str: ...
+
+
+class Audit(Protocol):
+    """Predictions by group, and responses of rows, before and after."""
+
+    @property
+    def sensitive(self) -> str: ...
+    @property
+    def groups(self) -> Sequence[str]: ...
+    @property
+    def codes(self) -> np.ndarray: ...
+    @property
+    def predictions(self) -> Sequence[np.ndarray]: ...
+    @property
+    def responses(self) -> Mapping[str, Any]: ...
+    @property
+    def limits(self) -> Any: ...
+
+
+class Optimum(Protocol):
+    """Response curves along a feature, and their optima."""
+
+    @property
+    def feature(self) -> str: ...
+    @property
+    def log(self) -> bool: ...
+    @property
+    def exact(self) -> bool: ...
+    @property
+    def margin(self) -> float | None: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def context(self) -> EffectContext: ...
+    @property
+    def curves(self) -> Sequence[Any]: ...
+    def to_frame(self) -> pd.DataFrame: ...
 
 
 class DrawnTree(Protocol):

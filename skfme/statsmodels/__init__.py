@@ -1,5 +1,7 @@
 """Statistics of effects: where they differ, and how sure one can be of them."""
 
+from skfme.statsmodels._audit.audit import response_audit
+from skfme.statsmodels._audit.audit_results import ResponseAudit
 from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.results import EffectResults
@@ -21,6 +23,11 @@ from skfme.statsmodels._refits.cross_fitting import (
 from skfme.statsmodels._refits.honest import HonestRegions, honest_regions
 from skfme.statsmodels._refits.ledger import uncertainty_ledger
 from skfme.statsmodels._refits.ledger_results import UncertaintyLedger
+from skfme.statsmodels._refits.optima import (
+    OptimumEquality,
+    OptimumResults,
+    optimum_effects,
+)
 from skfme.statsmodels._regression.average_effects import average_effects
 from skfme.statsmodels._regression.conditional import ConditionalEffects
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
@@ -31,6 +38,10 @@ from skfme.statsmodels._regression.crossed import (
 from skfme.statsmodels._regression.mixed import (
     MixedConditionalEffects,
     MixedConditionalEffectsResults,
+)
+from skfme.statsmodels._regression.model_comparison import (
+    ModelComparison,
+    compare_models,
 )
 from skfme.statsmodels._regression.wild_bootstrap import WildClusterTest
 from skfme.statsmodels._tree.effect_tree import EffectTree
@@ -51,18 +62,25 @@ __all__ = [
     "HonestRegions",
     "MixedConditionalEffects",
     "MixedConditionalEffectsResults",
+    "ModelComparison",
     "MultiWaveExperiment",
     "OptimalityTest",
+    "OptimumEquality",
+    "OptimumResults",
     "PairDesign",
     "PolicyEffectResults",
+    "ResponseAudit",
     "Stability",
     "StatsmodelsEstimator",
     "UncertaintyLedger",
     "WildClusterTest",
     "average_effects",
     "bootstrap_effects",
+    "compare_models",
     "cross_fit_effects",
     "delta_effects",
     "honest_regions",
+    "optimum_effects",
+    "response_audit",
     "uncertainty_ledger",
 ]

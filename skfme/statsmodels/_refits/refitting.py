@@ -188,7 +188,10 @@ def prepared(
 
 def last_step(estimator: Any) -> Any:
     """The model itself, at the end of whatever pipelines it is in."""
-    while getattr(estimator, "steps", None):
+    # A frozen pipeline shows the steps of what is inside it.
+    while not isinstance(estimator, FrozenEstimator) and getattr(
+        estimator, "steps", None
+    ):
         estimator = estimator.steps[-1][1]
     return estimator
 

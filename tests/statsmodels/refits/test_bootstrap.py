@@ -554,3 +554,11 @@ def test_a_group_column_named_as_one_of_the_results_is_refused(data):
         ValueError, match="by names 'estimate', which is a column of the"
     ):
         bootstrap_effects(explainer, table, y, by="estimate", n_resamples=199)
+
+
+def test_a_frozen_pipeline_is_refused_as_a_frozen_model_is():
+    X = pd.DataFrame({"a": np.arange(20.0)})
+    model = make_pipeline(StandardScaler(), LinearRegression()).fit(X, X["a"])
+    explainer = FMEExplainer(FrozenEstimator(model), {"a": 1})
+    with pytest.raises(TypeError, match="cannot be fitted again"):
+        bootstrap_effects(explainer, X, X["a"])
