@@ -18,9 +18,11 @@ from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan
 from skfme.statsmodels._delta.sums import EffectMoments, Sums
 from skfme.statsmodels._models.designs import compare_designs, probe_rows
-from skfme.statsmodels._models.fitted import MeanInputs
+from skfme.statsmodels._models.fitted import FittedResults
 from skfme.statsmodels._models.gradients import Index, Point, group_sums
+from skfme.statsmodels._models.inputs import MeanInputs, TableInputs, inputs_of
 from skfme.statsmodels._models.offsets import missing_offset
+from skfme.statsmodels._models.parametric import compare_with_own
 from skfme.steps._changes import BoundChange
 
 __all__ = ["sums_of_effects"]
@@ -71,7 +73,7 @@ class RowBatch:
         self.codes = rows.groups.codes[span]
         self._unused = None if rows.unused is None else rows.unused[span]
         design = mean.fitted.design.matrix(self.table)
-        self._inputs = MeanInputs(design, rows.offset.at(self.table, span))
+        self._inputs = inputs_of(design, rows.offset.at(self.table, span))
         self._complete = self._inputs.complete()
         self._position = np.cumsum(self._complete) - 1  # among the complete rows
         support = plan.support
@@ -102,7 +104,8 @@ class RowBatch:
         """
         if self._complete.any():
             self._check_rows_of_fit()
-            if isinstance(self._mean.function, Index):
+            fitted, function = self._mean.fitted, self._mean.function
+            if isinstance(fitted, FittedResults) and isinstance(function, Index):
                 self._check_mean()
             if self._span.start == 0 and not self._mean.compared:
                 self._check_alone()
@@ -113,7 +116,8 @@ class RowBatch:
             return
         fitted, fit_rows = self._mean.fitted, self._offset.fit_rows[self._span]
         used = np.flatnonzero(fit_rows >= 0)
-        expected = fitted.model.exog[fit_rows[used]]
+        assert fitted.exog is not None
+        expected = fitted.exog[fit_rows[used]]
         if not np.allclose(self._inputs.X[used], expected, rtol=1e-8):
             raise ValueError(missing_offset(fitted))
 
@@ -131,6 +135,8 @@ class RowBatch:
 
     def _check_alone(self) -> None:
         """Build a few rows by themselves, which must make no difference."""
+        if isinstance(self._inputs, TableInputs):
+            return
         complete = np.flatnonzero(self._complete)
         rows = complete[probe_rows(len(complete))]
         alone, expected = self.table.take(rows), self._inputs.X[rows]
@@ -153,6 +159,7 @@ class RowBatch:
             stepped.status[stepped.counted & self._unused] = STATUSES.index("missing")
         asked = stepped.counted & (self.weights > 0)
         low, high, rows = self._ends(stepped, asked)
+        self._check_ends(stepped, rows, low, high)
         weights, codes = self.weights[rows], self.codes[rows]
         fme = high.mean - low.mean
         total = group_sums(fme * weights[:, None], codes, n_groups)
@@ -172,6 +179,25 @@ class RowBatch:
         sums.gradient[effect] += gradient
         sums.status[effect] += counts.reshape(n_groups, -1)
         return fme, rows
+
+    def _check_ends(
+        self, stepped: Stepped, rows: np.ndarray, low: Point, high: Point
+    ) -> None:
+        """What the package itself predicts of a few rows, before and after the step."""
+        probe = probe_rows(len(rows))
+        if not len(probe):
+            return
+        own = []
+        for columns in (stepped.before, stepped.end):
+            table = self.table.take(rows[probe])
+            changed = {i: column[rows[probe]] for i, column in columns.items()}
+            predicted = self._mean.fitted.own_predictions(
+                table.with_columns(changed) if changed else table
+            )
+            if predicted is None:
+                return
+            own.append(predicted)
+        compare_with_own(self._mean.fitted, (low.mean[probe], high.mean[probe]), own)
 
     def _ends(
         self, stepped: Stepped, asked: np.ndarray
@@ -196,7 +222,7 @@ class RowBatch:
         design = self._mean.fitted.design
         X = design.stepped(self.table, self._inputs.X, mask, columns)
         table = selected(self.table, mask, columns) if self._offset.columns else None
-        return MeanInputs(X, self._offset.at(table, rows + self._span.start))
+        return inputs_of(X, self._offset.at(table, rows + self._span.start))
 
 
 def _not_finite(fme: np.ndarray, name: str, model: str) -> str:

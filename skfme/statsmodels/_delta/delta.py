@@ -43,6 +43,7 @@ def delta_effects(
     cov_kwds: Mapping | None = None,
     offset: Any = None,
     exposure: Any = None,
+    response_method: str = "auto",
     background: Any = None,
     extrapolation: Any = None,
     categorical_features: Any = "auto",
@@ -153,8 +154,12 @@ def delta_effects(
     if rows not in ("fit", "all"):
         raise ValueError(f"rows must be 'fit' or 'all', got {rows!r}.")
     fixed_rows = covers == "parameters"
-    mean = EstimatedMean.of(results, covers, cov, cov_type, cov_kwds)
     table = as_table(data)
+    background = None if background is None else as_table(background)
+    training = table if background is None else background
+    mean = EstimatedMean.of(
+        results, training, response_method, covers, cov, cov_type, cov_kwds
+    )
     averaged = Rows(
         table,
         checked_weights(sample_weight, table),
@@ -162,7 +167,6 @@ def delta_effects(
         offset_of(mean.fitted, table, offset, exposure),
         mean.fitted.rows_not_used(table) if rows == "fit" else None,
     )
-    background = None if background is None else as_table(background)
     plan = Plan.of(
         mean.fitted, averaged, background, steps, extrapolation, categorical_features
     )

@@ -29,7 +29,7 @@ def warn_of_unidentified(
     gradients : ndarray of shape (n_estimates, p)
     names : sequence of str of length n_estimates
     """
-    exog = mean.fitted.model.exog
+    exog = mean.fitted.exog
     if exog is None or not isinstance(mean.function, Index):
         return
     scale = np.sqrt(np.einsum("ij,ij->j", exog, exog))

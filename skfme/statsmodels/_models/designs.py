@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +49,15 @@ class Design:
         The model's names of the design's columns.
     wording : str
         The model's right-hand side, as an error shows it.
+    absorbed : tuple
+        Columns whose effects the fit took out, without parameters for them.
     """
 
     names: tuple[Hashable, ...]
 
     wording: str
+
+    absorbed: tuple[Hashable, ...] = ()
 
     @property
     def k(self) -> int:
@@ -99,12 +103,19 @@ class FormulaDesign(Design):
     formula : str
     columns : sequence or None
         Of the data frame that the model was fitted on, where it kept it.
+    context : mapping or None, default=None
+        What a formula of formulaic may call beside its own functions.
     """
 
     def __init__(
-        self, spec: Any, formula: str, columns: Sequence[Hashable] | None
+        self,
+        spec: Any,
+        formula: str,
+        columns: Sequence[Hashable] | None,
+        context: Mapping[str, Any] | None = None,
     ) -> None:
         self.spec, self.wording = spec, f"the formula {formula!r}"
+        self._context = context
         self.names = tuple(spec.column_names)
         self._patsy = hasattr(spec, "factor_infos")
         self._read = self._variables()
@@ -165,7 +176,9 @@ class FormulaDesign(Design):
         with warnings.catch_warnings():
             # Levels that the fit never saw would otherwise pass for the reference.
             warnings.simplefilter("error", DataMismatchWarning)
-            return self.spec.get_model_matrix(frame, na_action="drop", output="pandas")
+            return self.spec.get_model_matrix(
+                frame, self._context, na_action="drop", output="pandas"
+            )
 
 
 def categorical_in(formula: str) -> list[Hashable]:

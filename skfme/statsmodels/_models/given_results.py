@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from skfme._frames.tables import Table, as_table
-from skfme.statsmodels._models.checks import check_predictions
-from skfme.statsmodels._models.designs import Design, check_design
-from skfme.statsmodels._models.fitted import FittedModel, fitted_model
+from skfme.statsmodels._models.designs import Design
+from skfme.statsmodels._models.fitted import FittedResults, fitted_model
 from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
 
 __all__ = ["GivenResults"]
@@ -46,8 +45,7 @@ class GivenResults(MeanEstimator):
             offset, which a table alone does not hold.
         """
         fitted = fitted_model(self.results)
-        check_design(fitted.design, fitted.model)
-        check_predictions(fitted)
+        fitted.check()
         if fitted.own_offset is not None:
             names = fitted.offset_names
             raise ValueError(
@@ -77,7 +75,7 @@ class GivenResults(MeanEstimator):
 
     def rows_not_used(self, table: Table) -> np.ndarray | None:
         """Mask of the rows that the fit was given and left out; None if there are none."""
-        fitted: FittedModel = self.fitted_
+        fitted: FittedResults = self.fitted_
         return fitted.rows_not_used(table)
 
     def _classifies(self) -> bool:
