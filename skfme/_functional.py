@@ -13,7 +13,11 @@ from sklearn.frozen import FrozenEstimator
 
 from skfme._decorators import VersionedPickle
 from skfme._engine.adapters import refuse_without_tables
-from skfme._explainer.coefficients import is_by_position, predicted_by_name
+from skfme._explainer.coefficients import (
+    is_by_position,
+    options_of_predict,
+    predicted_by_name,
+)
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import without_weights
 from skfme._frames.checks import checked_weights, weights_named
@@ -44,7 +48,9 @@ class GivenModel(VersionedPickle, FrozenEstimator):
         model = self.estimator
         if is_by_position(model):
             return predicted_by_name(model, X)
-        return model.predict(X) if hasattr(model, "predict") else model(X)
+        if not hasattr(model, "predict"):
+            return model(X)
+        return model.predict(X, **options_of_predict(model))
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -24,6 +24,7 @@ from skfme.statsmodels._models.readers.index_model import refusal
 __all__ = ["read_lifelines"]
 
 _PARTIAL = ("predict_partial_hazard", "predict_log_partial_hazard")
+_SMOOTH = (*_PARTIAL, "predict_expectation", "predict_median", "predict_percentile")
 
 
 def read_lifelines(fitter: Any, training: Table, response_method: Any) -> TableModel:
@@ -54,17 +55,27 @@ def read_lifelines(fitter: Any, training: Table, response_method: Any) -> TableM
             "is not fitted, or no regression with parameters",
             "Parametric regressions such as WeibullAFTFitter are read, and CoxPHFitter.",
         )
-    methods = [m for m in dir(fitter) if m.startswith("predict_")]
+    methods = [m for m in _SMOOTH if _is_smooth(fitter, holder, m)]
     if "SemiParametric" in type(holder).__name__:  # Breslow's baseline
         methods = list(_PARTIAL)
-    if not (
-        response_method in methods or (callable(response_method) and len(methods) > 2)
-    ):
+    if callable(response_method) and methods == list(_PARTIAL):
+        response_method = getattr(response_method, "__name__", "a function")
+    if response_method not in methods and not callable(response_method):
         raise ValueError(
-            f"{name} predicts several things: say which by response_method, one of "
-            f"{', '.join(map(repr, methods))}; got {shown(response_method)}."
+            f"Say by response_method what {name} predicts: one of "
+            f"{', '.join(map(repr, methods))}, or of a parametric model a function, such as "
+            "lambda model, X: model.predict_survival_function(X, times=[1.0]).T; got "
+            f"{shown(response_method)}."
         )
     return TableModel(Regression(fitter, response_method), name)
+
+
+def _is_smooth(fitter: Any, holder: Any, method: str) -> bool:
+    """Whether it is there, and has slopes: a percentile on a grid of times has none."""
+    if method in ("predict_median", "predict_percentile"):
+        of_grid = type(holder).predict_percentile.__qualname__.split(".")[0]
+        return of_grid != "ParametricRegressionFitter"
+    return hasattr(fitter, method)
 
 
 class Regression:
