@@ -20,11 +20,12 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from skfme._engine.originals import method_alteration, replaced
 from skfme._frames.tables import Table
 from skfme.statsmodels._models.checks import check_predictions
-from skfme.statsmodels._models.designs import Design, check_design, design_of
+from skfme.statsmodels._models.designs import Design
 from skfme.statsmodels._models.estimation_sample import rows_not_used
 from skfme.statsmodels._models.gradients import MeanFunction
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
 from skfme.statsmodels._models.inputs import MeanInputs
+from skfme.statsmodels._models.model_designs import check_design, design_of
 from skfme.statsmodels._models.parametric import FittedModel
 from skfme.statsmodels._models.slopes import index_of
 from skfme.statsmodels._models.unpredictable import refuse_unpredictable

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.designs import FormulaDesign
+from skfme.statsmodels._models.formulas import FormulaDesign
 from skfme.statsmodels._models.readers.designs import MadeDesign
 from skfme.statsmodels._models.readers.index_model import IndexModel, refusal
 from skfme.statsmodels._models.slopes import single

@@ -17,7 +17,7 @@ import pandas as pd
 from skfme._frames.contents import pandas_frame
 from skfme._frames.hints import shown
 from skfme._frames.tables import Table, as_table
-from skfme.statsmodels._models.designs import FormulaDesign
+from skfme.statsmodels._models.formulas import FormulaDesign
 from skfme.statsmodels._models.readers.given import TableModel
 from skfme.statsmodels._models.readers.index_model import refusal
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.designs import ArrayDesign, Design, FormulaDesign
+from skfme.statsmodels._models.designs import ArrayDesign, Design
+from skfme.statsmodels._models.formulas import FormulaDesign
 from skfme.statsmodels._models.readers.designs import PickedDesign
 from skfme.statsmodels._models.readers.index_model import IndexModel, refusal
 from skfme.statsmodels._models.slopes import identity

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.designs import FormulaDesign
+from skfme.statsmodels._models.formulas import FormulaDesign
 from skfme.statsmodels._models.readers.designs import PickedDesign
 from skfme.statsmodels._models.readers.index_model import IndexModel, refusal
 from skfme.statsmodels._models.slopes import exponential, identity, logistic, probit
