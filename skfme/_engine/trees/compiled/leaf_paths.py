@@ -1,0 +1,440 @@
+"""Compiled attribution along the straight path of a joint step, leaf by leaf.
+
+Along x + t·h each crossed node is passed at one time. A leaf holds the path from the last
+of its entering times, E, to the first of its leaving times, O: what it adds at E belongs
+to the features that it waited for, what it takes away at O to those that left first.
+Where several features pass at one time, that jump is shared among them by Shapley, as any
+smooth step in place of each threshold would share it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skfme._engine.trees.compiled.decorators import inlined, inner, kernel
+from skfme._engine.trees.compiled.descent import (
+    CHILD,
+    LEAF,
+    branches,
+    column_of,
+    goes_right,
+    threshold_of,
+)
+from skfme._engine.trees.compiled.integrals import respond
+from skfme._engine.trees.compiled.jumps import crossing_time
+
+__all__ = [
+    "MOST_TIED",
+    "Events",
+    "PathScratch",
+    "add_path_parts",
+    "add_responses",
+    "events_for",
+    "scratch_for",
+]
+
+_U = np.uint64
+_NEVER_BEFORE, _NEVER_AFTER = -1.0, 2.0  # no entering time, no leaving time
+_TIE = 1e-12  # equal times differ by their rounding
+_ENTERS, _LEAVES = np.int8(1), np.int8(2)
+MOST_TIED = 12  # features that pass at once, behind a link
+
+
+class PathScratch(NamedTuple):
+    """Where the search of one path in one tree stands; made by :func:`scratch_for`.
+
+    Attributes
+    ----------
+    node, kept, player : ndarray of shape (deepest,), int64
+        Nodes still to be searched; how many passages hold at each, and the player whose
+        passage leads there.
+    entered, left, time : ndarray of shape (deepest,)
+        The last entering and first leaving time at each, and when that passage is.
+    passing, passed_at, how : ndarray of shape (deepest,)
+        The passages on the way to the leaf at hand: who, when, and whether by then the
+        leaf is entered or left.
+    tied, side : ndarray of shape (n_players,)
+        The players that decide over a leaf, and what they do.
+    shares : ndarray
+        As in :class:`skfme._engine.trees.compiled.leaf_games.GameScratch`.
+    """
+
+    node: np.ndarray
+    kept: np.ndarray
+    player: np.ndarray
+    entered: np.ndarray
+    left: np.ndarray
+    time: np.ndarray
+    passing: np.ndarray
+    passed_at: np.ndarray
+    how: np.ndarray
+    tied: np.ndarray
+    side: np.ndarray
+    shares: np.ndarray
+
+
+class Events(NamedTuple):
+    """What the trees add to the margins along one path; made by :func:`events_for`.
+
+    Attributes
+    ----------
+    t : ndarray of shape (n_events,)
+    value : ndarray of shape (n_events, width)
+    output : ndarray of shape (n_events,), int64
+    after, before : ndarray of shape (n_events,), int64
+        Players that must have passed, and that must not, as bits.
+    order : ndarray of shape (n_events,), int64
+    responses : ndarray of shape (2 ** MOST_TIED, n_outputs)
+        Of the coalitions of players that pass at once.
+    players : ndarray of shape (MOST_TIED,), int64
+    weights : ndarray of shape (MOST_TIED + 1, MOST_TIED)
+        Of a coalition, by the number of players that pass and its own.
+    """
+
+    t: np.ndarray
+    value: np.ndarray
+    output: np.ndarray
+    after: np.ndarray
+    before: np.ndarray
+    order: np.ndarray
+    responses: np.ndarray
+    players: np.ndarray
+    weights: np.ndarray
+
+
+def scratch_for(deepest: int, n_players: int, shares: np.ndarray) -> PathScratch:
+    """For trees of fewer than so many levels."""
+    whole = [np.zeros(deepest, np.int64) for _ in range(3)]
+    times = [np.zeros(deepest) for _ in range(3)]
+    return PathScratch(
+        *whole,
+        *times,
+        passing=np.zeros(deepest, np.int64),
+        passed_at=np.zeros(deepest),
+        how=np.zeros(deepest, np.int8),
+        tied=np.zeros(n_players, np.int64),
+        side=np.zeros(n_players, np.int8),
+        shares=shares,
+    )
+
+
+def events_for(n: int, width: int, n_outputs: int, weights: np.ndarray) -> Events:
+    """Room for so many events."""
+    return Events(
+        t=np.empty(n),
+        value=np.empty((n, width)),
+        output=np.empty(n, np.int64),
+        after=np.empty(n, np.int64),
+        before=np.empty(n, np.int64),
+        order=np.empty(n, np.int64),
+        responses=np.empty((2**MOST_TIED, n_outputs)),
+        players=np.empty(MOST_TIED, np.int64),
+        weights=weights,
+    )
+
+
+@inlined
+def _start(search):
+    """Begin at the root; returns the height of the stack."""
+    search.node[0], search.kept[0], search.player[0] = 0, 0, -1
+    search.entered[0], search.left[0] = _NEVER_BEFORE, _NEVER_AFTER
+    return 1
+
+
+@inlined
+def _next_leaf(tree, categories, codes, place, player_of, lines, r, search, height):
+    """Go down to a leaf that the path holds, from the node on top of the stack.
+
+    Returns
+    -------
+    leaf : uint64
+    height, n_passages : int
+    entered, left : float
+    """
+    passing, passed_at, how = search.passing, search.passed_at, search.how
+    height -= 1
+    n, entered, left = search.kept[height], search.entered[height], search.left[height]
+    if search.player[height] >= 0:
+        passing[n], passed_at[n] = search.player[height], search.time[height]
+        how[n] = _ENTERS
+        n += 1
+    node = _U(search.node[height])
+    word = tree.words[node]
+    while threshold_of(word) != LEAF:
+        column = column_of(word)
+        s = place[column]
+        right = goes_right(_U(codes[r, column]), word, categories)
+        far = goes_right(_U(codes[r, s]), word, categories)
+        if far != right:
+            t = crossing_time(lines, r, _U(s), word)
+            near_left = t if t < left else left
+            far_entered = t if t > entered else entered
+            passing[n], passed_at[n] = player_of[column], t
+            if entered > near_left + _TIE:  # passed by then
+                how[n], right, entered = _ENTERS, far, far_entered
+            else:
+                if far_entered <= left + _TIE:
+                    search.node[height] = np.int64((word & CHILD) + _U(far))
+                    search.kept[height], search.player[height] = n, player_of[column]
+                    search.entered[height], search.left[height] = far_entered, left
+                    search.time[height] = t
+                    height += 1
+                how[n], left = _LEAVES, near_left
+            n += 1
+        node = (word & CHILD) + _U(right)
+        word = tree.words[node]
+    return node, height, n, entered, left
+
+
+@inlined
+def _deciders(search, n_passages, entered, left):
+    """List who decides when a leaf is entered and left.
+
+    Returns
+    -------
+    n_tied, n_after, n_before : int
+        All zero where one player would have to have passed and not at once.
+    """
+    side, tied = search.side, search.tied
+    n_tied, n_after, n_before = 0, 0, 0
+    for k in range(n_passages):
+        at, how = search.passed_at[k], search.how[k]
+        if (how == _ENTERS and at < entered - _TIE) or (
+            how == _LEAVES and at > left + _TIE
+        ):
+            continue
+        player = search.passing[k]
+        if side[player] == 0:
+            tied[n_tied] = player
+            n_tied += 1
+        if side[player] & how == 0:
+            n_after += np.int64(how == _ENTERS)
+            n_before += np.int64(how == _LEAVES)
+            side[player] |= how
+    return n_tied, n_after, n_before
+
+
+@inlined
+def _share(tree, leaf, search, n_passages, entered, left, parts):
+    """Add what a leaf brings when it is entered, and takes when it is left."""
+    shares, side, leaves = search.shares, search.side, tree.leaves
+    n_tied, n_after, n_before = _deciders(search, n_passages, entered, left)
+    at_once = entered >= left - _TIE
+    clash = False
+    for k in range(n_tied):
+        clash |= side[search.tied[k]] == _ENTERS | _LEAVES
+    for k in range(n_tied):
+        player, share = search.tied[k], 0.0
+        if side[player] & _ENTERS:
+            share += shares[n_after, n_before if at_once else 0, 0]
+        if side[player] & _LEAVES:
+            share += shares[n_after if at_once else 0, n_before, 1]
+        if not (at_once and clash):
+            for j in range(leaves.shape[1]):
+                parts[player, tree.output + j] += share * leaves[leaf, j]
+        side[player] = 0
+
+
+@kernel
+def add_path_parts(
+    forest, categories, codes, place, player_of, lines, search, parts
+):
+    """Parts of a block of rows along the path, of margins.
+
+    Parameters
+    ----------
+    forest, categories, codes, place, player_of
+        As in :func:`skfme._engine.trees.compiled.leaf_games.add_parts`; numeric columns
+        alone are changed.
+    lines : Lines
+    search : PathScratch
+    parts : ndarray of shape (n_rows, n_players, n_outputs)
+        Added to.
+    """
+    for number in range(len(forest.depth)):
+        tree = branches(forest, number)
+        for r in range(len(parts)):
+            height = _start(search)
+            while height > 0:
+                leaf, height, n, entered, left = _next_leaf(
+                    tree, categories, codes, place, player_of, lines, r, search, height
+                )
+                if n > 0:
+                    _share(tree, leaf, search, n, entered, left, parts[r])
+
+
+@inlined
+def _put(events, n_events, at, after, before, tree, leaf):
+    """Log one event."""
+    events.t[n_events], events.output[n_events] = at, tree.output
+    events.after[n_events], events.before[n_events] = after, before
+    for j in range(tree.leaves.shape[1]):
+        events.value[n_events, j] = tree.leaves[leaf, j]
+    return n_events + 1
+
+
+@inlined
+def _log(tree, leaf, search, n_passages, entered, left, events, n_events):
+    """Log when a leaf is entered, and when it is left; one event where that is at once."""
+    side = search.side
+    n_tied, _, _ = _deciders(search, n_passages, entered, left)
+    after, before = np.int64(0), np.int64(0)
+    for k in range(n_tied):
+        bit = np.int64(1) << search.tied[k]
+        after |= bit if side[search.tied[k]] & _ENTERS else 0
+        before |= bit if side[search.tied[k]] & _LEAVES else 0
+        side[search.tied[k]] = 0
+    if entered >= left - _TIE:
+        if after & before == 0:
+            n_events = _put(events, n_events, left, after, before, tree, leaf)
+        return n_events
+    if after:
+        n_events = _put(events, n_events, entered, after, 0, tree, leaf)
+    if before:
+        n_events = _put(events, n_events, left, 0, before, tree, leaf)
+    return n_events
+
+
+@inner
+def _sort(t, order, n):
+    """Order the first n by time, by Shell's method."""
+    for k in range(n):
+        order[k] = k
+    gap = 1
+    while gap < n // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, n):
+            moved, j = order[i], i
+            while j >= gap and t[order[j - gap]] > t[moved]:
+                order[j] = order[j - gap]
+                j -= gap
+            order[j] = moved
+        gap //= 3
+
+
+@inlined
+def _added(events, k, passed, margin):
+    """Add to the margins what one event brings once some players have passed."""
+    after, before = events.after[k], events.before[k]
+    factor = np.float64(after & ~passed == 0 and before & passed == 0)
+    factor -= np.float64(after == 0)
+    for j in range(events.value.shape[1]):
+        margin[events.output[k] + j] += factor * events.value[k, j]
+
+
+@inner
+def _share_jump(events, start, stop, union, link, margin, parts):
+    """Share the jump of events at one time; move the margins on. False if too many."""
+    players, responses, order = events.players, events.responses, events.order
+    n_tied = 0
+    for player in range(len(parts)):
+        if (union >> player) & 1:
+            if n_tied == MOST_TIED:
+                return False
+            players[n_tied] = player
+            n_tied += 1
+    for coalition in range(1 << n_tied):
+        passed = np.int64(0)
+        for k in range(n_tied):
+            passed |= np.int64((coalition >> k) & 1) << players[k]
+        response = responses[coalition]
+        for o in range(len(margin)):
+            response[o] = margin[o]
+        for i in range(start, stop):
+            _added(events, order[i], passed, response)
+        respond(link, response)
+    for coalition in range((1 << n_tied) - 1):
+        size = 0
+        for k in range(n_tied):
+            size += (coalition >> k) & 1
+        weight = events.weights[n_tied, size]
+        for k in range(n_tied):
+            if not (coalition >> k) & 1:
+                joined = coalition | (1 << k)
+                for o in range(len(margin)):
+                    change = responses[joined, o] - responses[coalition, o]
+                    parts[players[k], o] += weight * change
+    for i in range(start, stop):
+        _added(events, order[i], union, margin)
+    return True
+
+
+@inner
+def _share_all(events, n_events, link, margin, parts):
+    """Share the jumps of one path, in the order of their times. False if too many tie."""
+    t, order = events.t, events.order
+    _sort(t, order, n_events)
+    start = 0
+    while start < n_events:
+        stop, union = start, np.int64(0)
+        while stop < n_events and t[order[stop]] <= t[order[start]] + _TIE:
+            union |= events.after[order[stop]] | events.before[order[stop]]
+            stop += 1
+        if not _share_jump(events, start, stop, union, link, margin, parts):
+            return False
+        start = stop
+    return True
+
+
+@kernel
+def add_responses(
+    forest,
+    categories,
+    codes,
+    place,
+    player_of,
+    lines,
+    search,
+    events,
+    prediction,
+    margin,
+    parts,
+    row,
+):
+    """Parts of the rows of a block from `row` on, of responses behind a link.
+
+    Parameters
+    ----------
+    forest, categories, codes, place, player_of, lines, search
+        As in :func:`add_path_parts`; of at most 63 players.
+    events : Events
+    prediction : Prediction
+    margin : ndarray of shape (n_outputs,)
+        Written to.
+    parts : ndarray of shape (n_rows, n_players, n_outputs)
+        Added to.
+    row : int
+        The first row.
+
+    Returns
+    -------
+    row : int
+        Where the log of events was full; the number of rows if it never was.
+    tied : bool
+        Whether so many features passed at once that a jump could not be shared.
+    """
+    for r in range(row, len(parts)):
+        margin[:] = prediction.base
+        n_events = 0
+        for number in range(len(forest.depth)):
+            tree = branches(forest, number)
+            height = _start(search)
+            while height > 0:
+                leaf, height, n, entered, left = _next_leaf(
+                    tree, categories, codes, place, player_of, lines, r, search, height
+                )
+                if n_events + 2 > len(events.t):
+                    return r, False
+                if entered == _NEVER_BEFORE:
+                    for j in range(tree.leaves.shape[1]):
+                        margin[tree.output + j] += tree.leaves[leaf, j]
+                if n > 0:
+                    n_events = _log(
+                        tree, leaf, search, n, entered, left, events, n_events
+                    )
+        if not _share_all(events, n_events, prediction.link, margin, parts[r]):
+            return r, True
+    return len(parts), False
