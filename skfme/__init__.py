@@ -7,8 +7,9 @@ this group, on average?
 from typing import TYPE_CHECKING, Any
 
 from skfme import steps
+from skfme._attribution.step_attribution import StepAttribution
 from skfme._explainer.explainer import FMEExplainer
-from skfme._functional import ame, came, fme
+from skfme._functional import ame, attribute, came, fme
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
 from skfme._streaming.effect_summaries import EffectSummaries
@@ -54,9 +55,11 @@ __all__ = [
     "SetTo",
     "Simpson38",
     "StdDev",
+    "StepAttribution",
     "StepProfile",
     "StepProfileDisplay",
     "ame",
+    "attribute",
     "came",
     "fme",
     "steps",

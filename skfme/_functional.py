@@ -1,4 +1,4 @@
-"""One call: fme() and ame() for a fitted model, came() for an effect.
+"""One call: fme(), ame() and attribute() for a fitted model, came() for an effect.
 
 What they compute is FMEExplainer's and EffectTree's.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sklearn.frozen import FrozenEstimator
 
+from skfme._attribution.step_attribution import StepAttribution
 from skfme._engine.adapters import design_names, reads_data, refuse_without_tables
 from skfme._explainer.explainer import FMEExplainer
 from skfme._results.effects import ForwardEffect, ForwardEffects
@@ -18,7 +19,7 @@ from skfme._text.outputs import one_output
 if TYPE_CHECKING:
     from skfme.statsmodels import EffectTree
 
-__all__ = ["ame", "came", "fme"]
+__all__ = ["ame", "attribute", "came", "fme"]
 
 
 class GivenModel(FrozenEstimator):
@@ -174,12 +175,7 @@ def fme(
     >>> fme(LinearRegression().fit(X, y), X, {"bmi": -2})
     ForwardEffect('bmi -2', n=422, ame=-11.2059)
     """
-    model = _frozen(model, options.get("response_method", "auto"))
-    explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
-    if background is None:
-        explainer.fit(X, sample_weight=sample_weight)
-    else:
-        explainer.fit(background)
+    explainer = _explainer(model, X, steps, background, sample_weight, options)
     effects = explainer.explain(X, sample_weight)
     if response_label is not None:
         effects = effects._with_response_label(response_label)
@@ -187,6 +183,89 @@ def fme(
         isinstance(value, Mapping) for value in steps.values()
     )
     return next(iter(effects.values())) if single else effects
+
+
+def _explainer(
+    model: Any,
+    X: Any,
+    steps: Any,
+    background: Any,
+    sample_weight: Any,
+    options: Mapping[str, Any],
+) -> FMEExplainer:
+    """An explainer of a fitted model, which has learned the columns of its rows."""
+    model = _frozen(model, options.get("response_method", "auto"))
+    explainer = FMEExplainer(model, steps=steps, **{**_defaults(model), **options})
+    if background is None:
+        return explainer.fit(X, sample_weight=sample_weight)
+    return explainer.fit(background)
+
+
+def attribute(
+    model: Any,
+    X: Any,
+    step: Mapping[Any, Any],
+    *,
+    method: str = "shapley",
+    order: Sequence[Any] | None = None,
+    interactions: bool | str = False,
+    n_permutations: int | None = None,
+    random_state: Any = None,
+    background: Any = None,
+    sample_weight: Any = None,
+    response_label: str | None = None,
+    **options: Any,
+) -> StepAttribution:
+    """The effect of a joint step, split among the features that it changes.
+
+    Parameters
+    ----------
+    model : fitted estimator, any object with predict, or a function X -> predictions
+        Used as it is, never fitted again.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Rows to explain.
+    step : mapping of feature -> change
+        Of two features or more, such as ``{"bmi": -2, "bp": -10}``.
+    method, order, interactions, n_permutations, random_state
+        As in :meth:`FMEExplainer.attribute`.
+    background : array-like or dataframe, default=None
+        Training rows, as in :func:`fme`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the averages, as in :func:`fme`.
+    response_label : str, default=None
+        What the model predicts, in words, as in :func:`fme`.
+    **options
+        The other parameters of :class:`FMEExplainer`.
+
+    Returns
+    -------
+    attribution : StepAttribution
+        Print ``attribution.summary()`` for the table.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skfme import attribute
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> forest = RandomForestRegressor(min_samples_leaf=5, random_state=0).fit(X, y)
+    >>> parts = attribute(forest, X, {"bmi": -2, "bp": -10})
+    >>> list(parts)
+    ['bmi', 'bp']
+    """
+    explainer = _explainer(model, X, step, background, sample_weight, options)
+    attribution = explainer.attribute(
+        X,
+        method=method,
+        order=order,
+        interactions=interactions,
+        n_permutations=n_permutations,
+        random_state=random_state,
+        sample_weight=sample_weight,
+    )
+    if response_label is None:
+        return attribution
+    return attribution._with_response_label(response_label)
 
 
 def ame(

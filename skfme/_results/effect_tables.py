@@ -30,10 +30,12 @@ from skfme._text.reasons import few_rows_count, no_row_counts, what_to_write
 from skfme.quadrature import rules_together
 
 __all__ = [
+    "TitledTable",
     "effects_frame",
     "effects_table",
     "left_out_table",
     "nonlinearity_table",
+    "response_text",
     "summary_html",
     "summary_text",
     "warn_of_empty",
@@ -139,7 +141,7 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     lines = [
         *(few_rows_count(e.name, e.n, e.n_left_out) or "" for e in effects),
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
-        f"Change in {_response_text(context, effect.outputs)}",
+        f"Change in {response_text(context, effect.outputs)}",
     ]
     if effect.total_weight is not None:
         kind, total = effect.weights_type, effect.total_weight
@@ -147,7 +149,8 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines if line)
 
 
-def _response_text(context: Any, outputs: Sequence[str]) -> str:
+def response_text(context: Any, outputs: Sequence[str]) -> str:
+    """What the effects are changes of, in a title."""
     single, response = len(outputs) == 1, context.response
     if context.response_label is not None:
         return f"the predicted {context.response_label}"

@@ -128,7 +128,15 @@ def add_parts(
             height = restart(search)
             while height > 0:
                 leaf, height, n_demands, n_after = next_leaf(
-                    tree, categories, pairs, r, player_of, search, height, n_demands, n_after
+                    tree,
+                    categories,
+                    pairs,
+                    r,
+                    player_of,
+                    search,
+                    height,
+                    n_demands,
+                    n_after,
                 )
                 if n_demands > 0:
                     _share(tree, leaf, search, shares, n_demands, n_after, parts[r])
@@ -199,7 +207,15 @@ def sum_coalitions(
             height = restart(search)
             while height > 0:
                 leaf, height, n_demands, n_after = next_leaf(
-                    tree, categories, pairs, r, player_of, search, height, n_demands, n_after
+                    tree,
+                    categories,
+                    pairs,
+                    r,
+                    player_of,
+                    search,
+                    height,
+                    n_demands,
+                    n_after,
                 )
                 after, before = 0, 0
                 for k in range(n_demands):

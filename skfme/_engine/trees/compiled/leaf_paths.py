@@ -238,9 +238,7 @@ def _share(tree, leaf, search, n_passages, entered, left, parts):
 
 
 @kernel
-def add_path_parts(
-    forest, categories, codes, place, player_of, lines, search, parts
-):
+def add_path_parts(forest, categories, codes, place, player_of, lines, search, parts):
     """Parts of a block of rows along the path, of margins.
 
     Parameters

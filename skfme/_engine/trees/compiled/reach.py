@@ -78,7 +78,9 @@ def restart(search):
 
 
 @inlined
-def next_leaf(tree, categories, pairs, r, player_of, search, height, n_demands, n_after):
+def next_leaf(
+    tree, categories, pairs, r, player_of, search, height, n_demands, n_after
+):
     """Go down to a leaf from the node on top of the stack.
 
     Returns
