@@ -39,7 +39,7 @@ def parts_of_linear(
         return _without_link(changes, total, question)
     if question.method == "path":
         parts = _along_path(model, base, changes)
-        return Parts(parts, total, engine.name, "along the path, in closed form")
+        return Parts(parts, total, engine.name, "in closed form")
     if question.n_features > MOST_EXACT:
         return None
     values = model.respond(base[:, None], _sums(changes))

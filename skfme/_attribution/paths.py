@@ -43,7 +43,7 @@ def parts_along_path(predict: PredictEngine, batch: Table, effect: Stepped) -> P
         settled &= len(last) > 1
         parts[rest[settled]] = scheme[-1][settled]
         rest, scheme = rest[~settled], [level[~settled] for level in scheme]
-    how = "along the path, by extrapolated pieces"
+    how = "by extrapolated pieces"
     return Parts(parts, high - low, "predict", how, n_not_converged=len(rest))
 
 

@@ -92,12 +92,12 @@ def parts_of_coalitions(values: np.ndarray, question: Question, engine: str) -> 
             np.diff(values[:, prefixes], axis=1),
             total,
             engine,
-            "one after the other",
+            f"exact, with all {n_coalitions:,} coalitions",
             lowest=lowest,
             highest=highest,
         )
     pairs = interactions_of(values) if question.pairs else None
-    how = f"exact, over {n_coalitions:,} coalitions"
+    how = f"exact, with all {n_coalitions:,} coalitions"
     return Parts(shapley_values(values), total, engine, how, pairs)
 
 

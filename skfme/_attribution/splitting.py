@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skfme._attribution.linear import parts_of_linear
 from skfme._attribution.paths import parts_along_path
 from skfme._attribution.predictions import parts_of_predictions
 from skfme._attribution.questions import Parts, Question
@@ -193,30 +194,29 @@ class _Work:
             _refuse_missing(batch, effect)
         if question.method == "sequential" and question.order is not None:
             return _in_order(self.engine, batch, effect, question.order)
-        parts = None
-        if isinstance(self.engine, LinearEngine):
-            from skfme._attribution.linear import parts_of_linear
-
-            parts = parts_of_linear(self.engine, batch, effect, question)
-        elif not isinstance(self.engine, PredictEngine):
-            from skfme._attribution.trees import parts_of_trees
-            from skfme._engine.trees.trees import TreeEngine
-
-            assert isinstance(self.engine, TreeEngine)
-            parts = parts_of_trees(self.engine, batch, effect, question)
-        if parts is not None:
-            return parts
-        predict = _predictions_of(self.engine)
+        predict = self.engine
+        if not isinstance(predict, PredictEngine):
+            parts, predict = _exact(self.engine, batch, effect, question)
+            if parts is not None:
+                return parts
         if question.method == "path":
             return parts_along_path(predict, batch, effect)
         draws = _draws(question, rows) if question.samples else None
         return parts_of_predictions(predict, batch, effect, question, draws)
 
 
-def _predictions_of(engine: Engine) -> PredictEngine:
-    predict = engine if isinstance(engine, PredictEngine) else engine.predict  # type: ignore[attr-defined]
-    assert isinstance(predict, PredictEngine)
-    return predict
+def _exact(
+    engine: Engine, batch: Table, effect: Stepped, question: Question
+) -> tuple[Parts | None, PredictEngine]:
+    """Parts by what an engine has read; and what predicts where there are none."""
+    if isinstance(engine, LinearEngine):
+        return parts_of_linear(engine, batch, effect, question), engine.predict
+    # Here, so that numba is loaded only where trees were read.
+    from skfme._attribution.trees import parts_of_trees
+    from skfme._engine.trees.trees import TreeEngine
+
+    assert isinstance(engine, TreeEngine)
+    return parts_of_trees(engine, batch, effect, question), engine.predict
 
 
 def _in_order(
@@ -235,7 +235,7 @@ def _in_order(
     effects = np.stack([one.fme for one in measured], axis=1)
     changes = np.diff(effects, axis=1, prepend=0.0)
     parts = changes[:, np.argsort(order)]
-    return Parts(parts, effects[:, -1], measured[-1].engine, "in the given order")
+    return Parts(parts, effects[:, -1], measured[-1].engine, "exact")
 
 
 def _draws(question: Question, rows: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ def parts_of_trees(
 def _parts(game: TreeGame, question: Question) -> Parts | None:
     name = TreeEngine.name
     if question.method == "path":
-        return _of(game.along_path(), None, "along the path, exactly")
+        return _of(game.along_path(), None, "exact, leaf by leaf")
     if question.method == "shapley" and not game.is_linked:
         parts, pairs = game.shapley(pairs=question.pairs)
         return _of(parts, pairs if question.pairs else None, "exact, leaf by leaf")

@@ -55,7 +55,7 @@ class StepSplitting:
 
     def __getstate__(self) -> Any:
         # Training rows are not sent along with a model; steps are resolved already.
-        state = super().__getstate__()  # type: ignore[misc]
+        state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_training"}
 
     def attribute(
@@ -218,9 +218,7 @@ def _question(
         raise ValueError(
             f"Interactions are those of method='shapley'; method={method!r} has none."
         )
-    if n_permutations is not None and (
-        not isinstance(n_permutations, Integral) or n_permutations < _LEAST_PERMUTATIONS
-    ):
+    if n_permutations is not None and not _is_number_of_orders(n_permutations):
         raise ValueError(
             f"n_permutations must be a whole number of at least {_LEAST_PERMUTATIONS}, "
             f"got {n_permutations!r}."
@@ -242,6 +240,10 @@ def _question(
     )
 
 
+def _is_number_of_orders(value: Any) -> bool:
+    return isinstance(value, Integral) and int(value) >= _LEAST_PERMUTATIONS
+
+
 def _check_numeric(step: NamedStep) -> None:
     fixed = [change.feature for change in step.changes if not change.numeric]
     if fixed:
@@ -257,19 +259,19 @@ def _places(step: NamedStep, method: str, order: Sequence[Hashable]) -> tuple[in
     if method != "sequential":
         raise ValueError(f"order= is for method='sequential', not {method!r}.")
     features = [change.feature for change in step.changes]
-    places = {change.position: k for k, change in enumerate(step.changes)}
+    places: dict[Any, int] = {c.position: k for k, c in enumerate(step.changes)}
     named = {feature: k for k, feature in enumerate(features)}
     if isinstance(order, str):
         raise TypeError(f"order must be a sequence of features, got {order!r}.")
     found = []
     for entry in order:
-        integer = isinstance(entry, Integral)
-        if str(entry) not in named and not (integer and entry in places):
+        place = named.get(str(entry), places.get(entry))
+        if place is None:
             raise ValueError(
                 f"order names {entry!r}, which {step.name!r} does not change."
                 + (nearest(entry, features) or known_names(features))
             )
-        found.append(named.get(str(entry), places.get(entry)))  # type: ignore[call-overload]
+        found.append(place)
     if sorted(found) != list(range(len(features))):
         raise ValueError(
             f"order must name each of {', '.join(map(repr, features))} once, got "

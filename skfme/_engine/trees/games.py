@@ -8,10 +8,11 @@ compiled `leaf_games` and `leaf_paths`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import comb
+from typing import Any
 
 import numpy as np
 from numba.core.errors import NumbaError
@@ -21,6 +22,7 @@ from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import Stepped
 from skfme._engine.trees.compiled import integrals, leaf_games, leaf_paths
 from skfme._engine.trees.compiled.descent import rows_for
+from skfme._engine.trees.compiled.jumps import Lines
 from skfme._engine.trees.encoding import Move
 from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
 from skfme._engine.trees.walks import CodedBatch, Walks
@@ -30,6 +32,8 @@ __all__ = ["TreeGame"]
 
 _BLOCK_BYTES = 2**20  # of a block's coalitions; it shares the nearer caches with a tree
 _EVENTS = 2**14
+# Of the step: what rounding may set apart; a model in single precision rounds the most.
+_TIES = (1e-12, 1e-5)
 _MOST_PLAYERS_OF_EVENTS = 63
 
 
@@ -122,10 +126,8 @@ class TreeGame:
         n_outputs = len(self.walks.ensemble.base)
         parts = np.zeros((len(self.batch), self.n_players, n_outputs))
         for rows, walk in self._blocks(self._coded.rows_per_block):
-            lines = self._lines(rows)
-            self._compiled(
-                leaf_paths.add_path_parts, walk, lines, self._path_scratch, parts[rows]
-            )
+            search, lines = self._path_scratch, self._lines(rows)
+            self._compiled(leaf_paths.add_path_parts, walk, *lines, search, parts[rows])
         return parts
 
     def _along_path_with_link(self) -> np.ndarray:
@@ -143,7 +145,7 @@ class TreeGame:
                 row, tied = self._compiled(
                     leaf_paths.add_responses,
                     walk,
-                    lines,
+                    *lines,
                     self._path_scratch,
                     events,
                     prediction,
@@ -160,7 +162,7 @@ class TreeGame:
                     events = leaf_paths.events_for(n_events, width, len(base), weights)
         return parts
 
-    def _compiled(self, kernel, walk, *arguments):  # type: ignore[no-untyped-def]
+    def _compiled(self, kernel: Callable, walk: tuple, *arguments: Any) -> Any:
         try:
             return kernel(*walk, *arguments)
         except NumbaError as error:
@@ -197,9 +199,12 @@ class TreeGame:
         shares = self._scratch(1).shares
         return leaf_paths.scratch_for(self._deepest, self.n_players, shares)
 
-    def _lines(self, rows: slice):  # type: ignore[no-untyped-def]
+    def _lines(self, rows: slice) -> tuple[Lines, np.ndarray]:
+        """The paths of a block, and what rounding makes of equal times in each row."""
         single = self.walks.ensemble.precision.single
-        return self._coded.lines(single, rows.start, rows.stop - rows.start)
+        lines = self._coded.lines(single, rows.start, rows.stop - rows.start)
+        rounding = np.where(np.isfinite(lines.line[:, :, 2]), lines.line[:, :, 2], 0.0)
+        return lines, np.clip(rounding.max(axis=1, initial=0.0), *_TIES)
 
     @cached_property
     def _coded(self) -> CodedBatch:

@@ -37,7 +37,6 @@ __all__ = [
 
 _U = np.uint64
 _NEVER_BEFORE, _NEVER_AFTER = -1.0, 2.0  # no entering time, no leaving time
-_TIE = 1e-12  # equal times differ by their rounding
 _ENTERS, _LEAVES = np.int8(1), np.int8(2)
 MOST_TIED = 12  # features that pass at once, behind a link
 
@@ -106,11 +105,13 @@ class Events(NamedTuple):
 
 def scratch_for(deepest: int, n_players: int, shares: np.ndarray) -> PathScratch:
     """For trees of fewer than so many levels."""
-    whole = [np.zeros(deepest, np.int64) for _ in range(3)]
-    times = [np.zeros(deepest) for _ in range(3)]
     return PathScratch(
-        *whole,
-        *times,
+        node=np.zeros(deepest, np.int64),
+        kept=np.zeros(deepest, np.int64),
+        player=np.zeros(deepest, np.int64),
+        entered=np.zeros(deepest),
+        left=np.zeros(deepest),
+        time=np.zeros(deepest),
         passing=np.zeros(deepest, np.int64),
         passed_at=np.zeros(deepest),
         how=np.zeros(deepest, np.int8),
@@ -144,7 +145,9 @@ def _start(search):
 
 
 @inlined
-def _next_leaf(tree, categories, codes, place, player_of, lines, r, search, height):
+def _next_leaf(
+    tree, categories, codes, place, player_of, lines, tie, r, search, height
+):
     """Go down to a leaf that the path holds, from the node on top of the stack.
 
     Returns
@@ -172,10 +175,10 @@ def _next_leaf(tree, categories, codes, place, player_of, lines, r, search, heig
             near_left = t if t < left else left
             far_entered = t if t > entered else entered
             passing[n], passed_at[n] = player_of[column], t
-            if entered > near_left + _TIE:  # passed by then
+            if entered > near_left + tie:  # passed by then
                 how[n], right, entered = _ENTERS, far, far_entered
             else:
-                if far_entered <= left + _TIE:
+                if far_entered <= left + tie:
                     search.node[height] = np.int64((word & CHILD) + _U(far))
                     search.kept[height], search.player[height] = n, player_of[column]
                     search.entered[height], search.left[height] = far_entered, left
@@ -189,7 +192,7 @@ def _next_leaf(tree, categories, codes, place, player_of, lines, r, search, heig
 
 
 @inlined
-def _deciders(search, n_passages, entered, left):
+def _deciders(search, n_passages, entered, left, tie):
     """List who decides when a leaf is entered and left.
 
     Returns
@@ -201,8 +204,8 @@ def _deciders(search, n_passages, entered, left):
     n_tied, n_after, n_before = 0, 0, 0
     for k in range(n_passages):
         at, how = search.passed_at[k], search.how[k]
-        if (how == _ENTERS and at < entered - _TIE) or (
-            how == _LEAVES and at > left + _TIE
+        if (how == _ENTERS and at < entered - tie) or (
+            how == _LEAVES and at > left + tie
         ):
             continue
         player = search.passing[k]
@@ -210,18 +213,18 @@ def _deciders(search, n_passages, entered, left):
             tied[n_tied] = player
             n_tied += 1
         if side[player] & how == 0:
-            n_after += np.int64(how == _ENTERS)
-            n_before += np.int64(how == _LEAVES)
+            n_after += int(how == _ENTERS)
+            n_before += int(how == _LEAVES)
             side[player] |= how
     return n_tied, n_after, n_before
 
 
 @inlined
-def _share(tree, leaf, search, n_passages, entered, left, parts):
+def _share(tree, leaf, search, n_passages, entered, left, tie, parts):
     """Add what a leaf brings when it is entered, and takes when it is left."""
     shares, side, leaves = search.shares, search.side, tree.leaves
-    n_tied, n_after, n_before = _deciders(search, n_passages, entered, left)
-    at_once = entered >= left - _TIE
+    n_tied, n_after, n_before = _deciders(search, n_passages, entered, left, tie)
+    at_once = entered >= left - tie
     clash = False
     for k in range(n_tied):
         clash |= side[search.tied[k]] == _ENTERS | _LEAVES
@@ -238,7 +241,9 @@ def _share(tree, leaf, search, n_passages, entered, left, parts):
 
 
 @kernel
-def add_path_parts(forest, categories, codes, place, player_of, lines, search, parts):
+def add_path_parts(
+    forest, categories, codes, place, player_of, lines, ties, search, parts
+):
     """Parts of a block of rows along the path, of margins.
 
     Parameters
@@ -247,6 +252,8 @@ def add_path_parts(forest, categories, codes, place, player_of, lines, search, p
         As in :func:`skfme._engine.trees.compiled.leaf_games.add_parts`; numeric columns
         alone are changed.
     lines : Lines
+    ties : ndarray of shape (n_rows,)
+        Times that differ by less are equal.
     search : PathScratch
     parts : ndarray of shape (n_rows, n_players, n_outputs)
         Added to.
@@ -257,10 +264,19 @@ def add_path_parts(forest, categories, codes, place, player_of, lines, search, p
             height = _start(search)
             while height > 0:
                 leaf, height, n, entered, left = _next_leaf(
-                    tree, categories, codes, place, player_of, lines, r, search, height
+                    tree,
+                    categories,
+                    codes,
+                    place,
+                    player_of,
+                    lines,
+                    ties[r],
+                    r,
+                    search,
+                    height,
                 )
                 if n > 0:
-                    _share(tree, leaf, search, n, entered, left, parts[r])
+                    _share(tree, leaf, search, n, entered, left, ties[r], parts[r])
 
 
 @inlined
@@ -274,17 +290,17 @@ def _put(events, n_events, at, after, before, tree, leaf):
 
 
 @inlined
-def _log(tree, leaf, search, n_passages, entered, left, events, n_events):
+def _log(tree, leaf, search, n_passages, entered, left, tie, events, n_events):
     """Log when a leaf is entered, and when it is left; one event where that is at once."""
     side = search.side
-    n_tied, _, _ = _deciders(search, n_passages, entered, left)
+    n_tied, _, _ = _deciders(search, n_passages, entered, left, tie)
     after, before = np.int64(0), np.int64(0)
     for k in range(n_tied):
         bit = np.int64(1) << search.tied[k]
         after |= bit if side[search.tied[k]] & _ENTERS else 0
         before |= bit if side[search.tied[k]] & _LEAVES else 0
         side[search.tied[k]] = 0
-    if entered >= left - _TIE:
+    if entered >= left - tie:
         if after & before == 0:
             n_events = _put(events, n_events, left, after, before, tree, leaf)
         return n_events
@@ -361,14 +377,14 @@ def _share_jump(events, start, stop, union, link, margin, parts):
 
 
 @inner
-def _share_all(events, n_events, link, margin, parts):
+def _share_all(events, n_events, tie, link, margin, parts):
     """Share the jumps of one path, in the order of their times. False if too many tie."""
     t, order = events.t, events.order
     _sort(t, order, n_events)
     start = 0
     while start < n_events:
         stop, union = start, np.int64(0)
-        while stop < n_events and t[order[stop]] <= t[order[start]] + _TIE:
+        while stop < n_events and t[order[stop]] <= t[order[start]] + tie:
             union |= events.after[order[stop]] | events.before[order[stop]]
             stop += 1
         if not _share_jump(events, start, stop, union, link, margin, parts):
@@ -385,6 +401,7 @@ def add_responses(
     place,
     player_of,
     lines,
+    ties,
     search,
     events,
     prediction,
@@ -396,7 +413,7 @@ def add_responses(
 
     Parameters
     ----------
-    forest, categories, codes, place, player_of, lines, search
+    forest, categories, codes, place, player_of, lines, ties, search
         As in :func:`add_path_parts`; of at most 63 players.
     events : Events
     prediction : Prediction
@@ -422,7 +439,16 @@ def add_responses(
             height = _start(search)
             while height > 0:
                 leaf, height, n, entered, left = _next_leaf(
-                    tree, categories, codes, place, player_of, lines, r, search, height
+                    tree,
+                    categories,
+                    codes,
+                    place,
+                    player_of,
+                    lines,
+                    ties[r],
+                    r,
+                    search,
+                    height,
                 )
                 if n_events + 2 > len(events.t):
                     return r, False
@@ -431,8 +457,8 @@ def add_responses(
                         margin[tree.output + j] += tree.leaves[leaf, j]
                 if n > 0:
                     n_events = _log(
-                        tree, leaf, search, n, entered, left, events, n_events
+                        tree, leaf, search, n, entered, left, ties[r], events, n_events
                     )
-        if not _share_all(events, n_events, prediction.link, margin, parts[r]):
+        if not _share_all(events, n_events, ties[r], prediction.link, margin, parts[r]):
             return r, True
     return len(parts), False

@@ -58,8 +58,13 @@ class Search(NamedTuple):
 
 def search_for(deepest: int, n_players: int) -> Search:
     """For trees of fewer than so many levels."""
-    stack = (np.zeros(deepest, np.int64) for _ in range(3))
-    return Search(*stack, np.zeros(n_players, np.int64), np.zeros(n_players, np.int8))
+    return Search(
+        node=np.zeros(deepest, np.int64),
+        kept=np.zeros(deepest, np.int64),
+        player=np.zeros(deepest, np.int64),
+        demand=np.zeros(n_players, np.int64),
+        side=np.zeros(n_players, np.int8),
+    )
 
 
 @inlined
