@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from skfme._report.report import write_report
     from skfme.plotting import (
         AMEDisplay,
+        AttributionDisplay,
         EffectTreeDisplay,
         ExtrapolationDisplay,
         FMEDisplay,
@@ -36,6 +37,7 @@ __all__ = [
     "AMEDisplay",
     "Adaptive",
     "Add",
+    "AttributionDisplay",
     "Contrast",
     "EffectSummaries",
     "EffectSummary",
@@ -69,6 +71,7 @@ __all__ = [
 # Loaded on first use (PEP 562), so that `import skfme` stays light.
 _ON_USE = {
     "AMEDisplay": "skfme.plotting",
+    "AttributionDisplay": "skfme.plotting",
     "EffectTreeDisplay": "skfme.plotting",
     "ExtrapolationDisplay": "skfme.plotting",
     "FMEDisplay": "skfme.plotting",

@@ -15,7 +15,15 @@ from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Step
 
-__all__ = ["DrawnTree", "Effect", "EffectContext", "Effects", "Predictions", "Profile"]
+__all__ = [
+    "Attribution",
+    "DrawnTree",
+    "Effect",
+    "EffectContext",
+    "Effects",
+    "Predictions",
+    "Profile",
+]
 
 
 class EffectContext(Protocol):
@@ -67,6 +75,13 @@ class Effects(Protocol):
     def __iter__(self) -> Iterator[str]: ...
     def items(self) -> ItemsView[str, Effect]: ...
     def to_frame(self) -> pd.DataFrame: ...
+
+
+class Attribution(Effects, Protocol):
+    """The parts of one effect, by feature."""
+
+    @property
+    def total(self) -> Effect: ...
 
 
 class Profile(Protocol):

@@ -16,19 +16,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRe
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
-from threadpoolctl import threadpool_limits
 
 from skfme import Add, attribute, fme
 from tests.attribution import brute_force
 
 RNG = np.random.default_rng(5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    # Threads of small predictions wait for each other longer than they work.
-    with threadpool_limits(1):
-        yield
 
 
 def split(model, X, step, **options):
