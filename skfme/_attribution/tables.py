@@ -156,7 +156,7 @@ def _lines(told: Told) -> list[str]:
     if told.n_not_converged:
         lines.append(
             f"Along the way of {told.n_not_converged} rows the integration has not "
-            "settled, as where a model jumps; their parts add up, and are rough."
+            "settled, as where a model jumps often; their parts add up, and are rough."
         )
     sizes = dict.fromkeys(told.total.sizes)
     return [*lines, "Step sizes: " + "; ".join(sizes)] if sizes else lines

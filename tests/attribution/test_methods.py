@@ -251,9 +251,35 @@ def test_path_parts_of_any_smooth_model_equal_fine_integration():
     assert found.n_not_converged == 0
 
 
-def test_a_model_that_jumps_is_complete_and_said_not_to_have_settled():
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_jumps_of_a_model_that_is_not_read_are_closed_in_on(as_frame):
     def model(X):
-        return (X[:, 0] > 0.123).astype(float) * (1 + X[:, 1])
+        X = np.asarray(X)
+        return (X[:, 0] > 0.123) * (1 + X[:, 1]) + np.abs(X[:, 1] - 0.4)
+
+    step = {0: 1.0, 1: 1.0}
+    X, named = GRID, step
+    if as_frame:  # whose labels a function may look at
+        X = pd.DataFrame(GRID, columns=list("abcd"), index=np.arange(150)[::-1])
+        named = {"a": 1.0, "b": 1.0}
+    found = split(model, X, named, method="path")
+    total = sum(part.fme for part in found.values())
+    np.testing.assert_allclose(total, found.total.fme, atol=1e-12)
+    t = 0.123 - GRID[:, 0]
+    passes = (t >= 0) & (t < 1)
+    jump = np.where(passes, 1 + GRID[:, 1] + t, 0.0)
+    parts = np.stack([part.fme for part in found.values()])
+    np.testing.assert_allclose(parts[0], jump, atol=1e-7)
+    assert found.n_not_converged == 0
+
+
+def test_a_model_of_too_many_jumps_is_said_not_to_have_settled(monkeypatch):
+    from skfme._attribution import paths
+
+    monkeypatch.setattr(paths, "_MOST_PIECES", 8)
+
+    def model(X):
+        return (X[:, 0] > 0.123) * (1 + X[:, 1])
 
     found = split(model, GRID, {0: 1.0, 1: 1.0}, method="path")
     total = sum(part.fme for part in found.values())
