@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import expit, exprel
 
+from skfme._attribution.pairs import Pairs
 from skfme._attribution.predictions import parts_of_coalitions
 from skfme._attribution.questions import MOST_EXACT, Parts, Question
 from skfme._engine.linear.linear import LinearEngine, LinearModel
@@ -27,7 +28,11 @@ _MOST_PIECES = 512
 
 
 def parts_of_linear(
-    engine: LinearEngine, batch: Table, effect: Stepped, question: Question
+    engine: LinearEngine,
+    batch: Table,
+    effect: Stepped,
+    question: Question,
+    pairs: Pairs | None,
 ) -> Parts | None:
     """Parts of a batch whose rows all count; None where there is no closed form."""
     found = engine.by_feature(batch, effect)
@@ -36,6 +41,9 @@ def parts_of_linear(
     base, changes = found
     model, total = engine.model, engine.model.effect(base, changes.sum(axis=1))
     if model.link == "identity":
+        if pairs is not None:
+            s = question.n_features
+            pairs.add(np.zeros((len(total), s * (s - 1) // 2, total.shape[1])))
         return _without_link(changes, total, question)
     if question.method == "path":
         parts = _along_path(model, base, changes)
@@ -43,19 +51,16 @@ def parts_of_linear(
     if question.n_features > MOST_EXACT:
         return None
     values = model.respond(base[:, None], _sums(changes))
-    return parts_of_coalitions(values, question, engine.name)
+    return parts_of_coalitions(values, question, engine.name, pairs)
 
 
 def _without_link(changes: np.ndarray, total: np.ndarray, question: Question) -> Parts:
-    n, s, n_outputs = changes.shape
-    none = np.zeros((n, s * (s - 1) // 2, n_outputs)) if question.pairs else None
     ranges = question.method == "sequential" and question.order is None
     return Parts(
         changes,
         total,
         "linear",
         "in closed form",
-        none,
         lowest=changes if ranges else None,
         highest=changes if ranges else None,
     )

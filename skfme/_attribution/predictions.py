@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from skfme._attribution.games import interactions_of, order_range, shapley_values
+from skfme._attribution.pairs import Pairs
 from skfme._attribution.questions import MOST_EXACT, Parts, Question
 from skfme._engine.differences import PredictEngine
 from skfme._engine.stepping import Stepped, selected
@@ -28,6 +29,7 @@ def parts_of_predictions(
     effect: Stepped,
     question: Question,
     draws: np.ndarray | None,
+    pairs: Pairs | None,
 ) -> Parts:
     """Parts of a batch whose rows all count.
 
@@ -37,8 +39,10 @@ def parts_of_predictions(
     batch : Table of n rows
     effect : Stepped
     question : Question
-    draws : ndarray of shape (n, n_pairs, n_features) or None
+    draws : ndarray of shape (n, n_draws, n_features) or None
         Sampled orders.
+    pairs : Pairs or None
+        What takes interactions, where they are wanted.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def parts_of_predictions(
         return parts_of_orders(predict, batch, effect, draws)
     check_coalitions(question)
     values = _coalitions(predict, batch, effect)
-    return parts_of_coalitions(values, question, "predict")
+    return parts_of_coalitions(values, question, "predict", pairs)
 
 
 def check_coalitions(question: Question) -> None:
@@ -81,7 +85,9 @@ def check_coalitions(question: Question) -> None:
     )
 
 
-def parts_of_coalitions(values: np.ndarray, question: Question, engine: str) -> Parts:
+def parts_of_coalitions(
+    values: np.ndarray, question: Question, engine: str, pairs: Pairs | None
+) -> Parts:
     """What the predictions of all coalitions, (n_rows, 2 ** n_features, n_outputs), say."""
     total = values[:, -1] - values[:, 0]
     n_coalitions = question.n_coalitions
@@ -96,9 +102,10 @@ def parts_of_coalitions(values: np.ndarray, question: Question, engine: str) -> 
             lowest=lowest,
             highest=highest,
         )
-    pairs = interactions_of(values) if question.pairs else None
+    if pairs is not None:
+        pairs.add(interactions_of(values))
     how = f"exact, with all {n_coalitions:,} coalitions"
-    return Parts(shapley_values(values), total, engine, how, pairs)
+    return Parts(shapley_values(values), total, engine, how)
 
 
 def _coalitions(predict: PredictEngine, batch: Table, effect: Stepped) -> np.ndarray:
@@ -149,22 +156,22 @@ def parts_of_orders(
     ----------
     predict, batch, effect
         As in :func:`parts_of_predictions`.
-    draws : ndarray of shape (n, n_pairs, n_features)
+    draws : ndarray of shape (n, n_draws, n_features)
         The place of each feature in an order.
     """
-    n, n_pairs, s = draws.shape
+    n, n_draws, s = draws.shape
     every = np.ones(n, dtype=bool)
     ends = [selected(batch, every, columns) for columns in (effect.before, effect.end)]
     low, high = predict.of_tables(batch, effect, iter(ends))
     mean = np.zeros((n, s, low.shape[1]))
     squares = np.zeros(mean.shape)
-    for k in range(n_pairs):
+    for k in range(n_draws):
         draw = _draw(predict, batch, effect, draws[:, k], low, high)
         deviation = draw - mean
         mean += deviation / (k + 1)
         squares += deviation * (draw - mean)
-    errors = np.sqrt(squares / (n_pairs - 1) / n_pairs)
-    how = f"by {2 * n_pairs:,} sampled orders"
+    errors = np.sqrt(squares / (n_draws - 1) / n_draws)
+    how = f"by {2 * n_draws:,} sampled orders"
     return Parts(mean, high - low, "predict", how, errors=errors)
 
 

@@ -30,6 +30,8 @@ class Question:
         Orders that may be sampled.
     seed : int
         Of the sampled orders.
+    keep_pairs : bool
+        Whether the interactions of each row are wanted.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Question:
     order: tuple[int, ...] | None = None
     n_permutations: int | None = None
     seed: int = 0
+    keep_pairs: bool = False
 
     @property
     def n_coalitions(self) -> int:
@@ -62,7 +65,8 @@ class Question:
     def row_bytes(self, n_outputs: int) -> int:
         """Bytes of a row's answer, and of what it is made of."""
         s = self.n_features
-        n_values = 4 * s + (comb(s, 2) if self.pairs else 0)
+        n_values = 4 * s + (comb(s, 2) if self.keep_pairs else 0)
+        n_values += 320 * s if self.method == "path" else 0  # pieces of the way
         if self.needs_coalitions and s <= MOST_EXACT:
             n_values += 3 * self.n_coalitions
         return 8 * n_outputs * n_values
@@ -81,7 +85,6 @@ class Parts:
         "trees", "linear" or "predict".
     how : str
         In words.
-    interactions : ndarray of shape (n_rows, n_pairs, n_outputs) or None
     errors : ndarray of shape (n_rows, n_features, n_outputs) or None
         Standard errors of sampling.
     lowest, highest : ndarray of shape (n_rows, n_features, n_outputs) or None
@@ -94,7 +97,6 @@ class Parts:
     total: np.ndarray
     engine: str
     how: str
-    interactions: np.ndarray | None = None
     errors: np.ndarray | None = None
     lowest: np.ndarray | None = None
     highest: np.ndarray | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._attribution.linear import parts_of_linear
+from skfme._attribution.pairs import Pairs, PairSums
 from skfme._attribution.paths import parts_along_path
 from skfme._attribution.predictions import parts_of_predictions
 from skfme._attribution.questions import Parts, Question
@@ -22,7 +23,6 @@ from skfme._engine.linear.linear import LinearEngine
 from skfme._engine.stepping import COUNTED, Engine, Stepped
 from skfme._frames.columns import missing_in
 from skfme._frames.tables import Table
-from skfme._summaries.mergeable import Moments
 from skfme._summaries.weighting import Weighting
 from skfme.extrapolation._support import Support
 from skfme.steps._changes import NamedStep
@@ -44,7 +44,7 @@ class Split:
     errors, lowest, highest : ndarray of the shape of the parts, or None
     interactions : ndarray of shape (n_samples, n_pairs, n_outputs) or None
         Where they are kept for each row.
-    moments : Moments of shape (1, n_pairs * n_outputs) or None
+    pair_sums : PairSums or None
         Of the interactions.
     n_not_converged : int
     """
@@ -58,7 +58,7 @@ class Split:
     lowest: np.ndarray | None = None
     highest: np.ndarray | None = None
     interactions: np.ndarray | None = None
-    moments: Moments | None = None
+    pair_sums: PairSums | None = None
     n_not_converged: int = 0
 
     def fill(
@@ -66,9 +66,7 @@ class Split:
         rows: slice,
         status: np.ndarray,
         parts: Parts | None,
-        weights: Weighting,
-        *,
-        keep_pairs: bool,
+        pairs: Pairs | None,
     ) -> None:
         """Take over the parts of some of the rows."""
         self.status[rows] = status
@@ -78,10 +76,10 @@ class Split:
         self.parts[counted], self.total[counted] = parts.parts, parts.total
         for name in ("errors", "lowest", "highest"):
             self._put(name, counted, getattr(parts, name))
-        if parts.interactions is not None:
-            if keep_pairs:
-                self._put("interactions", counted, parts.interactions)
-            self._pool(parts.interactions, weights.take(counted))
+        if pairs is not None and pairs.sums is not None:
+            last, sums = self.pair_sums, pairs.sums
+            self.pair_sums = sums if last is None else last.merged(sums)
+            self._put("interactions", counted, pairs.by_row)
         self.n_not_converged += parts.n_not_converged
         self.engine = self._together(self.engine, parts.engine, "predict")
         self.how = self._together(self.how, parts.how, f"{self.how}; {parts.how}")
@@ -93,15 +91,6 @@ class Split:
             shape = (len(self.status), *values.shape[1:])
             setattr(self, name, np.full(shape, np.nan))
         getattr(self, name)[rows] = values
-
-    def _pool(self, interactions: np.ndarray, weights: Weighting) -> None:
-        values = interactions.reshape(len(interactions), -1)
-        codes = np.zeros(len(values), dtype=np.intp)
-        moments = Moments.of(values, weights, codes, 1)
-        both = np.zeros(2, dtype=np.intp)
-        self.moments = (
-            moments if self.moments is None else self.moments.merged(moments, both, 1)
-        )
 
     @staticmethod
     def _together(last: str, this: str, both: str) -> str:
@@ -116,8 +105,6 @@ def split_step(
     question: Question,
     weights: Weighting,
     schedule: Schedule,
-    *,
-    keep_pairs: bool = False,
 ) -> tuple[Split, int | None]:
     """The parts of every row, and how many rows were outside before the step.
 
@@ -132,8 +119,6 @@ def split_step(
     weights : Weighting
         Of the means of interactions.
     schedule : Schedule
-    keep_pairs : bool, default=False
-        Whether to keep the interactions of each row.
 
     Raises
     ------
@@ -158,13 +143,13 @@ def split_step(
     n_points = np.inf if continuous else float(question.n_coalitions)
     sample = ProbeSample(table, stepping.effects, 1, n_points)
     engine = choice.engine(sample, None, rows_per_batch)
-    work = _Work(stepping, engine, question)
+    work = _Work(stepping, engine, question, weights)
     n_outside_before = 0
-    for rows, (status, parts, n_outside) in run_batches(
+    for rows, (status, parts, pairs, n_outside) in run_batches(
         work, table, rows_per_batch, schedule
     ):
         n_outside_before += n_outside
-        split.fill(rows, status, parts, weights, keep_pairs=keep_pairs)
+        split.fill(rows, status, parts, pairs)
     return split, None if support is None else n_outside_before
 
 
@@ -175,20 +160,33 @@ class _Work:
     stepping: Stepping
     engine: Engine
     question: Question
+    weights: Weighting
 
     def __call__(
         self, batch: Table, rows: slice
-    ) -> tuple[np.ndarray, Parts | None, int]:
+    ) -> tuple[np.ndarray, Parts | None, Pairs | None, int]:
         (effect,), n_outside = self.stepping(batch, rows)
         status = effect.status
         counted = np.flatnonzero(status == COUNTED)
         if not len(counted):
-            return status, None, n_outside
+            return status, None, None, n_outside
         if len(counted) < len(batch):
             batch, effect = batch.take(counted), effect.at(counted)
-        return status, self._parts(batch, effect, rows.start + counted), n_outside
+        places = rows.start + counted
+        return status, *self._parts(batch, effect, places), n_outside
 
-    def _parts(self, batch: Table, effect: Stepped, rows: np.ndarray) -> Parts:
+    def _parts(
+        self, batch: Table, effect: Stepped, rows: np.ndarray
+    ) -> tuple[Parts, Pairs | None]:
+        pairs = None
+        if self.question.pairs:
+            weights = self.weights.take(rows).whole()
+            pairs = Pairs(weights, self.question.keep_pairs)
+        return self._found(batch, effect, rows, pairs), pairs
+
+    def _found(
+        self, batch: Table, effect: Stepped, rows: np.ndarray, pairs: Pairs | None
+    ) -> Parts:
         question = self.question
         if question.method == "path":
             _refuse_missing(batch, effect)
@@ -196,27 +194,31 @@ class _Work:
             return _in_order(self.engine, batch, effect, question.order)
         predict = self.engine
         if not isinstance(predict, PredictEngine):
-            parts, predict = _exact(self.engine, batch, effect, question)
+            parts, predict = _exact(self.engine, batch, effect, question, pairs)
             if parts is not None:
                 return parts
         if question.method == "path":
             return parts_along_path(predict, batch, effect)
         draws = _draws(question, rows) if question.samples else None
-        return parts_of_predictions(predict, batch, effect, question, draws)
+        return parts_of_predictions(predict, batch, effect, question, draws, pairs)
 
 
 def _exact(
-    engine: Engine, batch: Table, effect: Stepped, question: Question
+    engine: Engine,
+    batch: Table,
+    effect: Stepped,
+    question: Question,
+    pairs: Pairs | None,
 ) -> tuple[Parts | None, PredictEngine]:
     """Parts by what an engine has read; and what predicts where there are none."""
     if isinstance(engine, LinearEngine):
-        return parts_of_linear(engine, batch, effect, question), engine.predict
+        return parts_of_linear(engine, batch, effect, question, pairs), engine.predict
     # Here, so that numba is loaded only where trees were read.
     from skfme._attribution.trees import parts_of_trees
     from skfme._engine.trees.trees import TreeEngine
 
     assert isinstance(engine, TreeEngine)
-    return parts_of_trees(engine, batch, effect, question), engine.predict
+    return parts_of_trees(engine, batch, effect, question, pairs), engine.predict
 
 
 def _in_order(

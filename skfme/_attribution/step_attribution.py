@@ -19,6 +19,7 @@ from skfme._attribution.questions import Question
 from skfme._attribution.splitting import Split
 from skfme._attribution.tables import Told, attribution_html, attribution_text
 from skfme._attribution.wording import sentences_of
+from skfme._engine.stepping import COUNTED
 from skfme._results.effects import Context, ForwardEffect, ForwardEffects
 from skfme._text.printing import Text
 from skfme.steps._changes import NamedStep
@@ -348,10 +349,10 @@ class StepAttribution(ForwardEffects):
 
 def _found(context: Context, question: Question, split: Split) -> _Found:
     means = sds = None
-    if split.moments is not None:
-        shape = (-1, len(context.outputs))
-        means = split.moments.defined_mean[0].reshape(shape)
-        sds = split.moments.sd(context.weights.kind)[0].reshape(shape)
+    if split.pair_sums is not None:
+        counted = np.flatnonzero(split.status == COUNTED)
+        means = split.pair_sums.mean
+        sds = split.pair_sums.sd(context.weights.take(counted))
     arrays: Sequence[np.ndarray | None] = (
         split.errors,
         split.lowest,

@@ -9,6 +9,7 @@ import logging
 
 import numpy as np
 
+from skfme._attribution.pairs import Pairs
 from skfme._attribution.predictions import parts_of_coalitions
 from skfme._attribution.questions import MOST_EXACT, Parts, Question
 from skfme._engine.refusals import RowsNotReadError, refusal
@@ -23,12 +24,16 @@ _LOG = logging.getLogger(__name__)
 
 
 def parts_of_trees(
-    engine: TreeEngine, batch: Table, effect: Stepped, question: Question
+    engine: TreeEngine,
+    batch: Table,
+    effect: Stepped,
+    question: Question,
+    pairs: Pairs | None,
 ) -> Parts | None:
     """Parts of a batch whose rows all count; None where they are left to predictions."""
     game = TreeGame(engine.model.walks, engine.model.inputs, batch, effect)
     try:
-        return _parts(game, question)
+        return _parts(game, question, pairs)
     except RowsNotReadError as reason:
         if engine.model.insisted:
             raise refusal(engine.name, str(reason)) from reason
@@ -36,17 +41,16 @@ def parts_of_trees(
         return None
 
 
-def _parts(game: TreeGame, question: Question) -> Parts | None:
+def _parts(game: TreeGame, question: Question, pairs: Pairs | None) -> Parts | None:
     name = TreeEngine.name
     if question.method == "path":
-        return _of(game.along_path(), None, "exact, leaf by leaf")
+        return _of(game.along_path())
     if question.method == "shapley" and not game.is_linked:
-        parts, pairs = game.shapley(pairs=question.pairs)
-        return _of(parts, pairs if question.pairs else None, "exact, leaf by leaf")
+        return _of(game.shapley(None if pairs is None else pairs.add))
     if question.n_features > MOST_EXACT:
         return None
-    return parts_of_coalitions(game.coalitions(), question, name)
+    return parts_of_coalitions(game.coalitions(), question, name, pairs)
 
 
-def _of(parts: np.ndarray, pairs: np.ndarray | None, how: str) -> Parts:
-    return Parts(parts, parts.sum(axis=1), TreeEngine.name, how, pairs)
+def _of(parts: np.ndarray) -> Parts:
+    return Parts(parts, parts.sum(axis=1), TreeEngine.name, "exact, leaf by leaf")

@@ -140,8 +140,7 @@ class StepSplitting:
             n_permutations,
             random_state,
         )
-        keep_pairs = interactions == "rows"
-        if keep_pairs:
+        if question.keep_pairs:
             _check_memory(len(table), len(joint.changes), len(self._response.outputs))
         weights = checked_weights(sample_weight, table, self.weights_type)
         schedule = Schedule(self.batch_size, self.n_jobs, self.verbose)
@@ -154,7 +153,6 @@ class StepSplitting:
                 question,
                 weights,
                 schedule,
-                keep_pairs=keep_pairs,
             )
         context = Context.of(
             table, weights, self._response, self.columns_, n_outside_before
@@ -237,6 +235,7 @@ def _question(
         None if order is None else _places(step, method, order),
         None if n_permutations is None else int(n_permutations),
         int(check_random_state(random_state).randint(np.iinfo(np.int32).max)),
+        interactions == "rows",
     )
 
 

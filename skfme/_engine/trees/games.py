@@ -21,7 +21,7 @@ from sklearn.utils import gen_batches
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import Stepped
 from skfme._engine.trees.compiled import integrals, leaf_games, leaf_paths
-from skfme._engine.trees.compiled.descent import rows_for
+from skfme._engine.trees.compiled.descent import BlockRows, rows_for
 from skfme._engine.trees.compiled.jumps import Lines
 from skfme._engine.trees.encoding import Move
 from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
@@ -31,6 +31,9 @@ from skfme._frames.tables import Table
 __all__ = ["TreeGame"]
 
 _BLOCK_BYTES = 2**20  # of a block's coalitions; it shares the nearer caches with a tree
+_PAIR_BYTES = 2**21  # of a block's interactions
+_MOST_ROWS = 512  # whose walkers stay in the nearer caches
+_WALKERS = 64  # of a row in one tree, on average, twice over
 _EVENTS = 2**14
 # Of the step: what rounding may set apart; a model in single precision rounds the most.
 _TIES = (1e-12, 1e-5)
@@ -64,30 +67,42 @@ class TreeGame:
         """Whether predictions are no sums of trees."""
         return self.walks.ensemble.link != "identity"
 
-    def shapley(self, *, pairs: bool) -> tuple[np.ndarray, np.ndarray]:
+    def shapley(self, pairs: Callable[[np.ndarray], None] | None = None) -> np.ndarray:
         """Shapley values of margins, and the interactions of all pairs.
+
+        Parameters
+        ----------
+        pairs : callable or None, default=None
+            Gets the interactions of the next rows, (n, n_pairs, n_outputs), with pairs
+            (0, 1), (0, 2), …; their memory is used again.
 
         Returns
         -------
         parts : ndarray of shape (n_rows, n_players, n_outputs)
-        interactions : ndarray of shape (n_rows, n_pairs, n_outputs)
-            Pairs (0, 1), (0, 2), …; without any where they are not asked for.
 
         Raises
         ------
         RowsNotReadError
             If the trees do not see each player's features by themselves.
         """
-        n, n_outputs = len(self.batch), len(self.walks.ensemble.base)
-        parts = np.zeros((n, self.n_players, n_outputs))
-        n_pairs = comb(self.n_players, 2) if pairs else 0
-        interactions = np.zeros((n, n_pairs, n_outputs))
-        for rows, walk in self._blocks(self._coded.rows_per_block):
-            scratch = self._scratch(len(parts[rows]))
-            self._compiled(
-                leaf_games.add_parts, walk, scratch, parts[rows], interactions[rows]
-            )
-        return parts, interactions
+        n_outputs = len(self.walks.ensemble.base)
+        parts = np.empty((len(self.batch), self.n_players, n_outputs))
+        n_pairs = 0 if pairs is None else comb(self.n_players, 2)
+        row_bytes = 8 * max(n_pairs * n_outputs, 1)
+        most = max(min(_MOST_ROWS, _PAIR_BYTES // row_bytes), 1)
+        buffer = np.empty((most, n_pairs, n_outputs))
+
+        def fill(rows: slice, walk: tuple, scratch: leaf_games.GameScratch) -> bool:
+            block = parts[rows], buffer[: rows.stop - rows.start]
+            for array in block:
+                array[:] = 0
+            done: bool = self._compiled(leaf_games.add_parts, walk, scratch, *block)
+            if done and pairs is not None:
+                pairs(block[1])
+            return done
+
+        self._fill(fill, most)
+        return parts
 
     def coalitions(self) -> np.ndarray:
         """Predictions of every coalition, of shape (n_rows, 2 ** n_players, n_outputs).
@@ -100,15 +115,23 @@ class TreeGame:
             As in :meth:`shapley`.
         """
         shape = (2**self.n_players, len(self.walks.ensemble.base))
-        values = np.zeros((len(self.batch), *shape))
-        n_block = int(np.clip(_BLOCK_BYTES // (16 * np.prod(shape)), 1, 4096))
-        for rows, walk in self._blocks(min(n_block, self._coded.rows_per_block)):
+        values = np.empty((len(self.batch), *shape))
+
+        def fill(rows: slice, walk: tuple, scratch: leaf_games.GameScratch) -> bool:
             block = values[rows]
-            scratch = self._scratch(len(block))
-            excluded = np.zeros(block.shape)
-            self._compiled(leaf_games.sum_coalitions, walk, scratch, block, excluded)
-            block += self.walks.ensemble.base
-            block[:] = self.walks.respond(block)
+            block[:] = 0
+            tables = block, np.zeros(block.shape)
+            done: bool = self._compiled(
+                leaf_games.sum_coalitions, walk, scratch, *tables
+            )
+            if done:
+                block += self.walks.ensemble.base
+                block[:] = self.walks.respond(block)
+            return done
+
+        # Two tables of a block share the nearer caches with a tree.
+        most = int(_BLOCK_BYTES // (16 * np.prod(shape)))
+        self._fill(fill, min(max(most, 1), _MOST_ROWS))
         return values
 
     def along_path(self) -> np.ndarray:
@@ -125,7 +148,7 @@ class TreeGame:
             return self._along_path_with_link()
         n_outputs = len(self.walks.ensemble.base)
         parts = np.zeros((len(self.batch), self.n_players, n_outputs))
-        for rows, walk in self._blocks(self._coded.rows_per_block):
+        for rows, walk in self._blocks():
             search, lines = self._path_scratch, self._lines(rows)
             self._compiled(leaf_paths.add_path_parts, walk, *lines, search, parts[rows])
         return parts
@@ -139,7 +162,7 @@ class TreeGame:
         prediction = integrals.Prediction(link, base, 0.0)
         parts = np.zeros((len(self.batch), self.n_players, len(base)))
         events = leaf_paths.events_for(_EVENTS, width, len(base), weights)
-        for rows, walk in self._blocks(self._coded.rows_per_block):
+        for rows, walk in self._blocks():
             block, lines, row = parts[rows], self._lines(rows), 0
             while row < len(block):
                 row, tied = self._compiled(
@@ -168,23 +191,32 @@ class TreeGame:
         except NumbaError as error:
             raise RowsNotReadError(f"numba cannot compile the walk: {error}") from error
 
-    def _blocks(self, most: int) -> Iterator[tuple[slice, tuple]]:
-        """The rows of each block, and the forest, codes and players of its walk."""
-        coded, entries = self._coded, self._coded.entries
-        block_rows = rows_for(min(most, len(self.batch)), entries)
+    def _fill(self, fill: Callable[..., bool], most: int) -> None:
+        """Fill block by block, in smaller ones where walkers find no room."""
+        coded, n, start = self._coded, len(self.batch), 0
+        n_block = min(most, n, coded.rows_per_block)
+        scratch, block_rows = self._scratch(n_block), rows_for(n_block, coded.entries)
+        while start < n:
+            rows = slice(start, min(start + n_block, n))
+            if fill(rows, self._walk(rows, block_rows), scratch):
+                start = rows.stop
+            else:
+                n_block = max(n_block // 2, 1)
+
+    def _blocks(self) -> Iterator[tuple[slice, tuple]]:
+        """The rows of each block, and its walk."""
+        most = self._coded.rows_per_block
+        block_rows = rows_for(min(most, len(self.batch)), self._coded.entries)
         for rows in gen_batches(len(self.batch), most):
-            coded.code(rows.start, rows.stop - rows.start, block_rows)
-            packed = coded.packed
-            yield (
-                rows,
-                (
-                    packed.forest,
-                    packed.categories,
-                    block_rows.codes,
-                    entries.place[0],
-                    self._player_of,
-                ),
-            )
+            yield rows, self._walk(rows, block_rows)
+
+    def _walk(self, rows: slice, block_rows: BlockRows) -> tuple:
+        """The forest, and the codes and players of a block."""
+        coded = self._coded
+        coded.code(rows.start, rows.stop - rows.start, block_rows)
+        packed, place = coded.packed, coded.entries.place[0]
+        trees = packed.forest, packed.categories
+        return *trees, block_rows.codes, place, self._player_of
 
     @property
     def _deepest(self) -> int:
@@ -192,11 +224,15 @@ class TreeGame:
 
     def _scratch(self, n_block: int) -> leaf_games.GameScratch:
         n_columns = self._coded.entries.place.shape[1]
-        return leaf_games.scratch_for(n_block, n_columns, self._deepest, self.n_players)
+        # One row alone has at most a walker for each leaf.
+        largest = int(np.diff(self.walks.ensemble.first).max())
+        capacity = max(_WALKERS * n_block, 2 * largest)
+        sizes = n_block, n_columns, self._deepest, self.n_players, capacity
+        return leaf_games.scratch_for(*sizes)
 
     @cached_property
     def _path_scratch(self) -> leaf_paths.PathScratch:
-        shares = self._scratch(1).shares
+        shares, _ = leaf_games.shares_for(min(self._deepest, self.n_players))
         return leaf_paths.scratch_for(self._deepest, self.n_players, shares)
 
     def _lines(self, rows: slice) -> tuple[Lines, np.ndarray]:
