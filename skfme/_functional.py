@@ -226,8 +226,17 @@ def attribute(
         Rows to explain.
     step : mapping of feature -> change
         Of two features or more, such as ``{"bmi": -2, "bp": -10}``.
-    method, order, interactions, n_permutations, random_state
-        As in :meth:`FMEExplainer.attribute`.
+    method : {"shapley", "path", "sequential"}, default="shapley"
+        How interplay is shared; this and what follows as in
+        :meth:`FMEExplainer.attribute`.
+    order : sequence of features or None, default=None
+        For "sequential".
+    interactions : bool or "rows", default=False
+        Whether to find the interaction of every two features.
+    n_permutations : int or None, default=None
+        Orders to sample where exact values would take more predictions.
+    random_state : int, RandomState instance or None, default=None
+        For sampled orders.
     background : array-like or dataframe, default=None
         Training rows, as in :func:`fme`.
     sample_weight : array-like of shape (n_samples,), default=None

@@ -54,12 +54,19 @@ class StepAttribution(ForwardEffects):
     the parts add up to the effect of the joint step, and so do their averages. A row
     counts, or does not, for all parts at once.
 
+    Parameters
+    ----------
+    parts : list of ForwardEffect
+        One for each feature, in the order of the step.
+    total : ForwardEffect
+        The effect of the joint step, which the parts add up to.
+    found : object
+        What was found beside the parts.
+
     Attributes
     ----------
     name : str
         Of the joint step, such as ``bmi -2, bp -10``.
-    total : ForwardEffect
-        The effect of the joint step, which the parts add up to.
     method : {"shapley", "path", "sequential"}
         How the effect is split.
     how : str
@@ -85,7 +92,7 @@ class StepAttribution(ForwardEffects):
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> parts = attribute(LinearRegression().fit(X, y), X, {"bmi": -2, "bp": -10})
     >>> {feature: round(part.ame, 2) for feature, part in parts.items()}
-    {'bmi': -11.21, 'bp': -11.16}
+    {'bmi': -11.21, 'bp': -11.17}
     >>> round(parts.total.ame, 2)
     -22.37
     """
@@ -123,22 +130,27 @@ class StepAttribution(ForwardEffects):
 
     @property
     def name(self) -> str:
+        """Of the joint step, such as ``bmi -2, bp -10``."""
         return self.total.name
 
     @property
     def method(self) -> str:
+        """How the effect is split."""
         return self._found.question.method
 
     @property
     def how(self) -> str:
+        """How that was computed, such as ``exact, leaf by leaf``."""
         return self._found.how
 
     @property
     def n_not_converged(self) -> int:
+        """Rows whose integration along the path did not settle."""
         return self._found.n_not_converged
 
     @property
     def order(self) -> tuple[str, ...]:
+        """Features in the order in which they change; of ``method="sequential"`` alone."""
         features, question = tuple(self), self._found.question
         if question.method != "sequential":
             return ()
@@ -188,6 +200,7 @@ class StepAttribution(ForwardEffects):
 
     @property
     def interactions(self) -> pd.DataFrame | None:
+        """Mean and SD of the Shapley interaction of each pair; None if not asked for."""
         means, sds = self._found.pair_means, self._found.pair_sds
         if means is None or sds is None:
             return None

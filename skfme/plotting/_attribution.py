@@ -77,7 +77,7 @@ class AttributionDisplay(Display):
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> parts = attribute(SVR(C=100).fit(X, y), X, {"bmi": -2, "bp": -10})
     >>> parts.plot().features
-    ['bmi -2', 'bp -10']
+    ['bmi −2', 'bp −10']
     >>> parts.plot(row=0).parts.shape
     (1, 2)
     """
@@ -245,6 +245,7 @@ class AttributionDisplay(Display):
         for place, end in enumerate(ends):
             span = [place - _BAR / 2, place + 1 + _BAR / 2]
             axes.plot([end, end], span, color=INK, linewidth=0.8, zorder=3)
+        axes.use_sticky_edges = False  # the values stand beside the bars' ends
         axes.margins(x=0.16)
         for place, (start, width) in enumerate(zip(starts, widths, strict=True)):
             side = 1 if width >= 0 else -1
