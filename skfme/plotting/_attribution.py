@@ -27,7 +27,7 @@ from skfme.plotting._parts.canvas import (
     check_matplotlib,
 )
 from skfme.plotting._parts.marks import draw_legend, frame, key
-from skfme.plotting._parts.texts import draw_title, wrapped
+from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Attribution
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class AttributionDisplay(Display):
         What the features are called.
     weights : Weighting or None, default=None
         Of the rows.
-    title, response : str, default=""
+    response : str, default="prediction"
     row : int or None, default=None
         The row of the table whose parts are drawn as a waterfall; None draws strips.
 
@@ -86,7 +86,6 @@ class AttributionDisplay(Display):
     features: list[str]
     _: KW_ONLY
     weights: Weighting | None = None
-    title: str = ""
     response: str = "prediction"
     row: int | None = None
 
@@ -145,7 +144,6 @@ class AttributionDisplay(Display):
             np.stack(parts, axis=1),
             features,
             weights=context.weights.take(rows),
-            title=step_title(total.name, total.step, texts),
             response=joint_phrase(context.response, (context.outputs[column],), label),
             row=row,
         )
@@ -186,8 +184,6 @@ class AttributionDisplay(Display):
         what = "Part of the change" if self.row is None else f"Row {self.row}: change"
         text = f"{what} in {self.response}"
         axes.set_xlabel(wrapped(text, 60), parse_math=False)
-        if self.row is not None:
-            draw_title(axes, self.title)
 
     def _draw_strips(self, options: dict[str, Any]) -> None:
         """How parts are spread, their middle half and their mean; the total below."""

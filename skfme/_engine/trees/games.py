@@ -20,7 +20,12 @@ from sklearn.utils import gen_batches
 
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.stepping import Stepped
-from skfme._engine.trees.compiled import integrals, leaf_games, leaf_paths
+from skfme._engine.trees.compiled import (
+    integrals,
+    leaf_games,
+    leaf_paths,
+    path_search,
+)
 from skfme._engine.trees.compiled.descent import BlockRows, rows_for
 from skfme._engine.trees.compiled.jumps import Lines
 from skfme._engine.trees.encoding import Move
@@ -231,9 +236,9 @@ class TreeGame:
         return leaf_games.scratch_for(*sizes)
 
     @cached_property
-    def _path_scratch(self) -> leaf_paths.PathScratch:
+    def _path_scratch(self) -> path_search.PathScratch:
         shares, _ = leaf_games.shares_for(min(self._deepest, self.n_players))
-        return leaf_paths.scratch_for(self._deepest, self.n_players, shares)
+        return path_search.scratch_for(self._deepest, self.n_players, shares)
 
     def _lines(self, rows: slice) -> tuple[Lines, np.ndarray]:
         """The paths of a block, and what rounding makes of equal times in each row."""

@@ -14,64 +14,26 @@ from typing import NamedTuple
 import numpy as np
 
 from skfme._engine.trees.compiled.decorators import inlined, inner, kernel
-from skfme._engine.trees.compiled.descent import (
-    CHILD,
-    LEAF,
-    branches,
-    column_of,
-    goes_right,
-    threshold_of,
-)
+from skfme._engine.trees.compiled.descent import branches
 from skfme._engine.trees.compiled.integrals import respond
-from skfme._engine.trees.compiled.jumps import crossing_time
+from skfme._engine.trees.compiled.path_search import (
+    ENTERS,
+    LEAVES,
+    NEVER_BEFORE,
+    at_root,
+    deciders,
+    next_leaf,
+)
 
 __all__ = [
     "MOST_TIED",
     "Events",
-    "PathScratch",
     "add_path_parts",
     "add_responses",
     "events_for",
-    "scratch_for",
 ]
 
-_U = np.uint64
-_NEVER_BEFORE, _NEVER_AFTER = -1.0, 2.0  # no entering time, no leaving time
-_ENTERS, _LEAVES = np.int8(1), np.int8(2)
 MOST_TIED = 12  # features that pass at once, behind a link
-
-
-class PathScratch(NamedTuple):
-    """Where the search of one path in one tree stands; made by :func:`scratch_for`.
-
-    Attributes
-    ----------
-    node, kept, player : ndarray of shape (deepest,), int64
-        Nodes still to be searched; how many passages hold at each, and the player whose
-        passage leads there.
-    entered, left, time : ndarray of shape (deepest,)
-        The last entering and first leaving time at each, and when that passage is.
-    passing, passed_at, how : ndarray of shape (deepest,)
-        The passages on the way to the leaf at hand: who, when, and whether by then the
-        leaf is entered or left.
-    tied, side : ndarray of shape (n_players,)
-        The players that decide over a leaf, and what they do.
-    shares : ndarray
-        As in :class:`skfme._engine.trees.compiled.leaf_games.GameScratch`.
-    """
-
-    node: np.ndarray
-    kept: np.ndarray
-    player: np.ndarray
-    entered: np.ndarray
-    left: np.ndarray
-    time: np.ndarray
-    passing: np.ndarray
-    passed_at: np.ndarray
-    how: np.ndarray
-    tied: np.ndarray
-    side: np.ndarray
-    shares: np.ndarray
 
 
 class Events(NamedTuple):
@@ -103,24 +65,6 @@ class Events(NamedTuple):
     weights: np.ndarray
 
 
-def scratch_for(deepest: int, n_players: int, shares: np.ndarray) -> PathScratch:
-    """For trees of fewer than so many levels."""
-    return PathScratch(
-        node=np.zeros(deepest, np.int64),
-        kept=np.zeros(deepest, np.int64),
-        player=np.zeros(deepest, np.int64),
-        entered=np.zeros(deepest),
-        left=np.zeros(deepest),
-        time=np.zeros(deepest),
-        passing=np.zeros(deepest, np.int64),
-        passed_at=np.zeros(deepest),
-        how=np.zeros(deepest, np.int8),
-        tied=np.zeros(n_players, np.int64),
-        side=np.zeros(n_players, np.int8),
-        shares=shares,
-    )
-
-
 def events_for(n: int, width: int, n_outputs: int, weights: np.ndarray) -> Events:
     """Room for so many events."""
     return Events(
@@ -137,102 +81,19 @@ def events_for(n: int, width: int, n_outputs: int, weights: np.ndarray) -> Event
 
 
 @inlined
-def _start(search):
-    """Begin at the root; returns the height of the stack."""
-    search.node[0], search.kept[0], search.player[0] = 0, 0, -1
-    search.entered[0], search.left[0] = _NEVER_BEFORE, _NEVER_AFTER
-    return 1
-
-
-@inlined
-def _next_leaf(
-    tree, categories, codes, place, player_of, lines, tie, r, search, height
-):
-    """Go down to a leaf that the path holds, from the node on top of the stack.
-
-    Returns
-    -------
-    leaf : uint64
-    height, n_passages : int
-    entered, left : float
-    """
-    passing, passed_at, how = search.passing, search.passed_at, search.how
-    height -= 1
-    n, entered, left = search.kept[height], search.entered[height], search.left[height]
-    if search.player[height] >= 0:
-        passing[n], passed_at[n] = search.player[height], search.time[height]
-        how[n] = _ENTERS
-        n += 1
-    node = _U(search.node[height])
-    word = tree.words[node]
-    while threshold_of(word) != LEAF:
-        column = column_of(word)
-        s = place[column]
-        right = goes_right(_U(codes[r, column]), word, categories)
-        far = goes_right(_U(codes[r, s]), word, categories)
-        if far != right:
-            t = crossing_time(lines, r, _U(s), word)
-            near_left = t if t < left else left
-            far_entered = t if t > entered else entered
-            passing[n], passed_at[n] = player_of[column], t
-            if entered > near_left + tie:  # passed by then
-                how[n], right, entered = _ENTERS, far, far_entered
-            else:
-                if far_entered <= left + tie:
-                    search.node[height] = np.int64((word & CHILD) + _U(far))
-                    search.kept[height], search.player[height] = n, player_of[column]
-                    search.entered[height], search.left[height] = far_entered, left
-                    search.time[height] = t
-                    height += 1
-                how[n], left = _LEAVES, near_left
-            n += 1
-        node = (word & CHILD) + _U(right)
-        word = tree.words[node]
-    return node, height, n, entered, left
-
-
-@inlined
-def _deciders(search, n_passages, entered, left, tie):
-    """List who decides when a leaf is entered and left.
-
-    Returns
-    -------
-    n_tied, n_after, n_before : int
-        All zero where one player would have to have passed and not at once.
-    """
-    side, tied = search.side, search.tied
-    n_tied, n_after, n_before = 0, 0, 0
-    for k in range(n_passages):
-        at, how = search.passed_at[k], search.how[k]
-        if (how == _ENTERS and at < entered - tie) or (
-            how == _LEAVES and at > left + tie
-        ):
-            continue
-        player = search.passing[k]
-        if side[player] == 0:
-            tied[n_tied] = player
-            n_tied += 1
-        if side[player] & how == 0:
-            n_after += int(how == _ENTERS)
-            n_before += int(how == _LEAVES)
-            side[player] |= how
-    return n_tied, n_after, n_before
-
-
-@inlined
 def _share(tree, leaf, search, n_passages, entered, left, tie, parts):
     """Add what a leaf brings when it is entered, and takes when it is left."""
     shares, side, leaves = search.shares, search.side, tree.leaves
-    n_tied, n_after, n_before = _deciders(search, n_passages, entered, left, tie)
+    n_tied, n_after, n_before = deciders(search, n_passages, entered, left, tie)
     at_once = entered >= left - tie
     clash = False
     for k in range(n_tied):
-        clash |= side[search.tied[k]] == _ENTERS | _LEAVES
+        clash |= side[search.tied[k]] == ENTERS | LEAVES
     for k in range(n_tied):
         player, share = search.tied[k], 0.0
-        if side[player] & _ENTERS:
+        if side[player] & ENTERS:
             share += shares[n_after, n_before if at_once else 0, 0]
-        if side[player] & _LEAVES:
+        if side[player] & LEAVES:
             share += shares[n_after if at_once else 0, n_before, 1]
         if not (at_once and clash):
             for j in range(leaves.shape[1]):
@@ -261,9 +122,9 @@ def add_path_parts(
     for number in range(len(forest.depth)):
         tree = branches(forest, number)
         for r in range(len(parts)):
-            height = _start(search)
+            height = at_root(search)
             while height > 0:
-                leaf, height, n, entered, left = _next_leaf(
+                leaf, height, n, entered, left = next_leaf(
                     tree,
                     categories,
                     codes,
@@ -293,12 +154,12 @@ def _put(events, n_events, at, after, before, tree, leaf):
 def _log(tree, leaf, search, n_passages, entered, left, tie, events, n_events):
     """Log when a leaf is entered, and when it is left; one event where that is at once."""
     side = search.side
-    n_tied, _, _ = _deciders(search, n_passages, entered, left, tie)
+    n_tied, _, _ = deciders(search, n_passages, entered, left, tie)
     after, before = np.int64(0), np.int64(0)
     for k in range(n_tied):
         bit = np.int64(1) << search.tied[k]
-        after |= bit if side[search.tied[k]] & _ENTERS else 0
-        before |= bit if side[search.tied[k]] & _LEAVES else 0
+        after |= bit if side[search.tied[k]] & ENTERS else 0
+        before |= bit if side[search.tied[k]] & LEAVES else 0
         side[search.tied[k]] = 0
     if entered >= left - tie:
         if after & before == 0:
@@ -436,9 +297,9 @@ def add_responses(
         n_events = 0
         for number in range(len(forest.depth)):
             tree = branches(forest, number)
-            height = _start(search)
+            height = at_root(search)
             while height > 0:
-                leaf, height, n, entered, left = _next_leaf(
+                leaf, height, n, entered, left = next_leaf(
                     tree,
                     categories,
                     codes,
@@ -452,7 +313,7 @@ def add_responses(
                 )
                 if n_events + 2 > len(events.t):
                     return r, False
-                if entered == _NEVER_BEFORE:
+                if entered == NEVER_BEFORE:
                     for j in range(tree.leaves.shape[1]):
                         margin[tree.output + j] += tree.leaves[leaf, j]
                 if n > 0:
