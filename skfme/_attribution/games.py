@@ -25,7 +25,7 @@ def shapley_values(values: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    values : ndarray of shape (n_rows, 2 ** n_players, n_outputs)
+    values : ndarray of shape (2 ** n_players, n_rows, n_outputs)
         Player p is the bit of value 2 ** p.
     """
     s = _n_players(values)
@@ -49,19 +49,19 @@ def interactions_of(values: np.ndarray) -> np.ndarray:
 def order_range(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The least and the most that a feature brings in any order of the changes."""
     changes = [_joined(values, player) for player in range(_n_players(values))]
-    lowest = np.stack([change.min(axis=1) for change in changes], axis=1)
-    return lowest, np.stack([change.max(axis=1) for change in changes], axis=1)
+    lowest = np.stack([change.min(axis=0) for change in changes], axis=1)
+    return lowest, np.stack([change.max(axis=0) for change in changes], axis=1)
 
 
 def _n_players(values: np.ndarray) -> int:
-    return int(values.shape[1]).bit_length() - 1
+    return len(values).bit_length() - 1
 
 
 def _joined(values: np.ndarray, player: int) -> np.ndarray:
     """v(T ∪ j) − v(T) of all T without j, whose bit is taken out of T."""
-    n, size, n_outputs = values.shape
-    by_bit = values.reshape(n, size >> (player + 1), 2, 1 << player, n_outputs)
-    return (by_bit[:, :, 1] - by_bit[:, :, 0]).reshape(n, size // 2, n_outputs)
+    size, *shape = values.shape
+    by_bit = values.reshape(size >> (player + 1), 2, 1 << player, *shape)
+    return (by_bit[:, 1] - by_bit[:, 0]).reshape(size // 2, *shape)
 
 
 def _weights(s: int) -> np.ndarray:
@@ -71,5 +71,5 @@ def _weights(s: int) -> np.ndarray:
 
 
 def _weighted(changes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    weighted: np.ndarray = np.einsum("rto,t->ro", changes, weights)
-    return weighted
+    weighted = weights @ changes.reshape(len(weights), -1)
+    return np.asarray(weighted.reshape(changes.shape[1:]))

@@ -50,7 +50,7 @@ def parts_of_linear(
         return Parts(parts, total, engine.name, "in closed form")
     if question.n_features > MOST_EXACT:
         return None
-    values = model.respond(base[:, None], _sums(changes))
+    values = model.respond(base, _sums(changes))
     return parts_of_coalitions(values, question, engine.name, pairs)
 
 
@@ -67,10 +67,10 @@ def _without_link(changes: np.ndarray, total: np.ndarray, question: Question) ->
 
 
 def _sums(changes: np.ndarray) -> np.ndarray:
-    """Changes of the margins by every coalition, of shape (n, 2 ** s, n_outputs)."""
-    sums = np.zeros((len(changes), 1, changes.shape[2]))
+    """Changes of the margins by every coalition, of shape (2 ** s, n, n_outputs)."""
+    sums = np.zeros((1, len(changes), changes.shape[2]))
     for k in range(changes.shape[1]):
-        sums = np.concatenate([sums, sums + changes[:, k : k + 1]], axis=1)
+        sums = np.concatenate([sums, sums + changes[:, k]])
     return sums
 
 

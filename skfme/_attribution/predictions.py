@@ -88,14 +88,14 @@ def check_coalitions(question: Question) -> None:
 def parts_of_coalitions(
     values: np.ndarray, question: Question, engine: str, pairs: Pairs | None
 ) -> Parts:
-    """What the predictions of all coalitions, (n_rows, 2 ** n_features, n_outputs), say."""
-    total = values[:, -1] - values[:, 0]
+    """What the predictions of all coalitions, (2 ** n_features, n_rows, n_outputs), say."""
+    total = values[-1] - values[0]
     n_coalitions = question.n_coalitions
     if question.method == "sequential":
         lowest, highest = order_range(values)
         prefixes = 2 ** np.arange(question.n_features + 1) - 1
         return Parts(
-            np.diff(values[:, prefixes], axis=1),
+            np.diff(values[prefixes], axis=0).swapaxes(0, 1),
             total,
             engine,
             f"exact, with all {n_coalitions:,} coalitions",
@@ -109,11 +109,11 @@ def parts_of_coalitions(
 
 
 def _coalitions(predict: PredictEngine, batch: Table, effect: Stepped) -> np.ndarray:
-    """Predictions of every coalition, of shape (n_rows, 2 ** n_features, n_outputs)."""
+    """Predictions of every coalition, of shape (2 ** n_features, n_rows, n_outputs)."""
     positions = [bound.change.position for bound in effect.changes]
     moved = _moved(batch, effect)
     n_coalitions = 2 ** len(positions)
-    values = np.empty((len(batch), n_coalitions, len(predict.response.outputs)))
+    values = np.empty((n_coalitions, len(batch), len(predict.response.outputs)))
     alone = [(coalition & ~moved) == 0 for coalition in range(n_coalitions)]
 
     def tables() -> Iterator[Table | None]:
@@ -122,9 +122,12 @@ def _coalitions(predict: PredictEngine, batch: Table, effect: Stepped) -> np.nda
 
     predicted = predict.of_tables(batch, effect, tables())
     for coalition, (rows, found) in enumerate(zip(alone, predicted, strict=True)):
-        values[rows, coalition] = found
+        if rows.all():
+            values[coalition] = found
+            continue
+        values[coalition, rows] = found
         same = np.flatnonzero(~rows)
-        values[same, coalition] = values[same, coalition & moved[same]]
+        values[coalition, same] = values[coalition & moved[same], same]
     return values
 
 

@@ -49,7 +49,7 @@ def _parts(game: TreeGame, question: Question, pairs: Pairs | None) -> Parts | N
         return _of(game.shapley(None if pairs is None else pairs.add))
     if question.n_features > MOST_EXACT:
         return None
-    return parts_of_coalitions(game.coalitions(), question, name, pairs)
+    return parts_of_coalitions(game.coalitions().swapaxes(0, 1), question, name, pairs)
 
 
 def _of(parts: np.ndarray) -> Parts:

@@ -130,16 +130,31 @@ class StepSplitting:
         >>> round(sum(part.ame for part in parts.values()) - parts.total.ame, 9)
         0.0
         """
-        table = self._table(X)
-        joint = self._joint_step(step)
-        question = _question(
-            joint,
-            method,
-            order,
-            interactions,
-            n_permutations,
-            random_state,
+        joint, question = self._asked(
+            step, method, order, interactions, n_permutations, random_state
         )
+        attribution = self._attribution(self._table(X), joint, question, sample_weight)
+        warn_of_empty({attribution.name: attribution.total})
+        return attribution
+
+    def _asked(
+        self,
+        step: str | Mapping[Hashable, Any] | None = None,
+        method: str = "shapley",
+        order: Sequence[Hashable] | None = None,
+        interactions: bool | str = False,
+        n_permutations: int | None = None,
+        random_state: Any = None,
+    ) -> tuple[NamedStep, Question]:
+        """The one step that is meant, and what is asked of it."""
+        joint = self._joint_step(step)
+        options = (method, order, interactions, n_permutations, random_state)
+        return joint, _question(joint, *options)
+
+    def _attribution(
+        self, table: Table, joint: NamedStep, question: Question, sample_weight: Any
+    ) -> StepAttribution:
+        """The attribution over a checked table."""
         if question.keep_pairs:
             _check_memory(len(table), len(joint.changes), len(self._response.outputs))
         weights = checked_weights(sample_weight, table, self.weights_type)
@@ -157,9 +172,7 @@ class StepSplitting:
         context = Context.of(
             table, weights, self._response, self.columns_, n_outside_before
         )
-        attribution = StepAttribution.of_split(context, joint, question, split)
-        warn_of_empty({attribution.name: attribution.total})
-        return attribution
+        return StepAttribution.of_split(context, joint, question, split)
 
     def _joint_step(self, step: Any) -> NamedStep:
         """The one step that is meant."""

@@ -8,6 +8,7 @@ intervals are made is in the files this one imports.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,7 @@ def bootstrap_effects(
     fit_params: dict[str, Any] | None = None,
     by: Any = None,
     partition: Any = None,
+    attribute: str | dict[str, Any] | None = None,
     population: str = "fixed",
     method: str = "percentile",
     n_jobs: int | None = None,
@@ -74,6 +76,10 @@ def bootstrap_effects(
         Averages by group (cAMEs) instead of over all rows.
     partition : EffectTree, default=None
         A fitted tree, whose subspaces are the groups. They are held fixed.
+    attribute : str, dict or None, default=None
+        A joint step whose parts are averaged instead of the effects: its name, or the
+        arguments of :meth:`FMEExplainer.attribute`, such as ``{"step": {"bmi": -2, "bp":
+        -10}, "method": "path"}``.
     population : {"fixed", "resampled"}, default="fixed"
         Which rows are averaged over. "fixed": the rows of X, in every resample; intervals
         cover the refit, for these rows. "resampled": the rows drawn; intervals also
@@ -161,7 +167,13 @@ def bootstrap_effects(
     table = as_table(X)
     units = Units.of(len(table), groups, stratify)
     fitted, refitting = prepared(explainer, table, y, fit_params, fit_seed)
-    effects = fitted._explain(table, sample_weight)
+    if attribute is None:
+        effects = fitted._explain(table, sample_weight)
+    else:
+        asked = {"step": attribute} if isinstance(attribute, str) else attribute
+        split = fitted._asked(**asked)
+        refitting = replace(refitting, split=split)
+        effects = fitted._attribution(fitted._table(table), *split, sample_weight)
     means = GroupMeans.of(effects, groups_of(effects, by, partition))
     work = partial(
         refit_averages, refitting, refitting.table, means, population == "resampled"
