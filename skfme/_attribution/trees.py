@@ -33,7 +33,13 @@ def parts_of_trees(
     """Parts of a batch whose rows all count; None where they are left to predictions."""
     game = TreeGame(engine.model.walks, engine.model.inputs, batch, effect)
     try:
-        return _parts(game, question, pairs)
+        parts = _parts(game, question, pairs)
+        if parts is None and engine.model.insisted:
+            raise RowsNotReadError(
+                f"behind a link, coalitions of more than {MOST_EXACT} features are not "
+                "summed up"
+            )
+        return parts
     except RowsNotReadError as reason:
         if engine.model.insisted:
             raise refusal(engine.name, str(reason)) from reason

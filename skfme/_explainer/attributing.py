@@ -130,10 +130,11 @@ class StepSplitting:
         >>> round(sum(part.ame for part in parts.values()) - parts.total.ame, 9)
         0.0
         """
+        table = self._table(X)
         joint, question = self._asked(
             step, method, order, interactions, n_permutations, random_state
         )
-        attribution = self._attribution(self._table(X), joint, question, sample_weight)
+        attribution = self._attribution(table, joint, question, sample_weight)
         warn_of_empty({attribution.name: attribution.total})
         return attribution
 

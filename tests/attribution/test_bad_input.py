@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
 from skfme import FMEExplainer, SetTo, attribute
@@ -121,6 +122,18 @@ def test_too_many_features_behind_a_link():
     trees = HistGradientBoostingClassifier(max_iter=5).fit(NUMBERS, Y > 0)
     with pytest.raises(ValueError, match="n_permutations=100"):
         attribute(trees, NUMBERS, WIDE, extrapolation=None)
+
+
+def test_trees_that_are_insisted_on_are_not_left_to_sampled_orders():
+    trees = HistGradientBoostingClassifier(max_iter=5).fit(NUMBERS, Y > 0)
+    options = {"extrapolation": None, "n_permutations": 10, "engine": "trees"}
+    with pytest.raises(ValueError, match="behind a link, coalitions of more than 12"):
+        attribute(trees, NUMBERS, WIDE, **options)
+
+
+def test_an_explainer_that_is_not_fitted_says_so():
+    with pytest.raises(NotFittedError):
+        FMEExplainer(LinearRegression(), {"f0": 1.0, "f1": 1.0}).attribute(NUMBERS)
 
 
 def test_any_number_of_features_of_trees_that_add_up():

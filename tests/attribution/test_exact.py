@@ -356,6 +356,78 @@ def test_batches_and_threads_give_the_same_parts(sample):
         )
 
 
+def test_walkers_that_find_no_room_come_in_smaller_blocks(sample, monkeypatch):
+    from skfme._engine.trees import games
+
+    X, y = sample
+    forest = RandomForestRegressor(10, max_depth=6, random_state=0).fit(X, y)
+    boosted = HistGradientBoostingClassifier(max_iter=5).fit(X, y > 0)
+    for model in (forest, boosted):
+        usual = split(model, X, interactions="rows", engine="trees")
+        with monkeypatch.context() as patch:
+            patch.setattr(games, "_WALKERS", 1)
+            cramped = split(model, X, interactions="rows", engine="trees")
+        np.testing.assert_array_equal(stacked(usual), stacked(cramped))
+        pairs = [found.interaction("x0", "x1") for found in (usual, cramped)]
+        np.testing.assert_array_equal(*pairs)
+
+
+def test_more_than_64_features_of_trees_add_up_and_know_no_order():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 70))
+    y = X[:, :3].sum(axis=1) + X[:, 66] * X[:, 0]
+    model = RandomForestRegressor(20, max_features=0.3, random_state=0).fit(X, y)
+    found = split(model, X, dict.fromkeys(range(70), 0.5), interactions=True)
+    change = model.predict(X + 0.5) - model.predict(X)
+    np.testing.assert_allclose(stacked(found).sum(axis=0)[:, 0], change, atol=1e-12)
+    order = rng.permutation(70).tolist()
+    other = split(model, X, dict.fromkeys(order, 0.5), interactions="rows")
+    for name, part in found.items():
+        np.testing.assert_allclose(other[name].fme, part.fme, atol=1e-13)
+    pairs = found.interactions.set_index(["first", "second"])["mean"]
+    mean = other.interaction("x66", "x0").mean()
+    np.testing.assert_allclose(pairs["x0", "x66"], mean, atol=1e-13)
+    # Two features at a time, which all coalitions of four check elsewhere.
+    few = split(model, X, {0: 0.5, 66: 0.5}, interactions=True)
+    expected = brute_force.shapley(
+        model.predict, X, stepped(X, {0: 0.5, 66: 0.5}), [0, 66]
+    )
+    assert_equal(stacked(few), expected)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_tables_of_every_library_are_mixed_alike(library):
+    package = pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    columns = {f"f{j}": rng.normal(size=40) for j in range(13)}
+    columns["count"] = rng.integers(0, 9, 40)
+    columns["kind"] = np.where(columns["f0"] > 0, "p", "q")
+    make = package.table if library == "pyarrow" else package.DataFrame
+    table = make(columns)
+
+    def model(X):
+        arrays = {
+            name: np.asarray(X[name]) for name in ("f0", "f1", "f12", "count", "kind")
+        }
+        bonus = np.where(arrays["kind"] == "p", 1.5, 0.0)
+        return bonus * arrays["f1"] + arrays["f0"] * arrays["count"] + arrays["f12"]
+
+    def expected(name, low, high, other_low, other_high):
+        return (high - low) * (other_low + other_high) / 2
+
+    few = {"f0": 0.5, "count": 1, "f1": -0.3, "kind": "p"}
+    many = few | {f"f{j}": 0.25 for j in range(2, 13)}
+    options = {"extrapolation": None, "background": table}
+    exact = attribute(model, table, few, **options)
+    sampled = attribute(model, table, many, n_permutations=4, random_state=0, **options)
+    f0, count = columns["f0"], columns["count"]
+    part = expected("f0", f0, f0 + 0.5, count, count + 1)
+    for found in (exact, sampled):  # no three features interact: both are exact
+        rows = found.total.counted
+        assert 0 < rows.sum() < 40
+        np.testing.assert_allclose(found["f0"].fme[rows], part[rows], atol=1e-12)
+
+
 def test_each_coalition_is_predicted_once_and_equal_rows_once():
     X = np.random.default_rng(0).normal(size=(50, 3))
     X[:25, 2] = 1.0  # set to 1 below: nothing changes in half of the rows

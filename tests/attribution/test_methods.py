@@ -201,6 +201,37 @@ def test_path_parts_of_probabilities_equal_a_walk_over_sorted_breakpoints():
             np.testing.assert_allclose(parts, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["numbers", "two classes", "three classes"])
+def test_jumps_at_one_time_are_shared_by_all_their_orders(kind):
+    X = np.round(GRID * 4) / 4  # thresholds half way: every time is a quarter
+    targets = {
+        "numbers": TARGET,
+        "two classes": TARGET > 0,
+        "three classes": np.digitize(TARGET, [-0.5, 0.8]),
+    }
+    learner = (
+        HistGradientBoostingRegressor
+        if kind == "numbers"
+        else HistGradientBoostingClassifier
+    )
+    model = learner(max_iter=8, min_samples_leaf=5).fit(X, targets[kind])
+    step = {0: 0.5, 1: -0.5, 2: 0.5, 3: -1.0}
+    found = split(model, X, step, method="path", engine="trees")
+    predict = model.predict if kind == "numbers" else model.predict_proba
+    n_tied = 0
+    for row in range(0, 150, 6):
+        z = X[row] + np.array(list(step.values()))
+        cuts = cuts_of(model, X, step)
+        expected = brute_force.along_path(predict, X[row], z, cuts)
+        expected = expected[:, 1:] if kind == "two classes" else expected
+        parts = np.stack([part.fme_2d[row] for part in found.values()])
+        np.testing.assert_allclose(parts, expected.reshape(parts.shape), atol=1e-10)
+        crossed = [((c - X[row, j]) / step[j]) for j, c in cuts.items()]
+        times = np.concatenate([np.unique(t[(t > 0) & (t < 1)]) for t in crossed])
+        n_tied += len(times) - len(np.unique(times.round(9)))
+    assert n_tied > 20
+
+
 def fine_path(predict, X, step, n=4000):
     """Parts by central differences at many points of the path."""
     h = np.zeros(X.shape[1])
