@@ -16,8 +16,11 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 __all__ = ["interactions_of", "order_range", "shapley_values"]
+
+_BLOCK_BYTES = 2**18  # of a table that stays in the nearer caches
 
 
 def shapley_values(values: np.ndarray) -> np.ndarray:
@@ -28,10 +31,13 @@ def shapley_values(values: np.ndarray) -> np.ndarray:
     values : ndarray of shape (2 ** n_players, n_rows, n_outputs)
         Player p is the bit of value 2 ** p.
     """
-    s = _n_players(values)
-    weights = _weights(s)
-    parts = [_weighted(_joined(values, player), weights) for player in range(s)]
-    return np.stack(parts, axis=1)
+    s, (size, n, n_outputs) = _n_players(values), values.shape
+    weights, parts = _weights(s), np.empty((n, s, n_outputs))
+    for rows in gen_batches(n, max(_BLOCK_BYTES // (8 * size * n_outputs), 1)):
+        block = values[:, rows]
+        for player in range(s):
+            parts[rows, player] = _weighted(_joined(block, player), weights)
+    return parts
 
 
 def interactions_of(values: np.ndarray) -> np.ndarray:

@@ -67,7 +67,9 @@ class Question:
         s = self.n_features
         n_values = 4 * s + (comb(s, 2) if self.keep_pairs else 0)
         n_values += 320 * s if self.method == "path" else 0  # pieces of the way
-        if self.needs_coalitions and s <= MOST_EXACT:
+        if self.samples and self.n_permutations is not None:
+            n_values += 2 * self.n_permutations * s  # the orders themselves
+        elif self.needs_coalitions and s <= MOST_EXACT:
             n_values += 3 * self.n_coalitions
         return 8 * n_outputs * n_values
 

@@ -57,6 +57,7 @@ def _sentence(
     share = brought / whole
     of = f"of the average change of {number(whole)} in the {phrase}"
     if 0 <= share <= 1:
-        return f"{name} brings {number(brought)} {of} ({share:.0%})."
+        percent = "less than 1%" if 0 < share < 0.005 else f"{share:.0%}"
+        return f"{name} brings {number(brought)} {of} ({percent})."
     against = "against the others" if share < 0 else "more than all of it"
     return f"{name} brings {number(brought)} {of}, {against}."

@@ -127,7 +127,7 @@ def model_title(estimator: Any) -> str:
 
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, two-dimensional and in its own precision."""
-    n_rows, index, X = len(table), table.index, table.private()
+    n_rows, X = len(table), table.private()
     if isinstance(method, str):
         name, raw = method, getattr(estimator, method)(X)
     else:
@@ -138,7 +138,9 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
             f"{name} returned one array for each of {len(raw)} outputs. Choose one with "
             "response_method=lambda estimator, X: estimator.predict_proba(X)[0]."
         )
-    values = _numbers(in_order_of(index, raw, name), name)
+    if isinstance(getattr(raw, "index", None), pd.Index):
+        raw = in_order_of(table.index, raw, name)
+    values = _numbers(raw, name)
     if values.ndim == 0 and n_rows == 1:  # a model that squeezes its output
         values = values.reshape(1)
     values = values.reshape(-1, 1) if values.ndim == 1 else values
