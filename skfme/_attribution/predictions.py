@@ -90,7 +90,8 @@ def parts_of_coalitions(
 ) -> Parts:
     """What the predictions of all coalitions, (2 ** n_features, n_rows, n_outputs), say."""
     total = values[-1] - values[0]
-    n_coalitions = question.n_coalitions
+    source = "from the leaves of" if engine == "trees" else "with"
+    how = f"exact, {source} all {question.n_coalitions:,} coalitions"
     if question.method == "sequential":
         lowest, highest = order_range(values)
         prefixes = 2 ** np.arange(question.n_features + 1) - 1
@@ -98,13 +99,12 @@ def parts_of_coalitions(
             np.diff(values[prefixes], axis=0).swapaxes(0, 1),
             total,
             engine,
-            f"exact, with all {n_coalitions:,} coalitions",
+            how,
             lowest=lowest,
             highest=highest,
         )
     if pairs is not None:
         pairs.add(interactions_of(values))
-    how = f"exact, with all {n_coalitions:,} coalitions"
     return Parts(shapley_values(values), total, engine, how)
 
 
