@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfme._attribution.linear import parts_of_linear
 from skfme._attribution.pairs import Pairs, PairSums
 from skfme._attribution.paths import parts_along_path
 from skfme._attribution.predictions import parts_of_predictions
@@ -19,7 +18,6 @@ from skfme._engine.batches import Schedule, plan_rows, run_batches
 from skfme._engine.choice import EngineChoice, ProbeSample
 from skfme._engine.differences import PredictEngine
 from skfme._engine.forward import Stepping
-from skfme._engine.linear.linear import LinearEngine
 from skfme._engine.stepping import COUNTED, Engine, Stepped
 from skfme._frames.columns import missing_in
 from skfme._frames.tables import Table
@@ -211,9 +209,13 @@ def _exact(
     pairs: Pairs | None,
 ) -> tuple[Parts | None, PredictEngine]:
     """Parts by what an engine has read; and what predicts where there are none."""
+    # Here, as what engines load is loaded only where one of them has read the model.
+    from skfme._engine.linear.linear import LinearEngine
+
     if isinstance(engine, LinearEngine):
+        from skfme._attribution.linear import parts_of_linear
+
         return parts_of_linear(engine, batch, effect, question, pairs), engine.predict
-    # Here, so that numba is loaded only where trees were read.
     from skfme._attribution.trees import parts_of_trees
     from skfme._engine.trees.trees import TreeEngine
 
