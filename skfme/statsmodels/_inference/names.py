@@ -23,7 +23,10 @@ __all__ = [
     "interaction_rows",
     "names_of",
     "pairs_within",
+    "refuse_coefficients",
+    "refuse_other_rows",
     "refuse_unknown_label",
+    "rows_apart",
     "unique_names",
     "wording",
 ]
@@ -110,6 +113,8 @@ def pairs_within(
 
 def refuse_unknown_label(labels: pd.DataFrame, name: str, what: str) -> None:
     """Refuse a name that is no column of labels."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} names one label of the estimates, got {name!r}.")
     if name not in labels:
         raise ValueError(
             f"{what} names {name!r}, which is no label of the estimates."
@@ -157,6 +162,45 @@ def interaction_rows(
             kept.append(i)
     text = f"({joint}) - ({first}) - ({second})"
     return np.array(rows), labels.iloc[kept].assign(effect=text).reset_index(drop=True)
+
+
+def refuse_other_rows(R: np.ndarray, counts: np.ndarray | None) -> None:
+    """Refuse an interaction of averages over different rows, which is none."""
+    if counts is None:
+        return
+    for row in R:
+        involved = np.unique(counts[row != 0])
+        if len(involved) > 1:
+            raise ValueError(
+                "An interaction compares averages over the same rows, and these count "
+                f"{', '.join(f'{n:,}' for n in involved)} rows. Explain with "
+                "extrapolation=None, or only the rows that count for all three, such as "
+                "X[(first.status == 'counted') & (second.status == 'counted') & …]."
+            )
+
+
+def refuse_coefficients(labels: pd.DataFrame, pairs: Sequence[tuple[int, int]]) -> None:
+    """Refuse differences between the coefficients of different columns of a design."""
+    terms = labels.get("term")
+    if terms is not None and any(terms[i] != terms[j] for i, j in pairs):
+        raise ValueError(
+            "These are coefficients of a regression, an intercept and slopes among them, "
+            "whose differences are rarely of use. ConditionalEffects.from_groups(effect, "
+            "by).fit().pairwise() compares groups; t_test('a = b') compares two "
+            "coefficients by name; over= takes those that share a term."
+        )
+
+
+def rows_apart(
+    labels: pd.DataFrame, pairs: Sequence[tuple[int, int]], counts: np.ndarray | None
+) -> tuple[str, ...]:
+    """A note where effects are compared that different numbers of rows count for."""
+    effects = labels.get("effect")
+    if effects is None or counts is None:
+        return ()
+    apart = any(effects[i] != effects[j] and counts[i] != counts[j] for i, j in pairs)
+    said = "Each effect is averaged over the rows that count for it, which differ."
+    return (said,) * apart
 
 
 def difference_labels(

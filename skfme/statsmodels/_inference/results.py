@@ -33,10 +33,17 @@ from skfme.statsmodels._inference.names import (
     difference_names,
     interaction_rows,
     pairs_within,
+    refuse_coefficients,
+    refuse_other_rows,
     refuse_unknown_label,
+    rows_apart,
     wording,
 )
-from skfme.statsmodels._inference.nonlinear import function_of_names, gradient_of
+from skfme.statsmodels._inference.nonlinear import (
+    function_of_names,
+    gradient_of,
+    texts_of,
+)
 from skfme.statsmodels._inference.text import EstimateTables
 
 __all__ = ["EffectResults"]
@@ -191,7 +198,7 @@ class EffectResults(EstimateTables):
         if callable(f):
             function, texts = f, None
         else:
-            texts = [f] if isinstance(f, str) else list(f)
+            texts = [f] if isinstance(f, str) else texts_of(f)
             function = function_of_names(texts, self.names)
         values, gradient = gradient_of(function, self._estimates, self._se())
         if texts is None:
@@ -274,7 +281,8 @@ class EffectResults(EstimateTables):
         Raises
         ------
         ValueError
-            If one of the three effects is missing.
+            If one of the three effects is missing, or they are averages over different
+            numbers of rows.
 
         Examples
         --------
@@ -289,6 +297,7 @@ class EffectResults(EstimateTables):
         [20.0]
         """
         R, labels = interaction_rows(self.labels, first, second)
+        refuse_other_rows(R, self.nobs)
         return self.contrasts(R, labels)
 
     def equivalence_test(
@@ -369,6 +378,11 @@ class EffectResults(EstimateTables):
         -------
         differences : EffectResults
             Its tables have a column of adjusted p-values, ``p_adjusted``.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to compare, or coefficients of unlike columns would be.
         """
         k = len(self.names)
         if k < 2:
@@ -379,6 +393,7 @@ class EffectResults(EstimateTables):
             refuse_unknown_label(self.labels, over, "over")
             within = [str(name) for name in self.labels if name != over]
         pairs = pairs_within(self.labels, within)
+        refuse_coefficients(self.labels, pairs)
         first, second = np.transpose(pairs)
         R = np.eye(k)[second] - np.eye(k)[first]
         differences = self.contrasts(R, difference_labels(self.labels, pairs))
@@ -389,5 +404,6 @@ class EffectResults(EstimateTables):
         differences.adjustment = method
         if method is not None:
             differences.pvalues_adjusted(method)  # refuses an unknown method at once
+        differences.notes += rows_apart(self.labels, pairs, self.nobs)
         differences.title = "Differences" + (f": {self.title}" if self.title else "")
         return differences
