@@ -18,15 +18,14 @@ from skfme._frames.hints import known_names, nearest
 
 __all__ = [
     "RESULT_COLUMNS",
+    "comparison_notes",
     "difference_labels",
     "difference_names",
     "interaction_rows",
     "names_of",
     "pairs_within",
-    "refuse_coefficients",
     "refuse_other_rows",
     "refuse_unknown_label",
-    "rows_apart",
     "unique_names",
     "wording",
 ]
@@ -101,7 +100,8 @@ def pairs_within(
         columns = []
     for name in columns:
         refuse_unknown_label(labels, name, "within")
-    keys = list(labels[columns].itertuples(index=False, name=None))
+    # By way of an array: old pandas has no rows where there are no columns.
+    keys = [tuple(row) for row in labels[columns].to_numpy(dtype=object)]
     pairs = [(i, j) for i, j in combinations(range(len(keys)), 2) if keys[i] == keys[j]]
     if not pairs:
         raise ValueError(
@@ -179,28 +179,29 @@ def refuse_other_rows(R: np.ndarray, counts: np.ndarray | None) -> None:
             )
 
 
-def refuse_coefficients(labels: pd.DataFrame, pairs: Sequence[tuple[int, int]]) -> None:
-    """Refuse differences between the coefficients of different columns of a design."""
-    terms = labels.get("term")
-    if terms is not None and any(terms[i] != terms[j] for i, j in pairs):
-        raise ValueError(
-            "These are coefficients of a regression, an intercept and slopes among them, "
-            "whose differences are rarely of use. ConditionalEffects.from_groups(effect, "
-            "by).fit().pairwise() compares groups; t_test('a = b') compares two "
-            "coefficients by name; over= takes those that share a term."
-        )
-
-
-def rows_apart(
+def comparison_notes(
     labels: pd.DataFrame, pairs: Sequence[tuple[int, int]], counts: np.ndarray | None
 ) -> tuple[str, ...]:
-    """A note where effects are compared that different numbers of rows count for."""
-    effects = labels.get("effect")
-    if effects is None or counts is None:
-        return ()
-    apart = any(effects[i] != effects[j] and counts[i] != counts[j] for i, j in pairs)
-    said = "Each effect is averaged over the rows that count for it, which differ."
-    return (said,) * apart
+    """What is to be said of pairs whose difference may not be what is wanted."""
+    notes = []
+    if "term" in labels and _unlike(labels["term"], pairs).any():
+        notes.append(
+            "Coefficients of a regression were compared, an intercept and slopes among "
+            "them: from_groups(effect, by) compares groups."
+        )
+    if "effect" in labels and counts is not None:
+        apart = _unlike(labels["effect"], pairs) & _unlike(counts, pairs)
+        if apart.any():
+            notes.append(
+                "Each effect is averaged over the rows that count for it, which differ."
+            )
+    return tuple(notes)
+
+
+def _unlike(values: Any, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    first, second = np.transpose(pairs)
+    entries = np.asarray(values)
+    return np.asarray(entries[first] != entries[second])
 
 
 def difference_labels(

@@ -29,14 +29,13 @@ from skfme.statsmodels._inference.equivalence import (
 )
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
+    comparison_notes,
     difference_labels,
     difference_names,
     interaction_rows,
     pairs_within,
-    refuse_coefficients,
     refuse_other_rows,
     refuse_unknown_label,
-    rows_apart,
     wording,
 )
 from skfme.statsmodels._inference.nonlinear import (
@@ -382,7 +381,7 @@ class EffectResults(EstimateTables):
         Raises
         ------
         ValueError
-            If there is nothing to compare, or coefficients of unlike columns would be.
+            If there is nothing to compare.
         """
         k = len(self.names)
         if k < 2:
@@ -393,7 +392,6 @@ class EffectResults(EstimateTables):
             refuse_unknown_label(self.labels, over, "over")
             within = [str(name) for name in self.labels if name != over]
         pairs = pairs_within(self.labels, within)
-        refuse_coefficients(self.labels, pairs)
         first, second = np.transpose(pairs)
         R = np.eye(k)[second] - np.eye(k)[first]
         differences = self.contrasts(R, difference_labels(self.labels, pairs))
@@ -404,6 +402,6 @@ class EffectResults(EstimateTables):
         differences.adjustment = method
         if method is not None:
             differences.pvalues_adjusted(method)  # refuses an unknown method at once
-        differences.notes += rows_apart(self.labels, pairs, self.nobs)
+        differences.notes += comparison_notes(self.labels, pairs, self.nobs)
         differences.title = "Differences" + (f": {self.title}" if self.title else "")
         return differences
