@@ -41,7 +41,7 @@ class EstimatedMean:
         cls,
         results: Any,
         training: Table,
-        response_method: str,
+        response_method: Any,
         covers: str,
         cov: Any,
         cov_type: str | None,
