@@ -259,7 +259,7 @@ DURATION = ("months", "seen")
 def lifelines_weibull(data):
     from lifelines import WeibullAFTFitter
 
-    fitter = WeibullAFTFitter().fit(data, *DURATION, formula=SPLINES, weights_col=None)
+    fitter = WeibullAFTFitter().fit(data, *DURATION, formula=SPLINES, weights_col="w")
     return survival(fitter, "predict_expectation")
 
 
