@@ -18,7 +18,7 @@ from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._streaming.trial import Trial
 from skfme._summaries.mergeable import Moments
-from skfme._summaries.weighted import Figures, NonLinearity, warn_of_no_sd
+from skfme._summaries.weighted import Figures, NonLinearity
 
 __all__ = ["PRECISION", "EffectSummary", "MergeContext"]
 
@@ -173,9 +173,6 @@ class EffectSummary(PrintedEffect):
     def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         total = self._total
-        size = float(total.size(self.weights_type)[0])
-        if self.n and size <= 1:
-            warn_of_no_sd(size)
         means, sds = total.defined_mean, total.sd(self.weights_type)
         quantiles = self._tally.fme.quantiles(_QUARTILES, self.weights_type)
         return tuple(
