@@ -14,6 +14,7 @@ from skfme._engine.stepping import (
     Engine,
     Measured,
     Stepped,
+    shared_starts,
     step_rows,
 )
 from skfme._frames.tables import Table
@@ -34,6 +35,9 @@ class Differences:
         NaN where a row does not count.
     status : ndarray of shape (n_samples,), int8
         Position in `STATUSES`.
+    before : ndarray of shape (n_samples, n_outputs)
+        Predictions before the step; effects that start from the same rows share it, so
+        that it also has rows that count for another one.
     nlm : ndarray of shape (n_samples, n_outputs) or None
         NaN where a row does not count or has no NLM; None if not measured.
     n_not_converged : int
@@ -46,22 +50,25 @@ class Differences:
 
     fme: np.ndarray
     status: np.ndarray
+    before: np.ndarray
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
     engine: str = ""
     nlm_rule: str = ""
 
     @classmethod
-    def unfilled(cls, n: int, n_outputs: int, *, has_nlm: bool) -> Differences:
-        """Room for n rows, of which `fill` has filled none."""
-        nlm = np.full((n, n_outputs), np.nan) if has_nlm else None
-        return cls(np.full((n, n_outputs), np.nan), np.empty(n, dtype=np.int8), nlm)
+    def unfilled(cls, before: np.ndarray, *, has_nlm: bool) -> Differences:
+        """Room for the rows of `before`, of which `fill` has filled none."""
+        nlm = np.full(before.shape, np.nan) if has_nlm else None
+        status = np.empty(len(before), dtype=np.int8)
+        return cls(np.full(before.shape, np.nan), status, before, nlm)
 
     def fill(self, rows: slice, status: np.ndarray, measured: Measured) -> None:
         """Take over what an engine measured of some of the rows."""
         mask = status == COUNTED
         counted = slice(None) if mask.all() else mask
         self.fme[rows][counted] = measured.fme
+        self.before[rows][counted] = measured.before
         self.status[rows] = status
         if self.nlm is not None:
             self.nlm[rows][counted] = measured.nlm
@@ -108,12 +115,18 @@ def forward_differences(
         forest=choice.asks_trees,
     )
     has_nlm = rule is not None
-    # What stays is allocated before what is freed, so that the heap need not grow again.
-    results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     bound = [
         tuple(change.bind(table, continuous=has_nlm) for change in step.changes)
         for step in steps
     ]
+    few = slice(0, 1)
+    starts = shared_starts(
+        table.take(few),
+        [step_rows(table.take(few), few, changes, None, None) for changes in bound],
+    )
+    # What stays is allocated before what is freed, so that the heap need not grow again.
+    before = [np.full((n, n_outputs), np.nan) for _ in range(max(starts) + 1)]
+    results = [Differences.unfilled(before[i], has_nlm=has_nlm) for i in starts]
     stepping = _Stepping(bound, support, choice.response.complete_only)
     sample = ProbeSample(table, stepping.effects, len(steps))
     engine = choice.engine(sample, rule, rows_per_batch)

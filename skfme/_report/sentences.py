@@ -18,6 +18,7 @@ from skfme._summaries.weighted import LINEAR, weighted_mean, weighted_quantiles
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import (
     Labels,
+    from_to,
     number,
     predicted_phrases,
     unit_of,
@@ -103,10 +104,11 @@ def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
 
 def _average(effect: ForwardEffect, k: int, phrase: str, wording: Wording) -> str:
     ame = effect.figures[k].mean
+    ends = "" if effect.ends is None else f", {from_to(*effect.ends[k])}"
     if _negligible(effect, k, ame):
-        return f"leaves the {phrase} unchanged on average"
-    verb = "raises" if ame > 0 else "lowers"
-    return f"{verb} the {phrase} by {wording.amount(effect, abs(ame))} on average"
+        return f"leaves the {phrase} unchanged on average{ends}"
+    verb, amount = "raises" if ame > 0 else "lowers", wording.amount(effect, abs(ame))
+    return f"{verb} the {phrase} by {amount} on average{ends}"
 
 
 def _negligible(effect: ForwardEffect, k: int, value: float) -> bool:

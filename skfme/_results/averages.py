@@ -7,13 +7,20 @@ what users read. Tables and texts are made elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skfme._engine.stepping import STATUSES
 
-__all__ = ["EffectAverages"]
+__all__ = ["EffectAverages", "Ends"]
+
+
+class Ends(NamedTuple):
+    """Average predictions before and after the step, over the rows that count."""
+
+    before: float
+    after: float
 
 
 class EffectAverages:
@@ -42,6 +49,8 @@ class EffectAverages:
         Whether there are NLMs.
     figures : tuple of Figures
         For each output.
+    ends : tuple of Ends or None
+        For each output; None where no model predicts.
     nonlinearity : tuple of NonLinearity
         For each output.
     """
@@ -57,6 +66,7 @@ class EffectAverages:
     status_counts: Any
     has_nlm: Any
     figures: Any
+    ends: Any
     nonlinearity: Any
 
     @property
@@ -87,6 +97,26 @@ class EffectAverages:
         A float, or an ndarray of shape (n_outputs,) for several outputs.
         """
         return self._per_output([figure.mean for figure in self.figures])
+
+    @property
+    def before(self) -> Any:
+        """Average prediction before the step, over the rows that count.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
+        return self._per_output([ends.before for ends in self._checked_ends()])
+
+    @property
+    def after(self) -> Any:
+        """Average prediction after the step, over the same rows; shaped as `before`."""
+        return self._per_output([ends.after for ends in self._checked_ends()])
+
+    def _checked_ends(self) -> Sequence[Ends]:
+        if self.ends is None:
+            raise AttributeError(
+                f"The effect {self.name!r} has no predictions: it is not of a model."
+            )
+        return self.ends
 
     @property
     def sd(self) -> Any:

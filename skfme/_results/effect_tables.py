@@ -30,6 +30,7 @@ from skfme.quadrature import rules_together
 __all__ = [
     "effects_frame",
     "effects_table",
+    "ends_table",
     "left_out_table",
     "nonlinearity_table",
     "summary_html",
@@ -65,7 +66,11 @@ def summary_html(effects: Sequence[EffectAverages], *notes: str) -> str:
 
 
 def _tables(effects: Sequence[EffectAverages]) -> list[TitledTable]:
-    further = (nonlinearity_table(effects), left_out_table(effects))
+    further = (
+        ends_table(effects),
+        nonlinearity_table(effects),
+        left_out_table(effects),
+    )
     return [effects_table(effects), *(table for table in further if table is not None)]
 
 
@@ -74,6 +79,20 @@ def effects_table(effects: Sequence[EffectAverages]) -> TitledTable:
     header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
     return _title(effects), header, rows
+
+
+def ends_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
+    """Title, header and rows: from what to what; None where no model predicts."""
+    if any(effect.ends is None for effect in effects):
+        return None
+    rows = [
+        [name, *map(format_number, ends)]
+        for effect in effects
+        for name, ends in zip(
+            names_by_output(effect.name, effect.outputs), effect.ends, strict=True
+        )
+    ]
+    return "Average predictions", ["effect", "before", "after"], rows
 
 
 def left_out_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
@@ -188,5 +207,8 @@ def effects_frame(effects: Sequence[EffectAverages]) -> pd.DataFrame:
                 record["nlm_share_linear"] = nlm.share_linear
                 record["n_nlm_undefined"] = nlm.n_undefined
                 record["n_nlm_not_converged"] = effect.n_not_converged
-            records.append({**record, **counts})
+            record |= counts
+            if effect.ends is not None:
+                record |= effect.ends[k]._asdict()
+            records.append(record)
     return pd.DataFrame(records).rename(columns={"mean": "ame"})

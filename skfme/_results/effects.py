@@ -16,8 +16,9 @@ import pandas as pd
 
 from skfme._engine.forward import Differences
 from skfme._engine.stepping import STATUSES
-from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.tables import Table
+from skfme._results.averages import Ends
+from skfme._results.by_group import averages_by_group, ends_of
 from skfme._results.context import Context
 from skfme._results.printed import PrintedEffect, PrintedEffects
 from skfme._summaries.weighted import (
@@ -25,8 +26,6 @@ from skfme._summaries.weighted import (
     NonLinearity,
     figures_of,
     nonlinearity_of,
-    weighted_mean,
-    weighted_sd,
 )
 from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import names_by_output
@@ -101,9 +100,10 @@ class ForwardEffect(PrintedEffect):
     n_not_converged: int = 0
     engine: str = "predict"
     nlm_rule: str = ""
+    before_2d: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for array in (self.fme_2d, self.nlm_2d, self.status_codes):
+        for array in (self.fme_2d, self.nlm_2d, self.status_codes, self.before_2d):
             if array is not None:
                 array.flags.writeable = False
 
@@ -146,6 +146,14 @@ class ForwardEffect(PrintedEffect):
         """For each output: n, mean, SD and quartiles."""
         fme, weights = self.counted_columns()
         return tuple(figures_of(column, weights) for column in fme.T)
+
+    @cached_property
+    def ends(self) -> tuple[Ends, ...] | None:
+        """For each output: average predictions before and after the step."""
+        if self.before_2d is None:
+            return None
+        rows = np.flatnonzero(self.counted)
+        return tuple(ends_of(self, rows, k) for k in range(len(self.outputs)))
 
     @cached_property
     def status(self) -> np.ndarray:
@@ -252,8 +260,9 @@ class ForwardEffect(PrintedEffect):
         -------
         frame : DataFrame of n_samples rows
             Columns ``fme`` (or ``fme[output]`` for several outputs), ``nlm`` alike
-            where it was measured, ``status``, and ``sample_weight`` where weights
-            were given; with X's index.
+            where it was measured, ``status``, ``sample_weight`` where weights were
+            given, and the predictions ``before`` and ``after`` of the rows that count,
+            named as ``fme``; with X's index.
         """
         names = names_by_output("fme", self.outputs)
         frame = pd.DataFrame(self.fme_2d.copy(), columns=names)
@@ -262,6 +271,10 @@ class ForwardEffect(PrintedEffect):
         frame["status"] = pd.Categorical(self.status, STATUSES)
         if self.sample_weight is not None:
             frame["sample_weight"] = self.sample_weight
+        if self.before_2d is not None:
+            before = np.where(self.counted[:, None], self.before_2d, np.nan)
+            frame[names_by_output("before", self.outputs)] = before
+            frame[names_by_output("after", self.outputs)] = before + self.fme_2d
         return frame.set_axis(self.table.index, axis=0)
 
     def average(self, by: Any) -> pd.DataFrame:
@@ -277,45 +290,16 @@ class ForwardEffect(PrintedEffect):
         frame : DataFrame
             One row per group and output, groups in the order of their categories, else
             sorted: ``effect``, the group, ``output`` (for several), ``n``, ``ame``, ``sd``
-            (NaN for a single row), ``anlm`` where NLMs were measured, and
-            ``share_positive`` (share of effects above zero).
+            (NaN for a single row), ``anlm`` where NLMs were measured,
+            ``share_positive`` (share of effects above zero), and ``before`` and
+            ``after`` (average predictions).
 
         Raises
         ------
         ValueError
             If `by` names no column, or has not one entry per row.
         """
-        rows = np.flatnonzero(self.counted)
-        names = ["output"] if len(self.outputs) > 1 else []
-        names += ["n", "ame", "sd", *["anlm"] * self.has_nlm, "share_positive"]
-        labels = row_labels(self.table, by).iloc[rows].reset_index(drop=True)
-        codes, keys = groups_in(labels)
-        by_group = rows[np.argsort(codes, kind="stable")]
-        ends = np.searchsorted(np.sort(codes), np.arange(1, len(keys)))
-        labels_of: list[dict[Any, Any]] = keys.to_dict("records")
-        records = []
-        # Of no rows, split makes one part.
-        for label, members in zip(labels_of, np.split(by_group, ends), strict=False):
-            for k, output in enumerate(self.outputs):
-                several = {"output": output} if len(self.outputs) > 1 else {}
-                records.append({**label, **several, **self._figures(members, k)})
-        frame = pd.DataFrame(records, columns=[*labels.columns, *names])
-        frame.insert(0, "effect", self.name)
-        return frame
-
-    def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:
-        """Averages of one output over some rows."""
-        fme, weights = self.fme_2d[rows, k], self.weights.take(rows)
-        alone = len(rows) == 1 and not weights.given
-        figures = {
-            "n": len(rows),
-            "ame": weighted_mean(fme, weights),
-            "sd": float("nan") if alone else weighted_sd(fme, weights),
-            "share_positive": weighted_mean((fme > 0).astype(float), weights),
-        }
-        if self.nlm_2d is not None:
-            figures["anlm"] = nonlinearity_of(self.nlm_2d[rows, k], weights).mean
-        return figures
+        return averages_by_group(self, by)
 
     def plot(self, **options: Any) -> FMEDisplay:
         """Draw the effects row by row; needs Matplotlib.
@@ -370,6 +354,7 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
                 difference.n_not_converged,
                 difference.engine,
                 difference.nlm_rule,
+                difference.before,
             )
             for step, difference in zip(steps, differences, strict=True)
         ]

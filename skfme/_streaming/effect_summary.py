@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.groups import groups_in
+from skfme._results.averages import Ends
 from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._streaming.trial import Trial
@@ -178,6 +179,16 @@ class EffectSummary(PrintedEffect):
             for k, quartiles in enumerate(quantiles)
         )
 
+    @cached_property
+    def ends(self) -> tuple[Ends, ...]:
+        """For each output: average predictions before and after the step."""
+        with np.errstate(invalid="ignore"):
+            before = self._tally.before.sum(axis=0) / self._total.weight
+        after = before + self._total.defined_mean
+        return tuple(
+            Ends(*map(float, pair)) for pair in zip(before, after, strict=True)
+        )
+
     @property
     def has_nlm(self) -> bool:
         """Whether NLMs were measured."""
@@ -212,7 +223,8 @@ class EffectSummary(PrintedEffect):
             One row per group with rows that count and output, as
             :meth:`ForwardEffect.average` has it: ``effect``, the group, ``output`` (for
             several), ``n``, ``ame``, ``sd`` (NaN where the weights stand for one row or
-            less), ``anlm`` where NLMs were measured, ``share_positive``, and ``std_error``.
+            less), ``anlm`` where NLMs were measured, ``share_positive``, ``std_error``,
+            and ``before`` and ``after``, the average predictions.
 
         Raises
         ------
@@ -239,7 +251,9 @@ class EffectSummary(PrintedEffect):
             frame["anlm"] = nlm.moments.defined_mean.ravel()
         with np.errstate(invalid="ignore"):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
+            before = (self._tally.before / fme.weight).ravel()
         frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
+        frame["before"], frame["after"] = before, before + frame["ame"]
         frame.insert(0, "effect", self.name)
         counting = frame[frame["n"] > 0].reset_index(drop=True)
         return counting.iloc[self._order_of(counting)].reset_index(drop=True)

@@ -151,7 +151,8 @@ def _summarized(
 
 def _rows_at_once(about: MergeContext, n_jobs: int | None) -> int:
     """Rows whose results fit in working_memory, and that give each job a batch."""
-    columns = len(about.effects) * len(about.outputs) * (2 if about.nlm else 1)
+    kinds = 3 if about.nlm else 2  # effects, predictions before, and NLMs
+    columns = len(about.effects) * len(about.outputs) * kinds
     budget = get_config()["working_memory"] * 2**20
     jobs: int = effective_n_jobs(n_jobs)
     return max(int(budget // (_COPIES * 8 * columns)), _FEWEST_ROWS * jobs)

@@ -91,6 +91,8 @@ class Tally:
     nlm : Distribution or None
     positive : ndarray of shape (n_groups, n_outputs)
         Weight of the rows whose FME is above zero.
+    before : ndarray of shape (n_groups, n_outputs)
+        Weighted sum of the predictions before the step.
     linear : ndarray of shape (n_outputs,)
         Weight of the rows whose NLM reads as a straight line.
     n_not_converged : int
@@ -105,6 +107,7 @@ class Tally:
     squared: Moments | None
     nlm: Distribution | None
     positive: np.ndarray
+    before: np.ndarray
     linear: np.ndarray
     n_not_converged: int
     engine: str
@@ -123,6 +126,7 @@ class Tally:
             values.moments if weighted else None,
             values if has_nlm else None,
             np.zeros((n_groups, n_outputs)),
+            np.zeros((n_groups, n_outputs)),
             np.zeros(n_outputs),
             0,
             "",
@@ -139,6 +143,7 @@ class Tally:
         counted = slice(None) if effect.counted.all() else effect.counted
         groups = RowKeys(groups.keys, groups.codes[counted])
         weights, fme = weights.take(counted), effect.fme_2d[counted]
+        assert effect.before_2d is not None  # it is of a model
         nlm, linear = None, np.zeros(len(effect.outputs))
         if effect.nlm_2d is not None:
             values = effect.nlm_2d[counted]
@@ -150,6 +155,7 @@ class Tally:
             _squared(fme, weights, groups),
             nlm,
             _summed(weights.times((fme > 0).astype(float)), groups.codes, n_groups),
+            _summed(weights.times(effect.before_2d[counted]), groups.codes, n_groups),
             linear,
             effect.n_not_converged,
             effect.engine,
@@ -179,6 +185,7 @@ class Tally:
             squared,
             nlm,
             _summed(np.concatenate([self.positive, other.positive]), codes, n_groups),
+            _summed(np.concatenate([self.before, other.before]), codes, n_groups),
             self.linear + other.linear,
             self.n_not_converged + other.n_not_converged,
             _engine(self.engine, other.engine),

@@ -64,6 +64,8 @@ class FMEDisplay(Display):
         The step in words.
     response : sequence of str, default=("prediction",)
         What is predicted, one for each output.
+    ends : sequence of (float, float), default=()
+        Average predictions before and after the step, one pair for each output.
 
     Attributes
     ----------
@@ -103,6 +105,7 @@ class FMEDisplay(Display):
     n_left_out: int = 0
     title: str = ""
     response: Sequence[str] = ("prediction",)
+    ends: Sequence[tuple[float, float]] = ()
 
     @classmethod
     def from_effect(
@@ -168,6 +171,7 @@ class FMEDisplay(Display):
             n_left_out=len(counted) - effect.n,
             title=step_title(effect.name, effect.step, texts),
             response=[phrases[k] for k in outputs],
+            ends=[] if effect.ends is None else [effect.ends[k] for k in outputs],
         )
         return display.plot(ax=ax, kind=kind, **options)
 
@@ -212,8 +216,9 @@ class FMEDisplay(Display):
         if self.nlm is not None:
             nlm = list(self.nlm.reshape(fme.shape).T)
         weights = Weighting(self.sample_weight, len(fme))
+        ends: Sequence[Any] = self.ends or [None] * len(self.response)
         return [
-            Panel(fme[:, k], nlm[k], weights, self.features, response)
+            Panel(fme[:, k], nlm[k], weights, self.features, response, ends[k])
             for k, response in enumerate(self.response)
         ]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from skfme._summaries.weighted import LINEAR, nonlinearity_of, weighted_mean
 from skfme._summaries.weighting import Weighting
-from skfme._text.labels import number
+from skfme._text.labels import number, told_apart
 from skfme.plotting._parts.canvas import BLUE, GREY, INK, ORANGE
 from skfme.plotting._parts.features import FeatureAxis
 from skfme.plotting._parts.marks import (
@@ -50,20 +50,32 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Panel:
-    """One output of an effect: rows that count, and what they are called."""
+    """One output of an effect: rows that count, and what they are called.
+
+    Attributes
+    ----------
+    fme, nlm : ndarray of shape (n,), or None
+    weights : Weighting
+    features : sequence of FeatureAxis
+    response : str
+    ends : tuple of float, or None
+        Average predictions before and after the step.
+    """
 
     fme: np.ndarray
     nlm: np.ndarray | None
     weights: Weighting
     features: Sequence[FeatureAxis]
     response: str
+    ends: tuple[float, float] | None = None
 
     def take(self, rows: Any) -> Panel:
         """The same of some rows: a mask, positions or a slice."""
         features = [replace(axis, values=axis.values[rows]) for axis in self.features]
         nlm = None if self.nlm is None else self.nlm[rows]
         weights = self.weights.take(rows)
-        return Panel(self.fme[rows], nlm, weights, features, self.response)
+        fme, response = self.fme[rows], self.response
+        return Panel(fme, nlm, weights, features, response, self.ends)
 
     def complete(self) -> Panel:
         """The same of the rows whose values of the features are known."""
@@ -82,7 +94,8 @@ class Panel:
 
     @property
     def ame_text(self) -> str:
-        return f"AME {number(self.ame)}"
+        ends = "" if self.ends is None else f" ({' → '.join(told_apart(*self.ends))})"
+        return f"AME {number(self.ame)}{ends}"
 
     @property
     def axis_text(self) -> str:

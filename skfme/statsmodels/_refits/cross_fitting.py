@@ -348,6 +348,7 @@ def _assembled(
                 context=context,
                 fme_2d=whole(part.fme_2d for part in parts),
                 status_codes=whole(part.status_codes for part in parts),
+                before_2d=whole(part.before_2d for part in parts),
                 nlm_2d=whole(nlm) if nlm else None,
                 n_not_converged=sum(part.n_not_converged for part in parts),
             )
