@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from skfme import extrapolation, quadrature, steps
 from skfme._explainer.explainer import FMEExplainer
 from skfme._functional import ame, came, fme
-from skfme._results.effects import CountedData, ForwardEffect, ForwardEffects
+from skfme._results.counted_data import CountedData
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._results.optima import ResponseOptimum
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
 from skfme._streaming.effect_summaries import EffectSummaries

@@ -12,8 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skfme._engine.stepping import STATUSES
+from skfme._summaries.comparisons import Comparison
 
-__all__ = ["EffectAverages", "Ends"]
+__all__ = ["EffectAverages", "Ends", "described"]
+
+
+def described(comparison: Comparison) -> dict[str, str]:
+    """Columns that name what is averaged and how; none of a difference."""
+    if comparison.is_difference:
+        return {}
+    return {"comparison": comparison.name, "average": comparison.average}
 
 
 class Ends(NamedTuple):
@@ -49,6 +57,8 @@ class EffectAverages:
         Whether there are NLMs.
     figures : tuple of Figures
         For each output.
+    comparison : Comparison
+        How predictions after the step are compared with those before it.
     ends : tuple of Ends or None
         For each output; None where no model predicts.
     nonlinearity : tuple of NonLinearity
@@ -67,6 +77,7 @@ class EffectAverages:
     has_nlm: Any
     figures: Any
     ends: Any
+    comparison: Any
     nonlinearity: Any
 
     @property
@@ -94,7 +105,8 @@ class EffectAverages:
     def ame(self) -> Any:
         """Average marginal effect: the weighted mean FME over the rows that count.
 
-        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        With average="of_means", the comparison of the average predictions. A float, or
+        an ndarray of shape (n_outputs,) for several outputs.
         """
         return self._per_output([figure.mean for figure in self.figures])
 
@@ -136,6 +148,22 @@ class EffectAverages:
     def anlm(self) -> Any:
         """Weighted mean of the defined NLMs of rows that count."""
         return self._per_output([figure.mean for figure in self.nonlinearity])
+
+    def refuse_of_means(self, what: str) -> None:
+        """Refuse comparisons of average predictions where single rows are read.
+
+        Raises
+        ------
+        ValueError
+            If the averages are no means over rows.
+        """
+        if self.comparison.of_means:
+            raise ValueError(
+                f"{what} reads the effect of each row, whose mean is not the "
+                f"{self.comparison.name} of average predictions that {self.name!r} is "
+                "(average='of_means'). Explain with average='of_rows', or take "
+                "average_effects(effect, by=…) or bootstrap_effects, which compare averages."
+            )
 
     def _per_output(self, values: Sequence[float] | np.ndarray) -> Any:
         return float(values[0]) if len(self.outputs) == 1 else np.asarray(values)

@@ -13,7 +13,8 @@ import pandas as pd
 
 from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.tables import Table
-from skfme._results.averages import Ends
+from skfme._results.averages import Ends, described
+from skfme._summaries.comparisons import Comparison
 from skfme._summaries.weighted import nonlinearity_of, weighted_mean, weighted_sd
 from skfme._summaries.weighting import Weighting
 
@@ -39,6 +40,10 @@ class EffectRows(Protocol):
     def nlm_2d(self) -> np.ndarray | None: ...
     @property
     def before_2d(self) -> np.ndarray | None: ...
+    @property
+    def after_2d(self) -> np.ndarray | None: ...
+    @property
+    def comparison(self) -> Comparison: ...
 
 
 def averages_by_group(effect: EffectRows, by: Any) -> pd.DataFrame:
@@ -66,23 +71,27 @@ def averages_by_group(effect: EffectRows, by: Any) -> pd.DataFrame:
             records.append({**label, **several, **_figures(effect, members, k)})
     frame = pd.DataFrame(records, columns=[*labels.columns, *names])
     frame.insert(0, "effect", effect.name)
-    return frame
+    return frame.assign(**described(effect.comparison))
 
 
 def _figures(effect: EffectRows, rows: np.ndarray, k: int) -> dict[str, float]:
     """Averages of one output over some rows."""
     fme, weights = effect.fme_2d[rows, k], effect.weights.take(rows)
     alone = len(rows) == 1 and not weights.given
+    rises = fme > effect.comparison.null
     figures = {
         "n": len(rows),
         "ame": weighted_mean(fme, weights),
         "sd": float("nan") if alone else weighted_sd(fme, weights),
-        "share_positive": weighted_mean((fme > 0).astype(float), weights),
+        "share_positive": weighted_mean(rises.astype(float), weights),
     }
     if effect.nlm_2d is not None:
         figures["anlm"] = nonlinearity_of(effect.nlm_2d[rows, k], weights).mean
     if effect.before_2d is not None:
-        figures |= ends_of(effect, rows, k)._asdict()
+        ends = ends_of(effect, rows, k)
+        figures |= ends._asdict()
+        if effect.comparison.of_means:
+            (figures["ame"],) = effect.comparison.of_averages([ends])
     return figures
 
 
@@ -90,8 +99,7 @@ def ends_of(effect: EffectRows, rows: np.ndarray, k: int) -> Ends:
     """Average predictions of one output over some rows."""
     assert effect.before_2d is not None
     weights = effect.weights.take(rows)
-    before, change = (
-        weighted_mean(array[rows, k], weights)
-        for array in (effect.before_2d, effect.fme_2d)
-    )
-    return Ends(before, before + change)
+    before = weighted_mean(effect.before_2d[rows, k], weights)
+    if effect.after_2d is None:
+        return Ends(before, before + weighted_mean(effect.fme_2d[rows, k], weights))
+    return Ends(before, weighted_mean(effect.after_2d[rows, k], weights))

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from skfme._results.averages import EffectAverages
+from skfme._results.averages import EffectAverages, described
 from skfme._summaries.weighted import LINEAR
+from skfme._text.compared import average_note, comparison_text
 from skfme._text.outputs import names_by_output, outcome_text
 from skfme._text.printing import (
     WIDTH,
@@ -153,7 +154,8 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     lines = [
         *(few_rows_count(e.name, e.n, e.n_left_out) or "" for e in effects),
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
-        f"Change in {outcome_text(context, effect.outputs)}",
+        comparison_text(effect.comparison, outcome_text(context, effect.outputs)),
+        average_note(effect.comparison),
     ]
     if effect.total_weight is not None:
         kind, total = effect.weights_type, effect.total_weight
@@ -210,5 +212,6 @@ def effects_frame(effects: Sequence[EffectAverages]) -> pd.DataFrame:
             record |= counts
             if effect.ends is not None:
                 record |= effect.ends[k]._asdict()
+            record |= described(effect.comparison)
             records.append(record)
     return pd.DataFrame(records).rename(columns={"mean": "ame"})

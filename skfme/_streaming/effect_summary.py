@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.groups import groups_in
-from skfme._results.averages import Ends
+from skfme._results.averages import Ends, described
 from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._streaming.trial import Trial
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.mergeable import Moments
 from skfme._summaries.weighted import Figures, NonLinearity, warn_of_no_sd
 
@@ -54,6 +55,8 @@ class MergeContext:
         As the explainer has it: "auto" is decided at the end of the stream.
     response_label : str or None
         What is predicted, in words.
+    comparisons : tuple of Comparison
+        Of each effect.
     """
 
     model: str
@@ -70,6 +73,7 @@ class MergeContext:
     weights_type: str
 
     response_label: str | None = None
+    comparisons: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,6 +103,7 @@ class EffectSummary(PrintedEffect):
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
     _orders: tuple[tuple[Any, ...], ...] = ()
+    comparison: Comparison = DIFFERENCE
 
     notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
@@ -132,8 +137,11 @@ class EffectSummary(PrintedEffect):
         """Standard error of the AME over rows, the model held fixed.
 
         That of :func:`skfme.statsmodels.average_effects`: SD / √n without weights;
-        weights are inverse probabilities of selection. NaN for fewer than two rows.
+        weights are inverse probabilities of selection. NaN for fewer than two rows, and
+        for average="of_means", which needs the rows.
         """
+        if self.comparison.of_means:
+            return self._per_output(np.full(len(self.outputs), np.nan))
         return self._per_output(
             _rounded(self._tally.std_error, self._total.defined_mean)
         )
@@ -154,6 +162,8 @@ class EffectSummary(PrintedEffect):
     @property
     def ame(self) -> Any:
         """Average marginal effect: the weighted mean FME over the rows that count."""
+        if self.comparison.of_means:
+            return self._per_output(self.comparison.of_averages(self.ends))
         return self._per_output(self._total.defined_mean)
 
     @property
@@ -172,7 +182,8 @@ class EffectSummary(PrintedEffect):
         size = float(total.size(self.weights_type)[0])
         if self.n and size <= 1:
             warn_of_no_sd(size)
-        means, sds = total.defined_mean, total.sd(self.weights_type)
+        means = np.atleast_1d(self.ame)
+        sds = total.sd(self.weights_type)
         quantiles = self._tally.fme.quantiles(_QUARTILES, self.weights_type)
         return tuple(
             Figures(self.n, *map(float, (means[k], sds[k], *quartiles)))
@@ -183,8 +194,10 @@ class EffectSummary(PrintedEffect):
     def ends(self) -> tuple[Ends, ...]:
         """For each output: average predictions before and after the step."""
         with np.errstate(invalid="ignore"):
-            before = self._tally.before.sum(axis=0) / self._total.weight
-        after = before + self._total.defined_mean
+            before, after = (
+                sums.sum(axis=0) / self._total.weight
+                for sums in (self._tally.before, self._tally.after)
+            )
         return tuple(
             Ends(*map(float, pair)) for pair in zip(before, after, strict=True)
         )
@@ -252,8 +265,14 @@ class EffectSummary(PrintedEffect):
         with np.errstate(invalid="ignore"):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
             before = (self._tally.before / fme.weight).ravel()
+            after = (self._tally.after / fme.weight).ravel()
         frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
-        frame["before"], frame["after"] = before, before + frame["ame"]
+        frame["before"], frame["after"] = before, after
+        if self.comparison.of_means:
+            pairs = zip(before, after, strict=True)
+            frame["ame"] = self.comparison.of_averages(pairs)
+            frame["std_error"] = np.nan
+        frame = frame.assign(**described(self.comparison))
         frame.insert(0, "effect", self.name)
         counting = frame[frame["n"] > 0].reset_index(drop=True)
         return counting.iloc[self._order_of(counting)].reset_index(drop=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import (
     predicted_phrases,
@@ -66,6 +67,8 @@ class FMEDisplay(Display):
         What is predicted, one for each output.
     ends : sequence of (float, float), default=()
         Average predictions before and after the step, one pair for each output.
+    comparison : Comparison, default=difference
+        What the effects are: ``effect.comparison``.
 
     Attributes
     ----------
@@ -106,6 +109,7 @@ class FMEDisplay(Display):
     title: str = ""
     response: Sequence[str] = ("prediction",)
     ends: Sequence[tuple[float, float]] = ()
+    comparison: Comparison = DIFFERENCE
 
     @classmethod
     def from_effect(
@@ -172,6 +176,7 @@ class FMEDisplay(Display):
             title=step_title(effect.name, effect.step, texts),
             response=[phrases[k] for k in outputs],
             ends=[] if effect.ends is None else [effect.ends[k] for k in outputs],
+            comparison=effect.comparison,
         )
         return display.plot(ax=ax, kind=kind, **options)
 
@@ -218,7 +223,15 @@ class FMEDisplay(Display):
         weights = Weighting(self.sample_weight, len(fme))
         ends: Sequence[Any] = self.ends or [None] * len(self.response)
         return [
-            Panel(fme[:, k], nlm[k], weights, self.features, response, ends[k])
+            Panel(
+                fme[:, k],
+                nlm[k],
+                weights,
+                self.features,
+                response,
+                ends[k],
+                self.comparison,
+            )
             for k, response in enumerate(self.response)
         ]
 
