@@ -409,6 +409,37 @@ def test_fits_whose_effects_depend_on_absorbed_ones_are_refused(data):
         delta_effects(pyfixest.feols("y + b ~ x", data), data, {"x": 1})
 
 
+def test_comparisons_of_predictions_that_lack_absorbed_effects_are_refused(data):
+    pyfixest = library("pyfixest", "test-packages")
+    absorbed = pyfixest.feols("y ~ x * z | firm", data)
+    with pytest.raises(ValueError, match="comparison='ratio' is made of predictions"):
+        delta_effects(absorbed, data, {"x": 1}, comparison="ratio")
+    effects = delta_effects(absorbed, data, {"x": 2}, comparison="per_unit")
+    whole = delta_effects(absorbed, data, {"x": 2})
+    assert effects.params.iloc[0] == pytest.approx(whole.params.iloc[0] / 2)
+    assert effects.to_frame()[["before", "after"]].isna().all(axis=None)
+
+
+def test_a_ratio_of_counts_is_differentiated_in_the_packages_own_prediction(data):
+    package, fit = MODELS["pyfixest_poisson"]
+    library(package, "test-packages")
+    model = fit(data)
+    table = data[data["x"].between(1.3, 3.5) & data["z"].between(-0.7, 0.8)]
+    effects = delta_effects(model.fit, table, {"x": 0.4}, comparison="ratio")
+    low, high = moved(table, {"x": 0.4})
+
+    def ratio(params):
+        return (
+            np.asarray(model.predict(params, high)) / model.predict(params, low)
+        ).mean()
+
+    steps = 1e-6 * np.eye(len(model.params))
+    J = [(ratio(model.params + s) - ratio(model.params - s)) / 2e-6 for s in steps]
+    assert effects.params.iloc[0] == pytest.approx(ratio(model.params), rel=1e-9)
+    error = np.sqrt(np.array(J) @ model.cov @ J)
+    assert effects.bse.iloc[0] == pytest.approx(error, rel=1e-6)
+
+
 # Refused by name
 
 

@@ -40,6 +40,8 @@ class JointEstimates:
         notes: Sequence[str] = (),
         names: Sequence[str] | None = None,
         why_missing: str = "",
+        null: float = 0.0,
+        more: pd.DataFrame | None = None,
     ) -> None:
         self._estimates = np.array(params, dtype=float)
         k = len(self._estimates)
@@ -55,6 +57,7 @@ class JointEstimates:
         self._own_variances = np.ndim(df) == 1
         self.nobs = None if nobs is None else np.broadcast_to(nobs, (k,)).copy()
         self.covers, self.title, self.notes = covers, title, tuple(notes)
+        self.null, self.more = null, more
         self.adjustment: str | None = None
         self._warn_of_missing(why_missing)
 
@@ -82,12 +85,12 @@ class JointEstimates:
 
     @property
     def tvalues(self) -> pd.Series:
-        """Estimates over standard errors."""
-        return self._series(ratio(self._estimates, self._se()), "statistic")
+        """Estimates, less what they are if nothing changes, over standard errors."""
+        return self._series(ratio(self._estimates - self.null, self._se()), "statistic")
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided p-values of "the estimate is zero"."""
+        """Two-sided p-values of "the estimate is zero", or `null` where that is set."""
         t = self.tvalues.to_numpy()
         return self._series(2 * stats.t.sf(np.abs(t), self._df()), "p_value")
 

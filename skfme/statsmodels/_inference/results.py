@@ -77,6 +77,11 @@ class EffectResults(EstimateTables):
         Other names than those made of the labels.
     why_missing : str, default=""
         Why some estimates have no standard error, for the warning.
+    null : float, default=0
+        What estimates are where nothing changes, such as 1 of ratios: statistics and
+        p-values test it.
+    more : DataFrame of k rows, default=None
+        Further columns of the table, behind the intervals.
 
     Examples
     --------
@@ -127,7 +132,7 @@ class EffectResults(EstimateTables):
         Parameters
         ----------
         R : as in t_test, default=None
-            None tests that every estimate is zero.
+            None tests that every estimate is zero, or `null` where that is set.
 
         Returns
         -------
@@ -145,7 +150,8 @@ class EffectResults(EstimateTables):
         -----
         Redundant hypotheses count once: the degrees of freedom are the rank of R V Rᵀ.
         """
-        R = np.eye(len(self.names)) if R is None else R
+        if R is None:
+            R = (np.eye(len(self.names)), np.full(len(self.names), self.null))
         matrix, q = linear_hypothesis(R, self.names)
         distance = differences_of(matrix, self._estimates, q)
         W, rank = wald_statistic(distance, covariance_of(matrix, self._cov))
@@ -246,6 +252,11 @@ class EffectResults(EstimateTables):
             raise ValueError(
                 f"The intervals of these results do not cover the same: {sorted(covers)}."
             )
+        nulls = {part.null for part in parts}
+        if len(nulls) > 1:
+            raise ValueError(
+                "Some of these results are ratios, and others are not: they are no family."
+            )
         sizes = [len(part.names) for part in parts]
         cov = block_diag(*(part._cov for part in parts))
         labels = [part.labels.assign(fit=name) for name, part in results.items()]
@@ -262,6 +273,7 @@ class EffectResults(EstimateTables):
             nobs=np.concatenate(counts) if known else None,  # type: ignore[arg-type]
             title=f"{len(parts)} fits, {sum(sizes)} estimates",
             notes=["Estimates of different fits are taken for independent."],
+            null=nulls.pop(),
         )
 
     def interaction(self, first: str, second: str) -> EffectResults:

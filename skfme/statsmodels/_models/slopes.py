@@ -71,8 +71,11 @@ def identity(predictors: np.ndarray) -> Slope:
 
 def logistic(predictors: np.ndarray) -> Slope:
     """μ = 1 / (1 + e^−η), whose slope is accurate on both sides."""
-    p = special.expit(predictors)
-    return Slope(p, (p * special.expit(-predictors))[None])
+    # NumPy's exponential is several times faster than SciPy's function.
+    small = np.exp(-np.abs(predictors))
+    rest = 1.0 / (1.0 + small)  # the larger of p and 1 − p
+    small *= rest
+    return Slope(np.where(predictors < 0, small, rest), (small * rest)[None])
 
 
 def softmax(predictors: np.ndarray) -> Slope:

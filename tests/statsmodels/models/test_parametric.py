@@ -108,6 +108,17 @@ def test_outputs_of_an_object_are_named_and_add_up():
     assert frame["estimate"].sum() == pytest.approx(0, abs=1e-15)
 
 
+@pytest.mark.parametrize("average", ["of_rows", "of_means"])
+def test_a_ratio_has_the_same_errors_with_a_gradient_and_without(average):
+    options = {"comparison": "ratio", "average": average, "by": "d"}
+    given, numeric = (
+        delta_effects(model(), data(), {"z": 0.25}, **options)
+        for model in (CurveWithGradient, Curve)
+    )
+    assert given.params.to_numpy() == pytest.approx(numeric.params.to_numpy())
+    assert given.bse.to_numpy() == pytest.approx(numeric.bse.to_numpy(), rel=1e-7)
+
+
 def test_only_the_columns_that_an_object_reads_can_be_stepped():
     with pytest.raises(ValueError, match="'x', which the model Curve does not use"):
         delta_effects(Curve(), data(), {"x": 1})

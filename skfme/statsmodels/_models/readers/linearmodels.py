@@ -75,7 +75,16 @@ def read_linearmodels(
         names=(str(_names_of(model.dependent)[0]),),
         degrees=float(results.df_resid) if debiased else None,
         kind=str(getattr(results, "cov_type", getattr(results, "_cov_type", ""))),
+        has_level=not _absorbs(model),
         weighted=bool(np.ptp(_frame(model.weights).to_numpy()) > 0),
+    )
+
+
+def _absorbs(model: Any) -> bool:
+    """Whether effects were taken out, which predictions then lack."""
+    effects = ("entity_effects", "time_effects", "other_effects")
+    return any(bool(getattr(model, name, False)) for name in effects) or (
+        getattr(model, "absorb", None) is not None
     )
 
 
