@@ -21,7 +21,7 @@ from skfme.statsmodels._delta.plan import Plan
 from skfme.statsmodels._delta.sums import EffectMoments, Sums
 from skfme.statsmodels._models.designs import compare_designs, probe_rows
 from skfme.statsmodels._models.fitted import FittedResults
-from skfme.statsmodels._models.gradients import Index, Point, group_sums
+from skfme.statsmodels._models.gradients import Index, Point, group_sums, weighted_sums
 from skfme.statsmodels._models.inputs import MeanInputs, TableInputs, inputs_of
 from skfme.statsmodels._models.offsets import missing_offset
 from skfme.statsmodels._models.parametric import compare_with_own
@@ -54,7 +54,8 @@ def sums_of_effects(
         sums.moments = EffectMoments(n_groups, n_effects * n_outputs * n_parts)
     bound = [tuple(c.bind(table) for c in step.changes) for step in plan.steps]
     numbers = 3 * mean.fitted.design.k + n_outputs * (n_outputs + 2)
-    size = plan_rows(len(table), table.row_bytes + 8 * numbers, batch_size, None)
+    row_bytes = table.row_bytes + 8 * numbers
+    size = plan_rows(len(table), row_bytes, batch_size, None, large=True)
     for span in gen_batches(len(table), size):
         batch = RowBatch(mean, plan, span)
         batch.check()
@@ -183,7 +184,7 @@ class RowBatch:
         self._check_ends(stepped, rows, low, high)
         weights, codes = _at(self.weights, rows), _at(self.codes, rows)
         ends = np.hstack([low.mean, high.mean])
-        added = group_sums(ends * weights[:, None], codes, n_groups)
+        added = weighted_sums(ends, weights, codes, n_groups)
         if not np.isfinite(added).all():
             raise ValueError(self._not_finite(ends, effect))
         comparison = self._plan.comparisons[effect]
@@ -192,8 +193,7 @@ class RowBatch:
             raise ValueError(self._not_finite(ends, effect))
         if not comparison.of_means:
             values = comparison(low.mean, high.mean)
-            total = group_sums(values * weights[:, None], codes, n_groups)
-            sums.total[effect] += total
+            sums.total[effect] += weighted_sums(values, weights, codes, n_groups)
         if len(rows) < np.count_nonzero(asked):  # some designs miss a value
             stepped.status[asked] = STATUSES.index("missing")
             stepped.status[rows] = STATUSES.index("counted")

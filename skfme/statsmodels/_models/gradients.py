@@ -17,7 +17,16 @@ import numpy as np
 
 from skfme.statsmodels._models.inputs import MeanInputs
 
-__all__ = ["Given", "Index", "MeanFunction", "Numeric", "Point", "Slope", "group_sums"]
+__all__ = [
+    "Given",
+    "Index",
+    "MeanFunction",
+    "Numeric",
+    "Point",
+    "Slope",
+    "group_sums",
+    "weighted_sums",
+]
 
 
 class Mean(Protocol):
@@ -193,6 +202,15 @@ class Given:
 
 
 MeanFunction = Index | Numeric | Given
+
+
+def weighted_sums(
+    values: np.ndarray, weights: np.ndarray, codes: np.ndarray, n_groups: int
+) -> np.ndarray:
+    """Σ wᵢ vᵢ of the rows of each group, of shape (n_groups, n_columns)."""
+    if n_groups == 1:
+        return (weights @ values)[None]
+    return group_sums(values * weights[:, None], codes, n_groups)
 
 
 def group_sums(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
