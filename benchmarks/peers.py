@@ -116,7 +116,8 @@ def logit(X: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
     rng = np.random.default_rng(1)
     eta = 0.5 * X["x0"] - 0.3 * X["x1"] + 0.2 * X["x0"] * X["x1"]
     rows = X.assign(y=(rng.uniform(size=len(X)) < 1 / (1 + np.exp(-eta))).astype(int))
-    return smf.logit("y ~ x0 * x1 + x2", rows).fit(disp=0), rows
+    others = " + ".join(NAMES[2:])
+    return smf.logit(f"y ~ x0 * x1 + {others}", rows).fit(disp=0), rows
 
 
 def skfme_delta(X: pd.DataFrame) -> Averages:
