@@ -29,6 +29,7 @@ from skfme.statsmodels._inference.equivalence import (
 )
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
+    RESULT_COLUMNS,
     difference_labels,
     difference_names,
     interaction_rows,
@@ -71,6 +72,10 @@ class EffectResults(EstimateTables):
         Other names than those made of the labels.
     why_missing : str, default=""
         Why some estimates have no standard error, for the warning.
+    sample_cov : bool, default=False
+        Whether the covariance is that of `df` + 1 independent units, such as rows, pairs
+        or clusters, rather than one variance times a known matrix. Joint tests by F are
+        Hotelling's then, without which they reject too often over few units.
 
     Examples
     --------
@@ -137,7 +142,14 @@ class EffectResults(EstimateTables):
 
         Notes
         -----
-        Redundant hypotheses count once: the degrees of freedom are the rank of R V Rᵀ.
+        Redundant hypotheses count once: the degrees of freedom are the rank r of R V Rᵀ.
+        Where V is the covariance of a sample of units with ν degrees of freedom,
+        F = W (ν − r + 1) / (ν r) has r and ν − r + 1; else F = W / r has r and ν.
+
+        References
+        ----------
+        Hotelling (1931). The generalization of Student's ratio. Annals of Mathematical
+        Statistics 2, 360-378.
         """
         R = np.eye(len(self.names)) if R is None else R
         matrix, q = linear_hypothesis(R, self.names)
@@ -146,7 +158,13 @@ class EffectResults(EstimateTables):
         if self.df is None:
             return ContrastResults(statistic=W, distribution="chi2", df_denom=rank)
         df = self.df[(matrix != 0).any(axis=0)].min()
-        return ContrastResults(F=W / rank, df_num=rank, df_denom=df)
+        left = df - rank + 1 if self.sample_cov else df
+        if left <= 0:
+            raise ValueError(
+                f"{rank} hypotheses cannot be tested together over {df + 1:g} units; test "
+                "fewer, or each by t_test."
+            )
+        return ContrastResults(F=W * left / (df * rank), df_num=rank, df_denom=left)
 
     def nonlinear_test(
         self, f: str | Sequence[str] | Callable[[np.ndarray], Any]
@@ -207,28 +225,54 @@ class EffectResults(EstimateTables):
             df=None if self.df is None else self._df_of(gradient),
             covers=self.covers,
             title=self.title,
+            sample_cov=self.sample_cov,
         )
 
     @classmethod
-    def concat(cls, results: Mapping[str, EffectResults]) -> EffectResults:
+    def concat(
+        cls, results: Mapping[str, EffectResults], *, label: str = "fit"
+    ) -> EffectResults:
         """Results of separate fits as one family, for differences and adjusted p-values.
 
         Parameters
         ----------
         results : mapping of str -> EffectResults
-            The names become a column of labels, ``fit``.
+        label : str, default="fit"
+            The column of labels that their names become, such as "outcome".
 
         Returns
         -------
         family : EffectResults
             Estimates of different fits are taken for independent of one another, as those
-            of different people are. Effects of one table belong into one call of
-            ``average_effects`` or ``bootstrap_effects``, which has their covariance.
+            of different people are. Fits of several outcomes of the same rows are not:
+            adjusted p-values ("holm") and differences within a fit hold all the same, and
+            differences between fits do not. Those need one call with all outcomes, which
+            has their covariance: ``average_effects``, ``bootstrap_effects``, or
+            ``ConditionalEffects.from_response``.
 
         Raises
         ------
         ValueError
-            If there are none, or their intervals do not cover the same.
+            If there are none, their intervals do not cover the same, or the label is taken.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skfme.statsmodels import EffectResults
+        >>> labels = pd.DataFrame({"effect": ["strength +1"] * 2, "side": ["left", "right"]})
+        >>> def fitted(left, right):
+        ...     cov = [[0.01, 0], [0, 0.01]]
+        ...     return EffectResults([left, right], cov, labels=labels, covers="parameters")
+        >>> family = EffectResults.concat(
+        ...     {"water": fitted(0.1, 0.3), "vermin": fitted(0.2, 0.7)}, label="concept"
+        ... )
+        >>> sides = family.pairwise(over="side")  # differences within a concept
+        >>> sides.to_frame()[["concept", "side", "estimate", "p_adjusted"]].round(4)
+          concept          side  estimate  p_adjusted
+        0   water  right - left       0.2      0.1573
+        1  vermin  right - left       0.5      0.0008
+        >>> family.pvalues_adjusted("holm", within="side").round(3).tolist()
+        [0.317, 0.003, 0.091, 0.0]
         """
         if not isinstance(results, Mapping) or not results:
             raise ValueError(
@@ -242,7 +286,11 @@ class EffectResults(EstimateTables):
             )
         sizes = [len(part.names) for part in parts]
         cov = block_diag(*(part._cov for part in parts))
-        labels = [part.labels.assign(fit=name) for name, part in results.items()]
+        if any(label in part.labels or label in RESULT_COLUMNS for part in parts):
+            raise ValueError(
+                f"label={label!r} is a column of these results; take another name."
+            )
+        labels = [part.labels.assign(**{label: name}) for name, part in results.items()]
         counts = [part.nobs for part in parts]
         known = all(count is not None for count in counts)
         return EffectResults(
@@ -342,6 +390,7 @@ class EffectResults(EstimateTables):
             df=None if self.df is None else self._df_of(matrix),
             covers=self.covers,
             title=self.title,
+            sample_cov=self.sample_cov,
         )
 
     def pairwise(

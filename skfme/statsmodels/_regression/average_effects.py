@@ -139,6 +139,8 @@ def average_effects(
         title="Average marginal effects",
         notes=notes,
         why_missing=f"fewer than two {'rows' if clusters is None else 'clusters'} count for it",
+        # Averages of other rows each, or two ways of clusters, are no one sample.
+        sample_cov=by is None and (clusters is None or len(clusters.ways) == 1),
     )
 
 

@@ -277,6 +277,7 @@ class _Contrasts:
             nobs=whole,
             title="Models compared" + (", in percentage points" if in_points else ""),
             notes=[f"Examples {shared}: {span} of {len(self.scores)}.", *notes],
+            sample_cov=True,
         )
         results.scores, results.in_points = self.scores, in_points
         dz, eta = np.transpose(sizes)

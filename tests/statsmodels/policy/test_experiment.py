@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multivariate import test_mvmean as hotelling
 
 from benchmarks import ring
 from skfme.statsmodels import ClusterPairExperiment
@@ -102,6 +103,17 @@ def test_the_error_of_a_part_is_not_the_sum_of_the_others():
     both = results.t_test("direct effect + spillover effect = marginal policy effect")
     assert both.effect[0] == pytest.approx(0, abs=1e-12)
     assert list(results.df) == [9] * 3
+
+
+@pytest.mark.parametrize("P", [4, 10])
+def test_the_joint_test_of_the_parts_is_hotellings_over_pairs(P):
+    frame = ring.experiment(P, 0.3, 0.1, 100, np.random.default_rng(P))
+    results = fitted(frame, treatment="treatment")
+    known = hotelling(results.pair_values.iloc[:, :2].to_numpy() - [1.1, 0.9])
+    # The spillover effect is redundant: two hypotheses over P pairs.
+    joint = results.wald_test((np.eye(3), np.array([1.1, 0.9, 0.2])))
+    assert (joint.df_num, joint.df_denom) == (2, P - 2)
+    assert float(joint.pvalue) == pytest.approx(known.pvalue, rel=1e-8)
 
 
 @pytest.mark.parametrize("P", [4, 6, 14])
