@@ -192,7 +192,9 @@ REFUSED = {
     "three pairs": ({"data": FRAME[FRAME["pair"] < 3]}, "There are 3 pairs"),
     "beyond one": ({"beta": 0.95}, "0.85 and 1.05.*outside"),
     "below zero": ({"beta": 0.05}, r"-0.05 and 0.15.*outside"),
-    "no step": ({"eta": 0.0}, "eta must lie above 0"),
+    "a step that is none": ({"eta": None}, "eta must be a number.*got None"),
+    "a policy that is none": ({"beta": "half"}, "beta must be a number.*got 'half'"),
+    "no step": ({"eta": 0.0}, "eta must be a number above 0"),
     "sides": ({"side": "pair"}, "side must be 1"),
     "three waves": ({"wave": "pair"}, "wave has 6 values"),
     "a missing outcome": (

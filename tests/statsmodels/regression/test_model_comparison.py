@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.multivariate import test_mvmean as hotelling
@@ -160,6 +161,30 @@ def test_repeats_are_averaged_and_missing_scores_told():
     assert "1 rows without a score" in str(comparison)
 
 
+def test_weights_are_those_of_a_weighted_regression_on_a_constant(table):
+    weight = 1.0 + table["hard"]
+    weighted = compare_models(
+        "right", table, model="model", example="example", sample_weight=weight
+    )
+    wide = 100 * table.pivot_table(index="example", columns="model", values="right")
+    d, w = wide["b"] - wide["a"], weight.groupby(table["example"]).first()
+    known = sm.WLS(d, np.ones(len(d)), w).fit(cov_type="HC0")
+    assert weighted.params.iloc[0] == pytest.approx(known.params.iloc[0])
+    assert weighted.bse.iloc[0] == pytest.approx(known.bse.iloc[0] * np.sqrt(300 / 299))
+    assert "weights of type sampling" in str(weighted)
+
+
+def test_their_scale_does_not_matter_and_a_weight_of_zero_leaves_an_example_out(table):
+    options = {"model": "model", "example": "example"}
+    plain = compare_models("right", table, **options)
+    same = compare_models("right", table, sample_weight=np.full(900, 7.0), **options)
+    pd.testing.assert_frame_equal(same.to_frame(), plain.to_frame())
+    hard = table["hard"].to_numpy()
+    some = compare_models("right", table[hard == 1], **options)
+    zero = compare_models("right", table, sample_weight="hard", **options)
+    pd.testing.assert_frame_equal(zero.to_frame(), some.to_frame())
+
+
 def test_data_sets_as_units_hold_their_level_where_examples_do_not():
     rng = np.random.default_rng(10)
     options = {"model": "model", "example": "run", "dataset": "set"}
@@ -210,6 +235,9 @@ BAD = {
     "one set": ({"dataset": "one", "units": "datasets"}, "share one data set"),
     "text": ({"score": "model"}, "score must be numbers"),
     "no column": ({"score": "wrong"}, "not a column"),
+    "infinite": ({"score": np.full(900, np.inf)}, "infinite in 900 rows"),
+    "weights": ({"sample_weight": np.arange(900) + 1.0}, "example 0 have several"),
+    "no weight": ({"sample_weight": np.zeros(900)}, "zero in every row"),
 }
 
 
