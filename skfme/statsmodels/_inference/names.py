@@ -7,7 +7,7 @@ the results' tables set the columns named here beside them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -18,13 +18,16 @@ from skfme._frames.hints import known_names, nearest
 
 __all__ = [
     "RESULT_COLUMNS",
+    "comparison_notes",
     "difference_labels",
     "difference_names",
     "families_of",
     "interaction_rows",
     "names_of",
     "pairs_within",
+    "refuse_other_rows",
     "refuse_unknown_label",
+    "stacked_labels",
     "unique_names",
     "wording",
 ]
@@ -121,20 +124,38 @@ def families_of(
     for name in columns:
         refuse_unknown_label(labels, name, "within")
     members: dict[tuple, list[int]] = {}
-    keys = labels[columns].astype(object)
-    keys = keys.where(keys.notna(), None)  # missing labels are alike
-    for i, key in enumerate(keys.itertuples(index=False, name=None)):
+    # By way of an array: old pandas has no rows where there are no columns.
+    for i, row in enumerate(labels[columns].to_numpy(dtype=object)):
+        key = tuple(None if pd.isna(label) else label for label in row)
         members.setdefault(key, []).append(i)
     return [np.array(rows) for rows in members.values()]
 
 
 def refuse_unknown_label(labels: pd.DataFrame, name: str, what: str) -> None:
     """Refuse a name that is no column of labels."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} names one label of the estimates, got {name!r}.")
     if name not in labels:
         raise ValueError(
             f"{what} names {name!r}, which is no label of the estimates."
             + (nearest(name, labels) or known_names(list(labels)))
         )
+
+
+def stacked_labels(parts: Mapping[str, pd.DataFrame], label: str) -> pd.DataFrame:
+    """Labels of several results one below the other, their names as a column.
+
+    Raises
+    ------
+    ValueError
+        If the column is there already.
+    """
+    if any(label in labels or label in RESULT_COLUMNS for labels in parts.values()):
+        raise ValueError(
+            f"label={label!r} is a column of these results; take another name."
+        )
+    named = [labels.assign(**{label: name}) for name, labels in parts.items()]
+    return pd.concat(named, ignore_index=True)
 
 
 def interaction_rows(
@@ -177,6 +198,46 @@ def interaction_rows(
             kept.append(i)
     text = f"({joint}) - ({first}) - ({second})"
     return np.array(rows), labels.iloc[kept].assign(effect=text).reset_index(drop=True)
+
+
+def refuse_other_rows(R: np.ndarray, counts: np.ndarray | None) -> None:
+    """Refuse an interaction of averages over different rows, which is none."""
+    if counts is None:
+        return
+    for row in R:
+        involved = np.unique(counts[row != 0])
+        if len(involved) > 1:
+            raise ValueError(
+                "An interaction compares averages over the same rows, and these count "
+                f"{', '.join(f'{n:,}' for n in involved)} rows. Explain with "
+                "extrapolation=None, or only the rows that count for all three, such as "
+                "X[(first.status == 'counted') & (second.status == 'counted') & …]."
+            )
+
+
+def comparison_notes(
+    labels: pd.DataFrame, pairs: Sequence[tuple[int, int]], counts: np.ndarray | None
+) -> tuple[str, ...]:
+    """What is to be said of pairs whose difference may not be what is wanted."""
+    notes = []
+    if "term" in labels and _unlike(labels["term"], pairs).any():
+        notes.append(
+            "Coefficients of a regression were compared, an intercept and slopes among "
+            "them: from_groups(effect, by) compares groups."
+        )
+    if "effect" in labels and counts is not None:
+        apart = _unlike(labels["effect"], pairs) & _unlike(counts, pairs)
+        if apart.any():
+            notes.append(
+                "Each effect is averaged over the rows that count for it, which differ."
+            )
+    return tuple(notes)
+
+
+def _unlike(values: Any, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    first, second = np.transpose(pairs)
+    entries = np.asarray(values)
+    return np.asarray(entries[first] != entries[second])
 
 
 def difference_labels(

@@ -29,15 +29,21 @@ from skfme.statsmodels._inference.equivalence import (
 )
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
-    RESULT_COLUMNS,
+    comparison_notes,
     difference_labels,
     difference_names,
     interaction_rows,
     pairs_within,
+    refuse_other_rows,
     refuse_unknown_label,
+    stacked_labels,
     wording,
 )
-from skfme.statsmodels._inference.nonlinear import function_of_names, gradient_of
+from skfme.statsmodels._inference.nonlinear import (
+    function_of_names,
+    gradient_of,
+    texts_of,
+)
 from skfme.statsmodels._inference.text import EstimateTables
 
 __all__ = ["EffectResults"]
@@ -209,7 +215,7 @@ class EffectResults(EstimateTables):
         if callable(f):
             function, texts = f, None
         else:
-            texts = [f] if isinstance(f, str) else list(f)
+            texts = [f] if isinstance(f, str) else texts_of(f)
             function = function_of_names(texts, self.names)
         values, gradient = gradient_of(function, self._estimates, self._se())
         if texts is None:
@@ -260,17 +266,15 @@ class EffectResults(EstimateTables):
         >>> import pandas as pd
         >>> from skfme.statsmodels import EffectResults
         >>> labels = pd.DataFrame({"effect": ["strength +1"] * 2, "side": ["left", "right"]})
-        >>> def fitted(left, right):
-        ...     cov = [[0.01, 0], [0, 0.01]]
-        ...     return EffectResults([left, right], cov, labels=labels, covers="parameters")
-        >>> family = EffectResults.concat(
-        ...     {"water": fitted(0.1, 0.3), "vermin": fitted(0.2, 0.7)}, label="concept"
-        ... )
+        >>> cov, options = [[0.01, 0], [0, 0.01]], {"labels": labels, "covers": "parameters"}
+        >>> water = EffectResults([0.1, 0.3], cov, **options)
+        >>> vermin = EffectResults([0.2, 0.7], cov, **options)
+        >>> family = EffectResults.concat({"water": water, "vermin": vermin}, label="concept")
         >>> sides = family.pairwise(over="side")  # differences within a concept
-        >>> sides.to_frame()[["concept", "side", "estimate", "p_adjusted"]].round(4)
-          concept          side  estimate  p_adjusted
-        0   water  right - left       0.2      0.1573
-        1  vermin  right - left       0.5      0.0008
+        >>> sides.to_frame()[["concept", "estimate", "p_adjusted"]].round(4)
+          concept  estimate  p_adjusted
+        0   water       0.2      0.1573
+        1  vermin       0.5      0.0008
         >>> family.pvalues_adjusted("holm", within="side").round(3).tolist()
         [0.317, 0.003, 0.091, 0.0]
         """
@@ -286,17 +290,12 @@ class EffectResults(EstimateTables):
             )
         sizes = [len(part.names) for part in parts]
         cov = block_diag(*(part._cov for part in parts))
-        if any(label in part.labels or label in RESULT_COLUMNS for part in parts):
-            raise ValueError(
-                f"label={label!r} is a column of these results; take another name."
-            )
-        labels = [part.labels.assign(**{label: name}) for name, part in results.items()]
         counts = [part.nobs for part in parts]
         known = all(count is not None for count in counts)
         return EffectResults(
             np.concatenate([part._estimates for part in parts]),
             cov,
-            labels=pd.concat(labels, ignore_index=True),
+            labels=stacked_labels({k: v.labels for k, v in results.items()}, label),
             df=np.concatenate([part._df() for part in parts])
             if any(part.use_t for part in parts)
             else None,
@@ -322,7 +321,8 @@ class EffectResults(EstimateTables):
         Raises
         ------
         ValueError
-            If one of the three effects is missing.
+            If one of the three effects is missing, or they are averages over different
+            numbers of rows.
 
         Examples
         --------
@@ -337,6 +337,7 @@ class EffectResults(EstimateTables):
         [20.0]
         """
         R, labels = interaction_rows(self.labels, first, second)
+        refuse_other_rows(R, self.nobs)
         return self.contrasts(R, labels)
 
     def equivalence_test(
@@ -418,6 +419,11 @@ class EffectResults(EstimateTables):
         -------
         differences : EffectResults
             Its tables have a column of adjusted p-values, ``p_adjusted``.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to compare.
         """
         k = len(self.names)
         if k < 2:
@@ -438,5 +444,6 @@ class EffectResults(EstimateTables):
         differences.adjustment = method
         if method is not None:
             differences.pvalues_adjusted(method)  # refuses an unknown method at once
+        differences.notes += comparison_notes(self.labels, pairs, self.nobs)
         differences.title = "Differences" + (f": {self.title}" if self.title else "")
         return differences
