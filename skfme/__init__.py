@@ -10,7 +10,8 @@ from skfme import extrapolation, quadrature, steps
 from skfme._attribution.step_attribution import StepAttribution
 from skfme._explainer.explainer import FMEExplainer
 from skfme._functional import ame, attribute, came, fme
-from skfme._results.effects import CountedData, ForwardEffect, ForwardEffects
+from skfme._results.counted_data import CountedData
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._results.optima import ResponseOptimum
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
 from skfme._streaming.effect_summaries import EffectSummaries

@@ -338,6 +338,7 @@ def came(
             "effects['bmi -2']."
         )
     column = one_output(effect.outputs, output, "a tree")
+    effect.refuse_of_means("a tree")
     fme, nlm = effect.fme_2d[:, column], effect.nlm_2d
     options.setdefault("categorical_features", list(effect.categorical_features))
     options.setdefault("weights_type", effect.weights_type)

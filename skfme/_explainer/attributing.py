@@ -44,6 +44,7 @@ class StepSplitting:
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     weights_type: str
+    comparison: Any
     batch_size: int | str
     n_jobs: int | None
     verbose: int
@@ -148,6 +149,11 @@ class StepSplitting:
         random_state: Any = None,
     ) -> tuple[NamedStep, Question]:
         """The one step that is meant, and what is asked of it."""
+        if self.comparison != "difference":
+            raise ValueError(
+                f"attribute splits differences, whose parts add up, and this explainer has "
+                f"comparison={self.comparison!r}. Take one with comparison='difference'."
+            )
         joint = self._joint_step(step)
         options = (method, order, interactions, n_permutations, random_state)
         return joint, _question(joint, *options)

@@ -49,6 +49,7 @@ from skfme._report.sentences import (
 )
 from skfme._results.effect_tables import (
     effects_table,
+    ends_table,
     left_out_table,
     nonlinearity_table,
 )
@@ -248,7 +249,13 @@ class _Writer:
     def overview(self) -> Markup:
         """The summary's tables, and all averages in one picture."""
         effects = list(self.effects.values())
-        parts = [self._tables(effects_table(effects), nonlinearity_table(effects))]
+        parts = [
+            self._tables(
+                effects_table(effects),
+                ends_table(effects),
+                nonlinearity_table(effects),
+            )
+        ]
         if any(effect.n for effect in effects):
             display = AMEDisplay.from_effects(
                 self.effects, inference=self.inference, **self.words

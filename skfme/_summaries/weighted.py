@@ -13,7 +13,7 @@ Here are summaries of rows that are at hand; those that merge live beside this.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
     "weighted_mean",
     "weighted_quantiles",
     "weighted_sd",
+    "with_mean",
 ]
 
 
@@ -44,6 +45,11 @@ class Figures:
     q25: float
     median: float
     q75: float
+
+
+def with_mean(figures: Figures, mean: float) -> Figures:
+    """The same figures with another average, as of a comparison of means."""
+    return replace(figures, mean=mean)
 
 
 @dataclass(frozen=True)
@@ -82,12 +88,11 @@ def weighted_mean(values: np.ndarray, weights: Weighting) -> float:
 
 
 def weighted_sd(values: np.ndarray, weights: Weighting) -> float:
-    """Standard deviation with divisor W − 1; NaN with a warning where W ≤ 1."""
+    """Standard deviation with divisor W − 1; NaN where W ≤ 1."""
     if len(values) == 0:
         return float("nan")
     size = weights.size
     if size <= 1:
-        warn_of_no_sd(size)
         return float("nan")
     deviations = values - weighted_mean(values, weights)
     squares = weights.times(deviations**2).sum()
@@ -108,10 +113,11 @@ def sd_of_size(squares: Any, total: Any, size: Any) -> Any:
     return np.sqrt(squares * scale / divisor)
 
 
-def warn_of_no_sd(size: float) -> None:
+def warn_of_no_sd() -> None:
+    """Say why an SD that was asked for is NaN."""
     warnings.warn(
-        f"The SD of effects is not defined for a total weight of {size:.3g}: the rows of "
-        "positive weight, or the sum of frequency weights, must exceed 1.",
+        "The SD of effects is not defined: the rows of positive weight, or the sum of "
+        "frequency weights, must exceed 1.",
         RuntimeWarning,
         stacklevel=3,
     )

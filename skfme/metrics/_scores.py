@@ -177,7 +177,9 @@ def effect_stability(
         for k, output in enumerate(effects[0].outputs):
             columns = np.column_stack([e.fme_2d[counted, k] for e in effects])
             record = {"effect": name, "output": output, "n": len(columns)}
-            records.append(record | _agreement(columns, weights / weights.sum()))
+            shares, null = weights / weights.sum(), effects[0].comparison.null
+            agreement = _agreement(columns - null, shares)
+            records.append(record | agreement | {"ame": agreement["ame"] + null})
     return pd.DataFrame(records)
 
 

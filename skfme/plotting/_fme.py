@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import (
     predicted_phrases,
@@ -64,6 +65,10 @@ class FMEDisplay(Display):
         The step in words.
     response : sequence of str, default=("prediction",)
         What is predicted, one for each output.
+    ends : sequence of (float, float), default=()
+        Average predictions before and after the step, one pair for each output.
+    comparison : Comparison, default=difference
+        What the effects are: ``effect.comparison``.
 
     Attributes
     ----------
@@ -103,6 +108,8 @@ class FMEDisplay(Display):
     n_left_out: int = 0
     title: str = ""
     response: Sequence[str] = ("prediction",)
+    ends: Sequence[tuple[float, float]] = ()
+    comparison: Comparison = DIFFERENCE
 
     @classmethod
     def from_effect(
@@ -168,6 +175,8 @@ class FMEDisplay(Display):
             n_left_out=len(counted) - effect.n,
             title=step_title(effect.name, effect.step, texts),
             response=[phrases[k] for k in outputs],
+            ends=[] if effect.ends is None else [effect.ends[k] for k in outputs],
+            comparison=effect.comparison,
         )
         return display.plot(ax=ax, kind=kind, **options)
 
@@ -212,8 +221,17 @@ class FMEDisplay(Display):
         if self.nlm is not None:
             nlm = list(self.nlm.reshape(fme.shape).T)
         weights = Weighting(self.sample_weight, len(fme))
+        ends: Sequence[Any] = self.ends or [None] * len(self.response)
         return [
-            Panel(fme[:, k], nlm[k], weights, self.features, response)
+            Panel(
+                fme[:, k],
+                nlm[k],
+                weights,
+                self.features,
+                response,
+                ends[k],
+                self.comparison,
+            )
             for k, response in enumerate(self.response)
         ]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.tables import Table
+from skfme._summaries.comparisons import Comparison
 from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Step
 
@@ -66,6 +67,10 @@ class Effect(Protocol):
     def n(self) -> int: ...
     @property
     def n_left_out(self) -> dict[str, int]: ...
+    @property
+    def comparison(self) -> Comparison: ...
+    @property
+    def ends(self) -> Sequence[tuple[float, float]] | None: ...
     def average(self, by: Any) -> pd.DataFrame: ...
 
 

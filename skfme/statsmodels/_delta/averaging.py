@@ -1,6 +1,7 @@
 """Effects and their gradients, batch by batch, added up by effect and group.
 
-Both ends of each step are put through the mean, μ(x⁺) − μ(x) and ∂μ(x⁺)/∂θ − ∂μ(x)/∂θ.
+Both ends of each step are put through the mean, μ(x) and μ(x⁺), and compared by g, whose
+derivative is ∂g/∂b ∂μ(x)/∂θ + ∂g/∂a ∂μ(x⁺)/∂θ; of a difference, ∂μ(x⁺)/∂θ − ∂μ(x)/∂θ.
 Nothing of the size of the rows is kept beyond a batch; what is kept is in `sums.py`.
 """
 
@@ -14,6 +15,7 @@ from sklearn.utils import gen_batches
 from skfme._engine.batches import plan_rows
 from skfme._engine.stepping import STATUSES, Stepped, selected, step_rows
 from skfme._frames.columns import ColumnData
+from skfme._summaries.comparisons import Comparison
 from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan
 from skfme.statsmodels._delta.sums import EffectMoments, Sums
@@ -44,9 +46,10 @@ def sums_of_effects(
     """
     table, n_groups = plan.rows.table, len(plan.rows.groups.keys)
     n_effects, n_outputs = len(plan.steps), len(mean.fitted.outputs)
-    sums = Sums(n_effects, n_groups, n_outputs, len(mean.fitted.params))
+    n_parts = 2 if plan.comparisons[0].of_means else 1
+    sums = Sums(n_effects, n_groups, n_outputs, len(mean.fitted.params), n_parts)
     if with_moments:
-        sums.moments = EffectMoments(n_groups, n_effects * n_outputs)
+        sums.moments = EffectMoments(n_groups, n_effects * n_outputs * n_parts)
     bound = [tuple(c.bind(table) for c in step.changes) for step in plan.steps]
     numbers = 3 * mean.fitted.design.k + n_outputs * (n_outputs + 2)
     size = plan_rows(len(table), table.row_bytes + 8 * numbers, batch_size, None)
@@ -86,10 +89,18 @@ class RowBatch:
     def _base_gradient(self) -> np.ndarray:
         return self._gradient(self._base, np.flatnonzero(self._complete))
 
-    def _gradient(self, point: Point, rows: np.ndarray) -> np.ndarray:
-        """Σ ω ∂μ/∂θ by group, of the mean at some rows of the batch."""
+    def _gradient(
+        self, point: Point, rows: np.ndarray, slopes: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Σ ω ∂μ/∂θ by group, of the mean at some rows of the batch.
+
+        With `slopes` of shape (n_rows, n_outputs), of what has these in the mean.
+        """
+        weights = self.weights[rows]
+        if slopes is not None:
+            weights = slopes.T * weights
         return self._mean.function.gradients(
-            point, self.weights[rows], self.codes[rows], self._n_groups
+            point, weights, self.codes[rows], self._n_groups
         )
 
     def check(self) -> None:
@@ -143,7 +154,8 @@ class RowBatch:
 
         Returns
         -------
-        fme : ndarray of shape (n_counted, n_outputs)
+        values : ndarray of shape (n_counted, n_outputs or 2 n_outputs)
+            Effects, or the ends that means are compared of.
         rows : ndarray of shape (n_counted,), int
             Which rows of the batch count.
         """
@@ -154,13 +166,18 @@ class RowBatch:
         asked = stepped.counted & (self.weights > 0)
         low, high, rows = self._ends(stepped, asked)
         weights, codes = self.weights[rows], self.codes[rows]
-        fme = high.mean - low.mean
-        total = group_sums(fme * weights[:, None], codes, n_groups)
-        before = self._base_gradient if low is self._base else self._gradient(low, rows)
-        gradient = self._gradient(high, rows) - before
-        if not (np.isfinite(total).all() and np.isfinite(gradient).all()):
-            name = self._plan.steps[effect].name
-            raise ValueError(_not_finite(fme, name, self._mean.fitted.name))
+        ends = np.hstack([low.mean, high.mean])
+        added = group_sums(ends * weights[:, None], codes, n_groups)
+        if not np.isfinite(added).all():
+            raise ValueError(self._not_finite(ends, effect))
+        comparison = self._plan.comparisons[effect]
+        values, gradient = ends, self._gradients(comparison, low, high, rows)
+        if not np.isfinite(gradient).all():
+            raise ValueError(self._not_finite(ends, effect))
+        if not comparison.of_means:
+            values = comparison(low.mean, high.mean)
+            total = group_sums(values * weights[:, None], codes, n_groups)
+            sums.total[effect] += total
         if len(rows) < np.count_nonzero(asked):  # some designs miss a value
             stepped.status[asked] = STATUSES.index("missing")
             stepped.status[rows] = STATUSES.index("counted")
@@ -168,10 +185,34 @@ class RowBatch:
         counts = np.bincount(cells, minlength=sums.status[effect].size)
         sums.n[effect] += np.bincount(codes, minlength=n_groups)
         sums.weight[effect] += np.bincount(codes, weights, n_groups)
-        sums.total[effect] += total
-        sums.gradient[effect] += gradient
+        sums.ends[:, effect] += np.stack(np.split(added, 2, axis=1))
+        sums.gradient[:, effect] += gradient
         sums.status[effect] += counts.reshape(n_groups, -1)
-        return fme, rows
+        return values, rows
+
+    def _gradients(
+        self, comparison: Comparison, low: Point, high: Point, rows: np.ndarray
+    ) -> np.ndarray:
+        """Σ ω ∂g/∂θ by group as one part; of comparisons of means, those of both ends."""
+        if not (comparison.is_linear or comparison.of_means):
+            by_low, by_high = comparison.slopes(low.mean, high.mean)
+            before = self._gradient(low, rows, by_low)
+            return (before + self._gradient(high, rows, by_high))[None]
+        before = self._base_gradient if low is self._base else self._gradient(low, rows)
+        after = self._gradient(high, rows)
+        if comparison.of_means:
+            return np.stack([before, after])
+        return (after - before)[None] / comparison.size
+
+    def _not_finite(self, ends: np.ndarray, effect: int) -> str:
+        name, model = self._plan.steps[effect].name, self._mean.fitted.name
+        n_rows = np.count_nonzero(~np.isfinite(ends).all(axis=1))
+        numbers = f"NaN or infinity in {n_rows} of the rows"
+        return (
+            f"{model} predicts {numbers if n_rows else 'what has no slope there'} before or "
+            f"after the step {name!r}. Make the step smaller, or set "
+            "extrapolation='envelope'."
+        )
 
     def _ends(
         self, stepped: Stepped, asked: np.ndarray
@@ -197,13 +238,3 @@ class RowBatch:
         X = design.stepped(self.table, self._inputs.X, mask, columns)
         table = selected(self.table, mask, columns) if self._offset.columns else None
         return MeanInputs(X, self._offset.at(table, rows + self._span.start))
-
-
-def _not_finite(fme: np.ndarray, name: str, model: str) -> str:
-    n_rows = np.count_nonzero(~np.isfinite(fme).all(axis=1))
-    numbers = f"NaN or infinity in {n_rows} of the rows"
-    return (
-        f"{model} predicts {numbers if n_rows else 'what has no slope there'} before or "
-        f"after the step {name!r}. Make the step smaller, or set "
-        "extrapolation='envelope'."
-    )

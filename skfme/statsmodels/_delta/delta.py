@@ -1,7 +1,8 @@
 """Average marginal effects of statsmodels models, with standard errors by delta method.
 
 With f(x; θ) the prediction, θ̂ the estimates with covariance V, and weights ω,
-A(θ) = Σ ωᵢ [f(xᵢ⁺; θ) − f(xᵢ; θ)] / Σ ωᵢ and Var(A) ≈ J V Jᵀ, J = ∂A/∂θ. Here is the
+A(θ) = Σ ωᵢ [f(xᵢ⁺; θ) − f(xᵢ; θ)] / Σ ωᵢ and Var(A) ≈ J V Jᵀ, J = ∂A/∂θ; in place of the
+difference there may be another comparison of both ends, or of their averages. Here is the
 public function alone: the model is read in `mean.py`, the steps in `plan.py`, rows are
 averaged in `averaging.py`, and the averages and their covariance are in `estimates.py`.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import as_table
+from skfme._text.compared import average_note, comparison_text, null_notes
 from skfme.statsmodels._delta.averaging import sums_of_effects
 from skfme.statsmodels._delta.estimates import Estimates
 from skfme.statsmodels._delta.identification import warn_of_unidentified
@@ -37,6 +39,8 @@ def delta_effects(
     by: Any = None,
     sample_weight: Any = None,
     output: str | None = None,
+    comparison: Any = "difference",
+    average: str = "of_rows",
     covers: str = "parameters",
     cov: Any = None,
     cov_type: str | None = None,
@@ -74,6 +78,11 @@ def delta_effects(
         of whatever kind, are in its own covariance, and are not taken over.
     output : str, default=None
         One output of a multinomial or an ordered model; None takes all.
+    comparison : str or callable, default="difference"
+        "difference", "ratio", "percent", "log_ratio", "log_odds_ratio", "per_unit", or a
+        function of two arrays (before, after), as in :class:`skfme.FMEExplainer`.
+    average : {"of_rows", "of_means"}, default="of_rows"
+        The average of rows' comparisons, or the comparison of average predictions.
     covers : {"parameters", "sample + parameters"}, default="parameters"
         What the intervals cover: the estimation of the parameters, with the rows held
         fixed; or also the choice of rows, taken as independent draws.
@@ -123,7 +132,8 @@ def delta_effects(
     -----
     With weights ω, Var ≈ J V Jᵀ, and Σ ω² (FME − A)² / (Σ ω)² is added where the choice
     of rows is covered, which supposes that the conditional mean is correctly specified
-    and that weights are sampling weights; repeat rows for frequency weights.
+    and that weights are sampling weights; repeat rows for frequency weights. Of a
+    comparison g of averages, ∂g/∂b (b − b̄) + ∂g/∂a (a − ā) takes the place of FME − A.
 
     References
     ----------
@@ -164,7 +174,13 @@ def delta_effects(
     )
     background = None if background is None else as_table(background)
     plan = Plan.of(
-        mean.fitted, averaged, background, steps, extrapolation, categorical_features
+        mean.fitted,
+        averaged,
+        background,
+        steps,
+        extrapolation,
+        categorical_features,
+        (comparison, average),
     )
     sums = sums_of_effects(mean, plan, batch_size, with_moments=not fixed_rows)
     estimates = Estimates.of(mean, plan, sums, output)
@@ -180,6 +196,8 @@ def delta_effects(
             "delta method"
         ),
         notes=list(_notes(mean, plan, sums)),
+        null=plan.comparisons[0].null,
+        more=estimates.more,
     )
     warn_of_unidentified(mean, estimates.gradients, effects.names)
     return effects
@@ -187,6 +205,12 @@ def delta_effects(
 
 def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
     """Sentences under the summary."""
+    comparison = plan.comparisons[0]
+    if not comparison.is_difference:
+        what = f"the prediction of {mean.fitted.outcome}"
+        yield f"{comparison_text(comparison, what)}."
+        yield from filter(None, [average_note(comparison)])
+        yield from null_notes(comparison)
     yield f"Covariance of the parameters: {mean.covariance.kind}."
     if plan.rows.offset.given:
         yield "Rows keep their offset, unless its column is stepped."

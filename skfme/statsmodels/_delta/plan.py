@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from skfme._engine.comparing import read_comparisons
 from skfme._frames.checks import refuse_infinite
 from skfme._frames.hints import known_names
 from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table
+from skfme._summaries.comparisons import Comparison
 from skfme._summaries.weighting import Weighting
 from skfme.extrapolation._support import Support, fit_support
 from skfme.statsmodels._models.designs import Design
@@ -71,11 +73,14 @@ class Plan:
     rows : Rows
         Of the columns that the model reads only, in the type of table that steps and
         support were made from.
+    comparisons : tuple of Comparison
+        Of each step.
     """
 
     steps: tuple[NamedStep, ...]
     support: Support | None
     rows: Rows
+    comparisons: tuple[Comparison, ...]
 
     @classmethod
     def of(
@@ -86,8 +91,12 @@ class Plan:
         steps: Any,
         extrapolation: Any,
         categorical_features: Any,
+        compared: tuple[Any, str],
     ) -> Plan:
-        """Read the steps; ranges come from the background, or from the rows."""
+        """Read the steps; ranges come from the background, or from the rows.
+
+        `compared` is how predictions are compared, and how that is averaged.
+        """
         design, offset = fitted.design, rows.offset
         given, weights, measured = rows.table, rows.weights, rows.measured
         if background is not None:
@@ -114,7 +123,8 @@ class Plan:
         support = fit_support(extrapolation, table, columns, weights)
         stepped = _columns_read(design, offset, rows.table)
         stepped = converted(stepped, table.kind, columns)
-        return cls(parsed, support, replace(rows, table=stepped))
+        comparisons = read_comparisons(*compared, parsed)
+        return cls(parsed, support, replace(rows, table=stepped), comparisons)
 
 
 class ModelTraining(Training):

@@ -41,6 +41,8 @@ class JointEstimates:
         names: Sequence[str] | None = None,
         why_missing: str = "",
         sample_cov: bool = False,
+        null: float = 0.0,
+        more: pd.DataFrame | None = None,
     ) -> None:
         self._estimates = np.array(params, dtype=float)
         k = len(self._estimates)
@@ -57,6 +59,7 @@ class JointEstimates:
         self.nobs = None if nobs is None else np.broadcast_to(nobs, (k,)).copy()
         self.sample_cov = sample_cov
         self.covers, self.title, self.notes = covers, title, tuple(notes)
+        self.null, self.more = null, more
         self.adjustment: str | None = None
         self._warn_of_missing(why_missing)
 
@@ -84,12 +87,12 @@ class JointEstimates:
 
     @property
     def tvalues(self) -> pd.Series:
-        """Estimates over standard errors."""
-        return self._series(ratio(self._estimates, self._se()), "statistic")
+        """Estimates, less what they are if nothing changes, over standard errors."""
+        return self._series(ratio(self._estimates - self.null, self._se()), "statistic")
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided p-values of "the estimate is zero"."""
+        """Two-sided p-values of "the estimate is zero", or `null` where that is set."""
         t = self.tvalues.to_numpy()
         return self._series(2 * stats.t.sf(np.abs(t), self._df()), "p_value")
 

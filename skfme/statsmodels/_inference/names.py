@@ -7,7 +7,7 @@ the results' tables set the columns named here beside them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -27,7 +27,6 @@ __all__ = [
     "pairs_within",
     "refuse_other_rows",
     "refuse_unknown_label",
-    "stacked_labels",
     "unique_names",
     "wording",
 ]
@@ -140,22 +139,6 @@ def refuse_unknown_label(labels: pd.DataFrame, name: str, what: str) -> None:
             f"{what} names {name!r}, which is no label of the estimates."
             + (nearest(name, labels) or known_names(list(labels)))
         )
-
-
-def stacked_labels(parts: Mapping[str, pd.DataFrame], label: str) -> pd.DataFrame:
-    """Labels of several results one below the other, their names as a column.
-
-    Raises
-    ------
-    ValueError
-        If the column is there already.
-    """
-    if any(label in labels or label in RESULT_COLUMNS for labels in parts.values()):
-        raise ValueError(
-            f"label={label!r} is a column of these results; take another name."
-        )
-    named = [labels.assign(**{label: name}) for name, labels in parts.items()]
-    return pd.concat(named, ignore_index=True)
 
 
 def interaction_rows(

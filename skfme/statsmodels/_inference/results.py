@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag
 from statsmodels.stats.contrast import ContrastResults
 
 from skfme.statsmodels._inference.contrasts import (
@@ -27,6 +26,7 @@ from skfme.statsmodels._inference.equivalence import (
     EquivalenceResults,
     two_one_sided_tests,
 )
+from skfme.statsmodels._inference.families import stacked
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
     comparison_notes,
@@ -36,7 +36,6 @@ from skfme.statsmodels._inference.names import (
     pairs_within,
     refuse_other_rows,
     refuse_unknown_label,
-    stacked_labels,
     wording,
 )
 from skfme.statsmodels._inference.nonlinear import (
@@ -82,6 +81,11 @@ class EffectResults(EstimateTables):
         Whether the covariance is that of `df` + 1 independent units, such as rows, pairs
         or clusters, rather than one variance times a known matrix. Joint tests by F are
         Hotelling's then, without which they reject too often over few units.
+    null : float, default=0
+        What estimates are where nothing changes, such as 1 of ratios: statistics and
+        p-values test it.
+    more : DataFrame of k rows, default=None
+        Further columns of the table, behind the intervals.
 
     Examples
     --------
@@ -132,7 +136,7 @@ class EffectResults(EstimateTables):
         Parameters
         ----------
         R : as in t_test, default=None
-            None tests that every estimate is zero.
+            None tests that every estimate is zero, or `null` where that is set.
 
         Returns
         -------
@@ -157,7 +161,8 @@ class EffectResults(EstimateTables):
         Hotelling (1931). The generalization of Student's ratio. Annals of Mathematical
         Statistics 2, 360-378.
         """
-        R = np.eye(len(self.names)) if R is None else R
+        if R is None:
+            R = (np.eye(len(self.names)), np.full(len(self.names), self.null))
         matrix, q = linear_hypothesis(R, self.names)
         distance = differences_of(matrix, self._estimates, q)
         W, rank = wald_statistic(distance, covariance_of(matrix, self._cov))
@@ -278,32 +283,7 @@ class EffectResults(EstimateTables):
         >>> family.pvalues_adjusted("holm", within="side").round(3).tolist()
         [0.317, 0.003, 0.091, 0.0]
         """
-        if not isinstance(results, Mapping) or not results:
-            raise ValueError(
-                "concat takes a mapping of name -> results, of one or more."
-            )
-        parts = list(results.values())
-        covers = {part.covers for part in parts}
-        if len(covers) > 1:
-            raise ValueError(
-                f"The intervals of these results do not cover the same: {sorted(covers)}."
-            )
-        sizes = [len(part.names) for part in parts]
-        cov = block_diag(*(part._cov for part in parts))
-        counts = [part.nobs for part in parts]
-        known = all(count is not None for count in counts)
-        return EffectResults(
-            np.concatenate([part._estimates for part in parts]),
-            cov,
-            labels=stacked_labels({k: v.labels for k, v in results.items()}, label),
-            df=np.concatenate([part._df() for part in parts])
-            if any(part.use_t for part in parts)
-            else None,
-            covers=covers.pop(),
-            nobs=np.concatenate(counts) if known else None,  # type: ignore[arg-type]
-            title=f"{len(parts)} fits, {sum(sizes)} estimates",
-            notes=["Estimates of different fits are taken for independent."],
-        )
+        return EffectResults(**stacked(results, label))
 
     def interaction(self, first: str, second: str) -> EffectResults:
         """How far two steps together do more than the sum of each: second differences.

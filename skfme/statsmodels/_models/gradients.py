@@ -94,7 +94,7 @@ class Index:
         Parameters
         ----------
         point : Point of n rows
-        weights : ndarray of shape (n,)
+        weights : ndarray of shape (n,) or (n_outputs, n)
         codes : ndarray of shape (n,)
             Each row's group, 0 to n_groups − 1.
         n_groups : int
@@ -107,14 +107,17 @@ class Index:
         assert by_predictor is not None
         n_outputs, n_predictors, n = by_predictor.shape
         sums = np.zeros((n_groups, n_outputs, len(self.params)))
-        slopes = (by_predictor * weights).reshape(n_outputs * n_predictors, n)
+        weights = np.atleast_2d(weights)
+        slopes = by_predictor * weights[:, None]
+        slopes = slopes.reshape(n_outputs * n_predictors, n)
         for group, rows in _members(codes, n_groups):
             blocks = slopes[:, rows] @ X[rows]
             blocks = blocks.reshape(n_outputs, n_predictors, X.shape[1])
             for i, position in enumerate(self.positions):
                 sums[group][:, position] += blocks[:, i]
             if by_extra is not None:
-                sums[group][:, self.extra] += by_extra[..., rows] @ weights[rows]
+                slope = by_extra[..., rows] @ weights[:, rows, None]
+                sums[group][:, self.extra] += slope[..., 0]
         return sums
 
 
@@ -145,7 +148,7 @@ class Numeric:
             high, low = params + step, params - step
             gap = mean(high, point.inputs) - mean(low, point.inputs)
             # What is representable is what divides.
-            slopes = gap / (high[j] - low[j]) * weights[:, None]
+            slopes = gap / (high[j] - low[j]) * np.atleast_2d(weights).T
             sums[:, :, j] = group_sums(slopes, codes, n_groups)
         return sums
 

@@ -284,6 +284,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
             refuse_other(X)
         if isinstance(X, ForwardEffect) and y is None:
             k = one_output(X.outputs, None, "a tree")
+            X.refuse_of_means("a tree")
             if categorical == "auto":
                 categorical = list(X.categorical_features)
             weights_type = X.weights_type if weights_type == "auto" else weights_type
