@@ -2,7 +2,7 @@
 Study: the tour of forward marginal effects, on visits to the doctor
 ====================================================================
 
-Löwe and co-authors (R Journal 16(3), 2025, arXiv 2310.02008) introduced forward marginal
+Löwe and co-authors (2024, The R Journal 16(3), arXiv 2310.02008) introduced forward marginal
 effects with the R package fmeffects and a tour over 731 days of bicycle rentals. This is
 the same tour, section by section, on a table that statsmodels ships: the RAND Health
 Insurance Experiment, which gave families insurances at random and counted their visits to
