@@ -172,6 +172,11 @@ class Comparison:
         return self.average == "of_means" and not self.is_linear
 
     @property
+    def words(self) -> str:
+        """Its name, and how it is averaged where there are two ways."""
+        return self.name if self.is_linear else f"{self.name}, averaged {self.average}"
+
+    @property
     def null(self) -> float:
         """The value where a step changes nothing."""
         return KINDS[self.name].null if self.function is None else 0.0
