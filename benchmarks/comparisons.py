@@ -1,9 +1,10 @@
-"""What a comparison that is no difference costs: time ÷ the difference's, interleaved.
+"""What a comparison that is no difference costs: processor time ÷ the difference's.
 
 `delta_effects` of a logit formula with an interaction, with delta-method standard errors,
 for ratios, percent, log odds ratios and a function; and `FMEExplainer.explain` of gradient
-boosting by either engine. Runs of one round follow one another in one process; the
-ratio of each round is of that round's difference, and the median over rounds is printed.
+boosting by either engine. Runs of one round follow one another in one process, another
+one first each time; the ratio of each round is of that round's difference, and the median
+over rounds is printed. Time is that of the process, which other programs do not change.
 
     python -P benchmarks/comparisons.py [--rows N] [--repeats R]
 """
@@ -83,9 +84,9 @@ def measured(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, flo
         names = list(calls)
         seconds = {}
         for name in names[round_ % len(names) :] + names[: round_ % len(names)]:
-            start = time.perf_counter()
+            start = time.process_time()
             calls[name]()
-            seconds[name] = time.perf_counter() - start
+            seconds[name] = time.process_time() - start
         for name in names:
             ratios[name].append(seconds[name] / seconds[names[0]])
     return {name: statistics.median(values) for name, values in ratios.items()}
@@ -104,7 +105,7 @@ def main() -> None:
         "explain, boosting, engine='trees'": explained(n, "trees"),
     }
     for title, calls in tables.items():
-        print(f"{title}, {n:,} rows: time ÷ the difference's")
+        print(f"{title}, {n:,} rows: processor time ÷ the difference's")
         for name, ratio in measured(calls, options.repeats).items():
             print(f"  {name:26} {ratio:5.2f}")
 
