@@ -19,6 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from skfme._attribution.step_attribution import StepAttribution
+from skfme._report.attributions import attribution_section
+from skfme._report.inputs import (
+    as_effects,
+    as_trees,
+    check_attribution,
+    check_explainer,
+    check_inference,
+)
 from skfme._report.page import (
     Markup,
     definitions,
@@ -85,6 +94,7 @@ def write_report(
     *,
     tree: EffectTree | Mapping[str, EffectTree] | None = None,
     inference: Any = None,
+    attribution: StepAttribution | None = None,
     audit: ResponseAudit | None = None,
     explainer: FMEExplainer | None = None,
     labels: Mapping[Hashable, str] | None = None,
@@ -95,7 +105,8 @@ def write_report(
 
     Parameters
     ----------
-    effects : ForwardEffects or ForwardEffect
+    effects : ForwardEffects, ForwardEffect or StepAttribution
+        Of an attribution, the joint step's effect is told, and then its parts.
     path : str or path
         Such as ``"report.html"``; a file that exists is replaced.
     tree : EffectTree, or mapping of effect name -> EffectTree, default=None
@@ -105,6 +116,8 @@ def write_report(
         (columns ``effect``, ``output``, those of groups, ``estimate``, ``std_error``,
         ``statistic``, ``p_value``, ``conf_low``, ``conf_high``) and ``covers``, which
         says what the intervals cover.
+    attribution : StepAttribution, default=None
+        A joint step split among its features.
     audit : ResponseAudit, default=None
         Whether the model still responds to a feature that was removed from it, as from
         :func:`skfme.statsmodels.response_audit`.
@@ -149,9 +162,13 @@ def write_report(
     True
     """
     check_matplotlib("write_report")
-    effects = _as_effects(effects)
-    trees = _as_trees(tree, effects)
-    _check_inference(inference)
+    if isinstance(effects, StepAttribution):
+        attribution, effects = attribution or effects, effects.total
+    effects = as_effects(effects)
+    check_attribution(attribution)
+    trees = as_trees(tree, effects)
+    check_inference(inference, effects)
+    check_explainer(explainer, effects)
     texts = read_labels(labels, effects.context.table)
     words = response_words(response_label)
     if words is not None:
@@ -164,6 +181,7 @@ def write_report(
         sections = [
             writer.overview(),
             *(writer.effect(effect) for effect in effects.values()),
+            *writer.parts(attribution),
             *(writer.regions(name, tree) for name, tree in trees.items()),
             *([] if audit is None else [writer.audited(audit)]),
             writer.left_out(),
@@ -173,40 +191,6 @@ def write_report(
         ]
         file.write(page(title, writer.lead(), sections))
     return target
-
-
-def _as_effects(effects: Any) -> ForwardEffects:
-    if isinstance(effects, ForwardEffect):
-        return ForwardEffects([effects], effects.context)
-    if not isinstance(effects, ForwardEffects):
-        raise TypeError(
-            "write_report takes a ForwardEffects or a ForwardEffect, got "
-            f"{type(effects).__name__}."
-        )
-    return effects
-
-
-def _check_inference(inference: Any) -> None:
-    if inference is not None and not hasattr(inference, "to_frame"):
-        raise TypeError(
-            "inference must be results with to_frame(), such as those of "
-            f"skfme.statsmodels; got {type(inference).__name__}."
-        )
-
-
-def _as_trees(tree: Any, effects: ForwardEffects) -> dict[str, Any]:
-    """Trees by the effect that they are about; one alone may be about any."""
-    if tree is None:
-        return {}
-    if not isinstance(tree, Mapping):
-        return {next(iter(effects)) if len(effects) == 1 else "": tree}
-    unknown = [name for name in tree if name not in effects]
-    if unknown:
-        raise ValueError(
-            f"tree names {unknown[0]!r}, which is none of the effects: "
-            f"{', '.join(map(repr, effects))}."
-        )
-    return dict(tree)
 
 
 class _Writer:
@@ -306,6 +290,12 @@ class _Writer:
             outside = ExtrapolationDisplay.from_effect(effect, labels=labels)
             parts.append(_picture(outside, left_out, _OUTSIDE))
         return section(self.title(effect.name), *parts)
+
+    def parts(self, attribution: StepAttribution | None) -> list[Markup]:
+        """Which of its changes a joint step owes its effect to."""
+        if attribution is None:
+            return []
+        return [attribution_section(attribution, self.wording, self.words)]
 
     def regions(self, name: str, tree: EffectTree) -> Markup:
         """The regions in which an effect is more nearly one number."""

@@ -77,12 +77,11 @@ def averages_by_group(effect: EffectRows, by: Any) -> pd.DataFrame:
 def _figures(effect: EffectRows, rows: np.ndarray, k: int) -> dict[str, float]:
     """Averages of one output over some rows."""
     fme, weights = effect.fme_2d[rows, k], effect.weights.take(rows)
-    alone = len(rows) == 1 and not weights.given
     rises = fme > effect.comparison.null
     figures = {
         "n": len(rows),
         "ame": weighted_mean(fme, weights),
-        "sd": float("nan") if alone else weighted_sd(fme, weights),
+        "sd": weighted_sd(fme, weights),
         "share_positive": weighted_mean(rises.astype(float), weights),
     }
     if effect.nlm_2d is not None:

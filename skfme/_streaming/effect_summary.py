@@ -20,7 +20,7 @@ from skfme._streaming.tallies import Tally
 from skfme._streaming.trial import Trial
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.mergeable import Moments
-from skfme._summaries.weighted import Figures, NonLinearity, warn_of_no_sd
+from skfme._summaries.weighted import Figures, NonLinearity
 
 __all__ = ["PRECISION", "EffectSummary", "MergeContext"]
 
@@ -137,14 +137,19 @@ class EffectSummary(PrintedEffect):
         """Standard error of the AME over rows, the model held fixed.
 
         That of :func:`skfme.statsmodels.average_effects`: SD / √n without weights;
-        weights are inverse probabilities of selection. NaN for fewer than two rows, and
-        for average="of_means", which needs the rows.
+        weights are inverse probabilities of selection, unless the explainer was told
+        ``weights_type="frequency"``. NaN for fewer than two rows, and for
+        average="of_means", which needs the rows.
         """
         if self.comparison.of_means:
             return self._per_output(np.full(len(self.outputs), np.nan))
-        return self._per_output(
-            _rounded(self._tally.std_error, self._total.defined_mean)
-        )
+        error = self._tally.std_error(counting=self._counting)
+        return self._per_output(_rounded(error, self._total.defined_mean))
+
+    @property
+    def _counting(self) -> bool:
+        """Whether weights were said to count copies of a row."""
+        return self.context.weights_type == "frequency"
 
     @property
     def min(self) -> Any:
@@ -179,11 +184,7 @@ class EffectSummary(PrintedEffect):
     def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         total = self._total
-        size = float(total.size(self.weights_type)[0])
-        if self.n and size <= 1:
-            warn_of_no_sd(size)
-        means = np.atleast_1d(self.ame)
-        sds = total.sd(self.weights_type)
+        means, sds = np.atleast_1d(self.ame), total.sd(self.weights_type)
         quantiles = self._tally.fme.quantiles(_QUARTILES, self.weights_type)
         return tuple(
             Figures(self.n, *map(float, (means[k], sds[k], *quartiles)))
@@ -266,7 +267,8 @@ class EffectSummary(PrintedEffect):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
             before = (self._tally.before / fme.weight).ravel()
             after = (self._tally.after / fme.weight).ravel()
-        frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
+        errors = self._tally.std_errors(counting=self._counting)
+        frame["std_error"] = _rounded(errors, fme.defined_mean).ravel()
         frame["before"], frame["after"] = before, after
         if self.comparison.of_means:
             pairs = zip(before, after, strict=True)

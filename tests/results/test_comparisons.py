@@ -399,3 +399,11 @@ def test_the_public_calls_take_comparisons():
     assert skfme.fme(model, X, {"bmi": 1}, comparison="ratio").ame == pytest.approx(
         np.exp(model.coef_[0])
     )
+
+
+def test_only_differences_are_split_among_features():
+    explainer = FMEExplainer(
+        LinearRegression(), {"bmi": -2, "age": 5}, comparison="ratio"
+    )
+    with pytest.raises(ValueError, match="comparison='ratio' has none"):
+        explainer.fit(X, Y).attribute(X)
