@@ -16,6 +16,7 @@ import pandas as pd
 
 from skfme._engine.forward import Differences
 from skfme._engine.stepping import STATUSES
+from skfme._frames.groups import row_labels
 from skfme._frames.tables import Table
 from skfme._results.averages import Ends
 from skfme._results.by_group import averages_by_group, ends_of
@@ -264,8 +265,13 @@ class ForwardEffect(PrintedEffect):
         weights = self.weights.take(rows).array
         return CountedData(self.table.take(rows).native, self.fme[rows], weights)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self, *, columns: Any = None) -> pd.DataFrame:
         """One row per row of X: the effects, the status and the weight.
+
+        Parameters
+        ----------
+        columns : column of X, or list of columns, default=None
+            Columns that the table shows first, such as those of :func:`skfme.profiles`.
 
         Returns
         -------
@@ -287,6 +293,10 @@ class ForwardEffect(PrintedEffect):
             after = before + self.fme_2d if self.after_2d is None else self.after_2d
             frame[names_by_output("before", self.outputs)] = before
             frame[names_by_output("after", self.outputs)] = after
+        if columns is not None:
+            frame = pd.concat(
+                [row_labels(self.table, columns, "columns"), frame], axis=1
+            )
         return frame.set_axis(self.table.index, axis=0)
 
     def average(self, by: Any) -> pd.DataFrame:

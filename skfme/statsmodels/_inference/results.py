@@ -301,8 +301,8 @@ class EffectResults(EstimateTables):
         Raises
         ------
         ValueError
-            If one of the three effects is missing, or they are averages over different
-            numbers of rows.
+            If one of the three effects is missing, they are averages over different
+            numbers of rows, or ratios.
 
         Examples
         --------
@@ -316,6 +316,11 @@ class EffectResults(EstimateTables):
         >>> results.params.round(6).tolist()
         [20.0]
         """
+        if self.null:
+            raise ValueError(
+                "Ratios multiply, so that their difference is no interaction. Take "
+                "comparison='log_ratio', or nonlinear_test('b3 / (b1 * b2) = 1')."
+            )
         R, labels = interaction_rows(self.labels, first, second)
         refuse_other_rows(R, self.nobs)
         return self.contrasts(R, labels)
