@@ -18,6 +18,7 @@ from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import EffectSummary
 from skfme.extrapolation import Envelope
 from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
+from skfme.steps._reference_rows import profiles
 from skfme.steps._steps import IQR, Add, Apply, Contrast, Quantile, Scale, SetTo, StdDev
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ __all__ = [
     "fme",
     "metrics",
     "plotting",
+    "profiles",
     "quadrature",
     "statsmodels",
     "steps",

@@ -43,15 +43,20 @@ def read_comparisons(
     if callable(comparison):
         name = getattr(comparison, "__name__", type(comparison).__name__)
         name = "comparison" if name == "<lambda>" else name
-        return (Comparison(name, average, function=comparison),) * len(steps)
+        return tuple(
+            Comparison(name, average, step=step.name, function=comparison)
+            for step in steps
+        )
     if not isinstance(comparison, str) or comparison not in KINDS:
         raise ValueError(
             f"comparison must be one of {', '.join(map(repr, KINDS))} or a function of "
             f"(before, after), got {shown(comparison)}."
         )
-    if comparison != "per_unit":
-        return (Comparison(comparison, average),) * len(steps)
-    return tuple(Comparison(comparison, average, _unit(step)) for step in steps)
+    per_unit = comparison == "per_unit"
+    return tuple(
+        Comparison(comparison, average, _unit(step) if per_unit else 1.0, step.name)
+        for step in steps
+    )
 
 
 def _unit(step: NamedStep) -> float:

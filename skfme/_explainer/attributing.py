@@ -19,6 +19,7 @@ from skfme._attribution.splitting import split_step
 from skfme._attribution.step_attribution import StepAttribution
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import EngineChoice
+from skfme._engine.comparing import read_comparisons
 from skfme._engine.prediction import Response
 from skfme._explainer.exploration import step_named
 from skfme._frames.checks import checked_weights, naming_missing_values
@@ -45,6 +46,7 @@ class StepSplitting:
     columns_: tuple[Column, ...]
     weights_type: str
     comparison: Any
+    average: str
     batch_size: int | str
     n_jobs: int | None
     verbose: int
@@ -149,10 +151,11 @@ class StepSplitting:
         random_state: Any = None,
     ) -> tuple[NamedStep, Question]:
         """The one step that is meant, and what is asked of it."""
-        if self.comparison != "difference":
+        (comparison,) = read_comparisons(self.comparison, self.average, self.steps_[:1])
+        if not comparison.is_difference:
             raise ValueError(
-                f"attribute splits differences, whose parts add up, and this explainer has "
-                f"comparison={self.comparison!r}. Take one with comparison='difference'."
+                "A difference of predictions is split into parts that add up, and "
+                f"comparison={comparison.name!r} has none. Set comparison='difference'."
             )
         joint = self._joint_step(step)
         options = (method, order, interactions, n_permutations, random_state)

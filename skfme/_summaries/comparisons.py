@@ -146,6 +146,8 @@ class Comparison:
     average : {"of_rows", "of_means"}
     size : float
         What differences are divided by: the step, of "per_unit".
+    step : str
+        The effect's name, for errors.
     function : callable or None
         The user's own, (before, after) -> values, one output at a time.
     """
@@ -153,6 +155,7 @@ class Comparison:
     name: str = "difference"
     average: str = "of_rows"
     size: float = 1.0
+    step: str = ""
     # Two functions are compared by their names, as pickles have others.
     function: Between | None = field(default=None, compare=False, repr=False)
 
@@ -172,6 +175,11 @@ class Comparison:
         return self.average == "of_means" and not self.is_linear
 
     @property
+    def words(self) -> str:
+        """Its name, and how it is averaged where there are two ways."""
+        return self.name if self.is_linear else f"{self.name}, averaged {self.average}"
+
+    @property
     def null(self) -> float:
         """The value where a step changes nothing."""
         return KINDS[self.name].null if self.function is None else 0.0
@@ -184,6 +192,8 @@ class Comparison:
         ValueError
             If one of them has no such comparison.
         """
+        if not len(before):
+            return np.empty_like(before)
         if self.function is not None:
             columns = zip(before.T, after.T, strict=True)
             return np.stack([self._of_function(*pair) for pair in columns], axis=1)
@@ -201,10 +211,18 @@ class Comparison:
         rows = np.flatnonzero(undefined.any(axis=1))
         at = (rows[0], np.flatnonzero(undefined[rows[0]])[0])
         return (
-            f"comparison={self.name!r} needs {needs}; {len(rows)} of {len(before)} rows "
+            f"{self._asked} needs {needs}; {len(rows)} of {len(before)} rows "
             f"have none, such as one from {before[at]:.6g} to {after[at]:.6g}. Take "
             "comparison='difference', whose `before` and `after` are averages, or leave "
             "these rows out."
+        )
+
+    @property
+    def _asked(self) -> str:
+        """What was asked for, in an error."""
+        name = self.name if self.function is not None else repr(self.name)
+        return f"comparison={name}" + (
+            f" of the effect {self.step!r}" * bool(self.step)
         )
 
     def _of_function(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -214,18 +232,18 @@ class Comparison:
             values = np.asarray(self.function(before, after), dtype=float)
         except (TypeError, ValueError) as error:
             raise type(error)(
-                f"comparison={self.name} failed on predictions before and after a step, "
-                f"two arrays of shape {before.shape}: {error}"
+                f"{self._asked} failed on predictions before and after the step, two "
+                f" arrays of shape {before.shape}: {error}"
             ) from error
         if values.shape != before.shape:
             raise ValueError(
-                f"comparison={self.name} returned an array of shape {values.shape}; "
+                f"{self._asked} returned an array of shape {values.shape}; "
                 f"expected one number for each row, of shape {before.shape}."
             )
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
             raise ValueError(
-                f"comparison={self.name} returned {values[row]} for a step from "
+                f"{self._asked} returned {values[row]} for a step from "
                 f"{before[row]:.6g} to {after[row]:.6g}; expected finite numbers."
             )
         return values

@@ -167,6 +167,7 @@ def effect_stability(
     records = []
     for name in refits[0]:
         effects = [refit[name] for refit in refits]
+        effects[0].refuse_of_means("effect_stability")
         counted = np.logical_and.reduce([effect.counted for effect in effects])
         if not counted.any():
             raise ValueError(

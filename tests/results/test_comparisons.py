@@ -14,12 +14,13 @@ import skfme
 from skfme import Contrast, FMEExplainer, StdDev, ame, came, fme, write_report
 from skfme._report.sentences import Wording, finding, question
 from skfme._summaries.comparisons import KINDS, Comparison
-from skfme.metrics import make_monotonicity_scorer
+from skfme.metrics import effect_stability, make_monotonicity_scorer
 from skfme.statsmodels import (
     ConditionalEffects,
     average_effects,
     bootstrap_effects,
     cross_fit_effects,
+    honest_regions,
 )
 
 N = 300
@@ -183,7 +184,10 @@ def test_what_has_no_unit_is_refused(step):
 )
 @pytest.mark.parametrize("average", ["of_rows", "of_means"])
 def test_undefined_comparisons_are_refused(comparison, function, needs, average):
-    with pytest.raises(ValueError, match=f"{comparison}' needs .*{needs}.*rows have"):
+    with pytest.raises(
+        ValueError,
+        match=f"{comparison}' of the effect 'bmi -2' needs .*{needs}.*rows have",
+    ):
         fme(function, X, {"bmi": -2}, comparison=comparison, average=average)
 
 
@@ -399,3 +403,46 @@ def test_the_public_calls_take_comparisons():
     assert skfme.fme(model, X, {"bmi": 1}, comparison="ratio").ame == pytest.approx(
         np.exp(model.coef_[0])
     )
+
+
+def test_only_differences_are_split_among_features():
+    explainer = FMEExplainer(
+        LinearRegression(), {"bmi": -2, "age": 5}, comparison="ratio"
+    )
+    with pytest.raises(ValueError, match="comparison='ratio' has none"):
+        explainer.fit(X, Y).attribute(X)
+
+
+def test_ratios_have_no_differences_of_differences():
+    model = LinearRegression().fit(X, Y)
+    steps = [{"bmi": -2}, {"age": 5}, {"bmi": -2, "age": 5}]
+    every = {"extrapolation": None}  # so that all three are of the same rows
+    results = average_effects(fme(model, X, steps, comparison="ratio", **every))
+    with pytest.raises(ValueError, match="Ratios multiply"):
+        results.interaction("bmi -2", "age +5")
+    interplay = results.nonlinear_test("b3 / (b1 * b2) = 1")
+    logs = average_effects(fme(model, X, steps, comparison="log_ratio", **every))
+    assert abs(interplay.params.item()) < 0.01
+    assert abs(logs.interaction("bmi -2", "age +5").params.item()) < 0.01
+
+
+def test_stability_of_ratios_is_about_one():
+    models = [
+        LinearRegression().fit(X[rows], Y[rows])
+        for rows in (X["sex"] > 0, X["age"] > 30)
+    ]
+    difference = effect_stability(models, X, {"bmi": 1}, comparison="percent")
+    ratio = effect_stability(models, X, {"bmi": 1}, comparison="ratio")
+    np.testing.assert_allclose(ratio["agreement"], difference["agreement"])
+    np.testing.assert_allclose(100 * (ratio["ame"] - 1), difference["ame"])
+    with pytest.raises(
+        ValueError, match="effect_stability reads the effect of each row"
+    ):
+        effect_stability(models, X, {"bmi": 1}, comparison="ratio", average="of_means")
+
+
+def test_honest_regions_are_of_rows():
+    explainer = FMEExplainer(LinearRegression(), {"bmi": -2}, comparison="ratio")
+    explainer.set_params(average="of_means")
+    with pytest.raises(ValueError, match="a tree reads the effect of each row"):
+        honest_regions(explainer, X, Y, random_state=0)

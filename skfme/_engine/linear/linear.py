@@ -129,6 +129,10 @@ class LinearModel:
         before = self.respond(base, np.zeros_like(change))
         return after - before, before, after
 
+    def effect(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Differences of predictions alone."""
+        return self.ends(base, change)[0]
+
 
 def read_linear(response: Response, table: Table) -> LinearModel:
     """The linear predictor behind a response.

@@ -18,6 +18,7 @@ from skfme._text.compared import average_text, comparison_text
 from skfme._text.labels import number, told_apart
 from skfme.plotting._parts.canvas import BLUE, GREY, INK, ORANGE
 from skfme.plotting._parts.features import FeatureAxis
+from skfme.plotting._parts.intervals import IntervalsAlong, draw_intervals
 from skfme.plotting._parts.marks import (
     MANY,
     draw_ame,
@@ -63,6 +64,8 @@ class Panel:
     ends : tuple of float, or None
         Average predictions before and after the step.
     comparison : Comparison
+    intervals : IntervalsAlong or None
+        What statistics say of the effect along the one feature.
     """
 
     fme: np.ndarray
@@ -72,6 +75,7 @@ class Panel:
     response: str
     ends: tuple[float, float] | None = None
     comparison: Comparison = DIFFERENCE
+    intervals: IntervalsAlong | None = None
 
     def take(self, rows: Any) -> Panel:
         """The same of some rows: a mask, positions or a slice."""
@@ -117,6 +121,8 @@ def draw_against(axes: Axes, panel: Panel, **options: Any) -> Any:
     smooth = draw_smooth(axes, rows.features[0], rows.fme, rows.weights)
     if smooth is not None:
         entries.append((smooth, smooth.get_label()))
+    if panel.intervals is not None:
+        entries.append((draw_intervals(axes, panel.intervals), panel.intervals.text))
     leave_lanes(axes, axis, limits_of(panel.fme, null=panel.comparison.null))
     if draw_rug(axes, axis) is not None:
         tick = key("|", color=GREY, markersize=8)
