@@ -368,6 +368,13 @@ def test_units_are_named_in_sentences_tables_and_axes(comparison, tmp_path):
     assert sentence in page
 
 
+def test_trees_over_comparisons_say_what_they_are_of(ratios):
+    pytest.importorskip("matplotlib")
+    tree = came(ratios["of_rows"]["age +5"], 2)
+    labels = [" ".join(ax.get_ylabel().split()) for ax in tree.plot().axes_.ravel()]
+    assert "Ratio of prediction, after over before" in labels
+
+
 def test_no_change_is_a_line_at_one_for_ratios():
     axes = fme(lambda T: T["bmi"], X, {"bmi": -2}, comparison="ratio").plot().ax_
     levels = [line.get_ydata()[0] for line in axes.lines if len(line.get_ydata()) == 2]
