@@ -127,7 +127,8 @@ class EffectAverages:
     def _checked_ends(self) -> Sequence[Ends]:
         if self.ends is None:
             raise AttributeError(
-                f"The effect {self.name!r} has no predictions: it is not of a model."
+                f"The effect {self.name!r} has no predictions before and after: it is part "
+                "of a joint step, or of no model."
             )
         return self.ends
 
@@ -154,6 +155,11 @@ class EffectAverages:
 
     def refuse_of_means(self, what: str) -> None:
         """Refuse comparisons of average predictions where single rows are read.
+
+        Parameters
+        ----------
+        what : str
+            What reads single rows, for the error.
 
         Raises
         ------

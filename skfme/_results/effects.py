@@ -152,9 +152,12 @@ class ForwardEffect(PrintedEffect):
         return tuple(ends_of(self, rows, k) for k in range(len(self.outputs)))
 
     def ends_2d(self) -> tuple[np.ndarray, np.ndarray]:
-        """Predictions before and after the step, of shape (n_samples, n_outputs).
+        """Predictions before and after the step.
 
-        What stands where a row does not count has no meaning.
+        Returns
+        -------
+        before, after : ndarray of shape (n_samples, n_outputs)
+            What stands where a row does not count has no meaning.
         """
         if self.before_2d is None:
             self._checked_ends()  # says why there are none

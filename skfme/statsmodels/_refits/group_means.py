@@ -248,11 +248,13 @@ def _ends_table(
     """Average predictions before and after, and how they are compared, by estimate."""
     parts = []
     for effect, (rows, cells) in zip(effects.values(), members, strict=True):
-        means = [
-            _cell_means(array[rows][:, outputs], cells, weights[rows]).T.ravel()
-            for array in effect.ends_2d()
-        ]
-        table = pd.DataFrame(dict(zip(Ends._fields, means, strict=True)))
+        n_cells = int(cells.max()) + 1
+        table = pd.DataFrame(index=range(n_cells * len(outputs)))
+        # Parts of a joint step have no predictions of their own.
+        ends = () if effect.before_2d is None else effect.ends_2d()
+        for name, array in zip(Ends._fields, ends, strict=False):
+            means = _cell_means(array[rows][:, outputs], cells, weights[rows])
+            table[name] = means.T.ravel()
         parts.append(table.assign(**described(effect.comparison)))
     return pd.concat(parts, ignore_index=True)
 

@@ -157,6 +157,8 @@ def average_effects(
         null=comparison.null,
         more=pd.concat([s.more() for s in samples], ignore_index=True),
         why_missing=f"fewer than two {'rows' if clusters is None else 'clusters'} count for it",
+        # Averages of other rows each, or two ways of clusters, are no one sample.
+        sample_cov=by is None and (clusters is None or len(clusters.ways) == 1),
     )
 
 
