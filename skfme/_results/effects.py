@@ -22,7 +22,7 @@ from skfme._results.by_group import averages_by_group, ends_of
 from skfme._results.context import Context
 from skfme._results.counted_data import CountedData
 from skfme._results.printed import PrintedEffect, PrintedEffects
-from skfme._results.row_table import row_table
+from skfme._results.row_table import table_of_rows
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighted import (
     Figures,
@@ -280,7 +280,7 @@ class ForwardEffect(PrintedEffect):
             given, and the predictions ``before`` and ``after`` of the rows that count,
             named as ``fme``; with X's index.
         """
-        return row_table(self, columns)
+        return table_of_rows(self, columns)
 
     def average(self, by: Any) -> pd.DataFrame:
         """AME by group, over the rows that count.
