@@ -347,4 +347,6 @@ def came(
     options |= {"features": features, "drop": drop}
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     nlm = None if nlm is None else nlm[:, column]
-    return tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)
+    tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)
+    tree._comparison = effect.comparison
+    return tree
