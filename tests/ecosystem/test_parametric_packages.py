@@ -30,7 +30,7 @@ Predict = Callable[[np.ndarray, pd.DataFrame], Any]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::lifelines.exceptions.StatisticalWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
 
 
