@@ -23,6 +23,7 @@ from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.arithmetic import as_type, column_like, common_type
 from skfme._frames.columns import ColumnData, kind_of, numbers_in
 from skfme._frames.groups import columns_named, groups_in, row_labels
+from skfme._frames.hints import shown
 from skfme._frames.tables import Table, as_table
 from skfme._text.outputs import one_output
 from skfme.steps._steps import Contrast
@@ -280,6 +281,11 @@ def model_itself(model: Any, X: Any) -> Any:
 def _transformed(transform: Callable[[Any], Any] | None, table: Table) -> Table:
     if transform is None:
         return table
+    if not callable(transform):
+        raise TypeError(
+            "transform must be a function of a table that returns the table that the "
+            f"model gets, such as transformer.transform; got {shown(transform)}."
+        )
     made = as_table(transform(table.private()))
     if len(made) != len(table):
         raise ValueError(

@@ -82,9 +82,7 @@ class _Sorted:
         ks, w1 = self._norms(a - b)
         return Distances((b - a) @ f, ks, w1, _auc(f, a, b))
 
-    def deviations(
-        self, drawn: Pair, here: Pair
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def deviations(self, drawn: Pair, here: Pair) -> tuple[np.ndarray, np.ndarray]:
         """KS and W1 of what draws move the distance of the groups by: of ‖δ* − δ̂‖."""
         of_draws, of_rows = (
             self._shares(first) - self._shares(second)

@@ -350,6 +350,8 @@ BAD = {
     "leak bound": ({"leak_bound": 0}, "leak_bound must be positive"),
     "share": ({"least_share": 1.5}, "least_share must lie between 0 and 1"),
     "resamples": ({"n_resamples": 10}, "at least 19"),
+    "resamples of a level": ({"n_resamples": 98, "alpha": 0.01}, "at least 99"),
+    "no count": ({"n_resamples": "many"}, "whole number of at least 19, .* got 'many'"),
     "cluster": ({"clusters": "one"}, "all rows in one cluster"),
     "y": ({"y": [1, 2]}, "y has shape"),
     "transform": ({"transform": lambda X: X.head(3)}, "transform made 3 rows"),
@@ -385,8 +387,23 @@ def test_bad_input_is_refused_with_its_reason(case):
         response_audit(model, model, X, options.pop("sensitive"), **options)
 
 
+def test_rows_that_all_respond_alike_are_no_pocket_that_passes():
+    X = pd.DataFrame({"z": np.arange(60) % 2, "a": np.arange(60.0)})
+    options = {"bound": 0.2, "n_resamples": 19, "random_state": 0}
+    audit = response_audit(lambda X: X["z"], lambda X: 0.5 * X["z"], X, "z", **options)
+    assert audit.passed["pockets"] is False
+    assert "together they respond by 0.5000, beyond ± 0.2" in " ".join(
+        str(audit).split()
+    )
+    assert line(audit, "direct", "share_within")["conf_low"] == 0
+    small = response_audit(lambda X: X["z"], lambda X: 0.1 * X["z"], X, "z", **options)
+    assert small.passed["pockets"]
+
+
 def test_what_is_no_model_is_refused():
     X = pd.DataFrame({"z": np.arange(60) % 2})
+    with pytest.raises(TypeError, match="transform must be a function of a table"):
+        response_audit(len, len, X, "z", bound=0.1, transform="scaler")
     with pytest.raises(TypeError, match="fitted models or functions of a table"):
         response_audit(3, 3, X, "z", bound=0.1)
 
