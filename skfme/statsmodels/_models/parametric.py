@@ -7,7 +7,7 @@ of the packages are read lives in `fitted.py` (statsmodels) and in `readers`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -131,6 +131,11 @@ class FittedModel:
     def offset_names(self) -> list[str]:
         """Which of offset and exposure the model was fitted with, where it has one."""
         return []
+
+    @property
+    def param_names(self) -> Sequence[Hashable] | None:
+        """Labels of the parameters, where they have any."""
+        return None
 
     @property
     def df(self) -> float | None:

@@ -92,7 +92,7 @@ def test_tests_of_equal_predictions_hold_their_level():
 )
 def test_intervals_of_distances_hold_them_whether_groups_are_alike_or_not(scale, truth):
     rng = np.random.default_rng(5)
-    missed = {name: 0 for name in truth}
+    missed = dict.fromkeys(truth, 0)
     for _ in range(100):
         member = np.arange(200) % 2 == 1
         f = rng.normal(size=200) * np.where(member, scale, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,10 @@ class IndexModel(FittedModel):
     @property
     def outputs(self) -> tuple[str, ...]:
         return self.names
+
+    @property
+    def param_names(self) -> Sequence[Hashable] | None:
+        return self.design.names if self.n_predictors == 1 else None
 
     @property
     def df(self) -> float | None:
