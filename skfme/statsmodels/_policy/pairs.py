@@ -67,8 +67,8 @@ class ClusterPairs:
         if len(wrong):
             raise ValueError(
                 f"{what} is no finite number in {len(wrong)} of {self._n} units (the "
-                f"first, {wrong[0]}, has {shown(column.iloc[wrong[0]])}). Give numbers, or leave "
-                "these units out of all arguments."
+                f"first, {wrong[0]}, has {shown(column.iloc[wrong[0]])}). Give numbers, or "
+                "leave these units out of all arguments."
             )
         return numbers
 
