@@ -443,6 +443,33 @@ def test_a_ratio_of_counts_is_differentiated_in_the_packages_own_prediction(data
 # Refused by name
 
 
+@pytest.mark.parametrize("kind", ["offset", "exposure", "a column's name"])
+def test_an_offset_of_glum_is_taken_as_that_of_statsmodels(data, kind):
+    glum = library("glum", "test-packages")
+    options = {"family": "poisson", "alpha": 0, "drop_first": True}
+    model = glum.GeneralizedLinearRegressor(formula=f"count ~ {RIGHT}", **options)
+    model.fit(data, offset=data["exposed"], store_covariance_matrix=True)
+    own = smf.poisson(f"count ~ {RIGHT}", data, offset=data["exposed"]).fit(disp=0)
+    table = data.iloc[::-2].reset_index(drop=True)
+    given = {
+        "offset": {"offset": table["exposed"].to_numpy()},
+        "exposure": {"exposure": np.exp(table["exposed"]).to_numpy()},
+        "a column's name": {"offset": "exposed"},
+    }[kind]
+    theirs = delta_effects(own, table, STEPS[:2], offset=table["exposed"].to_numpy())
+    ours = delta_effects(model, table, STEPS[:2], **given)
+    np.testing.assert_allclose(ours.params, theirs.params, rtol=1e-3)
+    without = delta_effects(model, table, STEPS[:2])
+    assert not np.allclose(ours.params, without.params, rtol=1e-3)
+    predicted = [
+        model.predict(rows, offset=table["exposed"])
+        for rows in (table, table.assign(x=table["x"] + 0.4))
+    ]
+    gap = np.mean(predicted[1] - predicted[0])
+    assert ours.params.iloc[0] == pytest.approx(gap, rel=1e-10)
+    assert "on count" in ours.title
+
+
 def test_models_of_glum_without_a_valid_covariance_are_refused(data):
     library("glum", "test-packages")
     from glum import GeneralizedLinearRegressor

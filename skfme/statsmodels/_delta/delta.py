@@ -100,7 +100,8 @@ def delta_effects(
         Another type instead of the fit's own, as in statsmodels' ``fit``.
     offset, exposure : column of data, or array-like of shape (n,), default=None
         As the model was fitted with; needed where the data are not the rows it was
-        fitted on. A row keeps its own, unless the column named is stepped.
+        fitted on, and always for glum, which keeps none. A row keeps its own, unless the
+        column named is stepped.
     response_method : str or callable, default="auto"
         What a regression of lifelines predicts: such as ``"predict_median"``, or a
         function (fitter, table) -> predictions. Other models predict the mean, and

@@ -95,12 +95,15 @@ class FittedModel:
         The columns that are known to hold them.
     has_level : bool
         Whether the prediction of a row is known, rather than differences alone.
+    takes_offset : bool
+        Whether it predicts with any offset that is given, and keeps none of its fit.
     """
 
     params: np.ndarray
     design: Design
     offset_columns: Mapping[str, Any] = {}
     has_level: bool = True
+    takes_offset: bool = False
 
     @property
     def name(self) -> str:
@@ -180,10 +183,12 @@ class FittedModel:
         """
         return Numeric(self, bse)
 
-    def own_predictions(self, table: Table) -> np.ndarray | None:
+    def own_predictions(
+        self, table: Table, offset: np.ndarray | None = None
+    ) -> np.ndarray | None:
         """What the package itself predicts of a table, of shape (n, n_outputs).
 
-        None where it is compared otherwise.
+        None where it is compared otherwise. An offset is for what `takes_offset`.
         """
         return None
 

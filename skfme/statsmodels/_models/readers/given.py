@@ -88,7 +88,9 @@ class TableModel(FittedModel):
             )
         return slopes
 
-    def own_predictions(self, table: Table) -> np.ndarray:
+    def own_predictions(
+        self, table: Table, offset: np.ndarray | None = None
+    ) -> np.ndarray:
         own: Any = getattr(self._model, "own_predictions", None)
         if own is not None:
             return as_outputs(own(table.private()), len(table), self._name)
