@@ -206,7 +206,8 @@ def _check(limits: Limits, n_resamples: int) -> None:
         if not 0 < value < 1:
             raise ValueError(f"{name} must lie between 0 and 1, got {value!r}.")
     fewest = max(FEWEST_RESAMPLES, _fewest(limits.alpha))
-    if not isinstance(n_resamples, Integral) or n_resamples < fewest:
+    given: Any = n_resamples
+    if not isinstance(given, Integral) or given < fewest:
         raise ValueError(
             f"n_resamples must be a whole number of at least {fewest}, below which no "
             f"permutation shows a leak at the level of {min(limits.alpha, 0.05):g}; got "

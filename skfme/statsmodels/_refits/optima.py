@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,9 @@ from skfme.statsmodels._refits.confidence import (
 )
 from skfme.statsmodels._refits.refitting import Refitting, prepared, replicated
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
+
+if TYPE_CHECKING:
+    from skfme.plotting import OptimumDisplay
 
 __all__ = ["OptimumEquality", "OptimumResults", "optimum_effects"]
 
@@ -188,6 +191,30 @@ class OptimumResults(BootstrapResults):
             )
         intervals[self._is_bound] = np.nan
         return intervals
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Estimates over standard errors; NaN where the optimum is a bound."""
+        return super().tvalues.mask(self._is_bound)
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values of an optimum at 0; NaN where it is a bound."""
+        return super().pvalues.mask(self._is_bound)
+
+    def plot(self, **options: Any) -> OptimumDisplay:
+        """Draw the curves of the model of all rows; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.OptimumDisplay.from_optimum`.
+
+        Returns
+        -------
+        display : OptimumDisplay
+        """
+        return self.optimum.plot(**options)
 
     def equality(
         self, margin: float | None = None, *, alpha: float = 0.05

@@ -95,6 +95,9 @@ def test_an_optimum_at_the_edge_has_no_interval_and_equals_nothing():
     assert results.share_at_edge.tolist() == [0, 1]
     missing = results.conf_int().isna().all(axis=1)
     assert missing.tolist() == [False, True]
+    assert results.pvalues.isna().tolist() == [False, True]
+    assert np.isnan(results.to_frame()["statistic"].iloc[1])
+    assert results.plot().ax_ is not None
     assert "it is a bound, and has no interval" in " ".join(str(results).split())
     with pytest.raises(ValueError, match="a bound, which equals nothing"):
         results.equality(0.1)
