@@ -162,8 +162,9 @@ def _check_options(direction: str, margin: float | None, scale: str) -> None:
             "direction must be 'min' or 'max', which says whether low predictions or "
             f"high ones are good; got {direction!r}."
         )
-    known = isinstance(margin, Real) and not isinstance(margin, bool)
-    if margin is not None and not (known and 0 <= margin < np.inf):
+    given: Any = margin
+    known = isinstance(given, Real) and not isinstance(given, bool)
+    if margin is not None and not (known and 0 <= given < np.inf):
         raise ValueError(
             "margin must be a number of at least 0, in units of the prediction, or "
             f"None; got {shown(margin)}."

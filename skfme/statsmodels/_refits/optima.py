@@ -180,15 +180,12 @@ class OptimumResults(BootstrapResults):
         intervals : DataFrame of shape (k, 2)
             Lower and upper ends in columns 0 and 1.
         """
+        asked: dict[str, Any] = {"simultaneous": simultaneous, "method": method}
         if self.optimum.log:
-            ends = self.on_scale.conf_int(
-                alpha, simultaneous=simultaneous, method=method
-            )
+            ends = self.on_scale.conf_int(alpha, **asked)
             intervals = pd.DataFrame(np.exp(ends.to_numpy()), self.names, ends.columns)
         else:
-            intervals = super().conf_int(
-                alpha, simultaneous=simultaneous, method=method
-            )
+            intervals = super().conf_int(alpha, **asked)
         intervals[self._is_bound] = np.nan
         return intervals
 
