@@ -380,6 +380,17 @@ def test_what_linearmodels_learned_is_what_statsmodels_keeps(data, kind):
 # Fixed effects
 
 
+def test_rows_of_a_panel_need_no_entities_where_effects_do_not_depend_on_them(data):
+    library("linearmodels", "test-packages")
+    results = linearmodels_panel(data).fit
+    panel = data.assign(t=data.groupby("firm").cumcount()).set_index(["firm", "t"])
+    own = delta_effects(results, panel, STEPS)
+    for rows in (data, panel.reset_index(), data.set_index("firm")):
+        found = delta_effects(results, rows, STEPS)
+        np.testing.assert_allclose(found.params, own.params, rtol=1e-12)
+        np.testing.assert_allclose(found.bse, own.bse, rtol=1e-12)
+
+
 def test_absorbed_effects_leave_the_others_as_dummies_would(data):
     pyfixest = library("pyfixest", "test-packages")
     absorbed = pyfixest.feols("y ~ x * z | firm", data, vcov={"CRV1": "firm"})

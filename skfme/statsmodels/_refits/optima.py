@@ -242,9 +242,7 @@ class OptimumResults(BootstrapResults):
                 "equality compares the optima of groups, and there is one of all rows. "
                 "Give optimum_effects the groups, by=…"
             )
-        bounds = [
-            n for n, bound in zip(self.names, self._is_bound, strict=True) if bound
-        ]
+        bounds = list(self.share_at_edge.index[self._is_bound])
         if bounds:
             raise ValueError(
                 f"The optimum of {', '.join(bounds[:3])} lies at the edge of what was "
