@@ -95,6 +95,8 @@ class FittedModel:
         The columns that are known to hold them.
     has_level : bool
         Whether the prediction of a row is known, rather than differences alone.
+    advice : str
+        What to do where it predicts otherwise than what was read of it.
     takes_offset : bool
         Whether it predicts with any offset that is given, and keeps none of its fit.
     """
@@ -103,6 +105,10 @@ class FittedModel:
     design: Design
     offset_columns: Mapping[str, Any] = {}
     has_level: bool = True
+    advice: str = (
+        "Give an object with params, cov_params() and predict(params, table) "
+        "(skfme.statsmodels.ParametricModel), or see bootstrap_effects."
+    )
     takes_offset: bool = False
 
     @property
@@ -234,10 +240,14 @@ def compare_with_own(
     scale = max(np.abs(own).max(initial=0.0), np.abs(rebuilt).max(initial=0.0))
     gaps = [theirs - ours for ours, theirs in zip(rebuilt, own, strict=True)]
     gap = np.stack(gaps if fitted.has_level else [gaps[1] - gaps[0]])
+    if not np.isfinite(gap).all():
+        raise ValueError(
+            f"{fitted.name} predicts NaN or infinity of these rows, before or after a step. "
+            "An effect needs finite predictions: check the model, or leave the rows out."
+        )
     if not np.abs(gap).max() <= 1e-7 * scale:
         raise ValueError(
             f"The predictions rebuilt of {fitted.name} differ from those of its own predict "
             f"by up to {np.abs(gap).max():.3g}, so that no standard error can be formed of "
-            "its parameters. Give an object with params, cov_params() and predict(params, "
-            "table) (skfme.statsmodels.ParametricModel), or see bootstrap_effects."
+            f"its parameters. {fitted.advice}"
         )

@@ -142,8 +142,23 @@ class Unnamed(Shares):
     outputs = ("first",)
 
 
+class Slanted(CurveWithGradient):
+    def gradient(self, params, table):
+        return super().gradient(params, table) * [1, 1.01]
+
+
+class Unknown(Curve):
+    def predict(self, params, table):
+        return np.full(len(table), np.nan)
+
+
 WRONG = {
-    "alone": (Lonely, "predictions rebuilt of Lonely differ from those of its own"),
+    "alone": (
+        Lonely,
+        "rebuilt of Lonely differ from those of its own.*must be its own",
+    ),
+    "a wrong slope": (Slanted, "Slanted.gradient is .* in parameter 1 where its pred"),
+    "no number": (Unknown, "Unknown predicts NaN or infinity of these rows"),
     "gradient": (Jagged, r"gradient returned.*\(240, 1, 3\).*expected \(240, 1, 2\)"),
     "outputs": (Unnamed, "predict has 2 outputs; its attribute outputs names 1"),
 }
