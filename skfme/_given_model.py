@@ -6,7 +6,7 @@ A function, a fitted estimator, or results of statsmodels: each is used as it is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,8 @@ class GivenModel(VersionedPickle, FrozenEstimator):
             return predicted_by_name(model, X)
         if not hasattr(model, "predict"):
             return model(X)
+        if _takes_params(model):
+            return model.predict(model.params, X)
         return model.predict(X, **options_of_predict(model))
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -70,6 +72,19 @@ class GivenModel(VersionedPickle, FrozenEstimator):
 
     def __sklearn_tags__(self) -> Any:
         return super(FrozenEstimator, self).__sklearn_tags__()
+
+
+def _takes_params(model: Any) -> bool:
+    """Whether predict takes parameters and rows: skfme.statsmodels.ParametricModel."""
+    if not all(hasattr(model, name) for name in ("params", "cov_params")):
+        return False
+    try:
+        taken = signature(model.predict).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    by_place = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in taken if p.kind in by_place and p.default is Parameter.empty]
+    return len(needed) == 2
 
 
 def frozen(model: Any, response_method: Any) -> FrozenEstimator:

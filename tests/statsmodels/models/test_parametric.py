@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRe
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, SplineTransformer
 
-from skfme import Contrast, ame
+from skfme import Contrast, ame, fme
 from skfme.statsmodels import ParametricModel, delta_effects
 from tests.statsmodels.models.fits import data
 
@@ -85,6 +85,18 @@ def test_any_object_with_parameters_has_effects_of_the_closed_form(
         estimate, error = by_hand(z, z + 0.25, weights[rows])
         assert effects.params.iloc[group] == pytest.approx(estimate, rel=1e-10)
         assert effects.bse.iloc[group] == pytest.approx(error, rel=1e-8)
+
+
+def test_effects_of_rows_are_those_of_the_estimated_parameters():
+    table = data()[["z"]]
+    effect = fme(Curve(), table, {"z": 0.25}, extrapolation=None)
+    a, b = Curve.params
+    high = table["z"] + 0.25
+    np.testing.assert_allclose(
+        effect.fme, a * high / (b + high) - a * table["z"] / (b + table["z"])
+    )
+    average = delta_effects(Curve(), table, {"z": 0.25})
+    assert effect.ame == pytest.approx(average.params.iloc[0], rel=1e-12)
 
 
 def test_a_row_that_misses_a_value_does_not_count():
