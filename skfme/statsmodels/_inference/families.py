@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import block_diag
 
+from skfme._frames.hints import shown
 from skfme.statsmodels._inference.estimates import JointEstimates
 from skfme.statsmodels._inference.names import RESULT_COLUMNS
 
@@ -37,6 +38,11 @@ def stacked(results: Mapping[str, JointEstimates], label: str) -> dict[str, Any]
     if not isinstance(results, Mapping) or not results:
         raise ValueError("concat takes a mapping of name -> results, of one or more.")
     parts = list(results.values())
+    for name, part in results.items():
+        if not isinstance(part, JointEstimates):
+            raise TypeError(
+                f"concat takes results of skfme.statsmodels; {name!r} is {shown(part)}."
+            )
     covers = {part.covers for part in parts}
     if len(covers) > 1:
         raise ValueError(

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,10 +147,9 @@ class OptimumResults(BootstrapResults):
         labels = self.labels.copy()
         if self.optimum.log:
             labels["effect"] = [f"log {effect}" for effect in labels["effect"]]
+        scaled = take(of.estimates), take(of.replicates)
         return BootstrapResults(
-            BootstrapDistribution(
-                take(of.estimates), take(of.replicates), None, of.method
-            ),
+            BootstrapDistribution(*scaled, None, of.method),
             self.failures,
             labels=labels,
             covers=self.covers,
@@ -237,6 +237,11 @@ class OptimumResults(BootstrapResults):
             If there are fewer than two groups, an optimum is a bound, or none of them
             differs in any resample.
         """
+        given: Any = margin
+        if margin is not None and not (
+            isinstance(given, Real) and 0 < float(given) < np.inf
+        ):
+            raise ValueError(f"margin must be a positive number, got {margin!r}.")
         if len(self.names) < 2:
             raise ValueError(
                 "equality compares the optima of groups, and there is one of all rows. "
@@ -282,10 +287,8 @@ class OptimumResults(BootstrapResults):
 def _within_outputs(labels: pd.DataFrame) -> np.ndarray:
     """Each group of an output minus its first."""
     outputs = labels["output"] if "output" in labels else pd.Series(0, labels.index)
-    rows = []
-    for places in outputs.groupby(outputs, sort=False).indices.values():
-        for place in places[1:]:
-            rows.append(np.eye(len(labels))[place] - np.eye(len(labels))[places[0]])
+    one, found = np.eye(len(labels)), outputs.groupby(outputs, sort=False).indices
+    rows = [one[p] - one[places[0]] for places in found.values() for p in places[1:]]
     if not rows:
         raise ValueError("equality compares groups, and each output has one only.")
     return np.array(rows)

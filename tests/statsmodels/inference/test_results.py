@@ -658,6 +658,11 @@ def test_p_values_are_adjusted_within_each_effect_as_if_by_itself(method):
         whole.pvalues_adjusted(method, within="efect")
 
 
+def test_a_family_is_of_results_alone():
+    with pytest.raises(TypeError, match="'b' is 3"):
+        EffectResults.concat({"b": 3})
+
+
 def test_missing_labels_are_a_family():
     labels = pd.DataFrame({"effect": list("abcd"), "sex": ["f", np.nan, "f", np.nan]})
     found = results([1.0, 2, 3, 4], np.eye(4), labels=labels)

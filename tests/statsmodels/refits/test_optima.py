@@ -110,6 +110,13 @@ def test_one_group_has_no_equality_to_test():
         results.equality(0.1)
 
 
+def test_a_margin_that_is_none_is_refused():
+    results = results_of(LAW, *runs(), n_resamples=5)
+    for margin in ("small", 0, -0.1, np.inf):
+        with pytest.raises(ValueError, match="margin must be a positive number, got"):
+            results.equality(margin)
+
+
 def test_a_frozen_model_and_unknown_choices_are_refused():
     X, y = runs()
     with pytest.raises(TypeError, match="cannot be fitted again"):
