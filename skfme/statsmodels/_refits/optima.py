@@ -87,9 +87,8 @@ class OptimumEquality:
         -------
         text : str
         """
-        unit = (
-            "logarithms (0.1 is about a tenth)" if self.log else "the feature's units"
-        )
+        logs = "logarithms (0.1 is about a tenth)"
+        unit = logs if self.log else "the feature's units"
         wald = (
             f"Exact equality: chi2({int(self.wald.df_denom)}) = "
             f"{float(self.wald.statistic):.3g}, P = {float(self.wald.pvalue):.3g}."
@@ -120,7 +119,6 @@ class OptimumResults(BootstrapResults):
         Resamples whose optimum lies at the edge of what was observed.
     replicates : ndarray of shape (n_resamples - n_failed, k)
         The optimum in each resample.
-    jackknife : None
     method : str
         How intervals are read from the replicates.
     failures : tuple of str
