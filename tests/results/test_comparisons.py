@@ -194,7 +194,10 @@ def test_undefined_comparisons_are_refused(comparison, function, needs, average)
 @pytest.mark.parametrize(
     ("comparison", "message"),
     [
-        ("lift", "comparison must be one of"),
+        ("lift", "comparison must be one of .* Did you mean 'percent'"),
+        ("lnratioavg", "Did you mean 'log_ratio'"),
+        ("ratoi", "Did you mean 'ratio'"),
+        (3, "an instance of 'str' or a callable. Got 3"),
         (lambda b, a: a.mean() - b, "returned an array of shape|expected one number"),
         (lambda b, a: np.where(b > 0, np.inf, a), "returned inf .*finite"),
         (lambda b: b, "failed on predictions"),
