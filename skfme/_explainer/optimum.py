@@ -296,9 +296,15 @@ class _Search:
         if self.request.margin is None:
             return replace(best, range_low=best.low, range_high=best.high)
         sign = DIRECTIONS[self.request.direction]
-        cost = sign * curve.response - (sign * best.response + self.request.margin)
-        ends = _crossings(curve.low, cost, best.point, -self.request.margin)
-        return replace(best, range_low=ends[0], range_high=ends[1])
+        most = sign * best.response + self.request.margin
+        rows = self.feature.at(np.flatnonzero(self.feature.groups == g))
+
+        def excess(values: np.ndarray) -> np.ndarray:
+            return sign * rows.curves(values)[0, o] - most
+
+        cells = _cells(curve.low, sign * curve.response > most, best.point)
+        low, high = (_crossing(excess, *cell) for cell in cells)
+        return replace(best, range_low=low, range_high=high)
 
     def _best_of_valleys(
         self, curve: ResponseCurve, best: Best, g: int, o: int
@@ -378,21 +384,31 @@ def _lowest(
     return place, least
 
 
-def _crossings(
-    values: np.ndarray, cost: np.ndarray, point: float, least: float
-) -> tuple[float, float]:
-    """Where a cost, `least` at a point, rises to zero on either side, in straight lines."""
-    left, right = values < point, values > point
-    ends = []
-    for side, step in ((np.flatnonzero(left)[::-1], -1), (np.flatnonzero(right), 1)):
-        above = side[cost[side] > 0][:1]
-        if not len(above):
-            ends.append(float(values[side[-1]]) if len(side) else point)
-            continue
-        outer = int(above[0])
-        inner = outer - step
-        beyond = 0 <= inner < len(values) and (values[inner] - point) * step > 0
-        start, below = (values[inner], cost[inner]) if beyond else (point, least)
-        share = below / (below - cost[outer]) if below < 0 else 0.0
-        ends.append(float(start + share * (values[outer] - start)))
-    return ends[0], ends[1]
+def _cells(
+    values: np.ndarray, above: np.ndarray, point: float
+) -> list[tuple[float, float]]:
+    """On either side of a point, the last value below and the first above; twice an edge."""
+    cells = []
+    for side in (values[values < point][::-1], values[values > point]):
+        places = np.append(point, side)
+        worse = np.flatnonzero(above[np.searchsorted(values, side)])
+        k = int(worse[0]) + 1 if len(worse) else len(side)
+        cells.append((float(places[k - 1 if len(worse) else k]), float(places[k])))
+    return cells
+
+
+def _crossing(
+    excess: Callable[[np.ndarray], np.ndarray], inner: float, outer: float
+) -> float:
+    """Where something below zero at one place, and above at another, is zero."""
+    if inner == outer:
+        return inner
+    for _ in range(_ROUNDS - 1):
+        places = np.linspace(inner, outer, _PER_ROUND)
+        found = excess(places)
+        above = np.flatnonzero(found > 0)
+        if not len(above) or not above[0]:  # by rounding alone
+            return outer if not len(above) else inner
+        inner, outer = places[above[0] - 1], places[above[0]]
+        below, over = found[above[0] - 1], found[above[0]]
+    return float(inner + below / (below - over) * (outer - inner))

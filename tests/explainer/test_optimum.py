@@ -252,6 +252,20 @@ def test_a_feature_without_effect_is_as_good_everywhere(runs):
     assert "a bound" not in text
 
 
+@pytest.mark.parametrize("margin", [1e-8, 1e-5, 0.0017])
+def test_the_range_of_a_law_ends_where_the_margin_is_reached(runs, margin):
+    # e (G − G*)² / G = margin, of e G + f / G with its lowest point at G* = √(f / e).
+    e = 0.004
+    optimum = explained(lambda X: e * X["G"] + e * 6.78**2 / X["G"], runs).optimum(
+        runs, "G", direction="min", margin=margin
+    )
+    half = 6.78 + margin / (2 * e)
+    ends = half + np.array([-1, 1]) * np.sqrt(half**2 - 6.78**2)
+    (best,) = optimum.best
+    found = np.array([best.range_low, best.range_high])
+    np.testing.assert_allclose(found - 6.78, ends - 6.78, rtol=5e-3)
+
+
 def test_valleys_that_are_as_deep_are_counted_and_a_deeper_one_is_found(runs):
     # Of period 6 between 1 and 16: lowest at 3, 9 and 15.
     wave = explained(lambda X: np.cos(X["G"] * np.pi / 3), runs)
