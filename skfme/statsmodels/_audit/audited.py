@@ -225,9 +225,24 @@ class Audited:
         """The target as numbers; of a class that is predicted, whether it is that."""
         classes = getattr(unfrozen(self.response.estimator), "classes_", None)
         name = self.response.outputs[self.output]
-        if classes is not None and name in set(map(str, classes)):
-            return (y.astype(str) == name).astype(float)
-        return y.astype(float)
+        known = [] if classes is None else list(classes)
+        labels = list(map(str, known))
+        if name in labels:
+            given = pd.Series(y)
+            unknown = given[~given.isin(known) & given.notna()]
+            if len(unknown):
+                raise ValueError(
+                    f"y has {shown(unknown.iloc[0])}, which is no class of the model "
+                    f"({', '.join(labels)})."
+                )
+            matches = given == known[labels.index(name)]
+            return matches.where(given.notna(), np.nan).to_numpy(dtype=float)
+        try:
+            return y.astype(float)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"y must be numbers, whose loss can be formed; got {shown(y[0])}."
+            ) from None
 
     @property
     def numeric(self) -> list[int]:

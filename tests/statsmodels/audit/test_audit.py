@@ -366,6 +366,8 @@ BAD = {
         },
         "z=1 has 2 rows; 10 at least",
     ),
+    "strata of one group": ({"strata": "z"}, "rows of one group of 'z' alone"),
+    "y in words": ({"y": np.repeat("a", 60)}, "y must be numbers, .* got 'a'"),
     "loss": ({"y": np.zeros(60), "loss": lambda y, f: 0.0}, "the loss of each row"),
 }
 
@@ -445,6 +447,26 @@ def test_rows_with_missing_numbers_are_moved_by_no_map():
     (moved,) = audit.responses["proxy"].values()
     assert np.isnan(moved[1]).tolist() == [True] * 10 + [False] * 190
     assert np.isfinite(line(audit, "proxy", "mean_abs")["after"])
+
+
+def test_a_class_is_the_same_whatever_type_its_label_has():
+    rng = np.random.default_rng(12)
+    X = pd.DataFrame({"z": rng.integers(2, size=90), "a": rng.normal(size=90)})
+    y = (X["a"] > 0).astype(int)
+    model = LogisticRegression().fit(X, y)
+    options = {"bound": 0.1, "n_resamples": 19, "random_state": 0}
+    losses = [
+        line(
+            response_audit(model, model, X, "z", y=of, **options),
+            "utility",
+            "mean_loss",
+        )
+        for of in (y, y.astype(float), y.astype(bool))
+    ]
+    by_hand = np.mean((model.predict_proba(X)[:, 1] - y) ** 2)
+    assert [loss["after"] for loss in losses] == pytest.approx([by_hand] * 3)
+    with pytest.raises(ValueError, match="y has 2, which is no class of the model"):
+        response_audit(model, model, X, "z", y=y + 1, **options)
 
 
 def test_several_outputs_leave_a_choice_and_take_it():
