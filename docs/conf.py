@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "capture_repr": ("_repr_html_",),  # of a display, the picture is enough
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
 }
 
@@ -81,6 +82,7 @@ html_theme_options = {
     "header_links_before_dropdown": 5,
     "navbar_align": "left",
 }
+html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 
