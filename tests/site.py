@@ -18,16 +18,24 @@ from tests.report.chromium import EXECUTABLE, visits
 
 WIDTHS = (1280, 390)
 SOUGHT = "extrapolation"
-# What sticks out, unless it scrolls within something that does not.
+# What is cut off or makes the page wider, unless it scrolls within something that fits.
 TOO_WIDE = """(() => {
-    const page = document.documentElement, found = [];
-    if (page.scrollWidth <= page.clientWidth) return found;
-    for (const element of document.querySelectorAll("body *")) {
+    const width = document.documentElement.clientWidth, found = [];
+    const scrolls = element => {
+        for (let e = element.parentElement; e; e = e.parentElement) {
+            const way = getComputedStyle(e).overflowX;
+            const box = e.getBoundingClientRect();
+            if ((way == "auto" || way == "scroll") && box.right <= width + 1) return true;
+        }
+        return false;
+    };
+    for (const element of document.querySelectorAll("main *, .bd-header *")) {
         const box = element.getBoundingClientRect();
-        if (box.width && box.right > page.clientWidth + 1 && !element.closest("dialog"))
-            found.push(element.tagName + "." + element.className + " " + box.right);
+        const seen = box.width > 1 && box.left < width && box.right > 0;
+        if (seen && box.right > width + 1 && !element.closest("dialog") && !scrolls(element))
+            found.push(`${element.tagName}.${element.className} ends at ${box.right}`);
     }
-    return found.slice(0, 3).concat("page " + page.scrollWidth);
+    return found.slice(0, 3);
 })()"""
 HEADER = """(() => {
     const tops = [...document.querySelectorAll(".bd-header .navbar-nav > li")]
@@ -63,9 +71,14 @@ class _Links(HTMLParser):
                 self.targets.append(value)
 
 
+def pages_of(site: Path) -> list[Path]:
+    """The pages, without pieces of the theme, which nobody opens."""
+    return [page for page in sorted(site.rglob("*.html")) if "_static" not in page.parts]
+
+
 def broken_links(site: Path) -> Iterator[str]:
     """Links within the site that lead nowhere."""
-    pages = {page: _Links(page) for page in sorted(site.rglob("*.html"))}
+    pages = {page: _Links(page) for page in pages_of(site)}
     for page, links in pages.items():
         for target in links.targets:
             address, place = urldefrag(target)
@@ -98,11 +111,7 @@ def faults(site: Path) -> Iterator[str]:
     if EXECUTABLE is None:
         print("Chromium is missing: pages were not opened.")
         return
-    pages = {
-        page.as_uri(): str(page.relative_to(site))
-        for page in site.rglob("*.html")
-        if "_static" not in page.parts  # pieces of the theme, which nobody opens
-    }
+    pages = {page.as_uri(): str(page.relative_to(site)) for page in pages_of(site)}
     for width in WIDTHS:
         for address, visit in visits(sorted(pages), (TOO_WIDE, HEADER), width, 0.05):
             yield from faults_of(address, pages[address], width, visit)
