@@ -73,7 +73,9 @@ class _Links(HTMLParser):
 
 def pages_of(site: Path) -> list[Path]:
     """The pages, without pieces of the theme, which nobody opens."""
-    return [page for page in sorted(site.rglob("*.html")) if "_static" not in page.parts]
+    return [
+        page for page in sorted(site.rglob("*.html")) if "_static" not in page.parts
+    ]
 
 
 def broken_links(site: Path) -> Iterator[str]:
