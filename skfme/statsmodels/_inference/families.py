@@ -17,7 +17,9 @@ from skfme._frames.hints import shown
 from skfme.statsmodels._inference.estimates import JointEstimates
 from skfme.statsmodels._inference.names import RESULT_COLUMNS
 
-__all__ = ["stacked"]
+INDEPENDENT = "Estimates of different fits are taken for independent."
+
+__all__ = ["INDEPENDENT", "stacked"]
 
 
 def stacked(results: Mapping[str, JointEstimates], label: str) -> dict[str, Any]:
@@ -68,6 +70,6 @@ def stacked(results: Mapping[str, JointEstimates], label: str) -> dict[str, Any]
         "covers": covers.pop(),
         "nobs": np.concatenate(counts) if len(counts) == len(parts) else None,
         "title": f"{len(parts)} fits, {sum(len(part.names) for part in parts)} estimates",
-        "notes": ["Estimates of different fits are taken for independent."],
+        "notes": [INDEPENDENT],
         "null": nulls.pop(),
     }

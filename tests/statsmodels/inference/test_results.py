@@ -629,6 +629,8 @@ def test_separate_fits_make_one_family_with_one_adjustment():
     assert by_fit.params.tolist() == [0.0] * 6
     independent = np.sqrt(2 * np.diag(one.cov_params()))
     np.testing.assert_allclose(by_fit.bse, independent)
+    assert "different fits are taken for independent" in str(by_fit)
+    assert "taken for independent" not in str(whole.pairwise(over="sex"))
 
 
 def test_the_label_of_separate_fits_has_a_name_of_its_own():
