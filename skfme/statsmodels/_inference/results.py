@@ -431,6 +431,6 @@ class EffectResults(EstimateTables):
             differences.pvalues_adjusted(method)  # refuses an unknown method at once
         differences.notes += comparison_notes(self.labels, pairs, self.nobs)
         if INDEPENDENT in self.notes and (self._cov[first, second] == 0).any():
-            differences.notes.append(INDEPENDENT)
+            differences.notes += (INDEPENDENT,)
         differences.title = "Differences" + (f": {self.title}" if self.title else "")
         return differences
