@@ -127,7 +127,7 @@ def forward_differences(
         table.row_bytes + 8 * n_outputs,
         schedule.batch_size,
         schedule.n_jobs,
-        forest=choice.asks_trees,
+        large=choice.asks_trees,
     )
     has_nlm = rule is not None
     bound = [

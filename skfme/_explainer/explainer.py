@@ -25,7 +25,13 @@ from skfme._explainer.attributing import StepSplitting
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import StepExploration
-from skfme._explainer.fitting import columns_read, fitted, read_input, response_of
+from skfme._explainer.fitting import (
+    columns_read,
+    fitted,
+    read_input,
+    refuse_no_estimator,
+    response_of,
+)
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     checked_weights,
@@ -220,6 +226,10 @@ class FMEExplainer(
         self.weights_type = weights_type
         self.check_rows = check_rows
         self.response_label = response_label
+
+    def _validate_params(self) -> None:
+        refuse_no_estimator(self.estimator)
+        super()._validate_params()
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(

@@ -99,10 +99,14 @@ def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
     if len(effect.step) > 1:
         doing += " at once"
     fme, weights = effect.counted_columns()
+    changes = fme
+    if not effect.comparison.is_difference:
+        before, after = effect.ends_2d()
+        changes = (after - before)[effect.counted]
     return [
         f"{doing} {_average(effect, k, phrase, wording)}"
         f"{_middle(effect, k, fme[:, k], weights)}"
-        f"{_signs(fme[:, k] - effect.comparison.null, weights)}"
+        f"{_signs(changes[:, k], weights)}"
         for k, phrase in enumerate(wording.phrases(effect))
     ]
 

@@ -157,6 +157,7 @@ def _title(effects: Sequence[EffectAverages]) -> str:
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
         comparison_text(effect.comparison, outcome_text(context, effect.outputs)),
         average_note(effect.comparison),
+        "SD and quartiles are of rows." * effect.comparison.of_means,
     ]
     if effect.total_weight is not None:
         kind, total = effect.weights_type, effect.total_weight

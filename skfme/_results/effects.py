@@ -16,13 +16,13 @@ import pandas as pd
 
 from skfme._engine.forward import Differences
 from skfme._engine.stepping import STATUSES
-from skfme._frames.groups import row_labels
 from skfme._frames.tables import Table
 from skfme._results.averages import Ends
 from skfme._results.by_group import averages_by_group, ends_of
 from skfme._results.context import Context
 from skfme._results.counted_data import CountedData
 from skfme._results.printed import PrintedEffect, PrintedEffects
+from skfme._results.row_table import table_of_rows
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighted import (
     Figures,
@@ -32,7 +32,6 @@ from skfme._summaries.weighted import (
     with_mean,
 )
 from skfme._summaries.weighting import Weighting
-from skfme._text.outputs import names_by_output
 from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
@@ -281,23 +280,7 @@ class ForwardEffect(PrintedEffect):
             given, and the predictions ``before`` and ``after`` of the rows that count,
             named as ``fme``; with X's index.
         """
-        names = names_by_output("fme", self.outputs)
-        frame = pd.DataFrame(self.fme_2d.copy(), columns=names)
-        if self.nlm_2d is not None:
-            frame[names_by_output("nlm", self.outputs)] = self.nlm_2d
-        frame["status"] = pd.Categorical(self.status, STATUSES)
-        if self.sample_weight is not None:
-            frame["sample_weight"] = self.sample_weight
-        if self.before_2d is not None:
-            before = np.where(self.counted[:, None], self.before_2d, np.nan)
-            after = before + self.fme_2d if self.after_2d is None else self.after_2d
-            frame[names_by_output("before", self.outputs)] = before
-            frame[names_by_output("after", self.outputs)] = after
-        if columns is not None:
-            frame = pd.concat(
-                [row_labels(self.table, columns, "columns"), frame], axis=1
-            )
-        return frame.set_axis(self.table.index, axis=0)
+        return table_of_rows(self, columns)
 
     def average(self, by: Any) -> pd.DataFrame:
         """AME by group, over the rows that count.

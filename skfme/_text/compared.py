@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from skfme._summaries.comparisons import Comparison
-from skfme._text.labels import number
+from skfme._text.labels import number, without_unit
 
 __all__ = [
     "asked_phrase",
@@ -40,6 +40,8 @@ def comparison_text(comparison: Comparison, what: str) -> str:
     """What effects are, such as ``Change in predicted risk (percent)``."""
     if comparison.function is not None:
         return f"{comparison.name} of {what}, before and after"
+    relative = not comparison.is_linear  # and so without the response's unit
+    what = (without_unit(what) or what) if relative else what
     return _HEADINGS[comparison.name].format(what)
 
 
@@ -50,7 +52,7 @@ def average_note(comparison: Comparison) -> str:
     if not comparison.of_means:
         return "Averages are means over rows (average='of_rows')."
     of = _MEANS.get(comparison.name, f"{comparison.name} of the average predictions")
-    return f"Averages are the {of} (average='of_means'); SD and quartiles are of rows."
+    return f"Averages are the {of} (average='of_means')."
 
 
 def average_text(comparison: Comparison, value: float) -> str:
@@ -86,9 +88,11 @@ def asked_phrase(comparison: Comparison, what: str) -> str:
 def compared_phrase(comparison: Comparison, value: float, what: str) -> str:
     """What a step does to the prediction, such as ``lowers the risk by 7.4 percent``."""
     if comparison.function is not None:
-        return f"gives a {comparison.name} of {number(value)} for the {what}"
+        return f"gives {comparison.name} = {number(value)} for the {what}"
     if comparison.name == "ratio":
         return f"multiplies the {what} by {number(value)}"
+    if comparison.name == "per_unit":  # whose sign is not the change's, of h below 0
+        return f"moves the {what} at a rate of {number(value)} per unit"
     verb, size = "raises" if value > 0 else "lowers", number(abs(value))
     if comparison.name in ("log_ratio", "log_odds_ratio"):
         log = comparison.name == "log_ratio"
@@ -97,8 +101,7 @@ def compared_phrase(comparison: Comparison, value: float, what: str) -> str:
             f"{verb} the {'logarithm' if log else 'log odds'} of the {what} by {size} "
             f"({'a ratio' if log else 'an odds ratio'} of {factor})"
         )
-    unit = {"percent": " percent", "per_unit": " per unit"}[comparison.name]
-    return f"{verb} the {what} by {size}{unit}"
+    return f"{verb} the {what} by {size} percent"
 
 
 def value_phrase(comparison: Comparison) -> str:

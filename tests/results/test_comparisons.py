@@ -339,10 +339,10 @@ def test_monotonicity_of_ratios_is_about_one():
 PHRASES = {
     "ratio": ("multiplies the prediction by", "Ratio of"),
     "percent": ("percent on average", "(percent)"),
-    "per_unit": ("per unit on average", "per unit"),
+    "per_unit": ("at a rate of", "per unit"),
     "log_ratio": ("(a ratio of", "Log ratio"),
     "log_odds_ratio": ("(an odds ratio of", "Log odds ratio"),
-    excess: ("gives a excess of", "excess of"),
+    excess: ("gives excess =", "excess of"),
 }
 
 
@@ -366,6 +366,33 @@ def test_units_are_named_in_sentences_tables_and_axes(comparison, tmp_path):
     assert heading.lower() in averages.lower()
     page = write_report(effects, tmp_path / "page.html").read_text("utf-8")
     assert sentence in page
+
+
+def test_trees_over_comparisons_say_what_they_are_of(ratios):
+    pytest.importorskip("matplotlib")
+    tree = came(ratios["of_rows"]["age +5"], 2)
+    labels = [" ".join(ax.get_ylabel().split()) for ax in tree.plot().axes_.ravel()]
+    assert "Ratio of prediction, after over before" in labels
+
+
+def test_relative_comparisons_have_no_unit_and_signs_are_of_predictions():
+    options = {"response_label": "cost (euro)", "extrapolation": None}
+    model = lambda T: 100 + T["bmi"] ** 2  # noqa: E731
+    percent = fme(model, X, {"bmi": -2}, comparison="percent", **options)
+    assert "Change in the predicted cost (percent)" in str(percent)
+    rate = fme(model, X, {"bmi": -2}, comparison="per_unit", **options)
+    assert rate.ame == pytest.approx(2 * X["bmi"].mean() - 2)
+    (text,) = finding(rate, Wording())
+    assert "raises" not in text
+    assert "rises" not in text
+    turning = fme(lambda T: (T["bmi"] - 29) ** 2, X, {"bmi": -2}, **options)
+    other = fme(
+        lambda T: (T["bmi"] - 29) ** 2, X, {"bmi": -2}, comparison="per_unit", **options
+    )
+    shares = [
+        finding(e, Wording())[0].split("The prediction")[1] for e in (turning, other)
+    ]
+    assert shares[0] == shares[1]
 
 
 def test_no_change_is_a_line_at_one_for_ratios():

@@ -221,4 +221,6 @@ def _finish_distribution(axes: Axes, panel: Panel, ends: tuple[float, float]) ->
         for rows in (panel.fme < null, panel.fme > null)
     )
     shares = f"falls for {falls:.0%}, rises for {rises:.0%} of the rows"
+    if not panel.comparison.is_difference:
+        shares = f"below {null:g}: {falls:.0%}, above: {rises:.0%} of the rows"
     draw_legend(axes, [(ame, panel.ame_text), (key(), shares)])

@@ -84,7 +84,8 @@ class Estimates:
         for name, keys in plan.rows.groups.keys.items():
             labels[name] = keys.to_numpy()[groups]
         n = sums.n[effects, groups]
-        more = pd.DataFrame(dict(zip(Ends._fields, ends, strict=True)))
+        known = ends if mean.fitted.has_level else np.full_like(ends, np.nan)
+        more = pd.DataFrame(dict(zip(Ends._fields, known, strict=True)))
         more = more.assign(**described(comparison))
         return cls(values, (cov + cov.T) / 2, gradients, n, labels, more)
 
