@@ -31,10 +31,10 @@ from skfme._frames.tables import Table
 __all__ = ["parts_along_path"]
 
 # Whole numbers pass thresholds together at p / q of the way, give or take the rounding of a
-# model that casts to single precision. No edge of a piece that is longer than `_TOGETHER`,
+# model that casts to single precision. No edge of a piece that is longer than `_CLOSE`,
 # nor its middle, lies within 4.5e-7 of such a place with q up to 12.
 _FIRST_EDGES = np.array([0.0, 0.248863, 0.4966105, 0.745986, 1.0])
-_TOGETHER = 4e-6  # of the way, where jumps count as one
+_CLOSE = 4e-6  # of the way, on which jumps may be at one place
 _SAME = 1e-3  # change of an interplay that does not shrink with the length
 _TOLERANCE = 1e-9  # of a row's largest change on the way
 _INTERPLAY = 1e-8  # of the same: what the two orders may differ by in the limit
@@ -96,11 +96,11 @@ def parts_along_path(predict: PredictEngine, batch: Table, effect: Stepped) -> P
     room = _MOST_PIECES * len(batch)
     while len(pieces.rows):
         halves = way.halved(pieces)
-        best, settled = _compared(pieces, halves, *(size[pieces.rows] for size in sizes))
+        best, settled = _compared(
+            pieces, halves, *(size[pieces.rows] for size in sizes)
+        )
         room -= len(pieces.rows)
-        length = pieces.stop - pieces.start
-        ended = (length <= _SHORTEST) | (pieces.jumps & (length <= _TOGETHER))
-        ended &= ~settled
+        ended = ~settled & way.at_one_place(pieces, ~settled)
         best[ended], known = way.shared(pieces.take(ended), best[ended])
         unsettled[pieces.rows[ended][~known]] = True
         if room <= 0:
@@ -133,12 +133,21 @@ def _compared(
     both = halves.estimate[:n] + halves.estimate[n:]
     gap = both - pieces.estimate
     settled = _largest(gap) <= _TOLERANCE * changes + rounding
-    interplay = halves.interplay[:n] + halves.interplay[n:]
-    # Of c₃h³ nothing is left in the second one.
-    further = interplay + (interplay - pieces.interplay) / 7
-    left = np.minimum(_largest(interplay), _largest(further))
-    settled &= left <= _INTERPLAY * changes + rounding
+    settled &= _interplay_left(pieces, halves) <= _INTERPLAY * changes + rounding
     return both + np.where(settled[:, None, None], gap / 15, 0.0), settled
+
+
+def _interplay_left(pieces: _Pieces, halves: _Pieces) -> np.ndarray:
+    """What the two orders differ by in the limit, on the piece or on either half."""
+    first, second = np.split(halves.interplay, 2)
+    # The interplay of jumps in one half may cancel that in the other.
+    left = np.maximum(_largest(first), _largest(second))
+    both = first + second
+    further = (
+        both + (both - pieces.interplay) / 7
+    )  # without what is cubic in the length
+    shrinks = left <= _largest(pieces.interplay) / 2
+    return np.where(shrinks, np.minimum(left, _largest(further)), left)
 
 
 def _largest(values: np.ndarray) -> np.ndarray:
@@ -175,6 +184,43 @@ class _Way:
             np.concatenate([pieces.halves[:, 0], pieces.halves[:, 1]]),
         )
 
+    def at_one_place(self, pieces: _Pieces, wanted: np.ndarray) -> np.ndarray:
+        """Whether pieces cannot be halved further, or jump at one place.
+
+        Jumps are at one place where single precision does not tell their places apart.
+        """
+        length = pieces.stop - pieces.start
+        ended = length <= _SHORTEST
+        close = np.flatnonzero(wanted & ~ended & pieces.jumps & (length <= _CLOSE))
+        if len(close):
+            few = pieces.take(close)
+            apart = self._jump(few, few.after, False) - self._jump(
+                few, few.before, True
+            )
+            ended[close] = apart <= self._rounding(few.rows)
+        return ended
+
+    def _jump(self, pieces: _Pieces, end: np.ndarray, first: bool) -> np.ndarray:
+        """Where predictions first leave those at the start, or last reach those at the end."""
+        low, high = pieces.start, pieces.stop
+        size = _SAME * _largest(pieces.interplay)
+        while (high - low).max() > _SHORTEST:
+            middle = (low + high) / 2
+            away = _largest(self._predicted(pieces.rows, middle) - end) > size
+            passed = away == first
+            low, high = np.where(passed, low, middle), np.where(passed, middle, high)
+        return (low + high) / 2
+
+    def _rounding(self, rows: np.ndarray) -> np.ndarray:
+        """What casts to single precision may move jumps apart by, as shares of the way."""
+        apart = np.full(len(rows), 2 * _SHORTEST)
+        for low, high in self.path.ends.values():
+            low, high = low[rows], high[rows]
+            size, moved = np.maximum(np.abs(low), np.abs(high)), np.abs(high - low)
+            found = np.divide(size, moved, out=np.zeros(len(rows)), where=moved > 0)
+            apart = np.maximum(apart, 2.0**-23 * found)
+        return apart
+
     def shared(
         self, pieces: _Pieces, rough: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -200,17 +246,11 @@ class _Way:
         s = len(self.path.ends)
         jumping = np.full((len(pieces.rows), s), s <= _ALL_JUMP)
         if s > _ALL_JUMP and len(jumping):
+            ends = (pieces.rows, pieces.start, pieces.stop, pieces.before, pieces.after)
             for k in range(s):
                 order = np.roll(np.arange(s), k)
                 for each in (order, order[::-1]):
-                    parts = self._in_order(
-                        pieces.rows,
-                        pieces.start,
-                        pieces.stop,
-                        pieces.before,
-                        pieces.after,
-                        each,
-                    )
+                    parts = self._in_order(*ends, each)
                     largest = _largest(parts)[:, None]
                     jumping |= np.abs(parts).max(axis=2) > _INTERPLAY * largest
         return jumping
