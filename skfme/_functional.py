@@ -349,4 +349,5 @@ def came(
     nlm = None if nlm is None else nlm[:, column]
     tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)
     tree._comparison = effect.comparison
+    tree._about = (effect.name, effect.context.joint)
     return tree

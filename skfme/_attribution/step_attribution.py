@@ -22,6 +22,7 @@ from skfme._attribution.wording import sentences_of
 from skfme._engine.stepping import COUNTED
 from skfme._results.context import Context
 from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._text.parts import JointStep
 from skfme._text.printing import Text
 from skfme.steps._changes import NamedStep
 
@@ -101,7 +102,7 @@ class StepAttribution(ForwardEffects):
     def __init__(
         self, parts: list[ForwardEffect], total: ForwardEffect, found: _Found
     ) -> None:
-        super().__init__(parts, total.context)
+        super().__init__(parts, parts[0].context)
         self.total = total
         self._found = found
 
@@ -111,12 +112,14 @@ class StepAttribution(ForwardEffects):
     ) -> StepAttribution:
         """The parts of a step, as they were computed."""
         shared = (split.status, None, 0, split.engine)
+        joint = JointStep(step.name, step.by_feature)
+        of_parts = replace(context, joint=joint)
         parts = [
             ForwardEffect(
                 change.feature,
                 {change.feature: change.step},
                 (change.size,) if change.size else (),
-                context,
+                of_parts,
                 split.parts[:, k].copy(),
                 *shared,
             )
@@ -329,7 +332,8 @@ class StepAttribution(ForwardEffects):
 
     def _in(self, context: Context) -> StepAttribution:
         parts = [replace(part, context=context) for part in self.values()]
-        return StepAttribution(parts, replace(self.total, context=context), self._found)
+        total = replace(self.total, context=replace(context, joint=None))
+        return StepAttribution(parts, total, self._found)
 
     def plot(self, **options: Any) -> AttributionDisplay:  # type: ignore[override]
         """Draw the parts; needs Matplotlib.

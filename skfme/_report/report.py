@@ -55,7 +55,8 @@ from skfme._results.effect_tables import (
 )
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.compared import average_note, comparison_text
-from skfme._text.labels import coverage_note, read_labels, response_words, step_title
+from skfme._text.labels import coverage_note, read_labels, response_words
+from skfme._text.parts import effect_title, part_notes
 from skfme._text.printing import REGION_HEADINGS, format_number
 from skfme._text.reasons import few_rows_count
 from skfme.plotting import (
@@ -218,7 +219,7 @@ class _Writer:
 
     def title(self, name: str) -> str:
         """An effect's name with labels."""
-        return step_title(name, self.effects[name].step, self.wording.labels)
+        return effect_title(self.effects[name], self.wording.labels)
 
     def lead(self) -> str:
         """What the page is about; first of all, which effects few rows have."""
@@ -227,8 +228,9 @@ class _Writer:
             few_rows_count(self.title(name), effect.n, effect.n_left_out)
             for name, effect in effects.items()
         ]
+        kind = "effect" if context.joint is None else "part"
         about = (
-            f"{len(effects)} effect{'s' * (len(effects) > 1)} of {context.model} on "
+            f"{len(effects)} {kind}{'s' * (len(effects) > 1)} of {context.model} on "
             f"{len(context.table):,} rows. "
         )
         comparison = next(iter(effects.values())).comparison
@@ -241,7 +243,7 @@ class _Writer:
         else:
             what = comparison_text(comparison, "the prediction")
             about += f"{what}. {average_note(comparison)}".rstrip()
-        return " ".join([*filter(None, few), about])
+        return " ".join([*filter(None, few), about, *part_notes(context.joint)])
 
     def _tables(self, *parts: tuple[str, list[str], list[list[str]]] | None) -> Markup:
         """Tables of the summary, with labels; None stands for no table."""
@@ -383,7 +385,7 @@ class _Writer:
         weights = context.weights
         weighted = f"summing to {weights.sum:.6g}" if weights.given else "none"
         judged = "not judged" if context.n_outside_before is None else "judged"
-        steps = "; ".join(f"{effect.name}: {_steps(effect)}" for effect in effects)
+        steps = "; ".join(f"{effect.full_name}: {_steps(effect)}" for effect in effects)
         sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
         entries = {
             "Model": context.model,

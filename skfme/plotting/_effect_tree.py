@@ -174,7 +174,7 @@ class EffectTreeDisplay(Display):
             intervals=None if inference is None else _intervals(tree, inference),
             covers=coverage_note(inference),
             response="prediction" if words is None else f"predicted {words}",
-            title=title,
+            title=title or drawn.title,
             comparison=drawn.comparison,
         )
         return display.plot(ax=ax, **options)
