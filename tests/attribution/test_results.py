@@ -138,7 +138,7 @@ def test_a_report_tells_the_effect_and_then_its_parts(parts, tmp_path):
     assert "Body mass index brings" in text
     assert "averaged over all their orders (Shapley values)" in text
     assert "Shapley interactions of pairs" in text
-    effect = fme(risk, X, {"bp": 1.0})
+    effect = fme(risk, X, STEP)
     page = write_report(effect, tmp_path / "other.html", attribution=parts)
     assert "Which change did it" in page.read_text("utf-8")
     with pytest.raises(TypeError, match="attribution must be a StepAttribution"):
