@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -270,6 +271,8 @@ class StepAttribution(ForwardEffects):
         rows = np.flatnonzero(self.total.counted)
         weights = self.context.weights.take(rows)
         found, averages = self._found, {}
+        if not len(rows):
+            return {}
         if found.errors is not None:
             w = weights.times(np.ones((len(rows), 1)))[:, 0]
             squares = np.einsum("r,rfo->fo", w**2, found.errors[rows] ** 2)
@@ -377,12 +380,21 @@ def _found(context: Context, question: Question, split: Split) -> _Found:
         counted = np.flatnonzero(split.status == COUNTED)
         means = split.pair_sums.mean
         sds = split.pair_sums.sd(context.weights.take(counted))
-    arrays: Sequence[np.ndarray | None] = (
-        split.errors,
-        split.lowest,
-        split.highest,
-        means,
-        sds,
-        split.interactions,
-    )
+    found = (split.lowest, split.highest, means, sds, split.interactions)
+    arrays: Sequence[np.ndarray | None] = (split.errors, *found)
+    if not (split.status == COUNTED).any():
+        arrays = (None, *_unknown(question, split.parts))
     return _Found(question, split.how, split.n_not_converged, *arrays)
+
+
+def _unknown(question: Question, parts: np.ndarray) -> list[np.ndarray | None]:
+    """What was asked for where no row counts: ranges, means, SDs and pairs of NaN."""
+    n, n_features, n_outputs = parts.shape
+    ranged = question.method == "sequential" and question.order is None
+    pairs = (comb(n_features, 2), n_outputs)
+    asked = [
+        *2 * [(ranged, parts.shape)],
+        *2 * [(question.pairs, pairs)],
+        (question.keep_pairs, (n, *pairs)),
+    ]
+    return [np.full(shape, np.nan) if wanted else None for wanted, shape in asked]

@@ -13,6 +13,7 @@ import pandas as pd
 from skfme._attribution.wording import sentences_of
 from skfme._results.effect_tables import (
     TitledTable,
+    effect_notes,
     effects_table,
     left_out_table,
 )
@@ -106,7 +107,7 @@ def _title(told: Told) -> str:
         few_rows_count(total.name, total.n, total.n_left_out) or "",
         f"Parts of {total.name!r} of {context.model}, {total.n_rows} rows",
         f"Change in {outcome_text(context, total.outputs)}",
-        f"{_SPLITS[told.method]}{order}: {told.how}",
+        f"{_SPLITS[told.method]}{order}" + f": {told.how}" * bool(told.how),
     ]
     if total.total_weight is not None:
         kind = total.weights_type
@@ -157,5 +158,4 @@ def _lines(told: Told) -> list[str]:
             f"Along the way of {told.n_not_converged} rows the integration has not "
             "settled, as where a model jumps often; their parts add up, and are rough."
         )
-    sizes = dict.fromkeys(told.total.sizes)
-    return [*lines, "Step sizes: " + "; ".join(sizes)] if sizes else lines
+    return [*lines, *effect_notes([told.total]), *told.total.notes]

@@ -45,6 +45,7 @@ class StepSplitting:
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     weights_type: str
+    response_label: str | None
     comparison: Any
     average: str
     batch_size: int | str
@@ -186,7 +187,12 @@ class StepSplitting:
                 unused,
             )
         context = Context.of(
-            table, weights, self._response, self.columns_, n_outside_before
+            table,
+            weights,
+            self._response,
+            self.columns_,
+            n_outside_before,
+            self.response_label,
         )
         return StepAttribution.of_split(context, joint, question, split)
 

@@ -390,7 +390,8 @@ class _Writer:
                 "prediction there."
             )
         tables = self._tables(left_out_table(effects))
-        return section("Rows that do not count", paragraph(text), tables)
+        notes = map(paragraph, self.effects.notes)
+        return section("Rows that do not count", paragraph(text), tables, *notes)
 
     def method(self, explainer: Any) -> Markup:
         """Versions, the model, and how the effects were computed."""

@@ -31,6 +31,7 @@ from skfme.quadrature import rules_together
 
 __all__ = [
     "TitledTable",
+    "effect_notes",
     "effects_frame",
     "effects_table",
     "ends_table",
@@ -56,7 +57,7 @@ def summary_text(effects: Sequence[EffectAverages], *notes: str) -> Text:
     blocks = [title, text_table(header, rows)]
     for title, header, rows in further:
         blocks.append(f"{textwrap.fill(title, WIDTH)}:\n{text_table(header, rows)}")
-    lines = [textwrap.fill(note, WIDTH) for note in (*_notes(effects), *notes)]
+    lines = [textwrap.fill(note, WIDTH) for note in (*effect_notes(effects), *notes)]
     return Text("\n\n".join([*blocks, "\n".join(lines)] if lines else blocks))
 
 
@@ -65,7 +66,7 @@ def summary_html(effects: Sequence[EffectAverages], *notes: str) -> str:
     tables = [
         html_table(header, rows, title) for title, header, rows in _tables(effects)
     ]
-    return notebook_page(tables, (*_notes(effects), *notes))
+    return notebook_page(tables, (*effect_notes(effects), *notes))
 
 
 def _tables(effects: Sequence[EffectAverages]) -> list[TitledTable]:
@@ -170,7 +171,8 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines if line)
 
 
-def _notes(effects: Sequence[EffectAverages]) -> list[str]:
+def effect_notes(effects: Sequence[EffectAverages]) -> list[str]:
+    """What a summary says under its tables."""
     notes = part_notes(effects[0].context.joint)
     outside = effects[0].n_outside_before
     if outside:
