@@ -233,10 +233,16 @@ class StepAttribution(ForwardEffects):
         ------
         AttributeError
             Unless ``interactions="rows"`` was asked for.
+        ValueError
+            If both are the same.
         """
         if self._found.pairs is None:
             raise AttributeError(
                 "Interactions of each row are kept with interactions='rows'."
+            )
+        if first == second:
+            raise ValueError(
+                f"An interaction is one of two features, and both are {first!r}."
             )
         i, j = sorted((self._place(first), self._place(second)))
         pair = list(combinations(range(len(self)), 2)).index((i, j))

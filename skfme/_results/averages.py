@@ -184,6 +184,10 @@ class EffectAverages:
         return float(values[0]) if len(self.outputs) == 1 else np.asarray(values)
 
     def _without_nlm(self) -> AttributeError:
-        return AttributeError(
-            f"The effect {self.name!r} has no NLM; ask for it with nlm=True."
-        )
+        what = f"The effect {self.full_name!r} has no NLM"
+        if self.ends is None:
+            return AttributeError(
+                f"{what}, as parts of a joint step, what they add up to and effects of no "
+                "model have none; explain(X) measures that of a step, with nlm=True."
+            )
+        return AttributeError(f"{what}; ask for it with nlm=True.")

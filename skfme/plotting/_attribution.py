@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -253,22 +254,28 @@ class AttributionDisplay(Display):
             )  # fmt: skip
 
 
-def _counted(counted: np.ndarray, row: int) -> int:
+def _counted(counted: np.ndarray, row: Any) -> int:
     """The position of a row that counts.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
     """
     n = len(counted)
-    if not -n <= row < n:
+    if isinstance(row, bool) or not isinstance(row, Integral):
+        raise TypeError(
+            f"row must be a whole number, the position of a row from 0 to {n - 1}; got "
+            f"{row!r}."
+        )
+    place = int(row)
+    if not -n <= place < n:
         raise ValueError(f"row={row} is no row: there are {n}, counted from 0.")
-    if not counted[row]:
+    if not counted[place]:
         raise ValueError(
             f"Row {row} does not count for this step, so that it has no parts; see "
             f"attribution.total.status[{row}]."
         )
-    return row % n
+    return place % n
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
