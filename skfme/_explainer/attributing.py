@@ -26,8 +26,8 @@ from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
 from skfme.extrapolation._support import Support
 from skfme.steps._changes import NamedStep
+from skfme.steps._kept_training import KeptTraining
 from skfme.steps._parsing import parse_steps
-from skfme.steps._training import Training
 
 __all__ = ["StepSplitting"]
 
@@ -44,16 +44,11 @@ class StepSplitting:
     batch_size: int | str
     n_jobs: int | None
     verbose: int
-    _training: Training
+    _training: KeptTraining
     _response: Response
     _choice: EngineChoice
     _support: Support | None
     _table: Callable[[Any], Table]
-
-    def __getstate__(self) -> Any:
-        # Training rows are not sent along with a model; steps are resolved already.
-        state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_training"}
 
     def attribute(
         self,
@@ -75,7 +70,8 @@ class StepSplitting:
             Rows to explain, with the columns seen in fit.
         step : str, mapping or None, default=None
             The name of one of the explainer's effects, or a mapping of feature -> change
-            as in :class:`FMEExplainer`. None is its only effect.
+            as in :class:`FMEExplainer`, sized by what fit learned of the training rows.
+            None is its only effect.
         method : {"shapley", "path", "sequential"}, default="shapley"
             How interplay is shared:
 
@@ -195,7 +191,7 @@ class StepSplitting:
         if isinstance(step, NamedStep):
             return step
         if isinstance(step, Mapping):
-            steps = self._parsed(step)
+            steps = parse_steps(step, self._training)
         elif isinstance(step, str):
             steps = (step_named(self.steps_, step),)
         elif step is None:
@@ -212,12 +208,3 @@ class StepSplitting:
                 f"{names}{', …' * (len(steps) > 5)}. Name one of them."
             )
         return steps[0]
-
-    def _parsed(self, step: Mapping[Hashable, Any]) -> tuple[NamedStep, ...]:
-        if not hasattr(self, "_training"):
-            raise ValueError(
-                "This explainer was loaded or copied without its training rows, by which "
-                "a new step is resolved. Name one of its effects: "
-                f"{', '.join(repr(one.name) for one in self.steps_[:5])}; or fit it again."
-            )
-        return parse_steps(step, self._training)

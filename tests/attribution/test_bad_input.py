@@ -1,7 +1,5 @@
 """What cannot be split, or not so, is refused in words that say what to do."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,13 +191,6 @@ def test_a_step_with_no_row_that_counts_is_warned_of(explainer):
     assert found.total.n == 0
     assert "nothing to share" in found.summary()
     assert found.sentences() == ["No row counts, so that there is nothing to share."]
-
-
-def test_a_pickled_explainer_splits_its_own_effects_and_keeps_no_rows(explainer):
-    again = pickle.loads(pickle.dumps(explainer))
-    assert again.attribute(NUMBERS, "f0 +1, f1 +1").total.n > 0
-    with pytest.raises(ValueError, match="loaded or copied without its training rows"):
-        again.attribute(NUMBERS, {"f0": 1.0, "f1": 1.0})
 
 
 @pytest.mark.parametrize(
