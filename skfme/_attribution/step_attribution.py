@@ -40,6 +40,7 @@ class _Found:
     """What a split found beside the parts, in the order of the features."""
 
     question: Question
+    changes: tuple[str, ...]
     how: str
     n_not_converged: int
     errors: np.ndarray | None
@@ -70,6 +71,8 @@ class StepAttribution(ForwardEffects):
     ----------
     name : str
         Of the joint step, such as ``bmi -2, bp -10``.
+    changes : tuple of str
+        What is done to each feature, such as ``("bmi -2", "bp -10")``.
     method : {"shapley", "path", "sequential"}
         How the effect is split.
     how : str
@@ -129,7 +132,8 @@ class StepAttribution(ForwardEffects):
         total = ForwardEffect(
             step.name, step.by_feature, step.sizes, context, split.total, *shared
         )
-        attribution = cls(parts, total, _found(context, question, split))
+        changes = tuple(f"{c.feature} {c.label}" for c in step.changes)
+        attribution = cls(parts, total, _found(context, question, changes, split))
         attribution._warn_of_sampling()
         return attribution
 
@@ -137,6 +141,11 @@ class StepAttribution(ForwardEffects):
     def name(self) -> str:
         """Of the joint step, such as ``bmi -2, bp -10``."""
         return self.total.name
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What is done to each feature, such as ``("bmi -2", "bp -10")``."""
+        return self._found.changes
 
     @property
     def method(self) -> str:
@@ -320,6 +329,7 @@ class StepAttribution(ForwardEffects):
         return Told(
             list(self.values()),
             self.total,
+            self.changes,
             self.method,
             self.how,
             self.order,
@@ -380,7 +390,9 @@ class StepAttribution(ForwardEffects):
             )
 
 
-def _found(context: Context, question: Question, split: Split) -> _Found:
+def _found(
+    context: Context, question: Question, changes: tuple[str, ...], split: Split
+) -> _Found:
     means = sds = None
     if split.pair_sums is not None:
         counted = np.flatnonzero(split.status == COUNTED)
@@ -390,7 +402,7 @@ def _found(context: Context, question: Question, split: Split) -> _Found:
     arrays: Sequence[np.ndarray | None] = (split.errors, *found)
     if not (split.status == COUNTED).any():
         arrays = (None, *_unknown(question, split.parts))
-    return _Found(question, split.how, split.n_not_converged, *arrays)
+    return _Found(question, changes, split.how, split.n_not_converged, *arrays)
 
 
 def _unknown(question: Question, parts: np.ndarray) -> list[np.ndarray | None]:

@@ -92,7 +92,7 @@ class StepSplitting:
             none.
         random_state : int, RandomState instance or None, default=None
             For sampled orders.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
             Weights of the averages.
 
         Returns

@@ -94,6 +94,8 @@ class Attribution(Effects, Protocol):
 
     @property
     def total(self) -> Effect: ...
+    @property
+    def changes(self) -> tuple[str, ...]: ...
 
 
 class Profile(Protocol):
