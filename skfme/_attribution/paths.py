@@ -30,12 +30,14 @@ from skfme._frames.tables import Table
 
 __all__ = ["parts_along_path"]
 
-# Whole numbers pass thresholds together at p / q of the way, give or take the rounding of a
-# model that casts to single precision. No edge of a piece that is longer than `_CLOSE`,
-# nor its middle, lies within 4.5e-7 of such a place with q up to 12.
+# Whole numbers pass thresholds together at simple fractions of the way, and no edge of a
+# piece is to come between jumps that single precision moves apart.
 _FIRST_EDGES = np.array([0.0, 0.248863, 0.4966105, 0.745986, 1.0])
-_CLOSE = 4e-6  # of the way, on which jumps may be at one place
-_SAME = 1e-3  # change of an interplay that does not shrink with the length
+_CUT = 0.3  # of a piece in whose middle something jumps
+_SHORT = 24  # times what single precision tells apart: of a piece that is looked into
+_CLOSE = 0.02  # of the way: the longest of these pieces
+_UNEVEN = 0.1  # of an interplay, which over smooth ways is nearly as long as they are
+_SEEN = 1e-3  # of an interplay, beyond which a prediction has jumped
 _TOLERANCE = 1e-9  # of a row's largest change on the way
 _INTERPLAY = 1e-8  # of the same: what the two orders may differ by in the limit
 _ROUNDING = 8.0  # units in the last place of predictions
@@ -60,8 +62,6 @@ class _Pieces:
         Parts by Richardson's scheme, of the piece and its halves.
     interplay : ndarray of the same shape
         By how much the two orders differ, less what is proportional to the length.
-    jumps : ndarray of shape (n,), bool
-        Whether they differ by as much on the piece as on its halves.
     middle : ndarray of shape (n, n_outputs)
         Predictions half way.
     halves : ndarray of shape (n, 2, 2, n_features, n_outputs)
@@ -75,13 +75,29 @@ class _Pieces:
     after: np.ndarray
     estimate: np.ndarray
     interplay: np.ndarray
-    jumps: np.ndarray
     middle: np.ndarray
     halves: np.ndarray
 
     def take(self, which: np.ndarray) -> _Pieces:
         """Some of the pieces."""
         return _Pieces(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    @property
+    def by_length(self) -> np.ndarray:
+        """By how much the two orders differ on the piece, which over smooth ways shrinks."""
+        fine = np.diff(self.halves.sum(axis=1), axis=1)[:, 0]
+        return np.asarray(-2 * fine - self.interplay)
+
+    @property
+    def uneven(self) -> np.ndarray:
+        """Whether the two orders differ unlike over a smooth way."""
+        return _largest(self.interplay) > _UNEVEN * _largest(self.by_length)
+
+    def __add__(self, other: _Pieces) -> _Pieces:
+        """These and others."""
+        names = [field.name for field in fields(self)]
+        pairs = ((getattr(self, name), getattr(other, name)) for name in names)
+        return _Pieces(*map(np.concatenate, pairs))
 
 
 def parts_along_path(predict: PredictEngine, batch: Table, effect: Stepped) -> Parts:
@@ -107,7 +123,9 @@ def parts_along_path(predict: PredictEngine, batch: Table, effect: Stepped) -> P
             unsettled[pieces.rows[~settled & ~ended]] = True
         done = settled | ended | (room <= 0)
         np.add.at(parts, pieces.rows[done], best[done])
-        pieces = halves.take(np.flatnonzero(np.tile(~done, 2)))
+        elsewhere = way.jumps_in_the_middle(pieces, ~done)
+        by_half = np.tile(~done & ~elsewhere, 2)
+        pieces = halves.take(by_half) + way.cut(pieces.take(elsewhere))
     how = "by integration"
     return Parts(
         parts, high - low, "predict", how, n_not_converged=int(unsettled.sum())
@@ -152,7 +170,8 @@ def _interplay_left(pieces: _Pieces, halves: _Pieces) -> np.ndarray:
 
 def _largest(values: np.ndarray) -> np.ndarray:
     """The largest size in each piece."""
-    return np.abs(values).reshape(len(values), -1).max(axis=1, initial=0.0)
+    axes = tuple(range(1, values.ndim))
+    return np.asarray(np.abs(values).max(axis=axes, initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -184,32 +203,71 @@ class _Way:
             np.concatenate([pieces.halves[:, 0], pieces.halves[:, 1]]),
         )
 
+    def jumps_in_the_middle(self, pieces: _Pieces, wanted: np.ndarray) -> np.ndarray:
+        """Whether halves of pieces would part jumps that are at one place."""
+        length, near = pieces.stop - pieces.start, 2 * self._rounding(pieces.rows)
+        found = wanted & pieces.uneven & (length > 32 * near)
+        few, near = pieces.take(found), near[found]
+        # More than a smooth way changes.
+        size = 16 * near / length[found] * _largest(few.halves)
+        size += _SEEN * _largest(few.interplay)
+        middle = (few.start + few.stop) / 2
+        parts = self._between(few.rows, middle - near, middle + near)
+        found[found] = _largest(parts) > size
+        return found
+
+    def cut(self, pieces: _Pieces) -> _Pieces:
+        """Two pieces each, of other lengths than halves."""
+        at = pieces.start + _CUT * (pieces.stop - pieces.start)
+        value = self._predicted(pieces.rows, at)
+        ends = (
+            np.tile(pieces.rows, 2),
+            np.concatenate([pieces.start, at]),
+            np.concatenate([at, pieces.stop]),
+            np.concatenate([pieces.before, value]),
+            np.concatenate([value, pieces.after]),
+        )
+        return self._estimated(*ends, self._by_orders(*ends))
+
     def at_one_place(self, pieces: _Pieces, wanted: np.ndarray) -> np.ndarray:
         """Whether pieces cannot be halved further, or jump at one place.
 
-        Jumps are at one place where single precision does not tell their places apart.
+        Jumps are at one place where single precision does not tell their places apart:
+        where a window of its rounding holds all of their interplay.
         """
-        length = pieces.stop - pieces.start
+        length, width = pieces.stop - pieces.start, 3 * self._rounding(pieces.rows)
         ended = length <= _SHORTEST
-        close = np.flatnonzero(wanted & ~ended & pieces.jumps & (length <= _CLOSE))
-        if len(close):
-            few = pieces.take(close)
-            apart = self._jump(few, few.after, False) - self._jump(
-                few, few.before, True
-            )
-            ended[close] = apart <= self._rounding(few.rows)
+        short = length <= np.minimum(_SHORT * width, _CLOSE)
+        close = np.flatnonzero(wanted & ~ended & short & pieces.uneven)
+        few, width = pieces.take(close), width[close]
+        start, stop = few.start.copy(), few.stop.copy()
+        together = np.ones(len(close), dtype=bool)
+        some = np.arange(len(close))
+        while len(some):
+            inner, third = few.take(some), (stop - start)[some] / 3
+            first = self._holds(inner, start[some], stop[some] - third)
+            last = ~first & self._holds(inner, start[some] + third, stop[some])
+            stop[some[first]] -= third[first]
+            start[some[last]] += third[last]
+            together[some] = first | last
+            some = np.flatnonzero(together & (stop - start > width))
+        ended[close] = together
         return ended
 
-    def _jump(self, pieces: _Pieces, end: np.ndarray, first: bool) -> np.ndarray:
-        """Where predictions first leave those at the start, or last reach those at the end."""
-        low, high = pieces.start, pieces.stop
-        size = _SAME * _largest(pieces.interplay)
-        while (high - low).max() > _SHORTEST:
-            middle = (low + high) / 2
-            away = _largest(self._predicted(pieces.rows, middle) - end) > size
-            passed = away == first
-            low, high = np.where(passed, low, middle), np.where(passed, middle, high)
-        return (low + high) / 2
+    def _holds(
+        self, pieces: _Pieces, start: np.ndarray, stop: np.ndarray
+    ) -> np.ndarray:
+        """Whether the two orders differ as much from start to stop as on pieces."""
+        by_order = self._between(pieces.rows, start, stop)
+        missing = by_order[:, 0] - by_order[:, 1] - pieces.by_length
+        return _largest(missing) <= _UNEVEN * _largest(pieces.by_length)
+
+    def _between(
+        self, rows: np.ndarray, start: np.ndarray, stop: np.ndarray
+    ) -> np.ndarray:
+        """Parts by two orders from start to stop."""
+        ends = (self._predicted(rows, t) for t in (start, stop))
+        return self._by_orders(rows, start, stop, *ends)
 
     def _rounding(self, rows: np.ndarray) -> np.ndarray:
         """What casts to single precision may move jumps apart by, as shares of the way."""
@@ -295,9 +353,8 @@ class _Way:
         finer = halves.sum(axis=1)
         estimate = (4 * finer - by_order).mean(axis=1) / 3
         coarse, fine = (of[:, 0] - of[:, 1] for of in (by_order, finer))
-        jumps = _largest(fine - coarse) < _SAME * _largest(fine)
         ends = (rows, start, stop, before, after)
-        return _Pieces(*ends, estimate, 2 * fine - coarse, jumps, middle, halves)
+        return _Pieces(*ends, estimate, 2 * fine - coarse, middle, halves)
 
     def _by_orders(
         self,
@@ -353,7 +410,9 @@ class _Way:
             first = np.searchsorted(rows[order], rows[order])
             turn = np.empty(len(rows), dtype=np.intp)
             turn[order] = np.arange(len(rows)) - first
-            together = [np.flatnonzero(turn == k) for k in range(turn.max() + 1)]
+            together = [
+                np.flatnonzero(turn == k) for k in range(turn.max(initial=-1) + 1)
+            ]
         most = self.path.rows_per_call
         return [
             group[start : start + most]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.tree import DecisionTreeRegressor
 
 from skfme import attribute
 
@@ -52,6 +53,15 @@ def test_jumps_at_the_same_place_are_shared_alike(s):
     assert found.n_not_converged == 0
 
 
+@pytest.mark.parametrize("engine", ["trees", "predict"])
+def test_years_that_pass_thresholds_together_share_the_jump(engine):
+    # In single precision, which trees compare in, both are passed 6e-5 of a year apart.
+    X = np.array([[2000.0, 2017.0], [2001.0, 2017.0], [2000.0, 2020.0], [2001.0, 2020]])
+    both = DecisionTreeRegressor().fit(X, [1.0, 0.0, 0.0, 0.0])
+    found = along_path(both, X[3:], {0: -1.0, 1: -3.0}, engine=engine)
+    np.testing.assert_allclose(by_feature(found), [[0.5, 0.5]], atol=1e-9)
+
+
 def test_what_jumps_at_the_same_place_leaves_smooth_ways_their_own_parts():
     def mixed(X):
         jump = (X[:, :3] > 0.5).all(axis=1)
@@ -74,6 +84,7 @@ def test_more_jumps_at_the_same_place_than_are_shared_are_said_not_to_have_settl
 RNG = np.random.default_rng(21)
 REAL = RNG.normal(size=(600, 4))
 WHOLE = RNG.integers(0, 5, size=(600, 4)).astype(float)
+DECIMAL = np.round(REAL, 1)
 
 
 @pytest.mark.parametrize(
@@ -82,11 +93,14 @@ WHOLE = RNG.integers(0, 5, size=(600, 4)).astype(float)
         (REAL, {0: 0.5, 1: 0.5, 2: 0.5, 3: 0.5}),
         (WHOLE, {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}),
         (WHOLE, {0: 3.0, 1: 2.0, 2: 2.0, 3: -1.0}),
+        (DECIMAL, {0: 3.0, 1: 2.0, 2: 1.0, 3: -1.0}),
+        (WHOLE + 2000, {0: 1.0, 1: -1.0, 2: 3.0, 3: 1.0}),
     ],
-    ids=["real numbers", "whole numbers", "whole numbers at several speeds"],
+    ids=["real numbers", "whole numbers", "at several speeds", "decimals", "years"],
 )
 def test_a_forest_has_the_same_parts_by_integration_and_from_its_leaves(X, step):
-    y = X[:, 0] * X[:, 1] + np.sin(2 * X[:, 2]) * X[:, 3]
+    centred = X - np.round(X.mean(axis=0))
+    y = centred[:, 0] * centred[:, 1] + np.sin(2 * X[:, 2]) * centred[:, 3]
     forest = RandomForestRegressor(20, random_state=0).fit(X, y)
     few = X[:100]
     leaves = along_path(forest, few, step, engine="trees")

@@ -106,7 +106,11 @@ def test_a_step_under_a_name_of_its_own_shows_its_sizes():
 
 
 def test_labels_round_numbers_of_many_digits():
-    step = {"bmi": -1.0572146478636233, "bp": SetTo(123.45678912), "visits": Scale(1 / 3)}
+    step = {
+        "bmi": -1.0572146478636233,
+        "bp": SetTo(123.45678912),
+        "visits": Scale(1 / 3),
+    }
     labels = attribute(risk, people(), step).plot().features
     assert labels == ["bmi −1.057", "bp = 123.5", "visits ×0.3333"]
 
