@@ -96,7 +96,8 @@ class Draw:
         name = getattr(self.model, "__name__", type(self.model).__name__)
         return (
             f"{self.library} of {len(self.columns[0].entries)} rows ({types}); {name}; "
-            f"{self.question}; {self.steps}; {self.options}; weights: {self.weights is not None}; "
+            f"{self.question}; {self.steps}; {self.options}; "
+            f"weights: {self.weights is not None}; "
             f"training rows: {self.background or 'all'}"
         )
 

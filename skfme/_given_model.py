@@ -213,6 +213,7 @@ def asked_of(
     _refuse_unknown(options)
     model = frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
+    explainer._keeps_training = False
     if isinstance(sample_weight, str):
         name, sample_weight = sample_weight, weights_named(sample_weight, as_table(X))
         X = without_weights(model, X, name)
