@@ -262,6 +262,8 @@ def fitted(rng: np.random.Generator, draw: Draw) -> tuple[Any, list[str]]:
     kind = EXACT[family][rng.integers(len(EXACT[family]))]
     if gaps and not kind.__name__.startswith(TAKE_GAPS):
         return reader, []
+    if not all(map(draw.training, draw.columns)):
+        return reader, []  # which HistGradientBoosting of scikit-learn 1.9 cannot bin
     X = table_of(draw, slice(draw.background or None))
     y = np.array(reader(X))
     if hasattr(kind, "predict_proba"):
@@ -592,6 +594,7 @@ def main() -> int:
     distinct: set[tuple] = set()
     start, number = time.monotonic(), arguments.seed
     while time.monotonic() - start < arguments.seconds:
+        draw = None
         try:
             draw = drawn(number)
             distinct.add(draw.key())
@@ -601,9 +604,8 @@ def main() -> int:
             place = traceback.extract_tb(error.__traceback__)[-1]
             message = " ".join(str(error).split())[:300]
             print(f"--draw {number}: {type(error).__name__}: {message}")
-            print(
-                f"    {place.filename.rpartition('/')[2]}:{place.lineno}  {draw.text()}"
-            )
+            text = draw.text() if draw else "while it was drawn"
+            print(f"    {place.filename.rpartition('/')[2]}:{place.lineno}  {text}")
         number += 1
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     print(
