@@ -184,8 +184,8 @@ def effect_notes(effects: Sequence[EffectAverages]) -> list[str]:
     unmoved = [repr(effect.name) for effect in effects if _moves_nothing(effect)]
     if unmoved and effects[0].context.has_jumps:
         notes.append(
-            f"No prediction changes by {', '.join(unmoved)}. Trees predict in steps, and a "
-            "change that is smaller than the gaps between their thresholds may cross none."
+            f"No prediction changes by {', '.join(unmoved)}. The trees may not split the "
+            "column, or none of their thresholds lies within so small a change."
         )
     sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
     if sizes:
