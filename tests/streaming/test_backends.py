@@ -286,12 +286,6 @@ def test_partitions_are_summarized_where_they_are_and_merged(
     pd.testing.assert_frame_equal(merged.to_frame(), one_pass.to_frame(), rtol=1e-12)
 
 
-def test_a_dask_table_is_no_iterable_of_tables(people, dask_table):
-    explainer = explainer_on(*people)
-    with pytest.raises(TypeError, match=r"batches is one DataFrame.*X\.partitions"):
-        explainer.explain_batches(dask_table)
-
-
 def test_parts_are_pickled_and_summed_as_workers_of_spark_do_it(people):
     X, y = people
     explainer = explainer_on(X, y, n_jobs=None)

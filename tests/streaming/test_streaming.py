@@ -528,10 +528,6 @@ def with_target(X):
     return X.assign(y=1)
 
 
-def in_another_order(X):
-    return X[X.columns[::-1]]
-
-
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -540,7 +536,6 @@ def in_another_order(X):
         (with_numbers, "'sex' is numeric here, and was categorical in fit"),
         (without_age, "unseen|missing"),
         (with_target, "'y' were not seen in fit. Read its columns only"),
-        (in_another_order, "same order"),
         (lambda X: X["age"], "2-dimensional"),
         (lambda X: pl.from_pandas(X).lazy(), "lazy table"),
     ],
@@ -585,25 +580,10 @@ def test_a_column_missing_throughout_a_batch_is_no_other_kind(people):
     assert explainer.explain_batches([people, blank]).n_rows == N + 40
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (lambda X: X, r"one DataFrame.*Give \[X\]"),
-        (lambda X: X.to_numpy(), "one ndarray"),
-        (lambda X: pl.from_pandas(X).lazy(), "one LazyFrame.*collect_batches"),
-        (lambda X: pa.Table.from_pandas(X), "one Table"),
-        (lambda X: "rows.parquet", "path, 'rows.parquet'.*iter_batches"),
-        (
-            lambda X: pa.dataset.dataset(pa.Table.from_pandas(X)),
-            "InMemoryDataset.*to_batches",
-        ),
-        (lambda X: 3, "a int; expected an iterable"),
-    ],
-)
-def test_what_is_no_iterable_of_tables_is_refused(people, given, message):
-    with pytest.raises(TypeError, match=f"batches is (a|one) .*|{message}") as caught:
-        explainer_on(people).explain_batches(given(people))
-    assert re.search(message, str(caught.value))
+@pytest.mark.parametrize("given", [3, b"rows.parquet", np.mean])
+def test_what_is_no_source_of_tables_is_refused(people, given):
+    with pytest.raises(TypeError, match="expected a table, a path of Parquet files"):
+        explainer_on(people).explain_batches(given)
 
 
 def test_an_explainer_must_be_fitted(people):

@@ -1,0 +1,75 @@
+"""A Dask DataFrame: its partitions are worked on as delayed calls, on any scheduler.
+
+With a client of dask.distributed the work is scattered once; without one it is called in
+this process's threads.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from skfme._engine.sharing import Shared, call_shared
+from skfme._streaming.sources.partitions import (
+    AT_ONCE,
+    merged,
+    naming_engine,
+    summarized,
+)
+
+__all__ = ["DaskTable"]
+
+
+class DaskTable:
+    """A Dask DataFrame as partitions."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.names = tuple(table.columns)
+
+    def parts(self, work: Shared, columns: Sequence[str] | None) -> Iterator[bytes]:
+        """One part, merged as a tree."""
+        from dask.delayed import delayed
+
+        table = self._table if columns is None else self._table[list(columns)]
+        shared = _scattered(work)
+        layer = [
+            delayed(_summarize)(shared, partition, f"partition {i}, ")
+            for i, partition in enumerate(table.to_delayed())
+        ]
+        while len(layer) > 1:
+            groups = range(0, len(layer), AT_ONCE)
+            layer = [delayed(merged)(layer[i : i + AT_ONCE]) for i in groups]
+        advice = "give the workers more memory, or the table smaller partitions."
+        with naming_engine("Dask", advice):
+            part = layer[0].compute() if layer else None
+        return iter([] if part is None else [part])
+
+    def mapped(self, work: Shared, names: Sequence[str], texts: Sequence[str]) -> Any:
+        """The lazy DataFrame with further columns."""
+        meta = work.function([self._table._meta])[0]
+        return self._table.map_partitions(_extend, _scattered(work), meta=meta)
+
+
+def _scattered(work: Shared) -> Any:
+    """The work as one key of the graph, that goes to each worker once."""
+    distributed = sys.modules.get("distributed")
+    if distributed is not None:
+        try:
+            client = distributed.default_client()
+        except ValueError:  # there is none
+            pass
+        else:
+            return client.scatter(work, broadcast=True)
+    from dask.delayed import delayed
+
+    return delayed(work, traverse=False)
+
+
+def _summarize(work: Shared, partition: Any, within: str) -> bytes | None:
+    return summarized(work, [partition], within)
+
+
+def _extend(partition: Any, work: Shared) -> Any:
+    return call_shared(work, [partition])[0]
