@@ -24,6 +24,7 @@ __all__ = [
     "parquet_batches",
     "parquet_dataset",
     "reader_of",
+    "refuse_taken",
     "scanned",
     "stacked_arrow",
     "with_columns_beside",

@@ -40,6 +40,7 @@ __all__ = [
     "Batch",
     "BatchExplainer",
     "BatchReader",
+    "as_dataframe",
     "columns_needed",
     "kept",
     "labels_of",
@@ -102,6 +103,11 @@ def numbered(batches: Iterable[Any], within: str = "") -> Iterator[tuple[str, An
         yield f"{within}batches[{index}]", batch
         del batch  # before the next one is read
         index += 1
+
+
+def as_dataframe(batch: Any) -> Any:
+    """A dict of arrays, as Ray and torch hand batches over, as a dataframe."""
+    return pd.DataFrame(dict(batch)) if isinstance(batch, Mapping) else batch
 
 
 @contextmanager
@@ -234,9 +240,8 @@ class BatchReader:
     def __call__(self, numbered: tuple[str, Any]) -> Batch | None:
         """The batch, its columns assigned and checked; None where it has no rows."""
         where, batch = numbered
-        if isinstance(batch, Mapping):  # of arrays, as Ray and torch have them
-            with naming(where):
-                batch = pd.DataFrame(dict(batch))
+        with naming(where):
+            batch = as_dataframe(batch)
         if has_no_rows(batch):
             return None
         with naming(where):

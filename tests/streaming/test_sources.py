@@ -243,3 +243,92 @@ def test_explain_of_a_table_that_is_elsewhere_names_explain_batches(
 ):
     with pytest.raises(TypeError, match="explain_batches"):
         explainer.explain(given(kind, folder))
+
+
+# Effects as columns
+
+
+def read_back(transformed):
+    """What transform_batches returned, as rows of pandas."""
+    if isinstance(transformed, pl.LazyFrame):
+        return transformed.collect().to_arrow().to_pandas()
+    if isinstance(transformed, pa.RecordBatchReader):
+        return transformed.read_all().to_pandas()
+    return transformed.compute().reset_index(drop=True)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_effects_are_columns_beside_the_sources_own(folder, rows, explainer, kind):
+    if kind == "lazy":
+        given(kind, folder)
+    transformed = explainer.transform_batches(given(kind, folder), statuses=True)
+    frame = read_back(transformed).sort_values("id").reset_index(drop=True)
+    assert list(frame.columns[: len(rows.columns)]) == list(rows.columns)
+    for name, effect in explainer.explain(rows[FEATURES]).items():
+        np.testing.assert_allclose(frame[name], effect.fme, rtol=1e-12)
+        assert list(frame[f"{name} status"]) == list(effect.status)
+    assert [str(i) for i in frame["id"]] == [str(i) for i in rows["id"]]
+    missing = frame["price"].isna()
+    assert (missing == rows["price"].isna()).all()
+
+
+def test_an_effect_that_does_not_count_is_null_and_not_nan(folder, explainer):
+    table = explainer.transform_batches(folder).read_all()
+    n = explainer.explain_batches(folder)["older"].n
+    assert table["older"].null_count == table.num_rows - n
+    lazy = explainer.transform_batches(pl.scan_parquet(folder / "*.parquet")).collect()
+    assert lazy["older"].null_count() == table.num_rows - n
+    assert not lazy["older"].is_nan().any()
+
+
+def test_nothing_is_computed_before_it_is_read(rows):
+    calls = []
+
+    def response(model, X):
+        calls.append(len(X))
+        return X["age"].fillna(1.0)
+
+    explainer = FMEExplainer(
+        LinearRegression(), {"age": 1}, response_method=response
+    ).fit(rows[["age"]].dropna(), rows["age"].dropna())
+    calls.clear()
+    source = pl.from_pandas(rows[["age"]]).lazy()
+    lazy = explainer.transform_batches(source)
+    reader = explainer.transform_batches(rows[["age"]].iloc[i:] for i in (0, 100))
+    assert calls == []
+    assert lazy.collect().height == len(rows)
+    assert reader.read_all().num_rows == 2 * len(rows) - 100
+    assert calls
+
+
+def test_short_tables_are_stacked_before_they_are_computed(rows):
+    sizes = []
+
+    def response(model, X):
+        sizes.append(len(X))
+        return X["id"] * 1.0
+
+    explainer = FMEExplainer(
+        LinearRegression(), {"id": 1}, response_method=response, extrapolation=None
+    ).fit(rows[["id"]], rows["id"])
+    sizes.clear()
+    reader = explainer.transform_batches(
+        rows[["id"]].iloc[i : i + 10] for i in range(0, 1000, 10)
+    )
+    assert reader.read_all()["id +1"].to_pylist() == [1.0] * 1000
+    assert sizes == [1000, 1000]  # before the step and after it
+
+
+def test_a_column_of_an_effects_name_is_refused(rows):
+    explainer = FMEExplainer(LinearRegression(), {"id": 1}).fit(rows[["id"]], rows["id"])
+    with pytest.raises(ValueError, match=r"'id \+1' already.*Rename"):
+        explainer.transform_batches(rows.rename(columns={"weight": "id +1"}))
+    with pytest.raises(ValueError, match="no tables"):
+        explainer.transform_batches(iter(()))
+
+
+def test_tables_of_other_columns_are_named_as_they_are_read(rows):
+    explainer = FMEExplainer(LinearRegression(), {"id": 1}).fit(rows[["id"]], rows["id"])
+    reader = explainer.transform_batches([rows[["id"]], rows[["id", "age"]]])
+    with pytest.raises(ValueError, match=r"batches\[1\].*were id in the first table"):
+        reader.read_all()

@@ -48,7 +48,7 @@ class DaskTable:
 
     def mapped(self, work: Shared, names: Sequence[str], texts: Sequence[str]) -> Any:
         """The lazy DataFrame with further columns."""
-        meta = work.function([self._table._meta])[0]
+        meta = work.function(self._table._meta)
         return self._table.map_partitions(_extend, _scattered(work), meta=meta)
 
 
@@ -72,4 +72,4 @@ def _summarize(work: Shared, partition: Any, within: str) -> bytes | None:
 
 
 def _extend(partition: Any, work: Shared) -> Any:
-    return call_shared(work, [partition])[0]
+    return call_shared(work, partition)

@@ -81,7 +81,7 @@ class _Summarize(_InStore):
 
 class _Extend(_InStore):
     def __call__(self, table: Any) -> Any:
-        return call_shared(self._read(), [table])[0]
+        return call_shared(self._read(), table, "a block")
 
 
 def _merge(table: Any) -> Any:

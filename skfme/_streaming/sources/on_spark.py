@@ -18,6 +18,7 @@ from skfme._streaming.sources.partitions import (
     naming_engine,
     summarized,
 )
+from skfme._streaming.stacking import stacked_tables
 
 __all__ = ["SparkTable"]
 
@@ -54,16 +55,19 @@ class SparkTable:
         return self._table.mapInArrow(_Extend(work), schema)
 
 
+def _within_partition() -> str:
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    return "" if task is None else f"partition {task.partitionId()}, "
+
+
 class _Summarize:
     def __init__(self, work: Shared) -> None:
         self._work = work
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
-        from pyspark import TaskContext
-
-        task = TaskContext.get()
-        within = "" if task is None else f"partition {task.partitionId()}, "
-        part = summarized(self._work, batches, within)
+        part = summarized(self._work, batches, _within_partition())
         if part is not None:
             yield from binary_table(PARTS, [part]).to_batches()
 
@@ -79,5 +83,5 @@ class _Extend:
         self._work = work
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
-        for table in call_shared(self._work, batches):
-            yield from table.to_batches()
+        for where, table in stacked_tables(batches, None, _within_partition()):
+            yield from call_shared(self._work, table, where).to_batches()
