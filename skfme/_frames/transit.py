@@ -67,8 +67,14 @@ def _as_array(table: Table, columns: Sequence[ColumnData]) -> Table:
 
 
 def _same_type(column: nw.Series, like: nw.Series) -> bool:
-    mine, its = _dtype(column), _dtype(like)
-    return bool(mine == its and str(mine) == str(its))
+    return _are_alike(_dtype(column), _dtype(like))
+
+
+def _are_alike(dtype: Any, other: Any) -> bool:
+    """Whether types are equal, in the order of their categories too."""
+    if isinstance(dtype, pd.CategoricalDtype) and dtype == other:
+        return list(dtype.categories) == list(other.categories)
+    return bool(dtype == other and str(dtype) == str(other))
 
 
 def _dtype(column: nw.Series) -> Any:
@@ -112,12 +118,12 @@ def _in_pandas(column: nw.Series, like: nw.Series) -> pd.Series:
     dtype, native = _dtype(like), column.to_native()
     if not column.implementation.is_pandas_like():
         series = _from_arrow(column.to_arrow(), dtype).rename(column.name)
-    elif native.dtype != dtype and isinstance(native.dtype, pd.ArrowDtype):
+    elif isinstance(native.dtype, pd.ArrowDtype) and native.dtype != dtype:
         series = _from_arrow(column.to_arrow(), dtype).rename(column.name)
         series.index = native.index
     else:
         series = native
-    return series if series.dtype == dtype else _retyped(series, dtype)
+    return series if _are_alike(series.dtype, dtype) else _retyped(series, dtype)
 
 
 def _from_arrow(arrow: Any, dtype: Any) -> pd.Series:

@@ -173,8 +173,9 @@ def test_local_times_are_not_taken_for_instants_nor_the_other_way_round():
 
 def test_texts_become_the_categories_of_fit_and_new_ones_come_after_them():
     like = pd.Series(pd.Categorical(["b", "a"], ["b", "a", "c"], ordered=True))
-    for arrow in (pa.array(["a", None, "d"]), pa.array(["a", None, "d"])):
-        column = converted(arrow.dictionary_encode(), like)
+    text = pa.array(["a", None, "d"])
+    for arrow in (text, text.dictionary_encode()):
+        column = converted(arrow, like)
         assert list(column.cat.categories) == ["b", "a", "c", "d"]
         assert column.cat.ordered
         assert column.astype(object).where(column.notna(), None).tolist() == [
@@ -182,6 +183,13 @@ def test_texts_become_the_categories_of_fit_and_new_ones_come_after_them():
             None,
             "d",
         ]
+
+
+def test_categories_in_another_order_take_that_of_fit():
+    like = pd.Series(pd.Categorical(["b", "a"], ["b", "a"]))
+    column = converted(pa.array(["a", "b"]).dictionary_encode(), like)
+    assert list(column.cat.categories) == ["b", "a"]
+    assert column.tolist() == ["a", "b"]
 
 
 def test_what_a_type_of_fit_cannot_hold_is_never_cut():
@@ -320,7 +328,9 @@ def test_short_tables_are_stacked_before_they_are_computed(rows):
 
 
 def test_a_column_of_an_effects_name_is_refused(rows):
-    explainer = FMEExplainer(LinearRegression(), {"id": 1}).fit(rows[["id"]], rows["id"])
+    explainer = FMEExplainer(LinearRegression(), {"id": 1}).fit(
+        rows[["id"]], rows["id"]
+    )
     with pytest.raises(ValueError, match=r"'id \+1' already.*Rename"):
         explainer.transform_batches(rows.rename(columns={"weight": "id +1"}))
     with pytest.raises(ValueError, match="no tables"):
@@ -328,7 +338,9 @@ def test_a_column_of_an_effects_name_is_refused(rows):
 
 
 def test_tables_of_other_columns_are_named_as_they_are_read(rows):
-    explainer = FMEExplainer(LinearRegression(), {"id": 1}).fit(rows[["id"]], rows["id"])
+    explainer = FMEExplainer(LinearRegression(), {"id": 1}).fit(
+        rows[["id"]], rows["id"]
+    )
     reader = explainer.transform_batches([rows[["id"]], rows[["id", "age"]]])
     with pytest.raises(ValueError, match=r"batches\[1\].*were id in the first table"):
         reader.read_all()

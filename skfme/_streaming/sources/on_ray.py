@@ -5,6 +5,7 @@ The work lies in the object store once; a worker unpickles the model once.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,12 +38,8 @@ class RayTable:
         dataset = self._dataset
         if columns is not None:
             dataset = dataset.select_columns(list(columns))
-        options: dict[str, Any] = {
-            "batch_format": "pyarrow",
-            "max_retries": _RETRIES,
-        }
-        parts = dataset.map_batches(_Summarize(work), batch_size=None, **options)
-        parts = parts.map_batches(_merge, batch_size=AT_ONCE, **options)
+        parts = _mapped(dataset, _Summarize(work), None)
+        parts = _mapped(parts, _merge, AT_ONCE)
         advice = "give the tasks more memory, or repartition the dataset."
         with naming_engine("Ray", advice):
             for row in parts.iter_rows():
@@ -50,9 +47,16 @@ class RayTable:
 
     def mapped(self, work: Shared, names: Sequence[str], texts: Sequence[str]) -> Any:
         """The lazy Dataset with further columns."""
-        return self._dataset.map_batches(
-            _Extend(work),
-            batch_size=None,
+        return _mapped(self._dataset, _Extend(work), None)
+
+
+def _mapped(dataset: Any, function: Any, batch_size: int | None) -> Any:
+    with warnings.catch_warnings():
+        # Ray deprecates the option, and has no other to limit attempts.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return dataset.map_batches(
+            function,
+            batch_size=batch_size,
             batch_format="pyarrow",
             max_retries=_RETRIES,
         )
