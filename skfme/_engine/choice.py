@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,9 @@ _WORTH_LOADING = 50_000
 _CHECKED_PREDICTIONS = 2048
 _ROWS_TO_SAMPLE = 8192
 
+# Threads of one process read a model's trees once.
+_READING = RLock()
+
 # (batch, its rows in the table) -> effects
 StepRows = Callable[[Table, Any], Sequence[Stepped]]
 
@@ -63,6 +67,7 @@ class EngineChoice:
         self.requested = requested
         self._probe = probe.take(slice(0, 1))
         self._models: dict[str, TreeModel | str] = {}
+        self._n_streamed: float | None = None  # predictions, of tables of one stream
 
     def __getstate__(self) -> dict[str, Any]:
         # The fitted model is pickled beside it, and can be read again.
@@ -71,6 +76,14 @@ class EngineChoice:
     def over(self, response: Response) -> EngineChoice:
         """The same choice for another model of the same kind."""
         return EngineChoice(response, self.requested, self._probe)
+
+    def over_stream(self) -> EngineChoice:
+        """The same choice for tables that come one after another, which count together."""
+        if self._n_streamed is not None:
+            return self
+        stream = self.over(self.response)
+        stream._models, stream._n_streamed = self._models, 0
+        return stream
 
     @property
     def asks_trees(self) -> bool:
@@ -108,14 +121,16 @@ class EngineChoice:
         from skfme._engine.trees.models import check_ensemble
 
         check_ensemble(self.response)
-        if "trees" not in self._models:
-            insisted = self.requested == "trees"
-            try:
-                model = _tree_model(self.response, self._probe, insisted)
-                self._models["trees"] = model
-            except ModelNotReadError as reason:
-                self._models["trees"] = str(reason)
-        return self._models["trees"]
+        models = self._models
+        with _READING:
+            if "trees" not in models:
+                insisted = self.requested == "trees"
+                try:
+                    model = _tree_model(self.response, self._probe, insisted)
+                    models["trees"] = model
+                except ModelNotReadError as reason:
+                    models["trees"] = str(reason)
+            return models["trees"]
 
     def tree_model(self) -> TreeModel | str:
         """The model's trees, whatever the number of predictions; or why not."""
@@ -148,7 +163,11 @@ class EngineChoice:
         """
         predict = PredictEngine(self.response, rows_per_call)
         exact_nlm = rule is not None and is_best(rule)
-        for name in self._tried(sample.n_predictions, exact_nlm):
+        n_predictions = sample.n_predictions
+        if self._n_streamed is not None:
+            n_predictions += self._n_streamed
+            self._n_streamed = n_predictions
+        for name in self._tried(n_predictions, exact_nlm):
             engine = self._checked_engine(name, sample, predict, rule)
             if not isinstance(engine, str):
                 return engine
@@ -181,7 +200,7 @@ class EngineChoice:
         reason = _mismatch(engine, sample, rule, every=self.requested != "auto")
         if reason is not None and read_before:
             # The model may have been fitted again since it was read.
-            del self._models[name]
+            self._models.pop(name, None)
             return self._checked_engine(name, sample, predict, rule)
         return reason or engine
 

@@ -86,6 +86,7 @@ class _Summarizing:
         """The same for one of many processes, whose rows come to few cores."""
         explainer = copy.copy(self.explainer)
         explainer.n_jobs, explainer.verbose = None, 0
+        explainer._choice = explainer._choice.over_stream()
         return replace(self, explainer=explainer)
 
     def __call__(self, tables: Iterable[Any], within: str = "") -> EffectSummaries:
@@ -98,6 +99,7 @@ class _Summarizing:
             batches = with_progress(batches, n_batches, "effects", "batch")
         quiet = copy.copy(self.explainer)
         quiet.verbose = 0  # progress is that of batches
+        quiet._choice = self.explainer._choice.over_stream()
         total = EffectSummaries.empty(self.about)
         for neighbours in _together(map(reader, batches)):
             for summaries in _summarized(quiet, self.about, neighbours):

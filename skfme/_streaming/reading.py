@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from skfme._engine.choice import EngineChoice
 from skfme._engine.prediction import Response
 from skfme._frames.checks import row_weights
 from skfme._frames.columns import (
@@ -193,6 +194,7 @@ class BatchExplainer(Protocol):
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     _response: Response
+    _choice: EngineChoice
     _sample: Table
 
     def _table(self, X: Any) -> Table: ...

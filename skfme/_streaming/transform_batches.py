@@ -50,7 +50,7 @@ def transformed_batches(
     work = _Extending(explainer, statuses, source.names is None)
     refuse_taken(source.names or (), [*work.names, *work.texts])
     if isinstance(source, Batches):
-        return _as_reader(work, source)
+        return _as_reader(work.over_stream(), source)
     work = work.on_a_worker()
     if isinstance(source, LazyTable):
         return source.mapped(work)
@@ -110,6 +110,12 @@ class _Extending:
         """The same for one of many processes, whose rows come to few cores."""
         explainer = copy.copy(self.explainer)
         explainer.n_jobs, explainer.verbose = None, 0
+        return replace(self, explainer=explainer).over_stream()
+
+    def over_stream(self) -> _Extending:
+        """The same for tables that count together where an engine is chosen."""
+        explainer = copy.copy(self.explainer)
+        explainer._choice = explainer._choice.over_stream()
         return replace(self, explainer=explainer)
 
     def __call__(self, native: Any, where: str = "a partition") -> Any:

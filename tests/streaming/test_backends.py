@@ -236,6 +236,21 @@ def test_a_model_is_scattered_once_over_a_dask_cluster(cluster, tmp_path):
     assert 1 <= marks.count("unpickled") <= 2
 
 
+def test_a_second_call_finds_the_model_in_the_workers(cluster, tmp_path):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["a", "b"])
+    model = CountsPickles(str(tmp_path))
+    explainer = FMEExplainer(
+        FrozenEstimator(model),
+        {"a": 1.0},
+        response_method=lambda model, X: model.predict(X.to_numpy()),
+    ).fit(X)
+    frame = pytest.importorskip("dask.dataframe").from_pandas(X, npartitions=8)
+    first, second = (explainer.explain_batches(frame) for _ in range(2))
+    pd.testing.assert_frame_equal(first.to_frame(), second.to_frame(), rtol=1e-12)
+    marks = [path.name.split("-")[0] for path in tmp_path.iterdir()]
+    assert marks.count("unpickled") <= 2  # once in each worker
+
+
 def test_partitions_of_a_dask_table_are_transformed_with_their_names(
     people, cluster, dask_table
 ):

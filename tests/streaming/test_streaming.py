@@ -17,11 +17,13 @@ import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, StdDev
+from skfme._engine import choice
 from skfme._streaming import explain_batches as streaming
 from skfme.statsmodels import average_effects
 from tests.recorder import Recorder
@@ -785,3 +787,65 @@ def test_a_pickled_explainer_makes_summaries_that_add_up(people):
     copied = pickle.loads(pickle.dumps(explainer))
     whole = explainer.explain_batches([people]) + copied.explain_batches([people])
     assert whole.n_rows == 2 * len(people)
+
+
+# The engine of a stream
+
+
+@pytest.fixture
+def boosted(people):
+    pytest.importorskip("numba", reason="the extra fast is not installed")
+    X = people[["age", "dose"]]
+    model = HistGradientBoostingRegressor(max_iter=5, random_state=0)
+    return FMEExplainer(model, {"age": 5}).fit(X, X["dose"])
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """The engine of each table, in turn."""
+    used = []
+    chosen = choice.EngineChoice.engine
+
+    def spy(self, *args):
+        engine = chosen(self, *args)
+        used.append(getattr(engine, "name", "predict"))
+        return engine
+
+    monkeypatch.setattr(choice.EngineChoice, "engine", spy)
+    return used
+
+
+def test_tables_of_one_stream_count_together_where_the_engine_is_chosen(
+    people, boosted, engines, monkeypatch
+):
+    monkeypatch.setattr(choice, "_WORTH_LOADING", 250)
+    monkeypatch.setattr(streaming, "_FEWEST_ROWS", 1)
+    X = people[["age", "dose"]]
+    batches = [X[i : i + 100] for i in range(0, N, 100)]
+    boosted.explain_batches(batches)
+    assert engines == ["predict", "predict", *["trees"] * 5]
+    engines.clear()
+    boosted._choice.forget_trees()
+    boosted.explain(X[:100])
+    assert engines == ["predict"]  # which is no stream
+
+
+def test_partitions_of_one_process_count_together_and_read_the_trees_once(
+    people, boosted, engines, monkeypatch
+):
+    monkeypatch.setattr(choice, "_WORTH_LOADING", 250)
+    read = []
+    tree_model = choice._tree_model
+    monkeypatch.setattr(
+        choice, "_tree_model", lambda *args: read.append(1) or tree_model(*args)
+    )
+    dask = pytest.importorskip("dask", reason="dask is not installed")
+    table = pytest.importorskip("dask.dataframe").from_pandas(
+        people[["age", "dose"]], npartitions=7
+    )
+    with dask.config.set(scheduler="synchronous"):
+        summaries = boosted.explain_batches(table)
+    assert summaries.n_rows == N
+    assert engines[0] == "predict"
+    assert engines[-1] == "trees"
+    assert len(read) == 1
