@@ -6,15 +6,19 @@ These need pyspark with Java, and Ray, which `.ci/full clusters` installs.
 import datetime
 import os
 import sys
+import warnings
 
 import cloudpickle
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
 
 from skfme import FMEExplainer
+from skfme.statsmodels import bootstrap_effects, cross_fit_effects
 from tests.streaming.wards import (
     FEATURES,
     arrow_table,
@@ -150,6 +154,27 @@ def test_effects_that_do_not_count_are_null_on_a_cluster(explainer, source):
             for table in transformed.iter_batches(batch_format="pyarrow")
         ]
         assert sum(nulls) == 1000 - n
+
+
+def test_refits_run_on_the_joblib_backend_of_ray(ray_data, rows):
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    X = rows[["id", "weight"]]
+    explainer = FMEExplainer(LinearRegression(), {"weight": 1})
+
+    def errors():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of few resamples
+            return bootstrap_effects(
+                explainer, X, rows["id"], n_resamples=8, random_state=0
+            ).bse
+
+    expected = errors()
+    with joblib.parallel_config(backend="ray", n_jobs=2):
+        np.testing.assert_allclose(errors(), expected, rtol=1e-10)
+        crossed = cross_fit_effects(explainer, X, rows["id"], cv=2, random_state=0)
+    assert crossed["weight +1"].n > 0
 
 
 # Failures
