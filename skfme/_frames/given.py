@@ -17,7 +17,7 @@ _ELSEWHERE = {
     "to_delayed": "compute",
     "iter_batches": "to_pandas",
     "collect_schema": "collect",
-    "fetch_record_batch": "df",
+    "fetch_arrow_reader": "df",
     "get_fragments": "to_table",
 }
 

@@ -138,7 +138,10 @@ def _from_arrow(arrow: Any, dtype: Any) -> pd.Series:
         return pd.Series(moments.to_pandas()).dt.tz_localize("UTC")
     elif kind.startswith("date") and getattr(dtype, "kind", "") == "M":
         arrow = arrow.cast("timestamp[s]")
-    elif kind.startswith("dictionary") and not isinstance(dtype, pd.CategoricalDtype):
+    elif kind.startswith("dictionary") and (
+        # The first is polars' own, which older versions of pyarrow do not convert.
+        "indices=uint" in kind or not isinstance(dtype, pd.CategoricalDtype)
+    ):
         arrow = arrow.cast(arrow.type.value_type)
         kind = str(arrow.type)
     if "string" in kind and _is_object(dtype):

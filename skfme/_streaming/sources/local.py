@@ -100,8 +100,9 @@ def given_relation(relation: Any) -> Batches:
         quoted = ['"' + name.replace('"', '""') + '"' for name in columns or ()]
         asked = relation.project(", ".join(quoted)) if quoted else relation
         # The second name is the older one.
-        reading = getattr(asked, "to_arrow_reader", None) or asked.fetch_record_batch
-        return reading(BATCH_ROWS)
+        named = "to_arrow_reader", "fetch_arrow_reader"
+        reading = next(name for name in named if hasattr(type(asked), name))
+        return getattr(asked, reading)(BATCH_ROWS)
 
     return Batches(read, tuple(relation.columns))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from skfme._engine.sharing import Shared, call_shared
@@ -33,7 +34,11 @@ class DaskTable:
         from dask.delayed import delayed
 
         table = self._table if columns is None else self._table[list(columns)]
-        shared = _scattered(work)
+        client = _client()
+        if client is None:
+            shared = delayed(work, traverse=False)
+        else:  # one key of the graph, that goes to each worker once
+            shared = client.scatter(work, broadcast=True)
         layer = [
             delayed(_summarize)(shared, partition, f"partition {i}, ")
             for i, partition in enumerate(table.to_delayed())
@@ -49,22 +54,18 @@ class DaskTable:
     def mapped(self, work: Shared, names: Sequence[str], texts: Sequence[str]) -> Any:
         """The lazy DataFrame with further columns."""
         meta = work.function(self._table._meta)
-        return self._table.map_partitions(_extend, _scattered(work), meta=meta)
+        client = _client()
+        # Not as a delayed value: older versions of dask ask whether it is true.
+        shared = work if client is None else client.scatter(work, broadcast=True)
+        return self._table.map_partitions(_extend, shared, meta=meta)
 
 
-def _scattered(work: Shared) -> Any:
-    """The work as one key of the graph, that goes to each worker once."""
+def _client() -> Any:
+    """The client of dask.distributed that computes, if there is one."""
     distributed = sys.modules.get("distributed")
-    if distributed is not None:
-        try:
-            client = distributed.default_client()
-        except ValueError:  # there is none
-            pass
-        else:
-            return client.scatter(work, broadcast=True)
-    from dask.delayed import delayed
-
-    return delayed(work, traverse=False)
+    with suppress(ValueError):
+        return None if distributed is None else distributed.default_client()
+    return None
 
 
 def _summarize(work: Shared, partition: Any, within: str) -> bytes | None:

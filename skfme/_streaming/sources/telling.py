@@ -50,7 +50,7 @@ def source_of(given: Any) -> Batches | LazyTable | Partitions:
         return SparkTable(given.to_spark())
     if offers("map_batches", "collect_schema"):
         return LazyTable(given)
-    if offers("fetch_record_batch", "project"):
+    if offers("fetch_arrow_reader", "project"):
         return given_relation(given)
     if offers("to_batches"):
         return given_dataset(given)
