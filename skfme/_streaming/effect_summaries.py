@@ -19,6 +19,7 @@ from skfme._results.effects import ForwardEffects
 from skfme._results.printed import PrintedEffects
 from skfme._streaming.effect_summary import PRECISION, EffectSummary, MergeContext
 from skfme._streaming.tallies import RowKeys, Tally
+from skfme._summaries.joint import JointMoments
 from skfme._summaries.weighting import Weighting
 
 __all__ = ["EffectSummaries"]
@@ -69,6 +70,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
     about: MergeContext
     _groups: tuple[tuple[Any, ...], ...]
     _tallies: tuple[Tally, ...]
+    _joint: JointMoments  # of all effects and outputs
     n_rows: int
     n_batches: int
     n_outside_before: int | None
@@ -90,6 +92,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             about,
             groups,
             (tally,) * len(about.effects),
+            JointMoments.empty(len(groups), len(about.effects) * len(about.outputs)),
             n_rows=0,
             n_batches=0,
             n_outside_before=0 if about.extrapolation else None,
@@ -110,6 +113,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             about,
             groups.keys,
             tuple(Tally.of(effect, weights, groups) for effect in effects.values()),
+            _joint_moments(about, effects, weights, groups),
             n_rows=len(groups.codes),
             n_batches=n_batches,
             n_outside_before=effects.context.n_outside_before,
@@ -187,6 +191,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             self.about,
             tuple(position),
             tuple(one.merged(two, codes, len(position)) for one, two in pairs),
+            self._joint.merged(other._joint, codes, len(position)),
             n_rows=self.n_rows + other.n_rows,
             n_batches=self.n_batches + other.n_batches,
             n_outside_before=_added(self.n_outside_before, other.n_outside_before),
@@ -253,6 +258,23 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             for name in ("min", "max", "std_error")
         }
         return super().to_frame().assign(**columns)
+
+
+def _joint_moments(
+    about: MergeContext, effects: ForwardEffects, weights: Weighting, groups: RowKeys
+) -> JointMoments:
+    """What the effects have in common, over the rows of positive weight."""
+    fme, codes, array = (
+        np.hstack([effect.fme_2d for effect in effects.values()]),
+        groups.codes,
+        weights.array,
+    )
+    if array is not None:
+        positive = np.flatnonzero(array)
+        fme, codes, array = fme[positive], codes[positive], array[positive]
+        if about.weights_type != "frequency":  # inverse probabilities of selection
+            array = array**2
+    return JointMoments.of(fme, array, codes, len(groups.keys))
 
 
 def _added(one: Any, other: Any) -> Any:
