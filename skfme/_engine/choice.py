@@ -43,6 +43,9 @@ _LOG = logging.getLogger(__name__)
 _WORTH_LOADING = 50_000
 _CHECKED_PREDICTIONS = 2048
 _ROWS_TO_SAMPLE = 8192
+# Of each later table of a stream: all of them together are checked on more rows.
+_CHECKED_AGAIN = 256
+_ROWS_TO_SAMPLE_AGAIN = 512
 
 # Threads of one process read a model's trees once.
 _READING = RLock()
@@ -68,6 +71,7 @@ class EngineChoice:
         self._probe = probe.take(slice(0, 1))
         self._models: dict[str, TreeModel | str] = {}
         self._n_streamed: float | None = None  # predictions, of tables of one stream
+        self._equalled = False  # whether an exact engine did so, on a table of the stream
 
     def __getstate__(self) -> dict[str, Any]:
         # The fitted model is pickled beside it, and can be read again.
@@ -168,8 +172,10 @@ class EngineChoice:
             n_predictions += self._n_streamed
             self._n_streamed = n_predictions
         for name in self._tried(n_predictions, exact_nlm):
+            sample.is_first = not self._equalled
             engine = self._checked_engine(name, sample, predict, rule)
             if not isinstance(engine, str):
+                self._equalled = self._n_streamed is not None
                 return engine
             reason = engine
             if self.requested != "auto":
@@ -248,12 +254,15 @@ class ProbeSample:
     n_effects : int
     n_points : float
         Points of each row that are to be predicted for an effect.
+    is_first : bool
+        Whether no table before it has been checked.
     """
 
     table: Table
     effects_of: StepRows
     n_effects: int
     n_points: float = 1
+    is_first: bool = True
 
     @property
     def n_predictions(self) -> float:
@@ -263,10 +272,13 @@ class ProbeSample:
     @cached_property
     def stepped(self) -> tuple[Table, Sequence[Stepped]]:
         """The rows, and each effect on them."""
-        rows = _spread(np.arange(len(self.table)), _ROWS_TO_SAMPLE)
+        first = self.is_first
+        most = _ROWS_TO_SAMPLE if first else _ROWS_TO_SAMPLE_AGAIN
+        rows = _spread(np.arange(len(self.table)), most)
         effects = self.effects_of(self.table.take(rows), rows)
         counted = np.logical_or.reduce([effect.counted for effect in effects])
-        most = max(_CHECKED_PREDICTIONS // (self.n_effects + 1), 16)
+        checked = _CHECKED_PREDICTIONS if first else _CHECKED_AGAIN
+        most = max(checked // (self.n_effects + 1), 16)
         rows = rows[_spread(np.flatnonzero(counted), most)]
         batch = self.table.take(rows)
         return batch, self.effects_of(batch, rows)

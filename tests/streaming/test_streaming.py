@@ -851,3 +851,27 @@ def test_partitions_of_one_process_count_together_and_read_the_trees_once(
     assert engines[0] == "predict"
     assert engines[-1] == "trees"
     assert len(read) == 1
+
+
+def test_each_later_table_of_a_stream_is_checked_too(people, monkeypatch):
+    pytest.importorskip("numba", reason="the extra fast is not installed")
+    monkeypatch.setattr(choice, "_WORTH_LOADING", 0)
+    monkeypatch.setattr(streaming, "_FEWEST_ROWS", 1)
+    X = people[["age", "dose"]]
+    model = HistGradientBoostingRegressor(max_iter=5, random_state=0)
+    explainer = FMEExplainer(model, {"age": 5}, extrapolation=None).fit(X, X["dose"])
+
+    def batches():
+        yield X[:300]
+        # The leaves of the trees that were read are no longer the model's.
+        for (tree,) in explainer.estimator_._predictors:
+            tree.nodes["value"] *= 2
+        yield X[300:]
+
+    whole = explainer.explain_batches(batches())["age +5"]
+    doubled = FMEExplainer(
+        FrozenEstimator(explainer.estimator_), {"age": 5}, extrapolation=None
+    ).fit(X)
+    first, late = (doubled.explain(rows)["age +5"] for rows in (X[:300], X[300:]))
+    expected = first.ame / 2 * first.n + late.ame * late.n
+    assert whole.ame == pytest.approx(expected / whole.n)
