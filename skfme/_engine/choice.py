@@ -71,7 +71,9 @@ class EngineChoice:
         self._probe = probe.take(slice(0, 1))
         self._models: dict[str, TreeModel | str] = {}
         self._n_streamed: float | None = None  # predictions, of tables of one stream
-        self._equalled = False  # whether an exact engine did so, on a table of the stream
+        self._equalled = (
+            False  # whether an exact engine did so, on a table of the stream
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # The fitted model is pickled beside it, and can be read again.

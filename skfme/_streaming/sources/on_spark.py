@@ -22,7 +22,7 @@ from skfme._streaming.stacking import stacked_tables
 
 __all__ = ["SparkTable"]
 
-_MERGERS = 4  # tasks that merge what the partitions' tasks made
+_MERGERS = 2  # tasks that merge what the partitions' tasks made
 
 
 class SparkTable:
