@@ -141,7 +141,8 @@ def source_of(engine: str, folder: Path):
             table = dd.read_parquet(folder)
 
             def predict(model):
-                shared = client.scatter(Shared(Predict(model)), broadcast=True)
+                work = Shared(Predict(model))
+                shared = client.scatter(work, broadcast=True, hash=False)
                 parts = [delayed(call_shared)(shared, p) for p in table.to_delayed()]
                 return delayed(sum)(parts).compute()
 

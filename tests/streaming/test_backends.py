@@ -240,6 +240,20 @@ def test_a_model_is_scattered_once_over_a_dask_cluster(cluster, tmp_path):
     assert 1 <= marks.count("unpickled") <= 2
 
 
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads", None])
+def test_a_dask_table_is_computed_by_the_scheduler_that_is_set(
+    people, cluster, dask_table, scheduler
+):
+    explainer = explainer_on(*people, n_jobs=None)
+    expected = explainer.explain(people[0])
+    with pytest.importorskip("dask").config.set(scheduler=scheduler):
+        summaries = explainer.explain_batches(dask_table)
+        columns = explainer.transform_batches(dask_table).compute()
+    for name, effect in expected.items():
+        np.testing.assert_allclose(summaries[name].ame, effect.ame, rtol=1e-12)
+        np.testing.assert_allclose(columns[name], effect.fme, rtol=1e-12)
+
+
 def test_a_second_call_finds_the_model_in_the_workers(cluster, tmp_path):
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["a", "b"])
     model = CountsPickles(str(tmp_path))

@@ -6,9 +6,7 @@ this process's threads.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 from skfme._engine.sharing import Shared, call_shared
@@ -35,10 +33,9 @@ class DaskTable:
 
         table = self._table if columns is None else self._table[list(columns)]
         client = _client()
-        if client is None:
-            shared = delayed(work, traverse=False)
-        else:  # one key of the graph, that goes to each worker once
-            shared = client.scatter(work, broadcast=True)
+        shared = (
+            delayed(work, traverse=False) if client is None else _sent(client, work)
+        )
         layer = [
             delayed(_summarize)(shared, partition, f"partition {i}, ")
             for i, partition in enumerate(table.to_delayed())
@@ -56,16 +53,25 @@ class DaskTable:
         meta = work.function(self._table._meta)
         client = _client()
         # Not as a delayed value: older versions of dask ask whether it is true.
-        shared = work if client is None else client.scatter(work, broadcast=True)
+        shared = work if client is None else _sent(client, work)
         return self._table.map_partitions(_extend, shared, meta=meta)
 
 
 def _client() -> Any:
-    """The client of dask.distributed that computes, if there is one."""
-    distributed = sys.modules.get("distributed")
-    with suppress(ValueError):
-        return None if distributed is None else distributed.default_client()
-    return None
+    """The client of dask.distributed that would compute; None for other schedulers."""
+    from dask.base import get_scheduler
+
+    client = getattr(get_scheduler(), "__self__", None)  # type: ignore[no-untyped-call]
+    return client if hasattr(client, "scatter") else None
+
+
+def _sent(client: Any, work: Shared) -> Any:
+    """One key of a graph, that goes to each worker once.
+
+    A name of its own for each call: under that of its content it could be released, as
+    what the last call sent, while it is sent again. Workers know the content.
+    """
+    return client.scatter(work, broadcast=True, hash=False)
 
 
 def _summarize(work: Shared, partition: Any, within: str) -> bytes | None:
