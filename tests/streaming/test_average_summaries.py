@@ -120,6 +120,21 @@ def test_what_needs_the_rows_is_refused(people, asked, message):
         average_effects(summaries, **asked)
 
 
+def test_many_effects_are_joint_over_all_rows_alone(people):
+    def risk(X):
+        return np.sqrt(X["age"]) * X["dose"]
+
+    X = people[["age", "dose"]]
+    steps = [{"dose": -float(h)} for h in range(1, 13)]
+    explainer = FMEExplainer(FrozenEstimator(Recorder(risk)), steps).fit(X)
+    tables = [part[["age", "dose", "ward"]] for part in parts(people)]
+    summaries = explainer.explain_batches(tables, by="ward")
+    assert summaries._joint.weight.shape == (1, 12, 12)
+    assert_same(average_effects(summaries), average_effects(explainer.explain(X)))
+    with pytest.raises(ValueError, match="up to 10 effects.*these are 12"):
+        average_effects(summaries, by="ward")
+
+
 def test_averages_of_means_need_the_rows(people):
     explainer = explainer_on(people, average="of_means", comparison="ratio")
     summaries = explainer.explain_batches([people[["age", "dose"]]])

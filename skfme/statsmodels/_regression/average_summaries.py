@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._results.averages import described
-from skfme._streaming.effect_summaries import EffectSummaries
+from skfme._streaming.effect_summaries import MOST_JOINT, EffectSummaries
 from skfme._streaming.effect_summary import EffectSummary
 from skfme._text.compared import null_notes
 from skfme._text.outputs import outcome_notes, output_columns
@@ -97,6 +97,13 @@ def _asks_groups(summaries: EffectSummaries, by: Any) -> bool:
         raise ValueError(
             f"by={by!r} is not what these summaries are grouped by ({there}). Name the "
             "columns in explain_batches(…, by=…)."
+        )
+    n_averages = len(summaries.about.effects) * len(summaries.outputs)
+    if n_averages > MOST_JOINT:
+        raise ValueError(
+            f"Summaries keep what effects have in common in each group for up to "
+            f"{MOST_JOINT} effects and outputs, and these are {n_averages}. Summarize "
+            "fewer at once; summary.average() has each group's own standard errors."
         )
     return True
 
