@@ -15,7 +15,7 @@ import numpy as np
 
 from skfme._engine.refusals import ModelNotReadError
 
-__all__ = ["CategorySplit", "Ensemble", "Precision", "Tree", "packed"]
+__all__ = ["CategorySplit", "Ensemble", "Precision", "Tree", "members_of", "packed"]
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,12 @@ def packed(
         link=link,
         precision=precision,
     )
+
+
+def members_of(bits: np.ndarray) -> np.ndarray:
+    """The numbers that a bit set of 32-bit words holds."""
+    as_bytes = np.ascontiguousarray(bits).astype("<u4").view(np.uint8)
+    return np.flatnonzero(np.unpackbits(as_bytes, bitorder="little"))
 
 
 class _Nodes(NamedTuple):

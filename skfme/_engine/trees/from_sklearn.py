@@ -24,6 +24,7 @@ from skfme._engine.trees.ensembles import (
     Ensemble,
     Precision,
     Tree,
+    members_of,
     packed,
 )
 from skfme._engine.trees.inputs import Inputs
@@ -161,13 +162,7 @@ def _encoded_inputs(model: Any) -> Inputs:
 def _trained_categories(model: Any) -> Iterator[tuple[int, np.ndarray]]:
     bits, place = model._bin_mapper.make_known_categories_bitsets()
     for feature in np.flatnonzero(model._bin_mapper.is_categorical_):
-        yield int(feature), _members(bits[place[feature]])
-
-
-def _members(bits: np.ndarray) -> np.ndarray:
-    """The numbers that a bit set of 32-bit words holds."""
-    as_bytes = np.ascontiguousarray(bits).astype("<u4").view(np.uint8)
-    return np.flatnonzero(np.unpackbits(as_bytes, bitorder="little"))
+        yield int(feature), members_of(bits[place[feature]])
 
 
 def _record_tree(predictor: Any, output: int) -> Tree:
@@ -176,7 +171,7 @@ def _record_tree(predictor: Any, output: int) -> Tree:
     missing_left = nodes["missing_go_to_left"].astype(bool)
     splits = {
         int(node): CategorySplit(
-            _members(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]),
+            members_of(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]),
             members_left=True,
             # An unknown category is treated as a missing value.
             unknown_left=bool(missing_left[node]),

@@ -38,8 +38,8 @@ _READERS: dict[tuple[str, str], tuple[str, str]] = {
         for name, reader in _SKLEARN.items()
         for kind in ("Regressor", "Classifier")
     },
-    **{("xgboost", name): ("from_boosters", "xgboost") for name in _XGBOOST},
-    **{("lightgbm", name): ("from_boosters", "lightgbm") for name in _LIGHTGBM},
+    **{("xgboost", name): ("from_xgboost", "xgboost") for name in _XGBOOST},
+    **{("lightgbm", name): ("from_lightgbm", "lightgbm") for name in _LIGHTGBM},
 }
 
 
