@@ -7,8 +7,9 @@ this group, on average?
 from typing import TYPE_CHECKING, Any
 
 from skfme import extrapolation, quadrature, steps
+from skfme._attribution.step_attribution import StepAttribution
 from skfme._explainer.explainer import FMEExplainer
-from skfme._functional import ame, came, fme
+from skfme._functional import ame, attribute, came, fme
 from skfme._results.effects import CountedData, ForwardEffect, ForwardEffects
 from skfme._results.optima import ResponseOptimum
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from skfme._report.report import write_report
     from skfme.plotting import (
         AMEDisplay,
+        AttributionDisplay,
         EffectTreeDisplay,
         ExtrapolationDisplay,
         FMEDisplay,
@@ -40,6 +42,7 @@ __all__ = [
     "Adaptive",
     "Add",
     "Apply",
+    "AttributionDisplay",
     "Contrast",
     "CountedData",
     "EffectSummaries",
@@ -63,9 +66,11 @@ __all__ = [
     "SetTo",
     "Simpson38",
     "StdDev",
+    "StepAttribution",
     "StepProfile",
     "StepProfileDisplay",
     "ame",
+    "attribute",
     "came",
     "extrapolation",
     "fme",
@@ -80,6 +85,7 @@ __all__ = [
 # Loaded on first use (PEP 562), so that `import skfme` stays light.
 _ON_USE = {
     "AMEDisplay": "skfme.plotting",
+    "AttributionDisplay": "skfme.plotting",
     "EffectTreeDisplay": "skfme.plotting",
     "ExtrapolationDisplay": "skfme.plotting",
     "FMEDisplay": "skfme.plotting",

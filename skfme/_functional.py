@@ -1,4 +1,4 @@
-"""One call: fme() and ame() for a fitted model, came() for an effect.
+"""One call: fme(), ame() and attribute() for a fitted model, came() for an effect.
 
 What they compute is FMEExplainer's and EffectTree's.
 """
@@ -8,96 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-from sklearn.frozen import FrozenEstimator
-
-from skfme._decorators import VersionedPickle
-from skfme._engine.adapters import refuse_without_tables
-from skfme._explainer.coefficients import is_by_position, predicted_by_name
-from skfme._explainer.explainer import FMEExplainer
-from skfme._explainer.fitting import without_weights
-from skfme._frames.checks import checked_weights, weights_named
-from skfme._frames.hints import shown
-from skfme._frames.tables import as_table
+from skfme._attribution.step_attribution import StepAttribution
+from skfme._given_model import asked_of
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffect, ForwardEffects
-from skfme._text.labels import response_words
 from skfme._text.outputs import one_output
 
 if TYPE_CHECKING:
     from skfme.statsmodels import EffectTree
 
-__all__ = ["ame", "came", "fme"]
-
-
-class GivenModel(VersionedPickle, FrozenEstimator):
-    """A fitted model that is no scikit-learn estimator: a function, or any object
-    with a predict method.
-    """
-
-    def fit(self, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> GivenModel:
-        """Do nothing: the model is given."""
-        return self
-
-    def predict(self, X: Any) -> Any:
-        """Call the model's predict, or the model itself."""
-        model = self.estimator
-        if is_by_position(model):
-            return predicted_by_name(model, X)
-        return model.predict(X) if hasattr(model, "predict") else model(X)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def __sklearn_tags__(self) -> Any:
-        return super(FrozenEstimator, self).__sklearn_tags__()
-
-
-def _frozen(model: Any, response_method: Any) -> FrozenEstimator:
-    if isinstance(model, FrozenEstimator):
-        return model
-    if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
-        return FrozenEstimator(model)
-    if hasattr(model, "model") and hasattr(model, "params"):
-        from skfme.statsmodels._models.fitted import is_results, other_predict
-        from skfme.statsmodels._models.given_results import GivenResults
-
-        if is_results(model) and other_predict(model) is None:
-            return FrozenEstimator(GivenResults(model).fit())
-    if hasattr(model, "fit") and hasattr(model, "exog_names"):
-        raise TypeError(
-            f"The {type(model).__name__} model is not fitted. Pass what its fit() returns."
-        )
-    # Another method than predict may be what is explained.
-    if hasattr(model, "predict") or callable(model) or response_method != "auto":
-        return GivenModel(model)
-    refuse_without_tables(model)
-    raise TypeError(
-        "model must be a fitted model with a predict method, or a function X -> "
-        f"predictions; got {shown(model)}. The order is fme(model, X, steps). Of a model "
-        "with other methods, name one: response_method='predict_median', for example."
-    )
-
-
-def _defaults(model: FrozenEstimator) -> dict[str, Any]:
-    """Options of a parametric model: all rows count, as in `delta_effects`."""
-    return {"extrapolation": None} if hasattr(model, "columns_read") else {}
-
-
-def _rows_not_used(model: FrozenEstimator, X: Any) -> np.ndarray | None:
-    """Rows of X that a given fit left out, as a mask; None where there are none."""
-    of_model = getattr(model, "rows_not_used", None)
-    return None if of_model is None else of_model(as_table(X))
-
-
-def _used(X: Any, sample_weight: Any, unused: np.ndarray | None) -> tuple[Any, Any]:
-    """The rows that a given fit did not leave out, and their weights."""
-    if unused is None:
-        return X, sample_weight
-    table, rows = as_table(X), np.flatnonzero(~unused)
-    return table.take(rows).native, checked_weights(sample_weight, table).take(
-        rows
-    ).array
+__all__ = ["ame", "attribute", "came", "fme"]
 
 
 _ALL_FEATURES = object()  # no steps were given, which is what ame() is for
@@ -205,33 +125,95 @@ def fme(
             "fme() needs steps, such as {'bmi': -2}. ame(model, X) has the average effects of "
             "all features by one unit each."
         )
-    model = _frozen(model, options.get("response_method", "auto"))
-    explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
-    if isinstance(sample_weight, str):
-        name, sample_weight = sample_weight, weights_named(sample_weight, as_table(X))
-        X = without_weights(model, X, name)
-        if background is not None:
-            background = without_weights(model, background, name)
-    unused = _rows_not_used(model, X)
-    if background is not None:
-        explainer.fit(background)
-    else:
-        training, weights = _used(X, sample_weight, unused)
-        explainer.fit(training, sample_weight=weights)
-    effects = explainer._explain(X, sample_weight)
-    alone = background is None and len(effects.context.table) == 1
-    if unused is not None:
-        from skfme.statsmodels._models.estimation_sample import unused_note
-
-        effects = effects._without(unused, unused_note(unused))
-    warn_of_empty(effects, alone=alone)
-    words = response_words(response_label, getattr(model, "response_label_", None))
+    asked = asked_of(model, X, steps, background, sample_weight, options)
+    effects = asked.explainer._explain(asked.X, asked.sample_weight)
+    if asked.unused is not None:
+        effects = effects._without(asked.unused, asked.note)
+    warn_of_empty(effects, alone=background is None and len(effects.context.table) == 1)
+    words = asked.words(response_label)
     if words is not None:
         effects = effects._with_response_label(words)
     single = isinstance(steps, Mapping) and not any(
         isinstance(value, Mapping) for value in steps.values()
     )
     return next(iter(effects.values())) if single else effects
+
+
+def attribute(
+    model: Any,
+    X: Any,
+    step: Mapping[Any, Any],
+    *,
+    method: str = "shapley",
+    order: Sequence[Any] | None = None,
+    interactions: bool | str = False,
+    n_permutations: int | None = None,
+    random_state: Any = None,
+    background: Any = None,
+    sample_weight: Any = None,
+    response_label: str | None = None,
+    **options: Any,
+) -> StepAttribution:
+    """The effect of a joint step, split among the features that it changes.
+
+    Parameters
+    ----------
+    model : fitted estimator, any object with predict, or a function X -> predictions
+        Used as it is, never fitted again.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Rows to explain.
+    step : mapping of feature -> change
+        Of two features or more, such as ``{"bmi": -2, "bp": -10}``.
+    method : {"shapley", "path", "sequential"}, default="shapley"
+        How interplay is shared; this and what follows as in
+        :meth:`FMEExplainer.attribute`.
+    order : sequence of features or None, default=None
+        For "sequential".
+    interactions : bool or "rows", default=False
+        Whether to find the interaction of every two features.
+    n_permutations : int or None, default=None
+        Orders to sample where exact values would take more predictions.
+    random_state : int, RandomState instance or None, default=None
+        For sampled orders.
+    background : array-like or dataframe, default=None
+        Training rows, as in :func:`fme`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the averages, as in :func:`fme`.
+    response_label : str, default=None
+        What the model predicts, in words, as in :func:`fme`.
+    **options
+        The other parameters of :class:`FMEExplainer`.
+
+    Returns
+    -------
+    attribution : StepAttribution
+        Print ``attribution.summary()`` for the table.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from skfme import attribute
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> forest = RandomForestRegressor(min_samples_leaf=5, random_state=0).fit(X, y)
+    >>> parts = attribute(forest, X, {"bmi": -2, "bp": -10})
+    >>> list(parts)
+    ['bmi', 'bp']
+    """
+    asked = asked_of(model, X, step, background, sample_weight, options)
+    explainer = asked.explainer
+    joint, question = explainer._asked(
+        None, method, order, interactions, n_permutations, random_state
+    )
+    table = explainer._table(asked.X)
+    attribution = explainer._attribution(
+        table, joint, question, asked.sample_weight, asked.unused
+    )
+    if asked.unused is not None:
+        attribution = attribution._noting(asked.note)
+    warn_of_empty({attribution.name: attribution.total})
+    words = asked.words(response_label)
+    return attribution if words is None else attribution._with_response_label(words)
 
 
 def ame(

@@ -40,6 +40,7 @@ from skfme._results.profiles import PathPredictions
 from skfme._summaries.weighting import Weighting
 from skfme.plotting import (
     AMEDisplay,
+    AttributionDisplay,
     EffectTreeDisplay,
     ExtrapolationDisplay,
     FMEDisplay,
@@ -59,6 +60,17 @@ LABELS = {
 WORDS: dict[str, Any] = {"labels": LABELS, "response_label": "rentals per day"}
 
 
+class Parts(dict[str, ForwardEffect]):
+    """The parts of an effect, by feature, and the effect."""
+
+    def __init__(self, total: ForwardEffect, parts: dict[str, ForwardEffect]) -> None:
+        super().__init__(parts)
+        self.total, self.context = total, total.context
+
+    def to_frame(self) -> pd.DataFrame:
+        return ForwardEffects(list(self.values()), self.context).to_frame()
+
+
 class Data(NamedTuple):
     """Synthetic effects over n days, ready for every display."""
 
@@ -71,6 +83,7 @@ class Data(NamedTuple):
     path: PathPredictions
     profile: StepProfile
     tree: EffectTree
+    parts: Parts
 
 
 @dataclass
@@ -96,6 +109,19 @@ class Days:
         return ForwardEffect(
             name, step, (), self.context, fme[:, None], self.status, nlm
         )
+
+    def parts(self) -> Parts:
+        """A joint step, most of which the temperature brings."""
+        temp = self.X["temp"].to_numpy()
+        drier = 25 - 0.2 * self.fme + 0.4 * temp
+        steps = {"temp": Add(1), "humidity": Add(-0.1), "wind": Add(-5)}
+        values = self.fme, drier, 8 + 0.1 * self.fme
+        parts = {
+            name: self.effect(name, {name: steps[name]}, value)
+            for name, value in zip(steps, values, strict=True)
+        }
+        name = "temp +1, humidity -0.1, wind -5"
+        return Parts(self.effect(name, steps, sum(values)), parts)
 
     def path(self) -> PathPredictions:
         """A way that bends, more so where the effect is large."""
@@ -160,6 +186,7 @@ def make(n: int) -> Data:
         days.path(),
         days.profile(),
         EffectTree(method="cart", n_partitions=6).fit(days.X, fme),
+        days.parts(),
     )
 
 
@@ -192,6 +219,16 @@ def _hist_of_x(data: Data) -> Callable[[Any], Any]:
 def _hists(data: Data) -> Callable[[Any], Any]:
     columns = [e.fme[e.counted] for e in data.several.values()]
     return lambda axes: [axes.hist(y, bins=50) for y in columns]
+
+
+def _part_hists(data: Data) -> Callable[[Any], Any]:
+    effects = [*data.parts.values(), data.parts.total]
+    columns = [e.fme[e.counted] for e in effects]
+    return lambda axes: [axes.hist(y, bins=60) for y in columns]
+
+
+def _bars(data: Data) -> Callable[[Any], Any]:
+    return lambda axes: axes.barh(range(4), [1, 2, 3, 6])
 
 
 def _profile_hists(data: Data) -> Callable[[Any], Any]:
@@ -239,6 +276,16 @@ CASES = [
         _hist,
     ),
     Case("ame", lambda d: AMEDisplay.from_effects(d.several, **WORDS), _hists),
+    Case(
+        "attribution",
+        lambda d: AttributionDisplay.from_attribution(d.parts, **WORDS),
+        _part_hists,
+    ),
+    Case(
+        "attribution_row",
+        lambda d: AttributionDisplay.from_attribution(d.parts, row=1, **WORDS),
+        _bars,
+    ),
     Case("path", lambda d: PathDisplay.from_path(d.path, **WORDS), _path_hist),
     Case(
         "step_profile",

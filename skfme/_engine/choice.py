@@ -148,7 +148,7 @@ class EngineChoice:
         """
         predict = PredictEngine(self.response, rows_per_call)
         exact_nlm = rule is not None and is_best(rule)
-        for name in self._tried(len(sample.table) * sample.n_effects, exact_nlm):
+        for name in self._tried(sample.n_predictions, exact_nlm):
             engine = self._checked_engine(name, sample, predict, rule)
             if not isinstance(engine, str):
                 return engine
@@ -160,7 +160,7 @@ class EngineChoice:
             _LOG.debug("engine %r is not used: %s", name, reason)
         return predict
 
-    def _tried(self, n_predictions: int, exact_nlm: bool) -> list[str]:
+    def _tried(self, n_predictions: float, exact_nlm: bool) -> list[str]:
         """The exact engines to try, the first one first."""
         if self.requested != "auto":
             return [name for name in ("linear", "trees") if name == self.requested]
@@ -227,11 +227,19 @@ class ProbeSample:
     effects_of : callable
         Makes the steps on some of the table's rows.
     n_effects : int
+    n_points : float
+        Points of each row that are to be predicted for an effect.
     """
 
     table: Table
     effects_of: StepRows
     n_effects: int
+    n_points: float = 1
+
+    @property
+    def n_predictions(self) -> float:
+        """Predictions of stepped rows that the effects need."""
+        return len(self.table) * self.n_effects * self.n_points
 
     @cached_property
     def stepped(self) -> tuple[Table, Sequence[Stepped]]:

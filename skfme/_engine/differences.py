@@ -96,6 +96,13 @@ class PredictEngine:
         with naming_refused_type(self.response, batch, [effect]):
             return nonlinearity(path, low, high, rule)
 
+    def of_tables(
+        self, batch: Table, effect: Stepped, tables: Iterator[Table | None]
+    ) -> Iterator[np.ndarray]:
+        """Predictions of tables that lie between both ends of a batch's step, in turn."""
+        with naming_refused_type(self.response, batch, [effect]):
+            yield from self._predict(tables)
+
     def _predict(self, tables: Iterator[Table | None]) -> Iterator[np.ndarray]:
         """Predictions of each table; neighbours of equal schema share a call."""
         waiting: list[Table | None] = []

@@ -21,7 +21,7 @@ from skfme.extrapolation._support import Support
 from skfme.quadrature import Rule, rules_together
 from skfme.steps._changes import BoundChange, NamedStep
 
-__all__ = ["Differences", "forward_differences"]
+__all__ = ["Differences", "Stepping", "forward_differences"]
 
 
 @dataclass
@@ -114,7 +114,7 @@ def forward_differences(
         tuple(change.bind(table, continuous=has_nlm) for change in step.changes)
         for step in steps
     ]
-    stepping = _Stepping(bound, support, choice.response.complete_only)
+    stepping = Stepping(bound, support, choice.response.complete_only)
     sample = ProbeSample(table, stepping.effects, len(steps))
     engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
@@ -127,7 +127,7 @@ def forward_differences(
 
 
 @dataclass(frozen=True)
-class _Stepping:
+class Stepping:
     """The steps of one slice of rows, and which rows count."""
 
     bound: list[tuple[BoundChange, ...]]
@@ -160,7 +160,7 @@ class _Stepping:
 class _Work:
     """The work on one slice of rows; a callable that joblib can ship."""
 
-    stepping: _Stepping
+    stepping: Stepping
     engine: Engine
     rule: Rule | None
 

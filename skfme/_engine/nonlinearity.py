@@ -98,13 +98,20 @@ class StepPath:
 
     def at(self, rows: np.ndarray, t: np.ndarray) -> Table:
         """The table of the points (row, t)."""
+        return self.at_shares(rows, dict.fromkeys(self.ends, t))
+
+    def at_shares(
+        self, rows: np.ndarray, shares: Mapping[int, np.ndarray | float]
+    ) -> Table:
+        """The table of rows in which each feature has come a share of its own way."""
         table = self.table.take(rows)
         if not self.response.needs_labels(table):
             table = table.relabelled()
         return table.with_columns(
             {
                 position: column_like(
-                    self.types[position], low[rows] + t * (high - low)[rows]
+                    self.types[position],
+                    low[rows] + shares[position] * (high - low)[rows],
                 )
                 for position, (low, high) in self.ends.items()
             }

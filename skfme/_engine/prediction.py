@@ -152,7 +152,7 @@ def model_title(estimator: Any) -> str:
 
 def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
     """What the model returns, two-dimensional and in its own precision."""
-    n_rows, index, X = len(table), table.index, table.private()
+    n_rows, X = len(table), table.private()
     if isinstance(method, str):
         name, predict = method, getattr(estimator, method)
     else:
@@ -175,7 +175,9 @@ def _call(estimator: Any, method: str | Callable, table: Table) -> np.ndarray:
             f"response_method=lambda estimator, X: estimator.{call}(X)"
             f"{_first_output(raw)}."
         )
-    values = _numbers(in_order_of(index, raw, name), name)
+    if isinstance(getattr(raw, "index", None), pd.Index):
+        raw = in_order_of(table.index, raw, name)
+    values = _numbers(raw, name)
     if values.ndim == 0 and n_rows == 1:  # a model that squeezes its output
         values = values.reshape(1)
     values = values.reshape(-1, 1) if values.ndim == 1 else values

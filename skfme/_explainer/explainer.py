@@ -20,6 +20,7 @@ from skfme._engine.batches import Schedule
 from skfme._engine.choice import ENGINES, EngineChoice
 from skfme._engine.forward import forward_differences
 from skfme._engine.row_checks import sample_rows
+from skfme._explainer.attributing import StepSplitting
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import StepExploration
@@ -50,6 +51,7 @@ class FMEExplainer(
     CallbackSupport,
     DelegatedPredictions,
     StepExploration,
+    StepSplitting,
     VersionedPickle,
     MetaEstimatorMixin,
     TransformerMixin,
@@ -241,7 +243,7 @@ class FMEExplainer(
             self.estimator_ = fitted(estimator, X_model, y, params)
         self.columns_ = training.schema
         self.steps_ = steps
-        self._spreads = training.spreads()
+        self._spreads, self._training = training.spreads(), training
         self._kind = table.kind
         self._support = fit_support(
             self.extrapolation, training.table, training.schema, training.weights

@@ -22,7 +22,9 @@ __all__ = [
     "as_vector",
     "broadcast",
     "category_codes",
+    "chosen",
     "declared_categories",
+    "differs",
     "equal_to",
     "factorized",
     "holds_objects",
@@ -197,6 +199,26 @@ def equal_to(column: ColumnData, value: Any) -> np.ndarray:
         values = column if isinstance(column, np.ndarray) else objects_in(column)
         return np.asarray(values == value, dtype=bool) & ~missing_in(column)
     return category_codes(column, [value]) == 0
+
+
+def differs(column: ColumnData, other: ColumnData) -> np.ndarray:
+    """Mask of the rows in which two columns of one kind differ; missing equals missing."""
+    if kind_of(column) in ("numeric", "datetime"):
+        low, high = numbers_in(column), numbers_in(other)
+    else:
+        low, high = objects_in(column), objects_in(other)
+    missing = missing_in(column), missing_in(other)
+    unequal = np.asarray(low != high, dtype=bool) & ~missing[0] & ~missing[1]
+    return unequal | (missing[0] != missing[1])
+
+
+def chosen(mask: np.ndarray, column: ColumnData, other: ColumnData) -> ColumnData:
+    """Entries of one column where the mask says so, of another of its type elsewhere."""
+    if isinstance(column, np.ndarray):
+        return np.where(mask, column, other)
+    both = nw.concat([column.alias("both").to_frame(), other.alias("both").to_frame()])
+    rows = np.arange(len(mask))
+    return both.get_column("both")[np.where(mask, rows, rows + len(mask))]
 
 
 def broadcast(example: ColumnData, n: int) -> ColumnData:

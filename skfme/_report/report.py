@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from skfme._attribution.step_attribution import StepAttribution
+from skfme._report.attributions import attribution_section
 from skfme._report.page import (
     Markup,
     definitions,
@@ -83,6 +85,7 @@ def write_report(
     *,
     tree: EffectTree | Mapping[str, EffectTree] | None = None,
     inference: Any = None,
+    attribution: StepAttribution | None = None,
     audit: ResponseAudit | None = None,
     explainer: FMEExplainer | None = None,
     labels: Mapping[Hashable, str] | None = None,
@@ -93,7 +96,8 @@ def write_report(
 
     Parameters
     ----------
-    effects : ForwardEffects or ForwardEffect
+    effects : ForwardEffects, ForwardEffect or StepAttribution
+        Of an attribution, the joint step's effect is told, and then its parts.
     path : str or path
         Such as ``"report.html"``; a file that exists is replaced.
     tree : EffectTree, or mapping of effect name -> EffectTree, default=None
@@ -103,6 +107,8 @@ def write_report(
         (columns ``effect``, ``output``, those of groups, ``estimate``, ``std_error``,
         ``statistic``, ``p_value``, ``conf_low``, ``conf_high``) and ``covers``, which
         says what the intervals cover.
+    attribution : StepAttribution, default=None
+        A joint step split among its features.
     audit : ResponseAudit, default=None
         Whether the model still responds to a feature that was removed from it, as from
         :func:`skfme.statsmodels.response_audit`.
@@ -147,7 +153,10 @@ def write_report(
     True
     """
     check_matplotlib("write_report")
+    if isinstance(effects, StepAttribution):
+        attribution, effects = attribution or effects, effects.total
     effects = _as_effects(effects)
+    _check_attribution(attribution)
     trees = _as_trees(tree, effects)
     _check_inference(inference)
     texts = read_labels(labels, effects.context.table)
@@ -162,6 +171,7 @@ def write_report(
         sections = [
             writer.overview(),
             *(writer.effect(effect) for effect in effects.values()),
+            *writer.parts(attribution),
             *(writer.regions(name, tree) for name, tree in trees.items()),
             *([] if audit is None else [writer.audited(audit)]),
             writer.left_out(),
@@ -182,6 +192,14 @@ def _as_effects(effects: Any) -> ForwardEffects:
             f"{type(effects).__name__}."
         )
     return effects
+
+
+def _check_attribution(attribution: Any) -> None:
+    if attribution is not None and not isinstance(attribution, StepAttribution):
+        raise TypeError(
+            "attribution must be a StepAttribution, as explainer.attribute(X) makes it; "
+            f"got {type(attribution).__name__}."
+        )
 
 
 def _check_inference(inference: Any) -> None:
@@ -290,6 +308,12 @@ class _Writer:
             outside = ExtrapolationDisplay.from_effect(effect, labels=labels)
             parts.append(_picture(outside, left_out, _OUTSIDE))
         return section(self.title(effect.name), *parts)
+
+    def parts(self, attribution: StepAttribution | None) -> list[Markup]:
+        """Which of its changes a joint step owes its effect to."""
+        if attribution is None:
+            return []
+        return [attribution_section(attribution, self.wording, self.words)]
 
     def regions(self, name: str, tree: EffectTree) -> Markup:
         """The regions in which an effect is more nearly one number."""

@@ -28,6 +28,7 @@ from skfme._text.reasons import few_rows_count, no_row_counts, what_to_write
 from skfme.quadrature import rules_together
 
 __all__ = [
+    "TitledTable",
     "effects_frame",
     "effects_table",
     "left_out_table",

@@ -5,6 +5,7 @@ Displays are built from effects or arrays, never from a model. They need Matplot
 """
 
 from skfme.plotting._ame import AMEDisplay
+from skfme.plotting._attribution import AttributionDisplay
 from skfme.plotting._effect_tree import EffectTreeDisplay
 from skfme.plotting._extrapolation import ExtrapolationDisplay
 from skfme.plotting._fme import FMEDisplay
@@ -16,6 +17,7 @@ from skfme.plotting._step_profile import StepProfileDisplay
 
 __all__ = [
     "AMEDisplay",
+    "AttributionDisplay",
     "EffectTreeDisplay",
     "ExtrapolationDisplay",
     "FMEDisplay",

@@ -16,6 +16,7 @@ from skfme._summaries.weighting import Weighting
 from skfme.steps._changes import Step
 
 __all__ = [
+    "Attribution",
     "Audit",
     "DrawnTree",
     "Effect",
@@ -76,6 +77,13 @@ class Effects(Protocol):
     def __iter__(self) -> Iterator[str]: ...
     def items(self) -> ItemsView[str, Effect]: ...
     def to_frame(self) -> pd.DataFrame: ...
+
+
+class Attribution(Effects, Protocol):
+    """The parts of one effect, by feature."""
+
+    @property
+    def total(self) -> Effect: ...
 
 
 class Profile(Protocol):

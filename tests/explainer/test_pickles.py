@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 
 import skfme
 from skfme import FMEExplainer
-from skfme._functional import GivenModel
+from skfme._given_model import GivenModel
 from skfme.statsmodels import EffectTree, StatsmodelsEstimator
 
 X = pd.DataFrame({"a": np.arange(60.0), "b": np.arange(60) % 7})

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.text import Text
 
 from skfme import FMEExplainer, ame, fme
-from skfme._functional import GivenModel
+from skfme._given_model import GivenModel
 from skfme.plotting import (
     AMEDisplay,
     EffectTreeDisplay,

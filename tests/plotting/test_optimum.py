@@ -6,7 +6,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 
 from skfme import FMEExplainer
-from skfme._functional import GivenModel
+from skfme._given_model import GivenModel
 from tests.plotting.pictures import (
     LABELS,
     legend_texts,

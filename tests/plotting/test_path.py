@@ -7,7 +7,7 @@ from matplotlib.collections import PolyCollection
 from sklearn.frozen import FrozenEstimator
 
 from skfme import FMEExplainer, PathDisplay
-from skfme._functional import GivenModel
+from skfme._given_model import GivenModel
 from tests.plotting.pictures import (
     LABELS,
     legend_texts,

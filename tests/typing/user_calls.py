@@ -22,8 +22,10 @@ from skfme import (
     LargestStep,
     PathPredictions,
     StdDev,
+    StepAttribution,
     StepProfile,
     ame,
+    attribute,
     came,
     fme,
 )
@@ -78,6 +80,11 @@ def an_explainer(X: pd.DataFrame, y: np.ndarray) -> None:
     assert_type(explainer.transform(X), np.ndarray)
     assert_type(explainer.score(X, y), float)
     assert_type(explainer.path(X, "bmi -2"), PathPredictions)
+    parts = explainer.attribute(X, {"bmi": -2, "bp": -10}, interactions=True)
+    assert_type(parts, StepAttribution)
+    assert_type(parts["bmi"], ForwardEffect)
+    assert_type(parts.total, ForwardEffect)
+    assert_type(parts.interactions, pd.DataFrame | None)
     profile = explainer.step_profile(X, "bmi", sizes=[-2, 2])
     assert_type(profile, StepProfile)
     assert_type(profile.largest_step(), LargestStep)
@@ -108,6 +115,7 @@ def one_call(model: Any, X: pd.DataFrame) -> None:
     assert_type(fme(model, X, [{"bmi": -2}, {"sex": "s2"}]), ForwardEffects)
     assert_type(fme(model, X, {"less": {"bmi": -2}}), ForwardEffects)
     assert_type(fme(model, X, "sd"), ForwardEffects)
+    assert_type(attribute(model, X, {"bmi": -2, "bp": -10}), StepAttribution)
     assert_type(ame(model, X), ForwardEffects)
     assert_type(came(effect, n_partitions=3), EffectTree)
 

@@ -272,35 +272,66 @@ class LinearEngine:
         self, batch: Table, effects: Sequence[Stepped]
     ) -> list[_Changes | None]:
         """The changes of the margins; None for effects left to predictions."""
-        gaps = any(missing_in(batch.column(p)).any() for p in range(len(batch.names)))
-        if gaps:  # the model, or its imputer, has to see them
+        if _has_gaps(batch):
             return [None] * len(effects)
         return [self._changes(batch, effect) for effect in effects]
 
-    def _changes(self, batch: Table, effect: Stepped) -> _Changes | None:
+    def by_feature(
+        self, batch: Table, effect: Stepped
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """What the predictions after a step are computed from, and each feature's change.
+
+        Returns
+        -------
+        base : ndarray of shape (n_counted, n_outputs)
+            Where the step starts; zeros where the effect does not depend on it.
+        changes : ndarray of shape (n_counted, n_features, n_outputs)
+            Of the margins. None of both where there is no closed form.
+        """
+        found = None if _has_gaps(batch) else self._by_feature(batch, effect)
+        if found is None:
+            return None
+        start, changes = found
+        if self.model.base is None:
+            return np.zeros(start.shape), changes
+        values = self._base(batch)[effect.counted]
+        base = values * np.exp(start) if self.model.link == "log" else values + start
+        return base, changes
+
+    def _by_feature(
+        self, batch: Table, effect: Stepped
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """How the margins change to where the step starts, and from there, by feature."""
         counted = effect.counted  # elsewhere values may be missing
         # A slice with an end, as a column of narwhals 2.0 takes no other.
         rows: Any = slice(0, len(batch)) if counted.all() else np.flatnonzero(counted)
         shape = (np.count_nonzero(counted), len(self.predict.response.outputs))
-        start, fixed, moving = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        additive, moves = self.model.additive, False
+        start = np.zeros(shape)
+        changes = np.zeros((shape[0], len(effect.changes), shape[1]))
+        additive = self.model.additive
         try:
-            for bound in effect.changes:
-                p, numeric = bound.change.position, bound.change.numeric
+            for k, bound in enumerate(effect.changes):
+                p = bound.change.position
                 low, end = batch.column(p)[rows], effect.end[p][rows]
                 if p in effect.start:
                     own, low = low, effect.start[p][rows]
                     start += additive.change(p, own, low)
-                change = additive.change(p, low, end)
-                if not np.isfinite(change).all():
-                    raise RowsNotReadError("a step leads to infinity")
-                moves |= numeric
-                total = moving if numeric else fixed
-                total += change
+                changes[:, k] = additive.change(p, low, end)
+            if not np.isfinite(changes).all():
+                raise RowsNotReadError("a step leads to infinity")
         except RowsNotReadError as reason:
             _LOG.debug("an effect is left to the model's own predictions: %s", reason)
             return None
-        return _Changes(start, fixed, moving, moves)
+        return start, changes
+
+    def _changes(self, batch: Table, effect: Stepped) -> _Changes | None:
+        found = self._by_feature(batch, effect)
+        if found is None:
+            return None
+        start, changes = found
+        numeric = np.array([bound.change.numeric for bound in effect.changes])
+        fixed, moving = (changes[:, of].sum(axis=1) for of in (~numeric, numeric))
+        return _Changes(start, fixed, moving, bool(numeric.any()))
 
     def _measured(
         self,
@@ -332,3 +363,8 @@ class LinearEngine:
         nlm, converged = rule._measure(line, low, high, resolution)
         lost = int(np.count_nonzero(~converged))
         return Measured(fme, nlm, lost, self.name, rule_name(rule))
+
+
+def _has_gaps(batch: Table) -> bool:
+    """Whether values are missing, which the model, or its imputer, has to see."""
+    return any(missing_in(batch.column(p)).any() for p in range(len(batch.names)))

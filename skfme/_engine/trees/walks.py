@@ -23,7 +23,7 @@ from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features
 from skfme._engine.trees.packing import Packed, pack
 
-__all__ = ["Walked", "Walks"]
+__all__ = ["CodedBatch", "Walked", "Walks"]
 
 # A block and a tree share the processor's nearer caches.
 _LEAST_BYTES, _MOST_BYTES = 2**18, 2**20
@@ -96,7 +96,7 @@ class Walks:
         RowsNotReadError
             If the model would refuse a value, or read it otherwise.
         """
-        batch = self._batch(features, moves, takes_missing)
+        batch = self.coded(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
         n_block = batch.rows_per_block
         scratch = kernels.scratch_for(n_block, batch.entries, margin.shape[1])
@@ -126,20 +126,22 @@ class Walks:
         resolution : float
             Machine epsilon of the model's own predictions.
         """
-        batch = self._batch(features, moves, takes_missing)
+        batch = self.coded(features, moves, takes_missing)
         margin, delta = self._zeros(moves)
         nlm = np.empty(delta.shape)
         _PathWalk(self.ensemble, batch, resolution).measure(margin, delta, nlm)
         return [Walked(margin, delta[e], nlm[e]) for e in range(len(moves))]
 
-    def _batch(
+    def coded(
         self, features: Features, moves: Sequence[Move], takes_missing: bool
-    ) -> _Batch:
+    ) -> CodedBatch:
+        """The values of a batch and its moves, and the ensemble laid out for them."""
         values = values_of(self.ensemble, features, moves)
         if values.missing and not takes_missing:
             raise RowsNotReadError("values are missing")
         packed = self.with_missing if values.missing else self.complete
-        return _Batch(packed, values, entries_of(packed.coding, values, len(moves)))
+        entries = entries_of(packed.coding, values, len(moves))
+        return CodedBatch(packed, values, entries)
 
     def _zeros(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
         shape = (len(moves[0].counted), len(self.ensemble.base))
@@ -147,7 +149,7 @@ class Walks:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class CodedBatch:
     """A batch's values, and the ensemble laid out for them."""
 
     packed: Packed
@@ -170,13 +172,23 @@ class _Batch:
         ranges = rows.ranges[:n_rows]
         code_block(self.packed.coding, self.entries, *ends, start, ranges, codes)
 
+    def lines(self, single: bool, start: int, n_rows: int) -> jumps.Lines:
+        """The paths of a block, of numbers in single precision or double."""
+        coding, entries = self.packed.coding, self.entries
+        ulps = float(_ROUNDING_ULPS * np.finfo(np.float32 if single else float).eps)
+        feature = coding.feature[entries.column]
+        line = np.empty((n_rows, len(entries.row), 3))
+        ends = (self.values.base, self.values.ends)
+        jumps.lines_of_block(feature, entries.row, *ends, ulps, start, line)
+        return jumps.Lines(line, coding.passed, coding.cut_first)
+
 
 @dataclass(frozen=True)
 class _PathWalk:
     """The paths of some moves, walked block by block."""
 
     ensemble: Ensemble
-    batch: _Batch
+    batch: CodedBatch
     resolution: float
 
     def measure(self, margin: np.ndarray, delta: np.ndarray, nlm: np.ndarray) -> None:
@@ -215,16 +227,7 @@ class _PathWalk:
         self.batch.code(start, n_rows, rows)
         crossings = jumps.crossings_for(n_rows, len(entries.place), self._deepest)
         trees = (packed.forest, packed.categories, entries)
-        paths = (rows, self._lines(start, n_rows), crossings, stack)
+        single = self.ensemble.precision.single
+        paths = (rows, self.batch.lines(single, start, n_rows), crossings, stack)
         n_logged = jumps.log_jumps(*trees, *paths, margin, log)
         return None if n_logged < 0 else crossings.n_jumps.ravel()
-
-    def _lines(self, start: int, n_rows: int) -> jumps.Lines:
-        coding, entries = self.batch.packed.coding, self.batch.entries
-        type_ = np.float32 if self.ensemble.precision.single else np.float64
-        ulps = float(_ROUNDING_ULPS * np.finfo(type_).eps)
-        values, feature = self.batch.values, coding.feature[entries.column]
-        line = np.empty((n_rows, len(entries.row), 3))
-        ends = (values.base, values.ends)
-        jumps.lines_of_block(feature, entries.row, *ends, ulps, start, line)
-        return jumps.Lines(line, coding.passed, coding.cut_first)

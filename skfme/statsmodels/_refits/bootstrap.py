@@ -8,6 +8,7 @@ intervals are made is in the files this one imports.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,7 @@ def bootstrap_effects(
     fit_params: dict[str, Any] | None = None,
     by: Any = None,
     tree: Any = None,
+    attribute: str | dict[str, Any] | None = None,
     covers: str = "refit",
     method: str = "percentile",
     n_jobs: int | None = None,
@@ -79,6 +81,10 @@ def bootstrap_effects(
         Averages by group (cAMEs) instead of over all rows.
     tree : EffectTree, default=None
         A fitted tree, whose subspaces are the groups. They are held fixed.
+    attribute : str, dict or None, default=None
+        A joint step whose parts are averaged instead of the effects: its name, or the
+        arguments of :meth:`FMEExplainer.attribute`, such as ``{"step": {"bmi": -2, "bp":
+        -10}, "method": "path"}``.
     covers : {"refit", "sample + refit"}, default="refit"
         What intervals cover, by which rows are averaged over. "refit": the rows of X, in
         every resample. "sample + refit": the rows drawn; intervals also cover the choice
@@ -166,7 +172,13 @@ def bootstrap_effects(
     table = as_table(X)
     units = units_of(table, groups, stratify)
     fitted, refitting = prepared(explainer, table, y, fit_params, fit_seed)
-    effects = fitted._explain(table, sample_weight)
+    if attribute is None:
+        effects = fitted._explain(table, sample_weight)
+    else:
+        asked = {"step": attribute} if isinstance(attribute, str) else attribute
+        split = fitted._asked(**asked)
+        refitting = replace(refitting, split=split)
+        effects = fitted._attribution(fitted._table(table), *split, sample_weight)
     means = GroupMeans.of(effects, groups_of(effects, by, tree))
     work = partial(
         refit_averages, refitting, refitting.table, means, covers == "sample + refit"

@@ -20,6 +20,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, _num_samples
 
+from skfme._attribution.questions import Question
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
@@ -54,6 +55,8 @@ class Refitting:
         The classes that every refit has to have seen; empty for a regressor.
     seeded : tuple of str
         The model's parameters that each refit sets to a seed of its own.
+    split : (NamedStep, Question) or None
+        A joint step whose parts are computed instead of the effects.
     """
 
     explainer: FMEExplainer
@@ -63,6 +66,7 @@ class Refitting:
     fit_params: dict[str, Any]
     classes: list[np.ndarray]
     seeded: tuple[str, ...]
+    split: tuple[NamedStep, Question] | None = None
 
     def effects(
         self,
@@ -84,7 +88,10 @@ class Refitting:
         rule : Rule or None
             Of the NLM; None computes none.
         """
-        return self._over(rows, seed)._effects(table, self.steps, rule, None)
+        explainer = self._over(rows, seed)
+        if self.split is not None:
+            return explainer._attribution(table, *self.split, None)
+        return explainer._effects(table, self.steps, rule, None)
 
     def _over(self, rows: np.ndarray, seed: np.random.SeedSequence) -> FMEExplainer:
         """The explainer over a model fitted on some rows."""

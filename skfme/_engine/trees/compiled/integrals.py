@@ -20,7 +20,14 @@ import numpy as np
 from skfme._engine.trees.compiled.decorators import inner, kernel, merged, summed
 from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
 
-__all__ = ["LINKS", "IntegralScratch", "Prediction", "integrate", "scratch_for"]
+__all__ = [
+    "LINKS",
+    "IntegralScratch",
+    "Prediction",
+    "integrate",
+    "respond",
+    "scratch_for",
+]
 
 LINKS = ("identity", "logistic", "exponential", "softmax")
 IDENTITY, LOGISTIC, EXPONENTIAL, SOFTMAX = range(4)
@@ -151,7 +158,7 @@ def _sort(t, logged, counts, sorted_t, order):
 
 
 @inner
-def _respond(link, margin):
+def respond(link, margin):
     """Replace the margins of one row by what the link makes of them."""
     if link == LOGISTIC:
         for k in range(len(margin)):
@@ -221,7 +228,7 @@ def _respond_along(log, prediction, scratch, n_jumps, changed):
             continue
         for o in range(len(u)):
             after[o] = margin[o] + changed[o]
-        _respond(link, after)
+        respond(link, after)
         for o in range(len(u)):
             u[o, k + 1] = after[o] - before[o]
 
@@ -259,7 +266,7 @@ def integrate(log, prediction, scratch, margin, start, delta, nlm):
         t[n_jumps + 1] = 1.0
         for o in range(n_outputs):
             before[o] = scratch.margin[o] = base[o] + margin[r, o]
-        _respond(link, before)
+        respond(link, before)
         changed = delta[e, start + r]
         if link == IDENTITY and n_outputs == 1:  # by far the most frequent
             changed[0] = _add_up(log, scratch, n_jumps, changed[0])

@@ -31,6 +31,7 @@ __all__ = [
     "Lines",
     "Log",
     "Stack",
+    "crossing_time",
     "crossings_for",
     "lines_of_block",
     "log_for",
@@ -159,7 +160,7 @@ def lines_of_block(feature, row, base, ends, ulps, start, line):
 
 
 @inlined
-def _crossing(lines, r, s, word):
+def crossing_time(lines, r, s, word):
     """Share of the step at which a row's entry `s` passes a node's threshold.
 
     What rounding alone sets apart from an end of the path is at that end: a single
@@ -191,7 +192,7 @@ def _push_crossings(
             if goes_right(_U(codes[r, _U(s)]), word, categories) == right:
                 continue
             e = _U(effect[_U(s)])
-            t = _crossing(lines, r, _U(s), word)
+            t = crossing_time(lines, r, _U(s), word)
             last = top[r, e]
             if last >= 0 and t >= placed[last]:
                 continue
@@ -244,7 +245,7 @@ def _down_to_leaf(tree, categories, entries, rows, lines, stack, height, r, e):
         right = goes_right(_U(codes[r, column]), word, categories)
         far = goes_right(_U(codes[r, s]), word, categories)
         if far != right:
-            t = _crossing(lines, r, s, word)
+            t = crossing_time(lines, r, s, word)
             if t <= since:
                 right = far
             elif t < until:

@@ -1,0 +1,312 @@
+"""Splitting a joint step among its features: what a user may ask for, checked.
+
+How a step is split, and what comes of it, lives in :mod:`skfme._attribution`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import comb
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.utils import check_random_state
+
+from skfme._attribution.questions import Question
+from skfme._attribution.splitting import split_step
+from skfme._attribution.step_attribution import StepAttribution
+from skfme._engine.batches import Schedule
+from skfme._engine.choice import EngineChoice
+from skfme._engine.prediction import Response
+from skfme._explainer.exploration import step_named
+from skfme._frames.checks import checked_weights, naming_missing_values
+from skfme._frames.hints import known_names, nearest
+from skfme._frames.schema import Column
+from skfme._frames.tables import Table
+from skfme._results.context import Context
+from skfme._results.effect_tables import warn_of_empty
+from skfme.extrapolation._support import Support
+from skfme.steps._changes import NamedStep
+from skfme.steps._parsing import parse_steps
+from skfme.steps._training import Training
+
+__all__ = ["StepSplitting"]
+
+METHODS = ("shapley", "path", "sequential")
+_LEAST_PERMUTATIONS = 4  # two orders and their reverses have an SD
+
+
+class StepSplitting:
+    """What a fitted explainer says of a joint step: which of its changes did it."""
+
+    steps_: tuple[NamedStep, ...]
+    columns_: tuple[Column, ...]
+    weights_type: str
+    batch_size: int | str
+    n_jobs: int | None
+    verbose: int
+    _training: Training
+    _response: Response
+    _choice: EngineChoice
+    _support: Support | None
+    _table: Callable[[Any], Table]
+
+    def __getstate__(self) -> Any:
+        # Training rows are not sent along with a model; steps are resolved already.
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_training"}
+
+    def attribute(
+        self,
+        X: Any,
+        step: str | Mapping[Hashable, Any] | None = None,
+        *,
+        method: str = "shapley",
+        order: Sequence[Hashable] | None = None,
+        interactions: bool | str = False,
+        n_permutations: int | None = None,
+        random_state: Any = None,
+        sample_weight: Any = None,
+    ) -> StepAttribution:
+        """Split the effect of a joint step among the features that it changes.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Rows to explain, with the columns seen in fit.
+        step : str, mapping or None, default=None
+            The name of one of the explainer's effects, or a mapping of feature -> change
+            as in :class:`FMEExplainer`. None is its only effect.
+        method : {"shapley", "path", "sequential"}, default="shapley"
+            How interplay is shared:
+
+            - "shapley": what a feature brings, averaged over all orders of the changes;
+            - "path": what it brings along the straight way from x to x + h, on which all
+              features move at once (integrated gradients); numeric changes alone;
+            - "sequential": what it adds to those before it.
+        order : sequence of features or None, default=None
+            For "sequential". None takes them as the step names them, and finds the range
+            over all orders besides.
+        interactions : bool or "rows", default=False
+            Whether to find the Shapley interaction of every two features, on average;
+            "rows" keeps that of each row.
+        n_permutations : int or None, default=None
+            Orders to sample for each row where exact Shapley values would take more
+            predictions: half of them with their reverses, so that parts add up to the
+            effect however few there are. None samples none.
+        random_state : int, RandomState instance or None, default=None
+            For sampled orders.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the averages.
+
+        Returns
+        -------
+        attribution : StepAttribution
+
+        Raises
+        ------
+        ValueError
+            If the step changes one feature alone, or more than 12 where neither trees nor
+            a linear model are read and no orders may be sampled; if a category or date is
+            to move along a path; or if interactions of each row take more than
+            scikit-learn's ``working_memory``.
+
+        Notes
+        -----
+        Exact Shapley values of tree ensembles whose trees add up to the prediction take
+        about three predictions, whatever the number of features; behind a link, and for
+        any other model, all coalitions of up to 12 features are evaluated.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.svm import SVR
+        >>> from skfme import FMEExplainer
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+        >>> explainer = FMEExplainer(SVR(C=100), {"bmi": -2, "bp": -10}).fit(X, y)
+        >>> parts = explainer.attribute(X)
+        >>> round(sum(part.ame for part in parts.values()) - parts.total.ame, 9)
+        0.0
+        """
+        table = self._table(X)
+        joint, question = self._asked(
+            step, method, order, interactions, n_permutations, random_state
+        )
+        attribution = self._attribution(table, joint, question, sample_weight)
+        warn_of_empty({attribution.name: attribution.total})
+        return attribution
+
+    def _asked(
+        self,
+        step: str | Mapping[Hashable, Any] | None = None,
+        method: str = "shapley",
+        order: Sequence[Hashable] | None = None,
+        interactions: bool | str = False,
+        n_permutations: int | None = None,
+        random_state: Any = None,
+    ) -> tuple[NamedStep, Question]:
+        """The one step that is meant, and what is asked of it."""
+        joint = self._joint_step(step)
+        options = (method, order, interactions, n_permutations, random_state)
+        return joint, _question(joint, *options)
+
+    def _attribution(
+        self,
+        table: Table,
+        joint: NamedStep,
+        question: Question,
+        sample_weight: Any,
+        unused: np.ndarray | None = None,
+    ) -> StepAttribution:
+        """The attribution over a checked table; rows in the mask `unused` do not count."""
+        if question.keep_pairs:
+            _check_memory(len(table), len(joint.changes), len(self._response.outputs))
+        weights = checked_weights(sample_weight, table, self.weights_type)
+        schedule = Schedule(self.batch_size, self.n_jobs, self.verbose)
+        with naming_missing_values(table):
+            split, n_outside_before = split_step(
+                self._choice,
+                table,
+                joint,
+                self._support,
+                question,
+                weights,
+                schedule,
+                unused,
+            )
+        context = Context.of(
+            table, weights, self._response, self.columns_, n_outside_before
+        )
+        return StepAttribution.of_split(context, joint, question, split)
+
+    def _joint_step(self, step: Any) -> NamedStep:
+        """The one step that is meant."""
+        if isinstance(step, NamedStep):
+            return step
+        if isinstance(step, Mapping):
+            steps = self._parsed(step)
+        elif isinstance(step, str):
+            steps = (step_named(self.steps_, step),)
+        elif step is None:
+            steps = self.steps_
+        else:
+            raise TypeError(
+                "step must be an effect's name or a mapping such as {'bmi': -2, 'bp': "
+                f"-10}}; got {step!r}."
+            )
+        if len(steps) > 1:
+            names = ", ".join(repr(one.name) for one in steps[:5])
+            raise ValueError(
+                f"One joint step is split at a time, and there are {len(steps)}: "
+                f"{names}{', …' * (len(steps) > 5)}. Name one of them."
+            )
+        return steps[0]
+
+    def _parsed(self, step: Mapping[Hashable, Any]) -> tuple[NamedStep, ...]:
+        if not hasattr(self, "_training"):
+            raise ValueError(
+                "This explainer was loaded or copied without its training rows, by which "
+                "a new step is resolved. Name one of its effects: "
+                f"{', '.join(repr(one.name) for one in self.steps_[:5])}; or fit it again."
+            )
+        return parse_steps(step, self._training)
+
+
+def _question(
+    step: NamedStep,
+    method: str,
+    order: Sequence[Hashable] | None,
+    interactions: bool | str,
+    n_permutations: int | None,
+    random_state: Any,
+) -> Question:
+    """What is asked, where it can be asked of the step."""
+    if method not in METHODS:
+        raise ValueError(
+            f"method={method!r} is not known; expected one of "
+            f"{', '.join(map(repr, METHODS))}.{nearest(method, METHODS)}"
+        )
+    if interactions not in (True, False, "rows"):
+        raise ValueError(
+            f"interactions={interactions!r} is not known; expected True, False or 'rows'."
+        )
+    if interactions and method != "shapley":
+        raise ValueError(
+            f"Interactions are those of method='shapley'; method={method!r} has none."
+        )
+    if n_permutations is not None and not _is_number_of_orders(n_permutations):
+        raise ValueError(
+            f"n_permutations must be a whole number of at least {_LEAST_PERMUTATIONS}, "
+            f"got {n_permutations!r}."
+        )
+    if len(step.changes) == 1:
+        raise ValueError(
+            f"{step.name!r} changes one feature, whose part is the whole effect: see "
+            f"explain(X)[{step.name!r}]. Name a step of several features."
+        )
+    if method == "path":
+        _check_numeric(step)
+    return Question(
+        method,
+        len(step.changes),
+        bool(interactions),
+        None if order is None else _places(step, method, order),
+        None if n_permutations is None else int(n_permutations),
+        int(check_random_state(random_state).randint(np.iinfo(np.int32).max)),
+        interactions == "rows",
+    )
+
+
+def _is_number_of_orders(value: Any) -> bool:
+    return isinstance(value, Integral) and int(value) >= _LEAST_PERMUTATIONS
+
+
+def _check_numeric(step: NamedStep) -> None:
+    fixed = [change.feature for change in step.changes if not change.numeric]
+    if fixed:
+        raise ValueError(
+            f"method='path' moves features through the values in between, which "
+            f"{', '.join(map(repr, fixed))} has not: categories and dates jump. Take "
+            "method='shapley'."
+        )
+
+
+def _places(step: NamedStep, method: str, order: Sequence[Hashable]) -> tuple[int, ...]:
+    """The features of an order by their place in the step."""
+    if method != "sequential":
+        raise ValueError(f"order= is for method='sequential', not {method!r}.")
+    features = [change.feature for change in step.changes]
+    places: dict[Any, int] = {c.position: k for k, c in enumerate(step.changes)}
+    named = {feature: k for k, feature in enumerate(features)}
+    if isinstance(order, str):
+        raise TypeError(f"order must be a sequence of features, got {order!r}.")
+    found = []
+    for entry in order:
+        place = named.get(str(entry), places.get(entry))
+        if place is None:
+            raise ValueError(
+                f"order names {entry!r}, which {step.name!r} does not change."
+                + (nearest(entry, features) or known_names(features))
+            )
+        found.append(place)
+    if sorted(found) != list(range(len(features))):
+        raise ValueError(
+            f"order must name each of {', '.join(map(repr, features))} once, got "
+            f"{list(order)!r}."
+        )
+    return tuple(found)
+
+
+def _check_memory(n_rows: int, n_features: int, n_outputs: int) -> None:
+    """Refuse interactions of rows that do not fit into `working_memory`."""
+    n_bytes = 8 * n_rows * comb(n_features, 2) * n_outputs
+    budget = get_config()["working_memory"]
+    if n_bytes > budget * 2**20:
+        raise ValueError(
+            f"Interactions of {comb(n_features, 2):,} pairs in {n_rows:,} rows take "
+            f"{n_bytes / 2**20:,.0f} MiB, more than scikit-learn's working_memory of "
+            f"{budget:,} MiB. interactions=True keeps their means and SDs; or explain "
+            "fewer rows at a time."
+        )

@@ -1,0 +1,144 @@
+"""A model that is given fitted: what stands for it, and an explainer of it.
+
+A function, a fitted estimator, or results of statsmodels: each is used as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+from skfme._decorators import VersionedPickle
+from skfme._engine.adapters import refuse_without_tables
+from skfme._explainer.coefficients import is_by_position, predicted_by_name
+from skfme._explainer.explainer import FMEExplainer
+from skfme._explainer.fitting import without_weights
+from skfme._frames.checks import checked_weights, weights_named
+from skfme._frames.hints import shown
+from skfme._frames.tables import as_table
+from skfme._text.labels import response_words
+
+__all__ = ["Asked", "GivenModel", "asked_of"]
+
+
+class GivenModel(VersionedPickle, FrozenEstimator):
+    """A fitted model that is no scikit-learn estimator: a function, or any object
+    with a predict method.
+    """
+
+    def fit(self, X: Any, y: Any = None, *args: Any, **kwargs: Any) -> GivenModel:
+        """Do nothing: the model is given."""
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Call the model's predict, or the model itself."""
+        model = self.estimator
+        if is_by_position(model):
+            return predicted_by_name(model, X)
+        return model.predict(X) if hasattr(model, "predict") else model(X)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        return super(FrozenEstimator, self).__sklearn_tags__()
+
+
+def frozen(model: Any, response_method: Any) -> FrozenEstimator:
+    if isinstance(model, FrozenEstimator):
+        return model
+    if hasattr(model, "fit") and hasattr(model, "__sklearn_tags__"):
+        return FrozenEstimator(model)
+    if hasattr(model, "model") and hasattr(model, "params"):
+        from skfme.statsmodels._models.fitted import is_results, other_predict
+        from skfme.statsmodels._models.given_results import GivenResults
+
+        if is_results(model) and other_predict(model) is None:
+            return FrozenEstimator(GivenResults(model).fit())
+    if hasattr(model, "fit") and hasattr(model, "exog_names"):
+        raise TypeError(
+            f"The {type(model).__name__} model is not fitted. Pass what its fit() returns."
+        )
+    # Another method than predict may be what is explained.
+    if hasattr(model, "predict") or callable(model) or response_method != "auto":
+        return GivenModel(model)
+    refuse_without_tables(model)
+    raise TypeError(
+        "model must be a fitted model with a predict method, or a function X -> "
+        f"predictions; got {shown(model)}. The order is fme(model, X, steps). Of a model "
+        "with other methods, name one: response_method='predict_median', for example."
+    )
+
+
+def _defaults(model: FrozenEstimator) -> dict[str, Any]:
+    """Options of a parametric model: all rows count, as in `delta_effects`."""
+    return {"extrapolation": None} if hasattr(model, "columns_read") else {}
+
+
+def _rows_not_used(model: FrozenEstimator, X: Any) -> np.ndarray | None:
+    """Rows of X that a given fit left out, as a mask; None where there are none."""
+    of_model = getattr(model, "rows_not_used", None)
+    return None if of_model is None else of_model(as_table(X))
+
+
+def _used(X: Any, sample_weight: Any, unused: np.ndarray | None) -> tuple[Any, Any]:
+    """The rows that a given fit did not leave out, and their weights."""
+    if unused is None:
+        return X, sample_weight
+    table, rows = as_table(X), np.flatnonzero(~unused)
+    return table.take(rows).native, checked_weights(sample_weight, table).take(
+        rows
+    ).array
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A fitted explainer of a given model, and the rows that it is asked about.
+
+    `unused` masks rows that the model's own fit left out; None where there are none.
+    """
+
+    explainer: FMEExplainer
+    X: Any
+    sample_weight: Any
+    unused: np.ndarray | None
+
+    @property
+    def note(self) -> str:
+        """Why rows that the fit did not use do not count."""
+        from skfme.statsmodels._models.estimation_sample import unused_note
+
+        return "" if self.unused is None else unused_note(self.unused)
+
+    def words(self, response_label: str | None) -> str | None:
+        """The user's words for what is predicted, else the model's own."""
+        own = getattr(self.explainer.estimator, "response_label_", None)
+        return response_words(response_label, own)
+
+
+def asked_of(
+    model: Any,
+    X: Any,
+    steps: Any,
+    background: Any,
+    sample_weight: Any,
+    options: dict[str, Any],
+) -> Asked:
+    """An explainer of a fitted model, which has learned the columns of its rows."""
+    model = frozen(model, options.get("response_method", "auto"))
+    explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
+    if isinstance(sample_weight, str):
+        name, sample_weight = sample_weight, weights_named(sample_weight, as_table(X))
+        X = without_weights(model, X, name)
+        if background is not None:
+            background = without_weights(model, background, name)
+    unused = _rows_not_used(model, X)
+    if background is not None:
+        explainer.fit(background)
+    else:
+        training, weights = _used(X, sample_weight, unused)
+        explainer.fit(training, sample_weight=weights)
+    return Asked(explainer, X, sample_weight, unused)
