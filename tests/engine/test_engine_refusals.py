@@ -362,15 +362,10 @@ def test_an_ensemble_of_too_many_features_is_refused():
         pack(wide, missing=False)
 
 
-def test_without_the_extra_nothing_is_read_and_exact_nonlinearity_warns(
-    left, monkeypatch
-):
+def test_without_the_extra_nothing_is_walked(left, monkeypatch):
     monkeypatch.setattr(choice, "find_spec", lambda name: None)
     model = RandomForestRegressor(3, random_state=0).fit(X, y)
     left(model, X, {0: 0.5}, MISSING_EXTRA)
-    explainer = FMEExplainer(FrozenEstimator(model), {0: 0.5}, nlm=True).fit(X)
-    with pytest.warns(UserWarning, match="only with the extra `fast`"):
-        explainer.explain(X)
 
 
 def test_a_model_fitted_again_in_place_is_read_again():

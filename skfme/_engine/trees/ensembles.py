@@ -12,10 +12,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from skfme._engine.refusals import ModelNotReadError
 
-__all__ = ["CategorySplit", "Ensemble", "Precision", "Tree", "members_of", "packed"]
+__all__ = [
+    "ROUNDING_ULPS",
+    "CategorySplit",
+    "Ensemble",
+    "Precision",
+    "Tree",
+    "members_of",
+    "packed",
+    "passed",
+]
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,19 @@ class Ensemble:
     link: str
     precision: Precision
 
+    def respond(self, margin: np.ndarray) -> np.ndarray:
+        """Predictions of margins, the base included, along the last axis."""
+        if self.link == "logistic":
+            return expit(margin)
+        if self.link == "exponential":
+            return np.exp(margin)
+        if self.link == "softmax":
+            return softmax(margin, axis=-1)
+        return margin
 
+
+# Within so many units in the last place, a threshold is at the end of a path.
+ROUNDING_ULPS = 2
 # Once this share of the rows is left on their way down, the others are set aside.
 _THIN_OUT_AT = 0.7
 _USUAL = Precision()
@@ -282,6 +304,13 @@ def _rounded_down(values: np.ndarray) -> np.ndarray:
     above = rounded > values
     rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
     return rounded.astype(np.float64)
+
+
+def passed(cuts: np.ndarray) -> np.ndarray:
+    """Where values that are rounded pass cuts: half way to the next number."""
+    with np.errstate(over="ignore"):
+        above = np.nextafter(cuts.astype(np.float32), np.float32(np.inf))
+    return np.where(np.isfinite(above), (cuts + above) / 2, cuts)
 
 
 def _numbered_sets(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.refusals import ModelNotReadError
-from skfme._engine.trees.compiled.coding import Coding
+from skfme._engine.trees.compiled.coding import Coding, Entries
 from skfme._engine.trees.compiled.descent import (
     CHILD_BITS,
     COLUMN_BITS,
@@ -23,9 +23,10 @@ from skfme._engine.trees.compiled.descent import (
     Categories,
     Forest,
 )
-from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.encoding import Values
+from skfme._engine.trees.ensembles import Ensemble, passed
 
-__all__ = ["Packed", "pack"]
+__all__ = ["Packed", "entries_of", "pack"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
         feature=np.array(features, dtype=np.int64),
         cuts=every,
         cut_first=np.cumsum([0, *map(len, cuts)]),
-        passed=_passed(every) if single else every,
+        passed=passed(every) if single else every,
         grid=np.concatenate(grid),
         grid_first=np.cumsum([0, *map(len, grid)]),
         low=np.array(low),
@@ -97,13 +98,6 @@ def _cuts(ensemble: Ensemble, feature: int) -> np.ndarray:
         # A category's code is its own: there is a cut below each but the first.
         return np.arange(len(ensemble.categories[feature]) + 1) + 0.5
     return ensemble.cuts.get(feature, np.empty(0))
-
-
-def _passed(cuts: np.ndarray) -> np.ndarray:
-    """Where values that are rounded pass cuts: half way to the next number."""
-    with np.errstate(over="ignore"):
-        above = np.nextafter(cuts.astype(np.float32), np.float32(np.inf))
-    return np.where(np.isfinite(above), (cuts + above) / 2, cuts)
 
 
 def _writable(array: np.ndarray) -> np.ndarray:
@@ -160,3 +154,24 @@ def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
     bucket = np.clip(bucket, 0, n - 1).astype(np.int64)
     counts = np.searchsorted(bucket, np.arange(n + 1), side="left")
     return counts.astype(np.int32), float(low), float(scale)
+
+
+def entries_of(coding: Coding, values: Values, n_effects: int) -> Entries:
+    """Which columns of a packed ensemble the ends concern."""
+    named = [
+        (column, effect, values.row_of[int(feature), effect])
+        for column, feature in enumerate(coding.feature)
+        for effect in range(n_effects)
+        if (int(feature), effect) in values.row_of
+    ]
+    n_columns = len(coding.feature)
+    column, effect, row = np.array(named, dtype=np.int64).reshape(-1, 3).T.copy()
+    place = np.tile(np.arange(n_columns), (n_effects, 1))
+    place[effect, column] = n_columns + np.arange(len(named))
+    return Entries(
+        first=n_columns + np.searchsorted(column, np.arange(n_columns + 1)),
+        effect=np.concatenate([np.zeros(n_columns, dtype=np.int64), effect]),
+        column=column,
+        row=row,
+        place=place,
+    )

@@ -2,8 +2,8 @@
 
 What this costs grows with the number of nodes that the steps cross, not with the
 number of effects (see the compiled `kernels` and `jumps`).
-This module plans the walks of a batch: which features change, from where, and whose
-paths can be integrated.
+What is walked for each effect is planned elsewhere; this module groups the walks of a
+batch.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from skfme._engine.differences import PredictEngine
 from skfme._engine.refusals import RowsNotReadError, refusal
 from skfme._engine.stepping import Measured, Stepped, asked_for, joined
 from skfme._engine.trees.encoding import Move
-from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
+from skfme._engine.trees.inputs import Inputs, TransformedInputs
+from skfme._engine.trees.plans import planned
 from skfme._engine.trees.walks import Walked, Walks
 from skfme._frames.tables import Table
-from skfme.quadrature import Rule, is_best, rule_name
+from skfme.quadrature import Rule, rule_name
 
 __all__ = ["TreeEngine", "TreeModel"]
 
@@ -57,14 +58,6 @@ class TreeModel:
     def engine(self, predict: PredictEngine) -> TreeEngine:
         """The engine over this model."""
         return TreeEngine(self, predict)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is walked for one effect; the path is None without an exact NLM."""
-
-    move: Move
-    path: Move | None
 
 
 @dataclass(frozen=True)
@@ -171,8 +164,10 @@ class TreeEngine:
     ) -> Iterator[tuple[Stepped, Walked]]:
         """Every effect, and the walk of its move, with the exact NLM of its path."""
         before = self.model.inputs.features(batch)
-        plans = [self._plan(batch, before, effect, rule) for effect in effects]
-        walks, missing = self.model.walks, self.model.inputs.takes_missing
+        inputs, coded = self.model.inputs, self.model.walks.ensemble.categories
+        plan_of = partial(planned, inputs, coded, batch, before, rule)
+        plans = [plan_of(effect) for effect in effects]
+        walks, missing = self.model.walks, inputs.takes_missing
         resolution = self.predict.response.resolution
         moves = _grouped(
             [plan.move for plan in plans if plan.path is not plan.move],
@@ -190,37 +185,6 @@ class TreeEngine:
             else:
                 yield effect, replace(next(moves), nlm=next(paths).nlm)
 
-    def _plan(
-        self, batch: Table, before: Features, effect: Stepped, rule: Rule | None
-    ) -> _Plan:
-        changed = partial(self.model.inputs.changed, batch, before, rows=effect.counted)
-        end = changed(effect.end)
-        move = _move(before, changed(effect.start), end, effect.counted)
-        moving = frozenset(
-            bound.change.position for bound in effect.changes if bound.change.numeric
-        )
-        if not (rule is not None and is_best(rule) and moving):
-            return _Plan(move, None)
-        path = move
-        if len(moving) < len(effect.changes):
-            # Categories and dates stand at their new value all along.
-            fixed = {p: column for p, column in effect.end.items() if p not in moving}
-            path = _move(before, changed(effect.start | fixed), end, effect.counted)
-        straight = self.model.inputs.is_straight(batch, moving)
-        exact = straight and not self._passes_categories(before, path)
-        return _Plan(move, path if exact else None)
-
-    def _passes_categories(self, before: Features, path: Move) -> bool:
-        """Whether a path leads through numbers that the model takes for categories."""
-        coded = path.end.keys() & self.model.walks.ensemble.categories.keys()
-        rows = path.counted
-        return any(
-            not np.array_equal(
-                path.start.get(j, before[j])[rows], path.end[j][rows], equal_nan=True
-            )
-            for j in coded
-        )
-
 
 def _grouped(
     moves: Sequence[Move], walk: Callable[[Sequence[Move]], list[Walked]]
@@ -230,10 +194,3 @@ def _grouped(
     shared = iter(walk(sharing) if sharing else [])
     for move in moves:
         yield walk([move])[0] if move.start else next(shared)
-
-
-def _move(
-    before: Features, start: Features, end: Features, counted: np.ndarray
-) -> Move:
-    """A move whose end names every feature that its start does."""
-    return Move(start, {j: before[j] for j in start} | end, counted)

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit, softmax
 from sklearn.utils import gen_batches
 
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.trees.compiled import integrals, jumps, kernels
 from skfme._engine.trees.compiled.coding import Entries, code_block
 from skfme._engine.trees.compiled.descent import BlockRows, rows_for
-from skfme._engine.trees.encoding import Move, Values, entries_of, values_of
-from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.encoding import Move, Values, values_of
+from skfme._engine.trees.ensembles import ROUNDING_ULPS, Ensemble
 from skfme._engine.trees.inputs import Features
-from skfme._engine.trees.packing import Packed, pack
+from skfme._engine.trees.packing import Packed, entries_of, pack
 
 __all__ = ["CodedBatch", "Walked", "Walks"]
 
@@ -29,8 +28,6 @@ __all__ = ["CodedBatch", "Walked", "Walks"]
 _LEAST_BYTES, _MOST_BYTES = 2**18, 2**20
 _MOST_CROSSINGS = 2**18  # of a block's paths in one tree
 _LOGGED = 2**19  # jumps of a block
-# Within so many units in the last place, a threshold is at the end of a path.
-_ROUNDING_ULPS = 2
 
 
 @dataclass(frozen=True)
@@ -69,13 +66,7 @@ class Walks:
 
     def respond(self, margin: np.ndarray) -> np.ndarray:
         """Predictions of margins, the base included, along the last axis."""
-        if self.ensemble.link == "logistic":
-            return expit(margin)
-        if self.ensemble.link == "exponential":
-            return np.exp(margin)
-        if self.ensemble.link == "softmax":
-            return softmax(margin, axis=-1)
-        return margin
+        return self.ensemble.respond(margin)
 
     def walk(
         self, features: Features, moves: Sequence[Move], takes_missing: bool
@@ -175,7 +166,7 @@ class CodedBatch:
     def lines(self, single: bool, start: int, n_rows: int) -> jumps.Lines:
         """The paths of a block, of numbers in single precision or double."""
         coding, entries = self.packed.coding, self.entries
-        ulps = float(_ROUNDING_ULPS * np.finfo(np.float32 if single else float).eps)
+        ulps = float(ROUNDING_ULPS * np.finfo(np.float32 if single else float).eps)
         feature = coding.feature[entries.column]
         line = np.empty((n_rows, len(entries.row), 3))
         ends = (self.values.base, self.values.ends)
