@@ -32,6 +32,7 @@ _SKLEARN = {
 }
 _XGBOOST = ("XGBRegressor", "XGBClassifier", "XGBRFRegressor", "XGBRFClassifier")
 _LIGHTGBM = ("LGBMRegressor", "LGBMClassifier", "Booster")
+_CATBOOST = ("CatBoostRegressor", "CatBoostClassifier")
 _READERS: dict[tuple[str, str], tuple[str, str]] = {
     **{
         ("sklearn", f"{name}{kind}"): ("from_sklearn", reader)
@@ -40,6 +41,7 @@ _READERS: dict[tuple[str, str], tuple[str, str]] = {
     },
     **{("xgboost", name): ("from_xgboost", "xgboost") for name in _XGBOOST},
     **{("lightgbm", name): ("from_lightgbm", "lightgbm") for name in _LIGHTGBM},
+    **{("catboost", name): ("from_catboost", "catboost") for name in _CATBOOST},
 }
 
 
