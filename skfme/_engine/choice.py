@@ -186,8 +186,17 @@ class EngineChoice:
         if exact_nlm:
             few = not loaded and self._are_few_visits(sample)
             return ["linear", *(("plain", "trees") if few else ("trees", "plain"))]
+        many = sample.n_effects * sample.n_points >= self._least_points
         worth_loading = loaded or sample.n_predictions >= _WORTH_LOADING
+        worth_loading &= many
         return ["linear", "trees"] if worth_loading else ["linear"]
+
+    @property
+    def _least_points(self) -> int:
+        """Stepped predictions of a row, fewer of which cost less than a walk."""
+        from skfme._engine.trees.models import least_points
+
+        return least_points(self.response.estimator)
 
     def _are_few_visits(self, sample: ProbeSample) -> bool:
         """Whether the paths of a table visit fewer nodes than compiling is worth.

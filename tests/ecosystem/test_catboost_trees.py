@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfme import Contrast, FMEExplainer, fme
 from skfme._engine import choice
+from skfme._engine.trees import models
 from tests.ecosystem.zoo import library
 
 rng = np.random.default_rng(0)
@@ -171,6 +172,7 @@ def test_what_is_not_read_is_refused_by_name_and_differenced(
 ):
     model = regressor(**options).fit(X, y)
     monkeypatch.setattr(choice, "_WORTH_LOADING", 0)
+    monkeypatch.setattr(models, "least_points", lambda estimator: 1)
     with caplog.at_level(logging.DEBUG, logger="skfme._engine"):
         effect = fme(model, X, {"b": 0.5}, extrapolation=None)
     assert effect.engine == "predict"
@@ -180,6 +182,15 @@ def test_what_is_not_read_is_refused_by_name_and_differenced(
     with pytest.raises(ValueError, match="cannot compute these effects") as error:
         fme(model, X, {"b": 0.5}, engine="trees")
     assert reason in str(error.value)
+
+
+def test_few_effects_are_differenced_as_its_predictions_cost_little(monkeypatch):
+    monkeypatch.setattr(choice, "_WORTH_LOADING", 0)
+    model = FrozenEstimator(regressor().fit(numbers, y))
+    for n_steps, engine in ((23, "predict"), (24, "trees")):
+        steps = [{"b": 0.1 * (i + 1)} for i in range(n_steps)]
+        effects = FMEExplainer(model, steps, extrapolation=None).fit(numbers)
+        assert {e.engine for e in effects.explain(numbers).values()} == {engine}
 
 
 def test_a_replaced_method_is_noticed():

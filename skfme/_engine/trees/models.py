@@ -18,7 +18,13 @@ from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._frames.tables import Table
 
-__all__ = ["asks_trees", "check_ensemble", "has_jumps", "read_ensemble"]
+__all__ = [
+    "asks_trees",
+    "check_ensemble",
+    "has_jumps",
+    "least_points",
+    "read_ensemble",
+]
 
 # Library and type -> module and function (model, method, probe) -> Ensemble, Inputs. Each
 # module has a function `parts`: model -> objects that predictions go through.
@@ -57,6 +63,12 @@ def asks_trees(estimator: Any) -> bool:
     members = getattr(looked_through(estimator)[0], "estimators_", None)
     # Not so gradient boosting, whose trees are an array and called at once.
     return isinstance(members, list) and any(hasattr(m, "tree_") for m in members[:1])
+
+
+def least_points(estimator: Any) -> int:
+    """Stepped predictions of a row, fewer of which cost less than a walk."""
+    # CatBoost asks all rows a level's one question in a few instructions.
+    return 24 if _key(looked_through(estimator)[0])[0] == "catboost" else 1
 
 
 def _key(model: Any) -> tuple[str, str]:
