@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skfme._engine.batches import Schedule, plan_rows, run_batches
 from skfme._engine.choice import EngineChoice, ProbeSample
+from skfme._engine.judging import WalkedSupport, walked_support
 from skfme._engine.stepping import (
     COUNTED,
     Engine,
@@ -114,7 +116,8 @@ def forward_differences(
         tuple(change.bind(table, continuous=has_nlm) for change in step.changes)
         for step in steps
     ]
-    stepping = Stepping(bound, support, choice.response.complete_only)
+    judge = walked_support(support, table, len(steps))
+    stepping = Stepping(bound, judge, choice.response.complete_only)
     sample = ProbeSample(table, stepping.effects, len(steps))
     engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
@@ -131,26 +134,29 @@ class Stepping:
     """The steps of one slice of rows, and which rows count."""
 
     bound: list[tuple[BoundChange, ...]]
-    support: Support | None
+    support: WalkedSupport | Support | None
     complete_only: bool
 
     def __call__(self, batch: Table, rows: slice) -> tuple[list[Stepped], int]:
-        n_outside, before = 0, None
-        if self.support is not None:
-            outside, before = self.support.before(batch)
-            n_outside = int(np.count_nonzero(outside))
-        stepped = [
+        if self.support is None:
+            return self._stepped(batch, rows, None, None), 0
+        if not isinstance(self.support, Support):
+            stepped = self._stepped(batch, rows, None, None)
+            return self.support.judged(batch, stepped)
+        outside, before = self.support.before(batch)
+        n_outside = int(np.count_nonzero(outside))
+        return self._stepped(batch, rows, self.support, before), n_outside
+
+    def _stepped(
+        self, batch: Table, rows: slice, support: Support | None, before: Any
+    ) -> list[Stepped]:
+        complete_only = self.complete_only
+        return [
             step_rows(
-                batch,
-                rows,
-                changes,
-                self.support,
-                before,
-                complete_only=self.complete_only,
+                batch, rows, changes, support, before, complete_only=complete_only
             )
             for changes in self.bound
         ]
-        return stepped, n_outside
 
     def effects(self, batch: Table, rows: slice) -> list[Stepped]:
         return self(batch, rows)[0]

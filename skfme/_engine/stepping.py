@@ -20,6 +20,7 @@ from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = [
     "COUNTED",
+    "EXTRAPOLATION",
     "STATUSES",
     "Engine",
     "Measured",
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 STATUSES = ("counted", "missing", "at_target", "extrapolation")
-COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
+COUNTED, _MISSING, _AT_TARGET, EXTRAPOLATION = range(4)
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def step_rows(
             judged = status == COUNTED
             if columns:
                 outside = support.outside(batch, before, columns, judged)
-                status[outside & judged] = _EXTRAPOLATION
+                status[outside & judged] = EXTRAPOLATION
     return Stepped(changes, status, start, end, retyped)
 
 

@@ -7,6 +7,7 @@ searches and pipelines are looked through (see :mod:`skfme._engine.originals`).
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from sklearn.utils import get_tags
@@ -15,6 +16,7 @@ from skfme._engine.originals import check_original, looked_through
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.forests import IsolationTrees, isolation_trees
 from skfme._engine.trees.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._frames.tables import Table
 
@@ -24,6 +26,7 @@ __all__ = [
     "has_jumps",
     "least_points",
     "read_ensemble",
+    "read_isolation_forest",
 ]
 
 # Library and type -> module and function (model, method, probe) -> Ensemble, Inputs. Each
@@ -130,6 +133,23 @@ def read_ensemble(
     if transformers:
         return ensemble, TransformedInputs(tuple(transformers), inputs)
     return ensemble, inputs
+
+
+def read_isolation_forest(detector: Any, table: Table) -> IsolationTrees:
+    """The path lengths of an isolation forest, plain or at the end of a pipeline.
+
+    Raises
+    ------
+    ModelNotReadError
+        If it is none, or may judge otherwise than by its library's own code.
+    """
+    model, transformers, wrappers = looked_through(detector)
+    if _key(model) != ("sklearn", "IsolationForest"):
+        raise ModelNotReadError(f"{model_name(model)} is no isolation forest")
+    check_original(*wrappers, model)
+    members = ((member, member.tree_) for member in model.estimators_)
+    check_original(*chain.from_iterable(members))
+    return isolation_trees(model, transformers)
 
 
 def _check_method(model: Any, method: str, name: str) -> None:

@@ -28,10 +28,10 @@ from skfme._engine.trees.walks import Walked, Walks
 from skfme._frames.tables import Table
 from skfme.quadrature import Rule, rule_name
 
-__all__ = ["TreeEngine", "TreeModel"]
+__all__ = ["MOST_VALUES", "TreeEngine", "TreeModel", "grouped"]
 
 _LOG = logging.getLogger(__name__)
-_MOST_VALUES = 2**24  # stepped values that are held at once: 128 MB
+MOST_VALUES = 2**24  # stepped values that are held at once: 128 MB
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class TreeEngine:
             empty = np.empty((0, len(self.predict.response.outputs)))
             nlm = None if rule is None else empty
             return [Measured(empty, nlm, engine=self.name) for _ in effects]
-        most = max(_MOST_VALUES // self.model.inputs.n_values(len(effects)), 1)
+        most = max(MOST_VALUES // self.model.inputs.n_values(len(effects)), 1)
         if len(batch) <= most:
             return self._measured_at_once(batch, effects, rule)
         measured = [
@@ -169,11 +169,11 @@ class TreeEngine:
         plans = [plan_of(effect) for effect in effects]
         walks, missing = self.model.walks, inputs.takes_missing
         resolution = self.predict.response.resolution
-        moves = _grouped(
+        moves = grouped(
             [plan.move for plan in plans if plan.path is not plan.move],
             lambda group: walks.walk(before, group, missing),
         )
-        paths = _grouped(
+        paths = grouped(
             [plan.path for plan in plans if plan.path is not None],
             lambda group: walks.walk_paths(before, group, missing, resolution),
         )
@@ -186,7 +186,7 @@ class TreeEngine:
                 yield effect, replace(next(moves), nlm=next(paths).nlm)
 
 
-def _grouped(
+def grouped(
     moves: Sequence[Move], walk: Callable[[Sequence[Move]], list[Walked]]
 ) -> Iterator[Walked]:
     """The walks of some moves; those that start at the row's own values share one."""
