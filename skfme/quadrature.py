@@ -261,7 +261,8 @@ def _rank_within(
 class _Panels:
     """Pieces of the paths of some rows, with the integrals over each.
 
-    The integrals are of u, u², and t·u, where u = f(t) − f(0).
+    With u = f(t) − f(0), its mean ū over the piece and Δ = f(1) − f(0), the integrals are
+    of u, (u − ū)² and (u − Δt)²: no difference of larger numbers is taken.
     """
 
     def __init__(self, paths: _Paths) -> None:
@@ -273,6 +274,7 @@ class _Panels:
         self._integrals = np.empty((0, 3, k))
         self._errors = np.empty((0, 3, k))
         self._scale = np.abs(paths.start)
+        self._delta = paths.end - paths.start
 
     def add(self, owner: np.ndarray, low: np.ndarray, width: np.ndarray) -> None:
         nodes, kronrod, gauss = self._rule
@@ -280,7 +282,9 @@ class _Panels:
         values = self._paths.path(self._paths.rows[owner], t)
         np.maximum.at(self._scale, owner, np.abs(values).max(axis=1))
         u = values - self._paths.start[owner][:, None]
-        terms = np.stack([u, u**2, t[:, :, None] * u], axis=1)
+        mean = np.einsum("m,pmk->pk", kronrod, u)
+        off = u - t[:, :, None] * self._delta[owner][:, None]
+        terms = np.stack([u, (u - mean[:, None]) ** 2, off**2], axis=1)
         width_ = width[:, None, None]
         integrals = width_ * np.einsum("m,pjmk->pjk", kronrod, terms)
         rough = width_ * np.einsum("m,pjmk->pjk", gauss, terms)
@@ -304,25 +308,24 @@ class _Panels:
     def estimate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """NLM and its error per row, and each panel's share of the error.
 
-        With moments a = ∫u, b = ∫u², c = ∫t u: total = b − a², off = b − 2Δc + Δ²/3;
-        the error of off / total is propagated from those of the moments.
+        The variance of u over the path is that within its pieces plus that of their
+        means; the error of off / total is propagated from those of the integrals.
         """
-        delta = self._paths.end - self._paths.start
-        sums = np.zeros((len(delta), 3, delta.shape[1]))
-        np.add.at(sums, self.owner, self._integrals)
-        a, b, c = sums[:, 0], sums[:, 1], sums[:, 2]
-        total = b - a**2
-        off = np.maximum(b - 2 * delta * c + delta**2 / 3, 0)
+        n, owner = len(self._delta), self.owner
+        sums = np.zeros((n, 3, self._delta.shape[1]))
+        np.add.at(sums, owner, self._integrals)
+        mean, total, off = sums[:, 0], sums[:, 1], sums[:, 2]
+        width = self.width[:, None]
+        apart = self._integrals[:, 0] / width - mean[owner]
+        np.add.at(total, owner, width * apart**2)
         nlm = self._paths.nlm(off, total, self._scale)
         # Undefined NLMs have no error.
         safe = np.where(np.isnan(nlm), np.inf, total)
-        per_off = (1 / safe)[self.owner]
-        per_total = (off / safe / safe)[self.owner]
-        da, db, dc = self._errors[:, 0], self._errors[:, 1], self._errors[:, 2]
-        share = per_off * (db + 2 * np.abs(delta)[self.owner] * dc)
-        share += per_total * (db + 2 * np.abs(a)[self.owner] * da)
+        d_mean, d_within, d_off = np.moveaxis(self._errors, 1, 0)
+        share = (1 / safe)[owner] * d_off
+        share += (off / safe / safe)[owner] * (d_within + 2 * np.abs(apart) * d_mean)
         worst = share.max(axis=1)
-        error = np.bincount(self.owner, worst, minlength=len(delta))
+        error = np.bincount(owner, worst, minlength=n)
         return nlm, error, worst
 
 

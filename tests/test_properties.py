@@ -15,9 +15,6 @@ from sklearn.neural_network import MLPRegressor
 
 from skfme import FMEExplainer, fme
 
-settings.register_profile("skfme", deadline=None, max_examples=60)
-settings.load_profile("skfme")
-
 finite = st.floats(-50, 50, allow_nan=False).map(lambda v: round(v, 3))
 
 

@@ -209,3 +209,17 @@ def test_names_and_booleans_mean_rules():
 def test_rules_without_nodes_are_an_error(rule):
     with pytest.raises(ValueError, match="must be (a )?positive"):
         nlm_of(PATHS["exp"], rule)
+
+
+@pytest.mark.parametrize("height", [1.0, 1e6])
+def test_a_path_that_changes_between_nodes_alone_has_no_measure(height):
+    # All nodes see the value at the end: nothing is known of how the path gets there.
+    X = np.zeros((3, 1))
+    effect = fme(
+        lambda T: height * (T[:, 0] > 1e-9) * 1.0,
+        X,
+        {0: 1.0},
+        nlm=Adaptive(),
+        extrapolation=None,
+    )
+    assert np.isnan(effect.nlm).all()

@@ -200,6 +200,12 @@ def step_named(steps: Sequence[NamedStep], name: str) -> NamedStep:
         If no effect has this name.
     """
     by_name = {step.name: step for step in steps}
+    if not isinstance(name, str):
+        raise TypeError(
+            "An effect is asked for by its name, such as "
+            f"{next(iter(by_name), 'bmi -2')!r}; got {name!r}. Other steps are those of "
+            "another explainer: FMEExplainer(model, steps)."
+        )
     if name not in by_name:
         raise ValueError(
             f"No effect is named {name!r}."

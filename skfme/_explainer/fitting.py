@@ -80,6 +80,7 @@ def read_input(
     ValueError, TypeError
         As :meth:`skfme.FMEExplainer.fit`.
     """
+    _refuse_swapped(X, y)
     table = columns_read(explainer.estimator, as_table(X))
     _refuse_fitted_without_y(explainer.estimator, y)
     validate_data(explainer, table.native, skip_check_array=True)
@@ -94,6 +95,20 @@ def read_input(
     if explainer._wants_one_target() and y is not None:
         y = one_target(y, model_name(explainer.estimator))
     return FitInput(table, y, Training(rows, columns, weights), params)
+
+
+def _refuse_swapped(X: Any, y: Any) -> None:
+    """Refuse a target in the place of the table, and a column's name for the target."""
+    if isinstance(y, str):
+        raise TypeError(
+            f"y is the text {y!r}; expected the target's values, one for each row: "
+            f"fit(X.drop(columns={y!r}), X[{y!r}]) where X is a dataframe that holds them."
+        )
+    if len(getattr(X, "shape", ())) == 1 and len(getattr(y, "shape", ())) == 2:
+        raise ValueError(
+            f"X has shape {X.shape} and y has shape {y.shape}: they are swapped. The order "
+            "is fit(X, y)."
+        )
 
 
 def columns_read(estimator: Any, table: Table) -> Table:

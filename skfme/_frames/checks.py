@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_array, validate_data
 
-from skfme._frames.columns import kind_of, missing_in, numbers_in
+from skfme._frames.columns import in_order_of, kind_of, missing_in, numbers_in
 from skfme._frames.contents import complete_rows, infinite_columns
 from skfme._frames.given import array_of
 from skfme._frames.schema import Column, converted
@@ -23,6 +23,7 @@ from skfme._summaries.weighting import Weighting
 
 __all__ = [
     "PredictionError",
+    "beside_rows",
     "check_columns_as_in_fit",
     "checked_weights",
     "naming_missing_values",
@@ -80,10 +81,15 @@ def refuse_infinite(table: Table, read: Sequence[int] | None = None) -> None:
         )
 
 
+def beside_rows(table: Table, values: Any, what: str) -> Any:
+    """Values given beside a table, in the order of its rows where both have labels."""
+    return in_order_of(table.index, values, what) if table.given.pandas_like else values
+
+
 def weights_named(sample_weight: Any, table: Table) -> Any:
     """Weights of rows, read from the table where they are given as a column's name."""
     if not isinstance(sample_weight, str):
-        return sample_weight
+        return beside_rows(table, sample_weight, "sample_weight")
     table = table.given
     position = table.position(sample_weight, "sample_weight names")
     if kind_of(column := table.column(position)) != "numeric":

@@ -255,8 +255,8 @@ def in_order_of(index: pd.Index, values: Any, what: str) -> Any:
         return values.loc[index]
     if index.is_unique or Counter(labels) == Counter(index):
         raise ValueError(
-            f"{what} returned values under the rows' labels in another order, and labels "
-            "repeat themselves, so that they do not say which row is which. Return an "
+            f"{what} has values under the rows' labels in another order, and labels "
+            "repeat themselves, so that they do not say which row is which. Give an "
             "array in the order of the rows, or give X unique labels."
         )
     return values

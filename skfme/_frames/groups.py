@@ -15,6 +15,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from skfme._frames.checks import beside_rows
 from skfme._frames.columns import (
     ColumnData,
     as_vector,
@@ -58,7 +59,7 @@ def row_labels(table: Table, by: Any, what: str = "by") -> pd.DataFrame:
     if columns is not None:
         return labels_in(table, columns, what)
     if not _is_mixture(by, len(table)):
-        return labels_beside(by, len(table), what)
+        return labels_beside(beside_rows(table, by, what), len(table), what)
     parts = [row_labels(table, part, what) for part in by]
     unnamed = [part for part in parts if list(part) == ["group"]]
     for i, part in enumerate(unnamed if len(unnamed) > 1 else []):

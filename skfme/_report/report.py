@@ -21,6 +21,13 @@ import pandas as pd
 
 from skfme._attribution.step_attribution import StepAttribution
 from skfme._report.attributions import attribution_section
+from skfme._report.inputs import (
+    as_effects,
+    as_trees,
+    check_attribution,
+    check_explainer,
+    check_inference,
+)
 from skfme._report.page import (
     Markup,
     definitions,
@@ -155,10 +162,11 @@ def write_report(
     check_matplotlib("write_report")
     if isinstance(effects, StepAttribution):
         attribution, effects = attribution or effects, effects.total
-    effects = _as_effects(effects)
-    _check_attribution(attribution)
-    trees = _as_trees(tree, effects)
-    _check_inference(inference)
+    effects = as_effects(effects)
+    check_attribution(attribution)
+    trees = as_trees(tree, effects)
+    check_inference(inference, effects)
+    check_explainer(explainer, effects)
     texts = read_labels(labels, effects.context.table)
     words = response_words(response_label)
     if words is not None:
@@ -181,48 +189,6 @@ def write_report(
         ]
         file.write(page(title, writer.lead(), sections))
     return target
-
-
-def _as_effects(effects: Any) -> ForwardEffects:
-    if isinstance(effects, ForwardEffect):
-        return ForwardEffects([effects], effects.context)
-    if not isinstance(effects, ForwardEffects):
-        raise TypeError(
-            "write_report takes a ForwardEffects or a ForwardEffect, got "
-            f"{type(effects).__name__}."
-        )
-    return effects
-
-
-def _check_attribution(attribution: Any) -> None:
-    if attribution is not None and not isinstance(attribution, StepAttribution):
-        raise TypeError(
-            "attribution must be a StepAttribution, as explainer.attribute(X) makes it; "
-            f"got {type(attribution).__name__}."
-        )
-
-
-def _check_inference(inference: Any) -> None:
-    if inference is not None and not hasattr(inference, "to_frame"):
-        raise TypeError(
-            "inference must be results with to_frame(), such as those of "
-            f"skfme.statsmodels; got {type(inference).__name__}."
-        )
-
-
-def _as_trees(tree: Any, effects: ForwardEffects) -> dict[str, Any]:
-    """Trees by the effect that they are about; one alone may be about any."""
-    if tree is None:
-        return {}
-    if not isinstance(tree, Mapping):
-        return {next(iter(effects)) if len(effects) == 1 else "": tree}
-    unknown = [name for name in tree if name not in effects]
-    if unknown:
-        raise ValueError(
-            f"tree names {unknown[0]!r}, which is none of the effects: "
-            f"{', '.join(map(repr, effects))}."
-        )
-    return dict(tree)
 
 
 class _Writer:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from skfme._engine.stepping import STATUSES
+from skfme._summaries.weighted import warn_of_no_sd
 
 __all__ = ["EffectAverages"]
 
@@ -94,6 +95,8 @@ class EffectAverages:
 
         A float, or an ndarray of shape (n_outputs,) for several outputs.
         """
+        if self.n and np.isnan(self.figures[0].sd):
+            warn_of_no_sd()
         return self._per_output([figure.sd for figure in self.figures])
 
     @property

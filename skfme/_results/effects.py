@@ -306,11 +306,10 @@ class ForwardEffect(PrintedEffect):
     def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:
         """Averages of one output over some rows."""
         fme, weights = self.fme_2d[rows, k], self.weights.take(rows)
-        alone = len(rows) == 1 and not weights.given
         figures = {
             "n": len(rows),
             "ame": weighted_mean(fme, weights),
-            "sd": float("nan") if alone else weighted_sd(fme, weights),
+            "sd": weighted_sd(fme, weights),
             "share_positive": weighted_mean((fme > 0).astype(float), weights),
         }
         if self.nlm_2d is not None:

@@ -69,6 +69,11 @@ class PrintedEffects(Mapping[str, E_co]):
     def _effects(self) -> Mapping[str, E_co]: ...
 
     def __getitem__(self, name: str) -> E_co:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"Effects are named, such as {next(iter(self._effects), 'bmi -2')!r}; got "
+                f"{name!r}. list(effects.values()) has them in order."
+            )
         if name not in self._effects:
             names = ", ".join(map(repr, self._effects))
             raise KeyError(f"no effect is named {name!r}; there are {names}")

@@ -18,7 +18,7 @@ from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._streaming.trial import Trial
 from skfme._summaries.mergeable import Moments
-from skfme._summaries.weighted import Figures, NonLinearity, warn_of_no_sd
+from skfme._summaries.weighted import Figures, NonLinearity
 
 __all__ = ["PRECISION", "EffectSummary", "MergeContext"]
 
@@ -131,11 +131,16 @@ class EffectSummary(PrintedEffect):
         """Standard error of the AME over rows, the model held fixed.
 
         That of :func:`skfme.statsmodels.average_effects`: SD / √n without weights;
-        weights are inverse probabilities of selection. NaN for fewer than two rows.
+        weights are inverse probabilities of selection, unless the explainer was told
+        ``weights_type="frequency"``. NaN for fewer than two rows.
         """
-        return self._per_output(
-            _rounded(self._tally.std_error, self._total.defined_mean)
-        )
+        error = self._tally.std_error(counting=self._counting)
+        return self._per_output(_rounded(error, self._total.defined_mean))
+
+    @property
+    def _counting(self) -> bool:
+        """Whether weights were said to count copies of a row."""
+        return self.context.weights_type == "frequency"
 
     @property
     def min(self) -> Any:
@@ -168,9 +173,6 @@ class EffectSummary(PrintedEffect):
     def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         total = self._total
-        size = float(total.size(self.weights_type)[0])
-        if self.n and size <= 1:
-            warn_of_no_sd(size)
         means, sds = total.defined_mean, total.sd(self.weights_type)
         quantiles = self._tally.fme.quantiles(_QUARTILES, self.weights_type)
         return tuple(
@@ -239,7 +241,8 @@ class EffectSummary(PrintedEffect):
             frame["anlm"] = nlm.moments.defined_mean.ravel()
         with np.errstate(invalid="ignore"):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
-        frame["std_error"] = _rounded(self._tally.std_errors, fme.defined_mean).ravel()
+        errors = self._tally.std_errors(counting=self._counting)
+        frame["std_error"] = _rounded(errors, fme.defined_mean).ravel()
         frame.insert(0, "effect", self.name)
         counting = frame[frame["n"] > 0].reset_index(drop=True)
         return counting.iloc[self._order_of(counting)].reset_index(drop=True)

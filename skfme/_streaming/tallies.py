@@ -156,16 +156,14 @@ class Tally:
             effect.nlm_rule,
         )
 
-    @property
-    def std_errors(self) -> np.ndarray:
+    def std_errors(self, *, counting: bool) -> np.ndarray:
         """Standard errors of the groups' AMEs, of shape (n_groups, n_outputs)."""
-        return standard_error(self.fme.moments, self.squared)
+        return standard_error(self.fme.moments, self.squared, counting=counting)
 
-    @property
-    def std_error(self) -> np.ndarray:
+    def std_error(self, *, counting: bool) -> np.ndarray:
         """Standard error of the AME over all groups, of shape (n_outputs,)."""
         squared = None if self.squared is None else self.squared.total()
-        return standard_error(self.fme.moments.total(), squared)
+        return standard_error(self.fme.moments.total(), squared, counting=counting)
 
     def merged(self, other: Tally, codes: np.ndarray, n_groups: int) -> Tally:
         nlm, squared = self.nlm, self.squared

@@ -171,12 +171,14 @@ class Moments:
         return sd
 
 
-def standard_error(moments: Moments, squared: Moments | None) -> np.ndarray:
+def standard_error(
+    moments: Moments, squared: Moments | None, *, counting: bool = False
+) -> np.ndarray:
     """Standard error of the mean of independent rows, √(c Σ w² (x − mean)²) / W.
 
     c = n / (n − 1) for n rows of positive weight. Weights are inverse probabilities of
     selection, as HC1 of a regression on a constant has them; without weights this is
-    SD / √n.
+    SD / √n, as it is where weights count copies of a row.
 
     Parameters
     ----------
@@ -184,12 +186,16 @@ def standard_error(moments: Moments, squared: Moments | None) -> np.ndarray:
     squared : Moments or None
         Of the rows of positive weight, with the squares of the weights; None where
         there are no weights.
+    counting : bool
+        Whether weights count copies of a row.
 
     Returns
     -------
     std_error : ndarray
         Shaped as the moments; NaN for fewer than two rows.
     """
+    if counting:
+        return np.asarray(moments.sd("frequency") / np.sqrt(moments.weight))
     if squared is None:
         squared = moments
     n = np.where(squared.n > 1, squared.n, np.nan)

@@ -82,12 +82,11 @@ def weighted_mean(values: np.ndarray, weights: Weighting) -> float:
 
 
 def weighted_sd(values: np.ndarray, weights: Weighting) -> float:
-    """Standard deviation with divisor W − 1; NaN with a warning where W ≤ 1."""
+    """Standard deviation with divisor W − 1; NaN where W ≤ 1."""
     if len(values) == 0:
         return float("nan")
     size = weights.size
     if size <= 1:
-        warn_of_no_sd(size)
         return float("nan")
     deviations = values - weighted_mean(values, weights)
     squares = weights.times(deviations**2).sum()
@@ -108,10 +107,11 @@ def sd_of_size(squares: Any, total: Any, size: Any) -> Any:
     return np.sqrt(squares * scale / divisor)
 
 
-def warn_of_no_sd(size: float) -> None:
+def warn_of_no_sd() -> None:
+    """Say why an SD that was asked for is NaN."""
     warnings.warn(
-        f"The SD of effects is not defined for a total weight of {size:.3g}: the rows of "
-        "positive weight, or the sum of frequency weights, must exceed 1.",
+        "The SD of effects is not defined: the rows of positive weight, or the sum of "
+        "frequency weights, must exceed 1.",
         RuntimeWarning,
         stacklevel=3,
     )

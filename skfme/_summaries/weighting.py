@@ -28,11 +28,14 @@ class Weighting:
     n : int
         Number of rows.
     kind : {"frequency", "sampling", "importance"}
+    told : bool
+        Whether the kind was told, rather than read from the weights.
     """
 
     array: np.ndarray | None
     n: int
     kind: str = "frequency"
+    told: bool = False
 
     @classmethod
     def of(cls, values: np.ndarray | None, kind: str, n: int) -> Weighting:
@@ -57,7 +60,7 @@ class Weighting:
                     f"{values[fractional[0]]:.6g}. Take 'sampling' for inverse "
                     "probabilities, 'importance' for precisions."
                 )
-        return cls(values, n, kind)
+        return cls(values, n, kind, told=True)
 
     @property
     def given(self) -> bool:
@@ -121,11 +124,11 @@ class Weighting:
             positions = not isinstance(rows, slice) and rows.dtype != bool
             # NumPy takes positions faster than it indexes by them.
             array = self.array.take(rows) if positions else self.array[rows]
-            return Weighting(array, len(array), self.kind)
+            return replace(self, array=array, n=len(array))
         if isinstance(rows, slice):
-            return Weighting(None, len(range(*rows.indices(self.n))), self.kind)
+            return replace(self, n=len(range(*rows.indices(self.n))))
         count = np.count_nonzero(rows) if rows.dtype == bool else len(rows)
-        return Weighting(None, int(count), self.kind)
+        return replace(self, n=int(count))
 
     def times(self, values: np.ndarray, power: float = 1.0) -> np.ndarray:
         """Rows of an array multiplied by their weights to some power."""

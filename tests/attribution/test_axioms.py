@@ -44,7 +44,7 @@ def random_step(seed, n=4):
 
 
 every_model = given(kind=st.sampled_from(KINDS), seed=st.integers(0, 10_000))
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=12)
 
 
 @pytest.mark.parametrize("method", [*METHODS, "sequential"])

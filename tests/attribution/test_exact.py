@@ -189,7 +189,9 @@ def mixed_frame(sample):
     frame["kind"] = pd.Categorical.from_codes(
         np.arange(N) % 5, categories=["p", "q", "r", "s", "t"]
     )
-    frame.loc[::7, "b"] = np.nan
+    frame["b"] = frame["b"].where(
+        np.arange(len(frame)) % 7 != 0
+    )  # never the sample itself
     return frame, y + 2 * (frame["kind"] == "q") * frame["a"]
 
 

@@ -31,8 +31,8 @@ from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
 
 N_TRAIN, N_ROWS, STEP = 80, 60, 0.5
 N_EXAMPLES = int(os.environ.get("SKFME_EXAMPLES", "8"))
-few = settings(max_examples=N_EXAMPLES, deadline=None)
-more = settings(max_examples=3 * N_EXAMPLES, deadline=None)
+few = settings(max_examples=N_EXAMPLES)
+more = settings(max_examples=3 * N_EXAMPLES)
 seeds = st.integers(0, 2**32 - 1)
 
 FORESTS = {

@@ -371,3 +371,25 @@ def test_names_that_contain_the_placeholder_are_names():
     table = X.rename(columns={"a": "x_at99"})
     results = average_effects(ame(LinearRegression().fit(table, Y), table))
     assert results.t_test("x_at99 +1 = 0").effect == results.params.iloc[:1].to_numpy()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: explained()[:1], "Effects are named, such as 'a +1'"),
+        (lambda: fitted().path(X, {"a": 5}), "An effect is asked for by its name"),
+        (lambda: FMEExplainer(MODEL, {"a": 1}).fit(Y, X), "they are swapped"),
+        (lambda: FMEExplainer(MODEL, {"a": 1}).fit(X, "b"), "y is the text 'b'"),
+        (lambda: EffectTree().fit(explained()), "One effect is expected, and 2 were"),
+    ],
+)
+def test_what_is_given_in_the_wrong_place_is_told_so(call, text):
+    assert text in said(call)
+
+
+def explained():
+    return fme(MODEL, X, [{"a": 1}, {"b": 1}])
+
+
+def fitted():
+    return FMEExplainer(LinearRegression(), {"a": 1}).fit(X, Y)

@@ -6,8 +6,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from skfme import fme
 from skfme._frames.groups import groups_in, in_joint_order, row_labels
 from skfme._frames.tables import as_table
+from skfme.statsmodels import ConditionalEffects
 
 SITE = ["b", "a", "b", "c"]
 X = pd.DataFrame({"site": SITE, "ward": [2, 1, 2, 2], "age": [3.5, 4.5, 5.5, 6.5]})
@@ -184,3 +186,30 @@ def test_periods_are_groups():
 )
 def test_orders_are_joined_to_one_that_keeps_each(orders, expected):
     assert in_joint_order(orders) == expected
+
+
+def test_labels_and_weights_beside_a_table_follow_its_rows():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60), "g": list("uvw") * 20})
+    weights = pd.Series(rng.uniform(1, 2, 60), X.index)
+    mixed = rng.permutation(60)
+    square = fme(lambda T: T["a"] ** 2, X, {"a": 1}, extrapolation=None)
+    pd.testing.assert_frame_equal(
+        square.average(by=X["g"].iloc[mixed]), square.average(by="g")
+    )
+    first, second = (
+        fme(
+            lambda T: T["a"] ** 2, X, {"a": 1}, sample_weight=given, extrapolation=None
+        ).ame
+        for given in (weights, weights.iloc[mixed])
+    )
+    assert first == second
+    scores = ConditionalEffects.from_response(X["a"].iloc[mixed], X, "a").fit()
+    assert scores.params.round(9).tolist() == [0, 1]
+
+
+def test_repeated_labels_in_another_order_say_nothing_of_rows():
+    X = pd.DataFrame({"a": [1.0, 2.0, 3.0]}, index=[0, 0, 1])
+    weights = pd.Series([1.0, 2.0, 3.0], index=[0, 1, 0])
+    with pytest.raises(ValueError, match="labels in another order, and labels repeat"):
+        fme(lambda T: T["a"], X, {"a": 1}, sample_weight=weights)

@@ -26,7 +26,7 @@ def lattice(x, y, cells):
 
 
 @given(seed=st.integers(0, 10_000), across=st.integers(3, 30), n=st.integers(3, 400))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_point_is_counted_in_the_nearest_hexagon(seed, across, n):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(5, 2, n), rng.gamma(1, 30, n)

@@ -327,3 +327,20 @@ def test_a_page_over_few_rows_says_so_first(tmp_path):
     lead = page[page.index("<h1") :].split("</p>")[0]
     assert f"Only {effect.n} of 250 rows count" in lead
     assert "outside the training data" in lead
+
+
+@pytest.mark.parametrize("part", ["tree", "inference", "explainer"])
+def test_a_part_about_other_effects_is_refused(effects, tmp_path, part):
+    others = pd.DataFrame({"age": np.arange(60.0), "w": np.arange(60.0) % 7})
+    other = fme(lambda T: T["age"] ** 2 * T["w"], others, {"age": 1})
+    given = {
+        "tree": lambda: {"bmi -2": came(other, n_partitions=2)},
+        "inference": lambda: average_effects(other),
+        "explainer": lambda: FMEExplainer(
+            HistGradientBoostingRegressor(max_iter=2), {"bp": 1}
+        ).fit(people()[["bmi", "bp"]], people()["bmi"]),
+    }
+    path = tmp_path / "report.html"
+    with pytest.raises(ValueError, match="other effects|is about|another one"):
+        write_report(effects, path, **{part: given[part]()})
+    assert not path.exists()

@@ -1,5 +1,7 @@
 """Results: tables, groups and texts."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -296,3 +298,15 @@ ADVICE = {
 def test_where_no_row_counts_the_warning_says_what_to_write(make, advice):
     with pytest.warns(UserWarning, match=rf"No row counts.*{advice}"):
         make()
+
+
+def test_an_effect_of_one_row_warns_of_its_sd_alone():
+    effect = fme(
+        lambda T: T["a"] ** 2, pd.DataFrame({"a": [2.0]}), {"a": 1}, extrapolation=None
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert effect.ame == 5
+        assert "5" in str(effect.summary())
+    with pytest.warns(RuntimeWarning, match="SD of effects is not defined"):
+        assert np.isnan(effect.sd)

@@ -111,7 +111,7 @@ def test_batches_give_the_numbers_of_the_stacked_table(people, kind):
     st.booleans(),
     st.sampled_from([1, 40, 10**6]),
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_how_the_rows_are_cut_changes_nothing(people, cuts, weighted, fewest):
     explainer = explainer_on(people, STEPS[:2])
     column = np.random.default_rng(1).integers(0, 4, N) / 2

@@ -33,7 +33,7 @@ def sketched(values, weights=None, parts=1):
 
 
 @given(st.lists(middling, min_size=1, max_size=40), st.integers(1, 5))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_sketched_quartiles_are_within_a_thousandth_of_the_values_beside_them(
     values, parts
 ):
@@ -48,7 +48,7 @@ def test_sketched_quartiles_are_within_a_thousandth_of_the_values_beside_them(
 
 
 @given(rows.filter(lambda r: sum(w for _, w in r) >= 2), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_sketched_quartiles_of_weights_are_those_of_repeated_rows(pairs, parts):
     values, weights = map(np.array, zip(*pairs, strict=True))
     repeated = np.repeat(values, weights)
@@ -58,7 +58,7 @@ def test_sketched_quartiles_of_weights_are_those_of_repeated_rows(pairs, parts):
 
 
 @given(st.lists(finite, min_size=1, max_size=20))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_sketch_takes_every_finite_number(values):
     low, middle, high = sketched(values)
     assert min(values) <= low <= middle <= high <= max(values)
@@ -123,7 +123,7 @@ def test_moments_of_many_small_batches_are_exact(offset):
 
 
 @given(rows.filter(lambda r: sum(w for _, w in r) >= 2))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_moments_of_weights_are_those_of_repeated_rows(pairs):
     values, weights = map(np.array, zip(*pairs, strict=True))
     moments, repeated = one_by_one(values, weights), np.repeat(values, weights)

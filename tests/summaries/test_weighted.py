@@ -34,7 +34,7 @@ def effect_of(values, weights=None, **options):
 
 
 @given(rows.filter(lambda r: sum(w for _, w in r) >= 2))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_integer_weights_equal_repeated_rows(pairs):
     values, weights = map(np.array, zip(*pairs, strict=True))
     repeated = np.repeat(values, weights)
@@ -66,7 +66,7 @@ def test_quartiles_are_exact_beside_an_effect_of_another_magnitude():
 
 
 @given(st.lists(numbers, min_size=2, max_size=30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_without_weights_summaries_are_those_of_the_statistics_module(values):
     effect = effect_of(values)
     exact = [Fraction(value) for value in values]
@@ -113,7 +113,7 @@ def test_a_quantile_of_fractional_weights_lies_at_its_place_of_the_cumulated_wei
     st.lists(st.tuples(numbers, st.floats(0.1, 4)), min_size=2, max_size=20),
     st.sampled_from([1e-9, 0.3, 1e9]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_scale_of_sampling_weights_does_not_matter(pairs, scale):
     values, weights = map(np.array, zip(*pairs, strict=True))
     options = {"weights_type": "sampling"}
@@ -199,7 +199,7 @@ def test_averages_by_group_and_trees_take_the_effects_own_kind_of_weights():
         lambda r: sum(w for _, w in r) > 1.1
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_quartiles_of_any_weights_are_ordered_and_within_the_effects(pairs):
     values, weights = map(np.array, zip(*pairs, strict=True))
     low, middle, high = effect_of(values, weights).quartiles

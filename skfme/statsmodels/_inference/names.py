@@ -18,11 +18,13 @@ from skfme._frames.hints import known_names, nearest
 
 __all__ = [
     "RESULT_COLUMNS",
+    "comparison_notes",
     "difference_labels",
     "difference_names",
     "interaction_rows",
     "names_of",
     "pairs_within",
+    "refuse_other_rows",
     "refuse_unknown_label",
     "unique_names",
     "wording",
@@ -98,7 +100,8 @@ def pairs_within(
         columns = []
     for name in columns:
         refuse_unknown_label(labels, name, "within")
-    keys = list(labels[columns].itertuples(index=False, name=None))
+    # By way of an array: old pandas has no rows where there are no columns.
+    keys = [tuple(row) for row in labels[columns].to_numpy(dtype=object)]
     pairs = [(i, j) for i, j in combinations(range(len(keys)), 2) if keys[i] == keys[j]]
     if not pairs:
         raise ValueError(
@@ -110,6 +113,8 @@ def pairs_within(
 
 def refuse_unknown_label(labels: pd.DataFrame, name: str, what: str) -> None:
     """Refuse a name that is no column of labels."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} names one label of the estimates, got {name!r}.")
     if name not in labels:
         raise ValueError(
             f"{what} names {name!r}, which is no label of the estimates."
@@ -157,6 +162,46 @@ def interaction_rows(
             kept.append(i)
     text = f"({joint}) - ({first}) - ({second})"
     return np.array(rows), labels.iloc[kept].assign(effect=text).reset_index(drop=True)
+
+
+def refuse_other_rows(R: np.ndarray, counts: np.ndarray | None) -> None:
+    """Refuse an interaction of averages over different rows, which is none."""
+    if counts is None:
+        return
+    for row in R:
+        involved = np.unique(counts[row != 0])
+        if len(involved) > 1:
+            raise ValueError(
+                "An interaction compares averages over the same rows, and these count "
+                f"{', '.join(f'{n:,}' for n in involved)} rows. Explain with "
+                "extrapolation=None, or only the rows that count for all three, such as "
+                "X[(first.status == 'counted') & (second.status == 'counted') & …]."
+            )
+
+
+def comparison_notes(
+    labels: pd.DataFrame, pairs: Sequence[tuple[int, int]], counts: np.ndarray | None
+) -> tuple[str, ...]:
+    """What is to be said of pairs whose difference may not be what is wanted."""
+    notes = []
+    if "term" in labels and _unlike(labels["term"], pairs).any():
+        notes.append(
+            "Coefficients of a regression were compared, an intercept and slopes among "
+            "them: from_groups(effect, by) compares groups."
+        )
+    if "effect" in labels and counts is not None:
+        apart = _unlike(labels["effect"], pairs) & _unlike(counts, pairs)
+        if apart.any():
+            notes.append(
+                "Each effect is averaged over the rows that count for it, which differ."
+            )
+    return tuple(notes)
+
+
+def _unlike(values: Any, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    first, second = np.transpose(pairs)
+    entries = np.asarray(values)
+    return np.asarray(entries[first] != entries[second])
 
 
 def difference_labels(

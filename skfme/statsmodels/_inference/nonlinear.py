@@ -15,7 +15,7 @@ import numpy as np
 
 from skfme.statsmodels._inference.hypotheses import PLACE, coded, unreadable
 
-__all__ = ["function_of_names", "gradient_of"]
+__all__ = ["function_of_names", "gradient_of", "texts_of"]
 
 Function = Callable[[np.ndarray], np.ndarray]  # β of shape (k,) -> (m,)
 
@@ -48,6 +48,23 @@ def function_of_names(texts: Sequence[str], names: Sequence[str]) -> Function:
         return np.array([expression(params) for expression in expressions])
 
     return function
+
+
+def texts_of(hypotheses: Any) -> list[str]:
+    """Hypotheses as a list of texts.
+
+    Raises
+    ------
+    TypeError
+        If they are none.
+    """
+    listed = isinstance(hypotheses, (list, tuple))
+    if not listed or not all(isinstance(text, str) for text in hypotheses):
+        raise TypeError(
+            "A hypothesis is a text such as 'b1 / b2 = 1', a list of such, or a function "
+            f"of the estimates; got {hypotheses!r}."
+        )
+    return list(hypotheses)
 
 
 def _expression(text: str, names: Sequence[str]) -> Callable[[np.ndarray], float]:

@@ -29,14 +29,20 @@ from skfme.statsmodels._inference.equivalence import (
 )
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
+    comparison_notes,
     difference_labels,
     difference_names,
     interaction_rows,
     pairs_within,
+    refuse_other_rows,
     refuse_unknown_label,
     wording,
 )
-from skfme.statsmodels._inference.nonlinear import function_of_names, gradient_of
+from skfme.statsmodels._inference.nonlinear import (
+    function_of_names,
+    gradient_of,
+    texts_of,
+)
 from skfme.statsmodels._inference.text import EstimateTables
 
 __all__ = ["EffectResults"]
@@ -191,7 +197,7 @@ class EffectResults(EstimateTables):
         if callable(f):
             function, texts = f, None
         else:
-            texts = [f] if isinstance(f, str) else list(f)
+            texts = [f] if isinstance(f, str) else texts_of(f)
             function = function_of_names(texts, self.names)
         values, gradient = gradient_of(function, self._estimates, self._se())
         if texts is None:
@@ -274,7 +280,8 @@ class EffectResults(EstimateTables):
         Raises
         ------
         ValueError
-            If one of the three effects is missing.
+            If one of the three effects is missing, or they are averages over different
+            numbers of rows.
 
         Examples
         --------
@@ -289,6 +296,7 @@ class EffectResults(EstimateTables):
         [20.0]
         """
         R, labels = interaction_rows(self.labels, first, second)
+        refuse_other_rows(R, self.nobs)
         return self.contrasts(R, labels)
 
     def equivalence_test(
@@ -369,6 +377,11 @@ class EffectResults(EstimateTables):
         -------
         differences : EffectResults
             Its tables have a column of adjusted p-values, ``p_adjusted``.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to compare.
         """
         k = len(self.names)
         if k < 2:
@@ -389,5 +402,6 @@ class EffectResults(EstimateTables):
         differences.adjustment = method
         if method is not None:
             differences.pvalues_adjusted(method)  # refuses an unknown method at once
+        differences.notes += comparison_notes(self.labels, pairs, self.nobs)
         differences.title = "Differences" + (f": {self.title}" if self.title else "")
         return differences

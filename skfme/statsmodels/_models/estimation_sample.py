@@ -63,12 +63,15 @@ def _used(model: Any, index: pd.Index) -> np.ndarray | None:
 
 def _places(table: Table, index: pd.Index) -> np.ndarray | None:
     """Where each row of a table is in the fit's data; None where some are not in it."""
-    if len(table) == len(index):
-        return np.arange(len(index))
-    if not table.given.pandas_like or not (index.is_unique and table.index.is_unique):
-        return None
-    places = index.get_indexer(table.index)
-    return places if (places >= 0).all() else None
+    labels, by_place = table.index, np.arange(len(index))
+    if table.given.pandas_like and not labels.equals(index):
+        if index.is_unique and labels.is_unique:
+            places = index.get_indexer(labels)
+            if (places >= 0).all():
+                return places
+        if not labels.equals(pd.RangeIndex(len(labels))):
+            return None
+    return by_place if len(table) == len(index) else None
 
 
 def unused_note(unused: np.ndarray) -> str:

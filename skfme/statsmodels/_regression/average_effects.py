@@ -35,7 +35,11 @@ from skfme.statsmodels._rows.clusters import (
     checked_cov_type,
     clusters_of,
 )
-from skfme.statsmodels._rows.counted import counted_rows, refuse_other
+from skfme.statsmodels._rows.counted import (
+    counted_rows,
+    kind_for_inference,
+    refuse_other,
+)
 from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["average_effects"]
@@ -49,7 +53,7 @@ def average_effects(
     cov_kwds: Mapping | None = None,
     groups: Any = None,
     output: str | None = None,
-    weights_type: str = "sampling",
+    weights_type: str = "auto",
     use_t: bool = True,
 ) -> EffectResults:
     """Average marginal effects with standard errors over rows.
@@ -69,7 +73,7 @@ def average_effects(
         Clusters of rows, in one way or in two; short for `cov_kwds`.
     output : str, default=None
         One output of several; None takes all.
-    weights_type : {"sampling", "frequency", "importance"}, default="sampling"
+    weights_type : {"auto", "sampling", "frequency", "importance"}, default="auto"
         What the effects' sample weights are, as in :class:`ConditionalEffects`.
     use_t : bool, default=True
         Take the t distribution with n − 1 (or G − 1) degrees of freedom, rather than
@@ -83,6 +87,8 @@ def average_effects(
 
     Raises
     ------
+    TypeError
+        If the effects are cross-fitted, whose averages are their ``results()``.
     ValueError
         If no row counts for any effect, or weights or groups are not as they should be.
 
@@ -106,6 +112,12 @@ def average_effects(
     >>> bool(results.t_test("bmi -2 = bp -10").pvalue < 0.001)
     True
     """
+    if hasattr(effects, "results"):
+        raise TypeError(
+            "These effects are cross-fitted: each row has a model of its fold, so that rows "
+            "are not all there is to it. effects.results() has the averages with their "
+            "standard errors, and their spread over folds."
+        )
     listed = list(effects.values()) if isinstance(effects, Mapping) else [effects]
     if not listed:
         raise ValueError("There are no effects to average.")
@@ -183,7 +195,8 @@ class _Sample:
         mask = effect.counted & (effect.weights.whole() > 0) & members
         if not mask.any():
             unknown = np.full(len(columns), np.nan)
-            none = replace(effect.weights.take(mask), kind=weights_type)
+            none = effect.weights.take(mask)
+            none = replace(none, kind=kind_for_inference(none, weights_type))
             return cls(effect, columns, mask, none, unknown, unknown == 0, group)
         counted = counted_rows(effect, weights_type, output).take(np.flatnonzero(mask))
         means = counted.weights.dot(counted.fme) / counted.weights.sum

@@ -44,8 +44,9 @@ class ConditionalEffects:
 
     Notes
     -----
-    What the weights of the effect are is said by `weights_type`. All three give the
-    same estimates; standard errors differ.
+    What the weights of the effect are is said by `weights_type`; "auto" is what the
+    explainer was told, else "sampling". All give the same estimates; standard errors
+    differ.
 
     - "sampling": inverse probabilities of selection. Standard errors are robust
       (HC1 where nothing is asked for) and do not depend on the weights' scale.
@@ -78,7 +79,7 @@ class ConditionalEffects:
         by: Any,
         *,
         output: str | None = None,
-        weights_type: str = "sampling",
+        weights_type: str = "auto",
     ) -> ConditionalEffects:
         """Effects by group: one mean per group.
 
@@ -90,7 +91,7 @@ class ConditionalEffects:
             The groups.
         output : str, default=None
             One output of several; None takes all.
-        weights_type : {"sampling", "frequency", "importance"}, default="sampling"
+        weights_type : {"auto", "sampling", "frequency", "importance"}, default="auto"
             What the effect's sample weights are.
 
         Returns
@@ -113,7 +114,7 @@ class ConditionalEffects:
         tree: Any,
         *,
         output: str | None = None,
-        weights_type: str = "sampling",
+        weights_type: str = "auto",
     ) -> ConditionalEffects:
         """Effects by subspace of a tree: one cAME per subspace.
 
@@ -150,7 +151,7 @@ class ConditionalEffects:
         formula: str,
         *,
         output: str | None = None,
-        weights_type: str = "sampling",
+        weights_type: str = "auto",
     ) -> ConditionalEffects:
         """Effects as a function of covariates.
 
@@ -184,7 +185,7 @@ class ConditionalEffects:
         formula: str,
         *,
         sample_weight: Any = None,
-        weights_type: str = "sampling",
+        weights_type: str = "auto",
     ) -> ConditionalEffects:
         """Any number of each row, such as an error or a loss, as a function of covariates.
 
@@ -197,7 +198,7 @@ class ConditionalEffects:
             Right-hand side over the table's columns, as in :meth:`from_formula`.
         sample_weight : column of the table, or array-like of shape (n_samples,), \
                 default=None
-        weights_type : {"sampling", "frequency", "importance"}, default="sampling"
+        weights_type : {"auto", "sampling", "frequency", "importance"}, default="auto"
             What the weights are.
 
         Returns

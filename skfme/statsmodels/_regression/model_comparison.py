@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfme._frames.checks import beside_rows
 from skfme._frames.columns import as_vector
 from skfme._frames.groups import columns_named, groups_in, labels_in, row_labels
 from skfme._frames.hints import known_names
@@ -173,7 +174,7 @@ def _numbers(score: Any, table: Table) -> np.ndarray:
     if columns is not None:
         values = labels_in(table, columns, "score").iloc[:, 0].to_numpy()
     else:
-        values = as_vector(score, len(table), "score")
+        values = as_vector(beside_rows(table, score, "score"), len(table), "score")
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):

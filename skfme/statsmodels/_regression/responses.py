@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._engine.stepping import COUNTED, STATUSES
-from skfme._frames.checks import checked_weights
+from skfme._frames.checks import beside_rows, checked_weights
 from skfme._frames.given import array_of
 from skfme._frames.tables import as_table
 from skfme._results.context import Context
@@ -36,7 +36,7 @@ def response_of_rows(y: Any, table: Any, sample_weight: Any) -> ForwardEffect:
         If `y` has not one finite or missing number per row.
     """
     rows = as_table(table)
-    values = _numbers(y)
+    values = _numbers(beside_rows(rows, y, "y"))
     if len(values) != len(rows):
         raise ValueError(
             f"y has {len(values)} entries, and the table has {len(rows)} rows; one per row is "

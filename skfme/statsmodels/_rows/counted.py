@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import output_columns
 from skfme._text.reasons import no_row_counts, what_to_write
 
-__all__ = ["CountedRows", "counted_rows", "refuse_other"]
+__all__ = ["CountedRows", "counted_rows", "kind_for_inference", "refuse_other"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +69,25 @@ def counted_rows(
             f"to estimate. {what_to_write(effect.n_left_out)}"
         )
     columns = output_columns(effect.outputs, output)
-    weights = Weighting.of(effect.weights.take(rows).array, weights_type, len(rows))
+    weights = effect.weights.take(rows)
+    kind = kind_for_inference(weights, weights_type)
+    weights = Weighting.of(weights.array, kind, len(rows))
     outputs = tuple(str(effect.outputs[k]) for k in columns)
     fme = effect.fme_2d[rows][:, columns]
     return CountedRows(effect, outputs, rows, fme, weights)
 
 
-def refuse_other(effect: ForwardEffect) -> None:
+def kind_for_inference(weights: Weighting, weights_type: str) -> str:
+    """What weights stand for: "auto" is what the explainer was told, else "sampling".
+
+    Whole survey weights would pass for frequencies, whose standard errors are smaller.
+    """
+    if weights_type != "auto":
+        return weights_type
+    return weights.kind if weights.told else "sampling"
+
+
+def refuse_other(effect: Any) -> None:
     """Refuse what is not one effect."""
     if isinstance(effect, Mapping):
         raise TypeError(

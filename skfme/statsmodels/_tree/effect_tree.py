@@ -8,7 +8,7 @@ from a fitted tree.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -27,6 +27,7 @@ from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
 from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme._text.outputs import one_output
+from skfme.statsmodels._rows.counted import refuse_other
 from skfme.statsmodels._tree.columns import split_positions
 from skfme.statsmodels._tree.covariates import (
     Covariate,
@@ -279,6 +280,8 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
             If a column holds neither numbers nor categories nor dates, or mixes them.
         """
         categorical, weights_type = self.categorical_features, self.weights_type
+        if isinstance(X, Mapping) and y is None:
+            refuse_other(X)
         if isinstance(X, ForwardEffect) and y is None:
             k = one_output(X.outputs, None, "a tree")
             if categorical == "auto":

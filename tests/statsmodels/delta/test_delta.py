@@ -172,7 +172,7 @@ def test_estimates_and_counts_are_those_of_fme(step, extrapolation):
 
 
 @given(h=st.floats(-3, 3), scale=st.floats(0.1, 10), seed=st.integers(0, 2**16))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_units_of_a_covariate_do_not_matter(h, scale, seed):
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"x": rng.normal(size=60), "z": rng.normal(size=60)})

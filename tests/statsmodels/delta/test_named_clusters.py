@@ -30,7 +30,7 @@ def test_named_clusters_are_those_given_for_each_row_of_the_fit(data, fit):
         ).bse
         for groups in ("village", codes)
     )
-    np.testing.assert_array_equal(named, given)
+    np.testing.assert_allclose(named, given, rtol=1e-14)
     refitted = fit("y ~ x", data).fit(cov_type="cluster", cov_kwds={"groups": codes})
     assert named.iloc[0] == pytest.approx(refitted.bse["x"])
 

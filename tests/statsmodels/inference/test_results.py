@@ -12,6 +12,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
+from skfme import fme
 from skfme.statsmodels import EffectResults, average_effects
 from tests.statsmodels.effects import effect_of
 
@@ -612,3 +613,35 @@ def test_separate_fits_make_one_family_with_one_adjustment():
     assert by_fit.params.tolist() == [0.0] * 6
     independent = np.sqrt(2 * np.diag(one.cov_params()))
     np.testing.assert_allclose(by_fit.bse, independent)
+
+
+# Averages over other rows
+
+
+def effects_of_unlike_rows():
+    X = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) % 7})
+    steps = [{"a": 3}, {"b": 1}, {"a": 3, "b": 1}]
+    return fme(lambda T: T["a"] * T["b"], X, steps)
+
+
+def test_an_interaction_of_averages_over_other_rows_is_refused():
+    unlike = average_effects(effects_of_unlike_rows())
+    with pytest.raises(ValueError, match=r"these count 32, 35, 37 rows\. Explain with"):
+        unlike.interaction("a +3", "b +1")
+
+
+def test_differences_of_averages_over_other_rows_say_so():
+    unlike = average_effects(effects_of_unlike_rows()).pairwise()
+    assert "over the rows that count for it, which differ" in str(unlike.summary())
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda r: r.pairwise(over=["s"]), "over names one label of the estimates"),
+        (lambda r: r.nonlinear_test(1), "A hypothesis is a text such as 'b1 / b2 = 1'"),
+    ],
+)
+def test_what_is_no_name_is_told_so(call, text):
+    with pytest.raises(TypeError, match=text):
+        call(random_results())

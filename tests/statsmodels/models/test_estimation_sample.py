@@ -165,3 +165,16 @@ def test_a_column_that_is_a_number_as_well_is_none_of_them():
     model = StatsmodelsEstimator(formula="C(year) + year:x")
     explainer = FMEExplainer(model, {"x": 1}).fit(rows[["x", "year"]], rows["y"])
     assert [column.kind for column in explainer.columns_] == ["numeric", "numeric"]
+
+
+def test_rows_in_another_order_are_known_by_their_labels(fit):
+    rows = survey().sample(frac=1, random_state=0)
+    want = mean_by_hand(fit, survey().dropna())
+    results = delta_effects(fit, rows, {"x": 1})
+    assert results.nobs[0] == fit.nobs
+    assert results.params.iloc[0] == pytest.approx(want, rel=1e-12)
+
+
+def test_rows_of_other_labels_are_new_rows(fit):
+    rows = survey().set_axis(np.arange(200) + 1000)
+    assert delta_effects(fit, rows, {"x": 1}).nobs[0] == 200

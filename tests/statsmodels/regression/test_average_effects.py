@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from skfme import ame
-from skfme.statsmodels import ConditionalEffects, average_effects
+from skfme import FMEExplainer, ame, fme
+from skfme._given_model import GivenModel
+from skfme.statsmodels import ConditionalEffects, average_effects, cross_fit_effects
 from skfme.statsmodels._regression.sandwich import without_negative_variance
 from tests.statsmodels.effects import effect_of, effects_of, sample
 
@@ -296,3 +298,40 @@ def test_clusters_may_be_given_as_statsmodels_has_them(pair):
     np.testing.assert_array_equal(short.cov_params(), whole.cov_params())
     with pytest.raises(ValueError, match="groups and cov_kwds both name clusters"):
         average_effects(effects, groups=clusters, cov_kwds=kwds)
+
+
+def test_weights_are_what_the_explainer_was_told():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=80), "g": list("uv") * 40})
+    copies = rng.integers(1, 4, 80)
+    repeated = X.loc[X.index.repeat(copies)].reset_index(drop=True)
+
+    def square(T):
+        return T["a"] ** 2
+
+    options = {"steps": {"a": 1}, "extrapolation": None}
+    told = FMEExplainer(
+        FrozenEstimator(GivenModel(square)), weights_type="frequency", **options
+    )
+    effect = told.fit(X).explain(X, copies)["a +1"]
+    alone = fme(square, repeated, {"a": 1}, extrapolation=None)
+    for by in (None, "g"):
+        ours, theirs = average_effects(effect, by=by), average_effects(alone, by=by)
+        np.testing.assert_allclose(ours.bse, theirs.bse, rtol=1e-12)
+    batches = told.explain_batches(
+        [X.assign(w=copies)[:30], X.assign(w=copies)[30:]], "w"
+    )
+    assert batches["a +1"].std_error == pytest.approx(
+        average_effects(alone).bse.iloc[0]
+    )
+    untold = fme(square, X, {"a": 1}, sample_weight=copies, extrapolation=None)
+    sampled = average_effects(effect, weights_type="sampling")
+    assert average_effects(untold).bse.iloc[0] == sampled.bse.iloc[0]
+
+
+def test_cross_fitted_effects_are_averaged_by_their_own_results():
+    X = pd.DataFrame({"a": np.arange(30.0)})
+    explainer = FMEExplainer(LinearRegression(), {"a": 1}, extrapolation=None)
+    effects = cross_fit_effects(explainer, X, X["a"] ** 2)
+    with pytest.raises(TypeError, match=r"effects\.results\(\) has the averages"):
+        average_effects(effects)

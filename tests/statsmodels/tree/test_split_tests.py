@@ -189,7 +189,7 @@ def _brute_cut(x, y, w, least):
     return where
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.booleans(), st.sampled_from([1, 4, 15]))
 def test_best_cut_is_the_first_best_of_all(seed, weighted, least):
     rng = np.random.default_rng(seed)
@@ -226,7 +226,7 @@ def _levels(seed, k, real=False):
     return weights, sums - weights * sums.sum() / weights.sum()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(2, 8))
 def test_best_bipartition_is_contiguous_in_the_means(seed, k):
     weights, sums = _levels(seed, k)
@@ -236,7 +236,7 @@ def test_best_bipartition_is_contiguous_in_the_means(seed, k):
     assert 0 < left.sum() < k
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(2, 8), st.integers(1, 20), st.booleans())
 def test_best_admissible_bipartition_equals_brute_force(seed, k, least, real):
     weights, sums = _levels(seed, k, real)
@@ -245,7 +245,7 @@ def test_best_admissible_bipartition_equals_brute_force(seed, k, least, real):
     assert (None if left is None else list(np.flatnonzero(~left))) == right
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(2, 9), st.integers(1, 25))
 def test_knapsack_equals_brute_force(seed, k, least):
     weights, sums = _levels(seed, k)
