@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-import numpy as np
-
 from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
-from skfme._engine.stepping import COUNTED, EXTRAPOLATION, Stepped
+from skfme._engine.stepping import Stepped
 from skfme._frames.tables import Table
 from skfme.extrapolation._detectors import DetectorSupport
 from skfme.extrapolation._support import Support
 
-__all__ = ["WalkedSupport", "left_out", "walked_support"]
+__all__ = ["WalkedSupport", "walked_support"]
 
 _LOG = logging.getLogger(__name__)
 # Fewer stepped rows than these are judged before the compiled engine is loaded.
@@ -69,10 +66,3 @@ def _walked(support: DetectorSupport, table: Table) -> Any:
     walked = WalkedForest.of(support, forest)
     walked.check(table)
     return walked
-
-
-def left_out(effect: Stepped, outside: np.ndarray) -> Stepped:
-    """An effect without the rows that are outside."""
-    status = effect.status.copy()
-    status[outside & (status == COUNTED)] = EXTRAPOLATION
-    return replace(effect, status=status)

@@ -7,7 +7,7 @@ How predictions are obtained lives elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,6 @@ from skfme.steps._changes import BoundChange, NamedStep
 
 __all__ = [
     "COUNTED",
-    "EXTRAPOLATION",
     "STATUSES",
     "Engine",
     "Measured",
@@ -28,12 +27,13 @@ __all__ = [
     "as_before",
     "asked_for",
     "joined",
+    "left_out",
     "selected",
     "step_rows",
 ]
 
 STATUSES = ("counted", "missing", "at_target", "extrapolation")
-COUNTED, _MISSING, _AT_TARGET, EXTRAPOLATION = range(4)
+COUNTED, _MISSING, _AT_TARGET, _EXTRAPOLATION = range(4)
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,15 @@ def step_rows(
             judged = status == COUNTED
             if columns:
                 outside = support.outside(batch, before, columns, judged)
-                status[outside & judged] = EXTRAPOLATION
+                status[outside & judged] = _EXTRAPOLATION
     return Stepped(changes, status, start, end, retyped)
+
+
+def left_out(effect: Stepped, outside: np.ndarray) -> Stepped:
+    """An effect without the rows that are outside."""
+    status = effect.status.copy()
+    status[outside & (status == COUNTED)] = _EXTRAPOLATION
+    return replace(effect, status=status)
 
 
 def as_before(table: Table, step: NamedStep, *, continuous: bool) -> Table:

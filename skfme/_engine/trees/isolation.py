@@ -16,9 +16,8 @@ import numpy as np
 from numba.core.errors import NumbaError
 from sklearn.utils import gen_batches
 
-from skfme._engine.judging import left_out
 from skfme._engine.refusals import ModelNotReadError, RowsNotReadError
-from skfme._engine.stepping import Stepped
+from skfme._engine.stepping import Stepped, left_out
 from skfme._engine.trees.encoding import Move
 from skfme._engine.trees.forests import IsolationTrees
 from skfme._engine.trees.inputs import Features
