@@ -147,7 +147,7 @@ def test_stepped_values_are_held_for_some_rows_at_a_time(sample, monkeypatch):
     model = make_pipeline(PCA(), RandomForestRegressor(10, random_state=0)).fit(X, y)
     explainer = FMEExplainer(FrozenEstimator(model), STEPS, engine="trees", nlm=True)
     whole = explainer.fit(X).explain(X)
-    monkeypatch.setattr(trees, "_MOST_VALUES", 1000)
+    monkeypatch.setattr(trees, "MOST_VALUES", 1000)
     parts = explainer.explain(X)
     for name in whole:
         np.testing.assert_array_equal(parts[name].fme, whole[name].fme)

@@ -67,7 +67,10 @@ class _LenientCache(FunctionCache):
 
 def _compiled(**options: Any) -> Callable[[Callable], Any]:
     """A decorator that compiles a function when it is first called, and keeps it."""
-    compiled = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)
+    # No kernel makes an array, so that references need not be counted: a tenth of the
+    # compiler's time.
+    options = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": False, **options}
+    compiled = njit(error_model="numpy", **options)
 
     def decorate(function: Callable) -> Any:
         dispatcher = compiled(function)
