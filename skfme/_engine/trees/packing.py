@@ -28,6 +28,10 @@ from skfme._engine.trees.ensembles import Ensemble, passed
 
 __all__ = ["Packed", "entries_of", "pack"]
 
+# Most buckets of a column are to hold no cut, so that nothing is searched for, but not
+# more of them than stay in the processor's nearest cache.
+_BUCKETS_A_CUT, _MOST_SPARE_BUCKETS = 8, 2**12
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -144,7 +148,7 @@ def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
     cuts alike, so that the code itself is exact.
     """
     finite = cuts[np.isfinite(cuts)]
-    n = max(len(finite), 1)
+    n = max(len(finite), min(_BUCKETS_A_CUT * len(finite), _MOST_SPARE_BUCKETS), 1)
     low, high = (finite[0], finite[-1]) if len(finite) else (np.float64(0),) * 2
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scale = n / (high - low)

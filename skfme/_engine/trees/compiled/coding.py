@@ -15,8 +15,8 @@ from skfme._engine.trees.compiled.decorators import inner, kernel
 
 __all__ = [
     "CODE",
+    "CODE_AT",
     "CODE_BITS",
-    "HIGH_AT",
     "LOW_AT",
     "Coding",
     "Entries",
@@ -26,8 +26,9 @@ __all__ = [
 CODE_BITS = 21
 _U = np.uint64
 CODE = _U(2**CODE_BITS - 1)
-# One word: a row's code in a column, and the lowest and highest that effects give it.
-LOW_AT, HIGH_AT = _U(CODE_BITS), _U(2 * CODE_BITS)
+# One word: a row's code in a column, the lowest that effects give it, and how far above
+# that the highest is: a threshold between both is found by one comparison.
+CODE_AT, LOW_AT = _U(2 * CODE_BITS), _U(CODE_BITS)
 
 
 class Coding(NamedTuple):
@@ -149,9 +150,10 @@ def code_block(coding, entries, base, ends, start, ranges, codes):
         for r in range(n_rows):
             code = _U(codes[r, k])
             if entry < 0:
-                ranges[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
+                ranges[r, c] = (code << CODE_AT) | (code << LOW_AT)
                 continue
             word = ranges[r, c]
-            low, high = (word >> LOW_AT) & CODE, word >> HIGH_AT
+            own, low = word >> CODE_AT, (word >> LOW_AT) & CODE
+            high = low + (word & CODE)
             low, high = code if code < low else low, code if code > high else high
-            ranges[r, c] = (word & CODE) | (low << LOW_AT) | (high << HIGH_AT)
+            ranges[r, c] = (own << CODE_AT) | (low << LOW_AT) | (high - low)

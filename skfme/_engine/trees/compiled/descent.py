@@ -15,8 +15,8 @@ import numpy as np
 
 from skfme._engine.trees.compiled.coding import (
     CODE,
+    CODE_AT,
     CODE_BITS,
-    HIGH_AT,
     LOW_AT,
     Entries,
 )
@@ -27,6 +27,7 @@ __all__ = [
     "CHILD_BITS",
     "COLUMN_BITS",
     "LEAF",
+    "MET_AT",
     "MOST_CODES",
     "MOST_COLUMNS",
     "MOST_NODES",
@@ -55,6 +56,7 @@ _U = np.uint64
 CHILD, LEAF = _U(MOST_NODES - 1), _U(MOST_CODES)
 _COLUMN, _COLUMN_AT = _U(MOST_COLUMNS - 1), _U(CHILD_BITS)
 _THRESHOLD_AT = _U(CHILD_BITS + COLUMN_BITS)
+MET_AT = _U(CHILD_BITS)
 _ZERO, _ONE = _U(0), _U(1)
 
 
@@ -115,16 +117,15 @@ class BlockRows(NamedTuple):
         As :func:`skfme._engine.trees.compiled.coding.code_block` sets them.
     at, active : ndarray of shape (n_block,), uint32
         The node of each row, and the rows that are not at a leaf.
-    met_row, met_word : ndarray of shape (n_block + 1,), uint32 and uint64
-        Rows at a node at which some effect may part with them, and the node.
+    met : ndarray of shape (n_block + 1,), uint64
+        Rows at a node at which some effect may part with them, and below them the node.
     """
 
     ranges: np.ndarray
     codes: np.ndarray
     at: np.ndarray
     active: np.ndarray
-    met_row: np.ndarray
-    met_word: np.ndarray
+    met: np.ndarray
 
 
 def rows_for(n_block: int, entries: Entries) -> BlockRows:
@@ -135,8 +136,7 @@ def rows_for(n_block: int, entries: Entries) -> BlockRows:
         codes=np.empty((n_block, n_columns + len(entries.row)), np.uint32),
         at=np.empty(n_block, np.uint32),
         active=np.empty(n_block, np.uint32),
-        met_row=np.empty(n_block + 1, np.uint32),
-        met_word=np.empty(n_block + 1, np.uint64),
+        met=np.empty(n_block + 1, np.uint64),
     )
 
 
@@ -179,17 +179,18 @@ def advance(tree, categories, rows, n_active):
     n_met = _ZERO
     for k in range(n_active):
         r = _U(rows.active[_U(k)])
-        word = tree.words[_U(rows.at[r])]
-        column, threshold = column_of(word), threshold_of(word)
-        code = rows.ranges[r, column]
-        low, high = (code >> LOW_AT) & CODE, code >> HIGH_AT
-        right = goes_right(code & CODE, word, categories)
-        met = (low > threshold) != (high > threshold)
+        node = _U(rows.at[r])
+        word = tree.words[node]
+        column = column_of(word)
+        codes = rows.ranges[r, column]
+        width = codes & CODE
+        right = goes_right(codes >> CODE_AT, word, categories)
+        # Below the lowest code this is no small number.
+        met = threshold_of(word) - ((codes >> LOW_AT) & CODE) < width
         if categories is not None and column >= categories.first:
-            met = low != high
+            met = width > _ZERO
         rows.at[r] = np.uint32((word & CHILD) + _U(right))
-        rows.met_row[n_met] = np.uint32(r)
-        rows.met_word[n_met] = word
+        rows.met[n_met] = (r << MET_AT) | node
         n_met += _U(met)
     return np.int64(n_met)
 

@@ -16,6 +16,7 @@ from skfme._engine.trees.compiled.decorators import inlined, kernel, merged
 from skfme._engine.trees.compiled.descent import (
     CHILD,
     LEAF,
+    MET_AT,
     add_leaves,
     advance,
     branches,
@@ -177,15 +178,15 @@ def crossing_time(lines, r, s, word):
 
 @inlined
 def _push_crossings(
-    categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
+    tree, categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
 ):
     """Push the crossings of one level; those count that come before all above them."""
     first, effect, codes, at = entries.first, entries.effect, rows.codes, rows.at
     top, touched, placed = crossings.top, crossings.touched, crossings.t
     node, below = crossings.node, crossings.below
-    met_row, met_word = rows.met_row, rows.met_word
+    met, words = rows.met, tree.words
     for k in range(n_met):
-        r, word = _U(met_row[_U(k)]), met_word[_U(k)]
+        r, word = met[_U(k)] >> MET_AT, words[met[_U(k)] & CHILD]
         column = column_of(word)
         right = (_U(at[r]) & _ONE) == _ONE
         for s in range(first[column], first[column + _ONE]):
@@ -323,7 +324,15 @@ def log_jumps(forest, categories, entries, rows, lines, crossings, stack, margin
         for _ in range(forest.depth[number]):
             n_met = advance(tree, categories, rows, n_active)
             n_touched, n_pushed = _push_crossings(
-                categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
+                tree,
+                categories,
+                entries,
+                rows,
+                lines,
+                crossings,
+                n_met,
+                n_touched,
+                n_pushed,
             )
             if thin_out[level]:
                 n_active = still_inside(tree, rows, n_active)

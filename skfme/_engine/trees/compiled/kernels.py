@@ -21,6 +21,7 @@ from skfme._engine.trees.compiled.descent import (
     CHILD,
     CHILD_BITS,
     LEAF,
+    MET_AT,
     BlockRows,
     add_leaves,
     advance,
@@ -75,11 +76,12 @@ def scratch_for(n_block: int, entries: Entries, n_outputs: int) -> Scratch:
 
 
 @inlined
-def _start_walkers(categories, entries, scratch, number, n_met, n_walkers):
+def _start_walkers(tree, categories, entries, scratch, number, n_met, n_walkers):
     """Start a walker for every effect that takes a met row to the other side."""
     rows, seen, n_walkers = scratch.rows, scratch.seen, _U(n_walkers)
     for k in range(n_met):
-        r, word = _U(rows.met_row[_U(k)]), rows.met_word[_U(k)]
+        met = rows.met[_U(k)]
+        r, word = met >> MET_AT, tree.words[met & CHILD]
         column = column_of(word)
         right = (_U(rows.at[r]) & _ONE) == _ONE
         other = (_U(rows.at[r]) ^ _ONE) | (r << _ROW_AT)
@@ -163,7 +165,7 @@ def walk(forest, categories, entries, scratch, margin):
             _descend(tree, categories, entries, scratch, n_walkers)
             n_met = advance(tree, categories, rows, n_active)
             n_walkers = _start_walkers(
-                categories, entries, scratch, number, n_met, n_walkers
+                tree, categories, entries, scratch, number, n_met, n_walkers
             )
             if forest.thin_out[level]:
                 n_active = still_inside(tree, rows, n_active)
