@@ -18,6 +18,7 @@ from skfme._engine.stepping import (
     Stepped,
     step_rows,
 )
+from skfme._engine.waiting import told_of_compiling
 from skfme._frames.tables import Table
 from skfme.extrapolation._support import Support
 from skfme.quadrature import Rule, rules_together
@@ -119,7 +120,8 @@ def forward_differences(
     judge = walked_support(support, table, len(steps))
     stepping = Stepping(bound, judge, choice.response.complete_only)
     sample = ProbeSample(table, stepping.effects, len(steps))
-    engine = choice.engine(sample, rule, rows_per_batch)
+    with told_of_compiling(schedule.verbose):
+        engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule)
     n_outside_before = 0
     for rows, (parts, n_outside) in run_batches(work, table, rows_per_batch, schedule):

@@ -172,6 +172,26 @@ def forest_and_rows():
     return RandomForestRegressor(5, random_state=0).fit(rows, rows[:, 0]), rows
 
 
+class Refusing(StandardScaler):
+    """Scales what has all its values."""
+
+    def transform(self, X, copy=None):
+        if np.isnan(X).any():
+            raise ValueError("a value is missing")
+        return super().transform(X, copy=copy)
+
+
+def test_rows_that_do_not_count_are_not_transformed():
+    forest, rows = forest_and_rows()
+    model = make_pipeline(Refusing(), forest).fit(rows, rows[:, 0])
+    lacking = rows.copy()
+    lacking[:5, 0] = np.nan
+    effect = fme(model, lacking, {0: 0.5}, nlm=True, extrapolation=None)
+    assert (effect.n, effect.nlm_rule) == (55, "exact")
+    complete = fme(model, rows[5:], {0: 0.5}, nlm=True, extrapolation=None)
+    np.testing.assert_array_equal(effect.nlm[5:], complete.nlm)
+
+
 def test_large_tables_are_walked_and_so_is_the_rest_of_one_in_batches(monkeypatch):
     model, rows = forest_and_rows()
     options = {"nlm": True, "extrapolation": None}

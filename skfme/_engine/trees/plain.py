@@ -15,7 +15,7 @@ import numpy as np
 
 from skfme._engine.differences import PredictEngine
 from skfme._engine.refusals import RowsNotReadError
-from skfme._engine.stepping import Measured, Stepped
+from skfme._engine.stepping import Measured, Stepped, asked_for
 from skfme._engine.trees.encoding import Move
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
@@ -66,6 +66,7 @@ class PlainModel:
         RowsNotReadError
             If the model would read the rows otherwise.
         """
+        batch, effects = asked_for(batch, effects)
         before, plans = self.plans(batch, effects, rule)
         return [
             0 if plan.path is None else self._walk(before, plan.path).n_passed()
@@ -125,6 +126,9 @@ class PathEngine:
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:
         """Measure every effect on the rows that count."""
+        batch, effects = asked_for(batch, effects)
+        if not len(batch):
+            return self.predict(batch, effects, rule)
         resolution = self.predict.response.resolution
         try:
             before, plans = self.model.plans(batch, effects, rule)

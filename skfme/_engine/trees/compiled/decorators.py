@@ -21,7 +21,7 @@ from typing import Any
 from numba import njit
 from numba.core.caching import FunctionCache
 
-__all__ = ["inlined", "inner", "kernel", "merged", "summed"]
+__all__ = ["inlined", "inner", "kernel", "merged", "n_compiled", "summed"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,6 +65,9 @@ class _LenientCache(FunctionCache):
         return (*super()._index_key(sig, codegen), _SOURCES)
 
 
+_DISPATCHERS: list[Any] = []
+
+
 def _compiled(**options: Any) -> Callable[[Callable], Any]:
     """A decorator that compiles a function when it is first called, and keeps it."""
     # No kernel makes an array, so that references need not be counted: a tenth of the
@@ -78,9 +81,15 @@ def _compiled(**options: Any) -> Callable[[Callable], Any]:
             dispatcher._cache = _LenientCache(function)
         except Exception as error:  # no place on disk, or none that can be written
             _LOG.debug("%s is compiled in each process: %s", function.__name__, error)
+        _DISPATCHERS.append(dispatcher)
         return dispatcher
 
     return decorate
+
+
+def n_compiled() -> int:
+    """Kernels that were compiled, and not taken from the disk."""
+    return sum(sum(d.stats.cache_misses.values()) for d in _DISPATCHERS)
 
 
 # Called from Python.
