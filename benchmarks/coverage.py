@@ -35,7 +35,12 @@ import statsmodels.formula.api as smf
 from joblib import Parallel, delayed
 from scipy import special, stats
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 
@@ -165,6 +170,19 @@ def logit(rng: np.random.Generator, _: int) -> Intervals:
     fit = smf.logit("y ~ x * z", data).fit(disp=0)
     truth = np.mean(probability(data["x"] + 1) - probability(data["x"]))
     return intervals_of(delta_effects(fit, data, {"x": 1}), truth)
+
+
+def risk_ratio(rng: np.random.Generator, _: int) -> Intervals:
+    data = pd.DataFrame(rng.normal(size=(500, 2)), columns=["x", "z"])
+
+    def probability(x: pd.Series) -> np.ndarray:
+        return special.expit(-0.5 + 0.8 * x + 0.5 * data["z"] + 0.4 * x * data["z"])
+
+    data["y"] = (rng.uniform(size=500) < probability(data["x"])).astype(int)
+    fit = smf.logit("y ~ x * z", data).fit(disp=0)
+    truth = np.mean(probability(data["x"] + 1) / probability(data["x"]))
+    effects = delta_effects(fit, data, {"x": 1}, comparison="ratio")
+    return intervals_of(effects, truth)
 
 
 # Effects of a given model as data
@@ -317,6 +335,45 @@ def spline(rng: np.random.Generator, n_resamples: int) -> Intervals:
     return intervals_of(results, truth.mean())
 
 
+def compared(
+    model: object,
+    X: np.ndarray,
+    y: np.ndarray,
+    rng: np.random.Generator,
+    n_resamples: int,
+    **comparison: str,
+) -> EffectResults:
+    """Intervals over refits and rows of a comparison that is no difference."""
+    explainer = FMEExplainer(model, {0: 1}, extrapolation=None, **comparison)
+    seed = int(rng.integers(2**31 - 1))
+    options = {"n_resamples": n_resamples, "random_state": seed}
+    return bootstrap_effects(explainer, X, y, covers="sample + refit", **options)
+
+
+def ratio_of_means(rng: np.random.Generator, n_resamples: int) -> Intervals:
+    X = rng.normal(size=(150, 2))
+    y = 5 + X[:, 0] + 0.5 * X[:, 1] + 0.5 * X[:, 0] * X[:, 1] + rng.normal(size=150)
+    model = make_pipeline(PolynomialFeatures(2), LinearRegression())
+    options = {"comparison": "ratio", "average": "of_means"}
+    return intervals_of(compared(model, X, y, rng, n_resamples, **options), 6 / 5)
+
+
+def percent(rng: np.random.Generator, n_resamples: int) -> Intervals:
+    X = rng.normal(size=(200, 2))
+    y = rng.poisson(np.exp(1 + 0.3 * X[:, 0] + 0.3 * X[:, 1]))
+    model = PoissonRegressor(alpha=0, solver="newton-cholesky")
+    results = compared(model, X, y, rng, n_resamples, comparison="percent")
+    return intervals_of(results, 100 * np.expm1(0.3))
+
+
+def log_odds(rng: np.random.Generator, n_resamples: int) -> Intervals:
+    X = rng.normal(size=(400, 2))
+    y = rng.uniform(size=400) < special.expit(0.5 * X[:, 0] - 0.5 * X[:, 1])
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky")
+    results = compared(model, X, y, rng, n_resamples, comparison="log_odds_ratio")
+    return intervals_of(results, 0.5)
+
+
 def forest(rng: np.random.Generator, n_resamples: int) -> Intervals:
     """Features that go together, among which a forest shares an effect out."""
     common = rng.normal(size=(200, 1))
@@ -346,6 +403,12 @@ STUDIES = (
         ols_rows,
     ),
     Study("logit", "logit, delta method", "the AME of these rows", logit),
+    Study(
+        "risk-ratio",
+        "logit, ratios of probabilities, delta method",
+        "the mean ratio of these rows",
+        risk_ratio,
+    ),
     Study(
         "hc3",
         "regression of effects, HC3, spread that grows",
@@ -394,6 +457,27 @@ STUDIES = (
         "spline regression, bootstrap with refits",
         "the AME of these rows",
         spline,
+        **REFIT,
+    ),
+    Study(
+        "ratio-of-means",
+        "linear regression, ratio of average predictions, bootstrap",
+        "the ratio in the population",
+        ratio_of_means,
+        **REFIT,
+    ),
+    Study(
+        "percent",
+        "Poisson regression, changes in percent, bootstrap",
+        "the mean change in the population",
+        percent,
+        **REFIT,
+    ),
+    Study(
+        "log-odds",
+        "logistic regression, log odds ratios, bootstrap",
+        "the log odds ratio in the population",
+        log_odds,
         **REFIT,
     ),
     Study(

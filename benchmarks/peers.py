@@ -6,12 +6,17 @@ asked for exactly that (its default is the centred f(x + h/2) - f(x - h/2)), and
 averages must agree. effector has no such average; accumulated local effects, whose
 differences are over bins, are what comes nearest, and are marked as another question.
 
+--question delta asks for an average with its standard error by the delta method: a step of
+one column of a logit formula with an interaction. One call of the model's own predict is a
+line of that table, and statsmodels' get_margeff, which has slopes of all columns.
+
 Runs are interleaved in one process; ratios are each run's time ÷ skfme's in the same
 round. Peak memory is that of one run in a process of its own, above what was resident
 before it (/proc, so Linux only).
 
     pip install 'skfme[bench]'
-    python -P benchmarks/peers.py [--rows N ...] [--repeats R] [--json FILE]
+    python -P benchmarks/peers.py [--question averages|delta] [--rows N ...]
+        [--repeats R] [--json FILE]
 
 -P, as numba would take coverage.py beside this file for the package of that name.
 """
@@ -104,12 +109,77 @@ def effector_asked(X: pd.DataFrame) -> Averages:
     return local_effects
 
 
+def logit(X: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
+    """A fit of a formula with an interaction on the rows that are averaged over."""
+    import statsmodels.formula.api as smf
+
+    rng = np.random.default_rng(1)
+    eta = 0.5 * X["x0"] - 0.3 * X["x1"] + 0.2 * X["x0"] * X["x1"]
+    rows = X.assign(y=(rng.uniform(size=len(X)) < 1 / (1 + np.exp(-eta))).astype(int))
+    others = " + ".join(NAMES[2:])
+    return smf.logit(f"y ~ x0 * x1 + {others}", rows).fit(disp=0), rows
+
+
+def skfme_delta(X: pd.DataFrame) -> Averages:
+    from skfme.statsmodels import delta_effects
+
+    fit, rows = logit(X)
+
+    def with_error() -> np.ndarray:
+        effects = delta_effects(fit, rows, {"x0": STEP})
+        return np.append(effects.params, effects.bse)
+
+    return with_error
+
+
+def marginaleffects_delta(X: pd.DataFrame) -> Averages:
+    import polars as pl
+    from marginaleffects import avg_comparisons
+
+    fit, rows = logit(X)
+    rows = pl.from_pandas(rows)
+
+    def forward(column: pl.Series) -> pl.DataFrame:
+        return pl.DataFrame({"low": column, "high": column + STEP})
+
+    def with_error() -> np.ndarray:
+        found = avg_comparisons(fit, variables={"x0": forward}, newdata=rows)
+        return found.data.select("estimate", "std_error").to_numpy()[0]
+
+    return with_error
+
+
+def margeff(X: pd.DataFrame) -> Averages:
+    fit, _ = logit(X)
+
+    def slopes() -> None:
+        fit.get_margeff().summary_frame()
+
+    return slopes
+
+
+def one_predict(X: pd.DataFrame) -> Averages:
+    fit, rows = logit(X)
+
+    def predict() -> None:
+        fit.predict(rows)
+
+    return predict
+
+
+DELTA: dict[str, Callable[[pd.DataFrame], Averages]] = {
+    "skfme": skfme_delta,
+    "one predict": one_predict,
+    "marginaleffects": marginaleffects_delta,
+    "get_margeff (slopes of all: another question)": margeff,
+}
 ASKED: dict[str, Callable[[pd.DataFrame], Averages]] = {
     "skfme": lambda X: skfme_asked(X, "auto"),
     "skfme, engine='predict'": lambda X: skfme_asked(X, "predict"),
     "marginaleffects": marginaleffects_asked,
     "effector (ALE: another question)": effector_asked,
 }
+QUESTIONS = {"averages": ASKED, "delta": DELTA}
 PACKAGES = {
     "marginaleffects": ("marginaleffects", "polars"),
     "effector (ALE: another question)": ("effector",),
@@ -136,10 +206,11 @@ def _status(field: str) -> float:
         )
 
 
-def peak(name: str, n: int) -> float:
+def peak(question: str, name: str, n: int) -> float:
     """Peak memory of one run above what was resident before it, in MB."""
-    run = ASKED[name](table(n))
-    ASKED[name](table(10_000))()  # loads what is loaded on use
+    ask = QUESTIONS[question][name]
+    run = ask(table(n))
+    ask(table(10_000))()  # loads what is loaded on use
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
@@ -147,9 +218,11 @@ def peak(name: str, n: int) -> float:
     return _status("VmHWM") - before
 
 
-def measured(names: list[str], n: int, repeats: int) -> list[dict[str, Any]]:
+def measured(
+    question: str, names: list[str], n: int, repeats: int
+) -> list[dict[str, Any]]:
     X = table(n)
-    runs = {name: ASKED[name](X) for name in names}
+    runs = {name: QUESTIONS[question][name](X) for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in names}
     averages = {}
     for repeat in range(repeats + 1):
@@ -164,7 +237,7 @@ def measured(names: list[str], n: int, repeats: int) -> list[dict[str, Any]]:
         pairs = zip(seconds[name], seconds["skfme"], strict=True)
         ratios = [theirs / ours for theirs, ours in pairs]
         found = averages[name]
-        call = [sys.executable, "-P", __file__, "--peak", name, str(n)]
+        call = [sys.executable, "-P", __file__, "--peak", question, name, str(n)]
         done = subprocess.run(call, check=True, capture_output=True, text=True)
         figures.append(
             {
@@ -184,18 +257,19 @@ def measured(names: list[str], n: int, repeats: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--question", choices=QUESTIONS, default="averages")
     parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 200_000])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", help="also write the figures to this file")
-    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
-        name, n = options.peak
-        print(peak(name, int(n)))
+        question, name, n = options.peak
+        print(peak(question, name, int(n)))
         return
 
     names = []
-    for name in ASKED:
+    for name in QUESTIONS[options.question]:
         why = missing(name)
         if why is None:
             names.append(name)
@@ -204,7 +278,7 @@ def main() -> None:
     print("time ÷ that of skfme (median, least, most), peak MB, difference of averages")
     figures = []
     for n in options.rows:
-        for case in measured(names, n, options.repeats):
+        for case in measured(options.question, names, n, options.repeats):
             figures.append(case)
             print(json.dumps(case), flush=True)
     if options.json:

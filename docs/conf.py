@@ -37,6 +37,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", "gallery.refuse_warnings"),
+    "reset_modules_order": "both",
     "download_all_examples": False,
     "capture_repr": ("_repr_html_",),  # of a display, the picture is enough
     "show_memory": False,

@@ -10,13 +10,15 @@ from skfme import extrapolation, quadrature, steps
 from skfme._attribution.step_attribution import StepAttribution
 from skfme._explainer.explainer import FMEExplainer
 from skfme._functional import ame, attribute, came, fme
-from skfme._results.effects import CountedData, ForwardEffect, ForwardEffects
+from skfme._results.counted_data import CountedData
+from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._results.optima import ResponseOptimum
 from skfme._results.profiles import LargestStep, PathPredictions, StepProfile
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.effect_summary import EffectSummary
 from skfme.extrapolation import Envelope
 from skfme.quadrature import Adaptive, GaussLegendre, Simpson38
+from skfme.steps._reference_rows import profiles
 from skfme.steps._steps import IQR, Add, Apply, Contrast, Quantile, Scale, SetTo, StdDev
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ __all__ = [
     "fme",
     "metrics",
     "plotting",
+    "profiles",
     "quadrature",
     "statsmodels",
     "steps",

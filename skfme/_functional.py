@@ -95,7 +95,9 @@ def fme(
         pictures. Results of statsmodels know the name of their outcome; of a text or
         boolean one, binomial models predict the probability of the first level.
     **options
-        The other parameters of :class:`FMEExplainer`. For results of statsmodels
+        The other parameters of :class:`FMEExplainer`. Results of statsmodels take
+        `offset` and `exposure` as well, a column of X or one entry per row, as they were
+        fitted with; needed where X are not the rows of the fit. For them
         `extrapolation` is None unless given, as in
         :func:`skfme.statsmodels.delta_effects`, and rows that the fit was given and did
         not use have the status "missing": the same rows count in both.
@@ -338,10 +340,13 @@ def came(
             "effects['bmi -2']."
         )
     column = one_output(effect.outputs, output, "a tree")
+    effect.refuse_of_means("a tree")
     fme, nlm = effect.fme_2d[:, column], effect.nlm_2d
     options.setdefault("categorical_features", list(effect.categorical_features))
     options.setdefault("weights_type", effect.weights_type)
     options |= {"features": features, "drop": drop}
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     nlm = None if nlm is None else nlm[:, column]
-    return tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)
+    tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)
+    tree._comparison = effect.comparison
+    return tree

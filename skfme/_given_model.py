@@ -13,7 +13,11 @@ from sklearn.frozen import FrozenEstimator
 
 from skfme._decorators import VersionedPickle
 from skfme._engine.adapters import refuse_without_tables
-from skfme._explainer.coefficients import is_by_position, predicted_by_name
+from skfme._explainer.coefficients import (
+    is_by_position,
+    options_of_predict,
+    predicted_by_name,
+)
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import without_weights
 from skfme._frames.checks import checked_weights, weights_named
@@ -38,7 +42,9 @@ class GivenModel(VersionedPickle, FrozenEstimator):
         model = self.estimator
         if is_by_position(model):
             return predicted_by_name(model, X)
-        return model.predict(X) if hasattr(model, "predict") else model(X)
+        if not hasattr(model, "predict"):
+            return model(X)
+        return model.predict(X, **options_of_predict(model))
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -71,6 +77,38 @@ def frozen(model: Any, response_method: Any) -> FrozenEstimator:
         f"predictions; got {shown(model)}. The order is fme(model, X, steps). Of a model "
         "with other methods, name one: response_method='predict_median', for example."
     )
+
+
+def _with_offset(
+    model: Any, X: Any, background: Any, options: dict[str, Any]
+) -> tuple[Any, Any, str | None]:
+    """Results with their offset, and rows that hold it.
+
+    Returns
+    -------
+    model : object
+        An estimator of results that were fitted with an offset; else as it is.
+    X : dataframe or array
+        With a column more where the offset is one entry for each row.
+    beside : str or None
+        The name of that column.
+    """
+    given = {kind: options.pop(kind, None) for kind in ("offset", "exposure")}
+    asked = any(value is not None for value in given.values())
+    of_results = hasattr(model, "model") and hasattr(model, "params")
+    if of_results:
+        from skfme.statsmodels._models.fitted import is_results, other_predict
+        from skfme.statsmodels._models.given_results import with_offset
+
+        if is_results(model) and other_predict(model) is None:
+            return with_offset(model, X, background, **given)
+    if asked:
+        raise TypeError(
+            "offset and exposure are for results of statsmodels; of other models, explain a "
+            "function that predicts with them, such as lambda X: model.predict(X, "
+            "offset=X['a column'])."
+        )
+    return model, X, None
 
 
 def _defaults(model: FrozenEstimator) -> dict[str, Any]:
@@ -128,6 +166,7 @@ def asked_of(
     options: dict[str, Any],
 ) -> Asked:
     """An explainer of a fitted model, which has learned the columns of its rows."""
+    model, X, beside = _with_offset(model, X, background, options)
     model = frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     if isinstance(sample_weight, str):
@@ -141,4 +180,11 @@ def asked_of(
     else:
         training, weights = _used(X, sample_weight, unused)
         explainer.fit(training, sample_weight=weights)
+    if beside is not None and (steps is None or isinstance(steps, str)):
+        place = explainer._table(X).position(beside)
+        explainer.steps_ = tuple(
+            step
+            for step in explainer.steps_
+            if all(change.position != place for change in step.changes)
+        )
     return Asked(explainer, X, sample_weight, unused)

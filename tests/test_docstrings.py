@@ -47,6 +47,8 @@ RESULTS = {
     "UncertaintyLedger",
     "WildClusterTest",
 }
+# A protocol is written by its users, and made by no call.
+RESULTS |= {"ParametricModel"}
 
 
 def documented_names():

@@ -123,12 +123,13 @@ def test_every_result_speaks_the_protocol(results, kind):
 @pytest.mark.filterwarnings("ignore")
 def test_tables_without_inference_have_the_same_columns(effect, explainer):
     figures = ["n", "ame", "sd", "anlm", "share_positive"]
-    assert list(effect.average(by="sex")) == ["effect", "sex", *figures]
+    ends = ["before", "after"]
+    assert list(effect.average(by="sex")) == ["effect", "sex", *figures, *ends]
     fitted = FMEExplainer(LinearRegression(), [{"bmi": -2}], nlm=True).fit(X, Y)
     summaries = fitted.explain_batches([X], by="sex")
     expected = ["effect", "sex", *figures, "std_error"]
-    assert list(summaries.average()) == expected
-    assert list(fitted.explain(X).average(by="sex")) == expected[:-1]
+    assert list(summaries.average()) == expected + ends
+    assert list(fitted.explain(X).average(by="sex")) == expected[:-1] + ends
     regions = list(came(effect, 2).partitions_)
     assert regions == ["rule", "n", "ame", "sd", "anlm", "sd_nlm"]
 

@@ -39,7 +39,7 @@ def parts_of_linear(
     if found is None:
         return None
     base, changes = found
-    model, total = engine.model, engine.model.effect(base, changes.sum(axis=1))
+    model, total = engine.model, engine.model.ends(base, changes.sum(axis=1))[0]
     if model.link == "identity":
         if pairs is not None:
             s = question.n_features
@@ -86,7 +86,7 @@ def _along_path(
     else:
         slope = _integral(lambda t: _logistic_slope(base + t * total))
         far = np.abs(total) > _PIECE
-        slope[far] = model.effect(base, total)[far] / total[far]
+        slope[far] = model.ends(base, total)[0][far] / total[far]
     return changes * slope[:, None]
 
 

@@ -132,7 +132,7 @@ def split_step(
         table.row_bytes + question.row_bytes(n_outputs),
         schedule.batch_size,
         schedule.n_jobs,
-        forest=choice.asks_trees,
+        large=choice.asks_trees,
     )
     shape = (n, question.n_features, n_outputs)
     split = Split(

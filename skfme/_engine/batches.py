@@ -31,7 +31,7 @@ _COPIES = 4
 # activations leave the processor's cache. A forest visits its trees one by one: a call
 # costs it as much as some 3,000 rows, whatever their number.
 _MOST_ROWS = 32768
-_MOST_ROWS_OF_FORESTS = 8 * _MOST_ROWS
+_MOST_ROWS_AT_ONCE = 8 * _MOST_ROWS
 
 # Batches per worker in one list, so that few workers wait for the last one.
 _LISTED = 4
@@ -52,7 +52,7 @@ def plan_rows(
     batch_size: int | str,
     n_jobs: int | None,
     *,
-    forest: bool = False,
+    large: bool = False,
 ) -> int:
     """Rows per predict call.
 
@@ -66,14 +66,15 @@ def plan_rows(
         "auto" lets a batch and its copies fill ``working_memory``, up to 32,768 rows.
     n_jobs : int or None
         Each job gets a batch.
-    forest : bool
-        Whether the model visits many trees one by one; up to 262,144 rows then.
+    large : bool
+        Whether a call costs much whatever its rows, as of a model that visits many trees
+        one by one, or of a formula; up to 262,144 rows then.
     """
     if batch_size != "auto":
         return max(1, int(batch_size))
     budget = get_config()["working_memory"] * 2**20
     rows = int(budget // (_COPIES * max(row_bytes, 1)))
-    rows = min(max(rows, 1), _MOST_ROWS_OF_FORESTS if forest else _MOST_ROWS)
+    rows = min(max(rows, 1), _MOST_ROWS_AT_ONCE if large else _MOST_ROWS)
     jobs = effective_n_jobs(n_jobs)
     if jobs == 1:
         return rows

@@ -14,7 +14,7 @@ import numpy as np
 
 from skfme._engine.nonlinearity import StepPath, nonlinearity
 from skfme._engine.prediction import Response, model_name
-from skfme._engine.stepping import Measured, Stepped, selected
+from skfme._engine.stepping import Measured, Stepped, selected, shared_starts
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Table, stacked
 from skfme.quadrature import Rule, rule_name
@@ -50,7 +50,7 @@ class PredictEngine:
             if rule is not None:
                 nlm, lost = self.nonlinearity(batch, effect, low, high, rule)
                 name = rule_name(rule)
-            measured.append(Measured(high - low, nlm, lost, nlm_rule=name))
+            measured.append(Measured(high - low, low, high, nlm, lost, nlm_rule=name))
         return measured
 
     def predictions(
@@ -194,11 +194,10 @@ class _Base:
 
 
 def _bases(batch: Table, effects: Sequence[Stepped]) -> list[_Base]:
-    """What each effect starts from; most of them, from the rows as they are."""
-    sharing: dict[object, list[int]] = {}
-    for i, effect in enumerate(effects):
-        key = (i,) if effect.start else batch.types_with(effect.retyped)
-        sharing.setdefault(key, []).append(i)
+    """What each effect starts from."""
+    sharing: dict[int, list[int]] = {}
+    for i, start in enumerate(shared_starts(batch, effects)):
+        sharing.setdefault(start, []).append(i)
     bases = {}
     for members in sharing.values():
         rows = np.logical_or.reduce([effects[i].counted for i in members])

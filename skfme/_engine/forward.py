@@ -10,16 +10,19 @@ import numpy as np
 
 from skfme._engine.batches import Schedule, plan_rows, run_batches
 from skfme._engine.choice import EngineChoice, ProbeSample
+from skfme._engine.comparing import compared
 from skfme._engine.judging import WalkedSupport, walked_support
 from skfme._engine.stepping import (
     COUNTED,
     Engine,
     Measured,
     Stepped,
+    shared_starts,
     step_rows,
 )
 from skfme._engine.waiting import told_of_compiling
 from skfme._frames.tables import Table
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme.extrapolation._support import Support
 from skfme.quadrature import Rule, rules_together
 from skfme.steps._changes import BoundChange, NamedStep
@@ -34,9 +37,14 @@ class Differences:
     Attributes
     ----------
     fme : ndarray of shape (n_samples, n_outputs)
-        NaN where a row does not count.
+        The comparison of predictions; NaN where a row does not count.
     status : ndarray of shape (n_samples,), int8
         Position in `STATUSES`.
+    before : ndarray of shape (n_samples, n_outputs)
+        Predictions before the step; effects that start from the same rows share it, so
+        that it also has rows that count for another one.
+    after : ndarray of shape (n_samples, n_outputs) or None
+        Predictions after the step; None where they are `before` + `fme`.
     nlm : ndarray of shape (n_samples, n_outputs) or None
         NaN where a row does not count or has no NLM; None if not measured.
     n_not_converged : int
@@ -49,22 +57,33 @@ class Differences:
 
     fme: np.ndarray
     status: np.ndarray
+    before: np.ndarray
+    after: np.ndarray | None = None
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
     engine: str = ""
     nlm_rule: str = ""
 
     @classmethod
-    def unfilled(cls, n: int, n_outputs: int, *, has_nlm: bool) -> Differences:
-        """Room for n rows, of which `fill` has filled none."""
-        nlm = np.full((n, n_outputs), np.nan) if has_nlm else None
-        return cls(np.full((n, n_outputs), np.nan), np.empty(n, dtype=np.int8), nlm)
+    def unfilled(
+        cls, before: np.ndarray, *, has_after: bool, has_nlm: bool
+    ) -> Differences:
+        """Room for the rows of `before`, of which `fill` has filled none."""
+        fme, after, nlm = (
+            np.full(before.shape, np.nan) if has_it else None
+            for has_it in (True, has_after, has_nlm)
+        )
+        assert fme is not None
+        return cls(fme, np.empty(len(before), dtype=np.int8), before, after, nlm)
 
     def fill(self, rows: slice, status: np.ndarray, measured: Measured) -> None:
         """Take over what an engine measured of some of the rows."""
         mask = status == COUNTED
         counted = slice(None) if mask.all() else mask
         self.fme[rows][counted] = measured.fme
+        self.before[rows][counted] = measured.before
+        if self.after is not None:
+            self.after[rows][counted] = measured.after
         self.status[rows] = status
         if self.nlm is not None:
             self.nlm[rows][counted] = measured.nlm
@@ -81,6 +100,7 @@ def forward_differences(
     support: Support | None,
     rule: Rule | None,
     schedule: Schedule,
+    comparisons: Sequence[Comparison] | None = None,
 ) -> tuple[list[Differences], int | None]:
     """FMEs of every effect, and how many rows were outside before any step.
 
@@ -94,6 +114,8 @@ def forward_differences(
     rule : Rule or None
         Measures the NLM of rows that count; None does not.
     schedule : Schedule
+    comparisons : sequence of Comparison or None
+        One per step; None takes differences.
 
     Returns
     -------
@@ -108,21 +130,33 @@ def forward_differences(
         table.row_bytes + 8 * n_outputs,
         schedule.batch_size,
         schedule.n_jobs,
-        forest=choice.asks_trees,
+        large=choice.asks_trees,
     )
     has_nlm = rule is not None
-    # What stays is allocated before what is freed, so that the heap need not grow again.
-    results = [Differences.unfilled(n, n_outputs, has_nlm=has_nlm) for _ in steps]
     bound = [
         tuple(change.bind(table, continuous=has_nlm) for change in step.changes)
         for step in steps
+    ]
+    few = slice(0, 1)
+    starts = shared_starts(
+        table.take(few),
+        [step_rows(table.take(few), few, changes, None, None) for changes in bound],
+    )
+    # What stays is allocated before what is freed, so that the heap need not grow again.
+    before = [np.full((n, n_outputs), np.nan) for _ in range(max(starts) + 1)]
+    comparisons = [DIFFERENCE] * len(steps) if comparisons is None else comparisons
+    results = [
+        Differences.unfilled(
+            before[i], has_after=not comparison.is_difference, has_nlm=has_nlm
+        )
+        for i, comparison in zip(starts, comparisons, strict=True)
     ]
     judge = walked_support(support, table, len(steps))
     stepping = Stepping(bound, judge, choice.response.complete_only)
     sample = ProbeSample(table, stepping.effects, len(steps))
     with told_of_compiling(schedule.verbose):
         engine = choice.engine(sample, rule, rows_per_batch)
-    work = _Work(stepping, engine, rule)
+    work = _Work(stepping, engine, rule, comparisons)
     n_outside_before = 0
     for rows, (parts, n_outside) in run_batches(work, table, rows_per_batch, schedule):
         n_outside_before += n_outside
@@ -171,12 +205,18 @@ class _Work:
     stepping: Stepping
     engine: Engine
     rule: Rule | None
+    comparisons: Sequence[Comparison]
 
     def __call__(
         self, batch: Table, rows: slice
     ) -> tuple[list[tuple[np.ndarray, Measured]], int]:
         effects, n_outside = self.stepping(batch, rows)
-        measured = self.engine(batch, effects, self.rule)
+        measured = [
+            compared(one, comparison)
+            for one, comparison in zip(
+                self.engine(batch, effects, self.rule), self.comparisons, strict=True
+            )
+        ]
         # What was stepped is not kept, nor sent back by other processes.
         statuses = [effect.status for effect in effects]
         return list(zip(statuses, measured, strict=True)), n_outside

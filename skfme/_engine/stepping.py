@@ -29,6 +29,7 @@ __all__ = [
     "joined",
     "left_out",
     "selected",
+    "shared_starts",
     "step_rows",
 ]
 
@@ -83,6 +84,10 @@ class Measured:
     Attributes
     ----------
     fme : ndarray of shape (n_counted, n_outputs)
+    before : ndarray of shape (n_counted, n_outputs)
+        Predictions before the step.
+    after : ndarray of shape (n_counted, n_outputs) or None
+        Predictions after it; None where they are `before` + `fme` to rounding.
     nlm : ndarray of shape (n_counted, n_outputs) or None
         None if not measured.
     n_not_converged : int
@@ -94,6 +99,8 @@ class Measured:
     """
 
     fme: np.ndarray
+    before: np.ndarray
+    after: np.ndarray | None = None
     nlm: np.ndarray | None = None
     n_not_converged: int = 0
     engine: str = "predict"
@@ -207,6 +214,16 @@ def selected(
     return selection.with_columns({p: column[rows] for p, column in columns.items()})
 
 
+def shared_starts(batch: Table, effects: Sequence[Stepped]) -> list[int]:
+    """A number for what each effect starts from; most of them, from the rows as they are."""
+    keys = [
+        (i,) if effect.start else batch.types_with(effect.retyped)
+        for i, effect in enumerate(effects)
+    ]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return [numbers[key] for key in keys]
+
+
 def asked_for(
     batch: Table, effects: Sequence[Stepped]
 ) -> tuple[Table, Sequence[Stepped]]:
@@ -220,10 +237,16 @@ def asked_for(
 
 def joined(parts: Sequence[Measured]) -> Measured:
     """What was measured of one effect, part by part, as one."""
-    nlm = [part.nlm for part in parts if part.nlm is not None]
+
+    def whole(name: str) -> np.ndarray | None:
+        arrays = [getattr(part, name) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
     return Measured(
         np.concatenate([part.fme for part in parts]),
-        np.concatenate(nlm) if nlm else None,
+        np.concatenate([part.before for part in parts]),
+        whole("after"),
+        whole("nlm"),
         sum(part.n_not_converged for part in parts),
         parts[0].engine,
         rules_together(*(part.nlm_rule for part in parts)),

@@ -19,6 +19,7 @@ from skfme._attribution.splitting import split_step
 from skfme._attribution.step_attribution import StepAttribution
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import EngineChoice
+from skfme._engine.comparing import read_comparisons
 from skfme._engine.prediction import Response
 from skfme._explainer.exploration import step_named
 from skfme._frames.checks import checked_weights, naming_missing_values
@@ -44,6 +45,8 @@ class StepSplitting:
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     weights_type: str
+    comparison: Any
+    average: str
     batch_size: int | str
     n_jobs: int | None
     verbose: int
@@ -148,6 +151,12 @@ class StepSplitting:
         random_state: Any = None,
     ) -> tuple[NamedStep, Question]:
         """The one step that is meant, and what is asked of it."""
+        (comparison,) = read_comparisons(self.comparison, self.average, self.steps_[:1])
+        if not comparison.is_difference:
+            raise ValueError(
+                "A difference of predictions is split into parts that add up, and "
+                f"comparison={comparison.name!r} has none. Set comparison='difference'."
+            )
         joint = self._joint_step(step)
         options = (method, order, interactions, n_permutations, random_state)
         return joint, _question(joint, *options)

@@ -1,4 +1,7 @@
-"""Results of linearmodels: tables for their predict, which goes by position."""
+"""Results of econometric packages, whose predict has ways of its own.
+
+That of linearmodels goes by position, and pyfixest's is on the scale of the link.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_by_position", "predicted_by_name"]
+__all__ = ["is_by_position", "options_of_predict", "predicted_by_name"]
+
+
+def options_of_predict(model: Any) -> dict[str, str]:
+    """What predict must be told to predict outcomes: of fepois and feglm the mean."""
+    library = type(model).__module__.partition(".")[0]
+    bends = getattr(model, "_method", "").startswith(("fepois", "feglm"))
+    return {"type": "response"} if library == "pyfixest" and bends else {}
 
 
 def is_by_position(model: Any) -> bool:

@@ -18,13 +18,20 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from skfme._decorators import VersionedPickle, fit_context
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import ENGINES, EngineChoice
+from skfme._engine.comparing import read_comparisons, refuse_nlm
 from skfme._engine.forward import forward_differences
 from skfme._engine.row_checks import sample_rows
 from skfme._explainer.attributing import StepSplitting
 from skfme._explainer.callbacks import CallbackSupport
 from skfme._explainer.delegation import DelegatedPredictions
 from skfme._explainer.exploration import StepExploration
-from skfme._explainer.fitting import columns_read, fitted, read_input, response_of
+from skfme._explainer.fitting import (
+    columns_read,
+    fitted,
+    read_input,
+    refuse_no_estimator,
+    response_of,
+)
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     checked_weights,
@@ -37,6 +44,7 @@ from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffects
 from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._streaming.explain_batches import summarize_batches
+from skfme._summaries.comparisons import AVERAGES
 from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme._text.outputs import names_by_output
 from skfme.extrapolation._support import fit_support
@@ -97,6 +105,14 @@ class FMEExplainer(
         "gauss-legendre", "adaptive", or a rule of :mod:`skfme.quadrature`. Only
         numeric features move along the path; categories and dates stand at their
         new values, and where nothing else is changed the NLM is NaN.
+    comparison : str or callable, default="difference"
+        How the prediction after the step is compared with the one before it:
+        "difference", "ratio", "percent" (change), "log_ratio", "log_odds_ratio",
+        "per_unit" (the difference over the amount that one numeric feature is raised by),
+        or a function of two arrays (before, after). Effects then hold the comparison;
+        NLMs are measured of differences only.
+    average : {"of_rows", "of_means"}, default="of_rows"
+        The average of rows' comparisons, or the comparison of average predictions.
     categorical_features : "auto" or list, default="auto"
         "auto" takes boolean, category and text columns, objects that are no numbers, and
         columns that the model itself takes for categories, as CatBoost's `cat_features`;
@@ -162,6 +178,8 @@ class FMEExplainer(
         "response_method": [str, callable],
         "extrapolation": "no_validation",
         "nlm": "no_validation",
+        "comparison": [str, callable],
+        "average": [StrOptions(set(AVERAGES))],
         "categorical_features": "no_validation",
         "engine": [StrOptions(set(ENGINES))],
         "batch_size": [
@@ -183,6 +201,8 @@ class FMEExplainer(
         response_method: str | Callable[..., Any] = "auto",
         extrapolation: Any = "envelope",
         nlm: Any = False,
+        comparison: str | Callable[..., Any] = "difference",
+        average: str = "of_rows",
         categorical_features: str | Iterable[Hashable] = "auto",
         engine: str = "auto",
         batch_size: int | str = "auto",
@@ -197,6 +217,8 @@ class FMEExplainer(
         self.response_method = response_method
         self.extrapolation = extrapolation
         self.nlm = nlm
+        self.comparison = comparison
+        self.average = average
         self.categorical_features = categorical_features
         self.engine = engine
         self.batch_size = batch_size
@@ -205,6 +227,10 @@ class FMEExplainer(
         self.weights_type = weights_type
         self.check_rows = check_rows
         self.response_label = response_label
+
+    def _validate_params(self) -> None:
+        refuse_no_estimator(self.estimator)
+        super()._validate_params()
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -237,6 +263,8 @@ class FMEExplainer(
         """
         table, y, training, params = read_input(self, X, y, sample_weight, params)
         steps = parse_steps(self.steps, training)
+        comparisons = read_comparisons(self.comparison, self.average, steps)
+        refuse_nlm(comparisons, as_rule(self.nlm))
         estimator = clone(self.estimator)
         # Never the user's memory: a model may write into it, here as in predictions.
         X_model = table.private()
@@ -298,9 +326,16 @@ class FMEExplainer(
     ) -> ForwardEffects:
         weights = checked_weights(sample_weight, table, self.weights_type)
         schedule = Schedule(self.batch_size, self.n_jobs, self.verbose)
+        comparisons = read_comparisons(self.comparison, self.average, steps)
         with naming_missing_values(table):
             differences, n_outside_before = forward_differences(
-                self._choice, table, steps, self._support, rule, schedule
+                self._choice,
+                table,
+                steps,
+                self._support,
+                rule,
+                schedule,
+                comparisons,
             )
         context = Context.of(
             table,
@@ -310,7 +345,7 @@ class FMEExplainer(
             n_outside_before,
             self.response_label,
         )
-        return ForwardEffects.of(context, steps, differences)
+        return ForwardEffects.of(context, steps, differences, comparisons)
 
     def explain_batches(
         self, batches: Iterable[Any], sample_weight: Any = None, *, by: Any = None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skfme._engine.choice import EngineChoice
+from skfme._engine.comparing import read_comparisons
 from skfme._engine.prediction import Response
 from skfme._explainer.optimum import optimum_of, read_request
 from skfme._frames.hints import known_names, nearest
@@ -37,6 +38,8 @@ class StepExploration:
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     nlm: Any
+    comparison: Any
+    average: str
     batch_size: Any
     response_label: str | None
     _response: Response
@@ -96,7 +99,8 @@ class StepExploration:
         profile : StepProfile
             AME, SD, ANLM, share of zero effects and of extrapolation for each size;
             print it for the table. NLMs are by this explainer's rule, or by
-            ``GaussLegendre(8)`` where it has none.
+            ``GaussLegendre(8)`` where it has none; of comparisons that are no differences,
+            they are NaN.
 
         Raises
         ------
@@ -106,7 +110,10 @@ class StepExploration:
         table = self._table(X)
         column = self.columns_[table.position(feature, "step_profile names")]
         steps, sizes = _steps_of_sizes(column, self._spreads, sizes)
-        rule = as_rule(self.nlm) or as_rule(True)
+        comparisons = read_comparisons(self.comparison, self.average, steps)
+        rule = as_rule(self.nlm)
+        if rule is None and comparisons[0].is_linear:
+            rule = as_rule(True)
         effects = self._effects(table, steps, rule, sample_weight)
         return StepProfile(str(column.name), sizes, effects)
 

@@ -44,6 +44,7 @@ __all__ = [
     "over_model",
     "params_of_fit",
     "read_input",
+    "refuse_no_estimator",
     "response_of",
     "without_weights",
 ]
@@ -95,6 +96,45 @@ def read_input(
     if explainer._wants_one_target() and y is not None:
         y = one_target(y, model_name(explainer.estimator))
     return FitInput(table, y, Training(rows, columns, weights), params)
+
+
+def refuse_no_estimator(estimator: Any) -> None:
+    """Refuse a model that is explained as it is, and cannot be fitted or cloned.
+
+    Raises
+    ------
+    TypeError
+        Which says what explains it.
+    """
+    while type(estimator) is FrozenEstimator:
+        estimator = estimator.estimator
+    if isinstance(estimator, type) or hasattr(estimator, "__sklearn_tags__"):
+        return
+    name = getattr(estimator, "__name__", type(estimator).__name__)
+    explained = (
+        "fme(model, X, steps) explains it as it is, with ranges from background="
+    )
+    if hasattr(estimator, "exog_names"):
+        what = f"the {name} model of statsmodels is none"
+        explained = (
+            f"StatsmodelsEstimator({name}, formula=…) is one over the same model"
+        )
+    elif hasattr(getattr(estimator, "model", None), "exog_names"):
+        what = f"{name} is what a fit of statsmodels returned"
+        explained += (
+            ", delta_effects(results, data, steps) has standard errors by the covariance of "
+            "the fit, and StatsmodelsEstimator(model, formula=…) is an estimator"
+        )
+    elif not hasattr(estimator, "fit") and (
+        callable(estimator) or hasattr(estimator, "predict")
+    ):
+        what = f"{name} has no fit"
+    else:
+        return
+    raise TypeError(
+        f"FMEExplainer takes an estimator of scikit-learn's kind, and fits it; {what}. "
+        f"{explained}."
+    )
 
 
 def _refuse_swapped(X: Any, y: Any) -> None:

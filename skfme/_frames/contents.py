@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
@@ -14,7 +15,7 @@ from skfme._frames.columns import (
     numbers_in,
     plain_series,
 )
-from skfme._frames.tables import ArrayTable, Table
+from skfme._frames.tables import ArrayTable, FrameTable, Table, as_table
 
 __all__ = [
     "complete_rows",
@@ -22,7 +23,29 @@ __all__ = [
     "infinite_columns",
     "lacking",
     "pandas_frame",
+    "with_column",
 ]
+
+
+def with_column(table: Table, name: str, values: np.ndarray) -> tuple[Table, str]:
+    """The table with a column of numbers at its end, and what that is called.
+
+    Parameters
+    ----------
+    table : Table of n rows
+    name : str
+        Underscores follow it where a column has it already; an array's columns are
+        numbered.
+    values : ndarray of shape (n,)
+    """
+    if isinstance(table, FrameTable):
+        while name in table.names:
+            name += "_"
+        backend = table.frame.implementation
+        column = nw.new_series(name, values, backend=backend)
+        return FrameTable(table.frame.with_columns(column)), name
+    wider = as_table(np.column_stack([table.native, values]))
+    return wider, str(wider.names[-1])
 
 
 def pandas_frame(table: Table, names: Iterable[Hashable]) -> pd.DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 __all__ = [
     "known_names",
     "nearest",
@@ -30,5 +32,7 @@ def shown(value: object, most: int = 80) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
         return f"a {type(value).__name__} of shape {shape}"
+    if isinstance(value, np.number | np.bool_ | np.str_):
+        value = value.item()  # 0 rather than np.int64(0)
     text = " ".join(repr(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -49,10 +49,12 @@ from skfme._report.sentences import (
 )
 from skfme._results.effect_tables import (
     effects_table,
+    ends_table,
     left_out_table,
     nonlinearity_table,
 )
 from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._text.compared import average_note, comparison_text
 from skfme._text.labels import coverage_note, read_labels, response_words, step_title
 from skfme._text.printing import REGION_HEADINGS, format_number
 from skfme._text.reasons import few_rows_count
@@ -227,10 +229,18 @@ class _Writer:
         ]
         about = (
             f"{len(effects)} effect{'s' * (len(effects) > 1)} of {context.model} on "
-            f"{len(context.table):,} rows. A forward marginal effect (FME) is the "
-            "prediction after a step minus the prediction before it; the average marginal "
-            "effect (AME) is its mean over the rows that count."
+            f"{len(context.table):,} rows. "
         )
+        comparison = next(iter(effects.values())).comparison
+        if comparison.is_difference:
+            about += (
+                "A forward marginal effect (FME) is the prediction after a step minus the "
+                "prediction before it; the average marginal effect (AME) is its mean over "
+                "the rows that count."
+            )
+        else:
+            what = comparison_text(comparison, "the prediction")
+            about += f"{what}. {average_note(comparison)}".rstrip()
         return " ".join([*filter(None, few), about])
 
     def _tables(self, *parts: tuple[str, list[str], list[list[str]]] | None) -> Markup:
@@ -248,7 +258,13 @@ class _Writer:
     def overview(self) -> Markup:
         """The summary's tables, and all averages in one picture."""
         effects = list(self.effects.values())
-        parts = [self._tables(effects_table(effects), nonlinearity_table(effects))]
+        parts = [
+            self._tables(
+                effects_table(effects),
+                ends_table(effects),
+                nonlinearity_table(effects),
+            )
+        ]
         if any(effect.n for effect in effects):
             display = AMEDisplay.from_effects(
                 self.effects, inference=self.inference, **self.words
@@ -373,6 +389,7 @@ class _Writer:
             "Model": context.model,
             "Response": f"{context.response}: {', '.join(context.outputs)}",
             "Rows": f"{len(context.table):,}",
+            "Comparison": effects[0].comparison.words,
             "Weights": weighted,
             "Extrapolation": judged,
             "Steps": steps,

@@ -16,8 +16,15 @@ import numpy as np
 
 from skfme._summaries.weighted import LINEAR, weighted_mean, weighted_quantiles
 from skfme._summaries.weighting import Weighting
+from skfme._text.compared import (
+    asked_phrase,
+    average_text,
+    compared_phrase,
+    value_phrase,
+)
 from skfme._text.labels import (
     Labels,
+    from_to,
     number,
     predicted_phrases,
     unit_of,
@@ -79,9 +86,8 @@ def question(effect: ForwardEffect, wording: Wording) -> str:
     """What the effect answers, as a question."""
     changed = _joined([change.state for change in wording.changes(effect)])
     phrases = _joined(wording.phrases(effect))
-    return (
-        f"If {changed}, and all else the same, by how much would the {phrases} change?"
-    )
+    asked = asked_phrase(effect.comparison, phrases)
+    return f"If {changed}, and all else the same, {asked}?"
 
 
 def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
@@ -93,20 +99,27 @@ def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
     if len(effect.step) > 1:
         doing += " at once"
     fme, weights = effect.counted_columns()
+    changes = fme
+    if not effect.comparison.is_difference:
+        before, after = effect.ends_2d()
+        changes = (after - before)[effect.counted]
     return [
         f"{doing} {_average(effect, k, phrase, wording)}"
         f"{_middle(effect, k, fme[:, k], weights)}"
-        f"{_signs(fme[:, k], weights)}"
+        f"{_signs(changes[:, k], weights)}"
         for k, phrase in enumerate(wording.phrases(effect))
     ]
 
 
 def _average(effect: ForwardEffect, k: int, phrase: str, wording: Wording) -> str:
-    ame = effect.figures[k].mean
-    if _negligible(effect, k, ame):
-        return f"leaves the {phrase} unchanged on average"
-    verb = "raises" if ame > 0 else "lowers"
-    return f"{verb} the {phrase} by {wording.amount(effect, abs(ame))} on average"
+    ame, null = effect.figures[k].mean, effect.comparison.null
+    ends = "" if effect.ends is None else f", {from_to(*effect.ends[k])}"
+    if _negligible(effect, k, ame - null):
+        return f"leaves the {phrase} unchanged on average{ends}"
+    if not effect.comparison.is_difference:
+        return f"{compared_phrase(effect.comparison, ame, phrase)} on average{ends}"
+    verb, amount = "raises" if ame > 0 else "lowers", wording.amount(effect, abs(ame))
+    return f"{verb} the {phrase} by {amount} on average{ends}"
 
 
 def _negligible(effect: ForwardEffect, k: int, value: float) -> bool:
@@ -126,13 +139,14 @@ def _middle(effect: ForwardEffect, k: int, fme: np.ndarray, weights: Weighting) 
         return ", in every row by the same."
     rows = "3 in 4 rows (by weight)" if weights.given else "3 in 4 rows"
     ame = effect.figures[k].mean
+    value = value_phrase(effect.comparison)
     ends = sorted((low, high), key=abs)
     small, large = (number(abs(end)) for end in ends)
     if small == large and low * high > 0:
-        return f"; for {rows} the change is about {number(low)}."
-    if low * high > 0 and low * ame > 0:
+        return f"; for {rows} {value} is about {number(low)}."
+    if low * high > 0 and low * ame > 0 and effect.comparison.is_difference:
         return f"; for {rows} by between {small} and {large}."
-    return f"; for {rows} the change lies between {number(low)} and {number(high)}."
+    return f"; for {rows} {value} lies between {number(low)} and {number(high)}."
 
 
 def _signs(fme: np.ndarray, weights: Weighting) -> str:
@@ -216,9 +230,12 @@ def other_estimates(
             else "it is of other rows, other weights or models fitted again"
         )
         low, high = (number(row[name]) for name in ("conf_low", "conf_high"))
+        amount = average_text(effect.comparison, row["estimate"])
+        if effect.comparison.is_difference:
+            amount = wording.amount(effect, row["estimate"])
         texts.append(
             f"The results with intervals have another average{of}: "
-            f"{wording.amount(effect, row['estimate'])}{rows}, with an interval from "
+            f"{amount}{rows}, with an interval from "
             f"{low} to {high}. The one above, over {effect.n:,} rows, differs because "
             f"{because}."
         )

@@ -7,14 +7,29 @@ what users read. Tables and texts are made elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skfme._engine.stepping import STATUSES
+from skfme._summaries.comparisons import Comparison
 from skfme._summaries.weighted import warn_of_no_sd
 
-__all__ = ["EffectAverages"]
+__all__ = ["EffectAverages", "Ends", "described"]
+
+
+def described(comparison: Comparison) -> dict[str, str]:
+    """Columns that name what is averaged and how; none of a difference."""
+    if comparison.is_difference:
+        return {}
+    return {"comparison": comparison.name, "average": comparison.average}
+
+
+class Ends(NamedTuple):
+    """Average predictions before and after the step, over the rows that count."""
+
+    before: float
+    after: float
 
 
 class EffectAverages:
@@ -43,6 +58,10 @@ class EffectAverages:
         Whether there are NLMs.
     figures : tuple of Figures
         For each output.
+    comparison : Comparison
+        How predictions after the step are compared with those before it.
+    ends : tuple of Ends or None
+        For each output; None where no model predicts.
     nonlinearity : tuple of NonLinearity
         For each output.
     """
@@ -58,6 +77,8 @@ class EffectAverages:
     status_counts: Any
     has_nlm: Any
     figures: Any
+    ends: Any
+    comparison: Any
     nonlinearity: Any
 
     @property
@@ -85,9 +106,31 @@ class EffectAverages:
     def ame(self) -> Any:
         """Average marginal effect: the weighted mean FME over the rows that count.
 
-        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        With average="of_means", the comparison of the average predictions. A float, or
+        an ndarray of shape (n_outputs,) for several outputs.
         """
         return self._per_output([figure.mean for figure in self.figures])
+
+    @property
+    def before(self) -> Any:
+        """Average prediction before the step, over the rows that count.
+
+        A float, or an ndarray of shape (n_outputs,) for several outputs.
+        """
+        return self._per_output([ends.before for ends in self._checked_ends()])
+
+    @property
+    def after(self) -> Any:
+        """Average prediction after the step, over the same rows; shaped as `before`."""
+        return self._per_output([ends.after for ends in self._checked_ends()])
+
+    def _checked_ends(self) -> Sequence[Ends]:
+        if self.ends is None:
+            raise AttributeError(
+                f"The effect {self.name!r} has no predictions before and after: it is part "
+                "of a joint step, or of no model."
+            )
+        return self.ends
 
     @property
     def sd(self) -> Any:
@@ -109,6 +152,27 @@ class EffectAverages:
     def anlm(self) -> Any:
         """Weighted mean of the defined NLMs of rows that count."""
         return self._per_output([figure.mean for figure in self.nonlinearity])
+
+    def refuse_of_means(self, what: str) -> None:
+        """Refuse comparisons of average predictions where single rows are read.
+
+        Parameters
+        ----------
+        what : str
+            What reads single rows, for the error.
+
+        Raises
+        ------
+        ValueError
+            If the averages are no means over rows.
+        """
+        if self.comparison.of_means:
+            raise ValueError(
+                f"{what} reads the effect of each row, whose mean is not the "
+                f"{self.comparison.name} of average predictions that {self.name!r} is "
+                "(average='of_means'). Explain with average='of_rows', or take "
+                "average_effects(effect, by=…) or bootstrap_effects, which compare averages."
+            )
 
     def _per_output(self, values: Sequence[float] | np.ndarray) -> Any:
         return float(values[0]) if len(self.outputs) == 1 else np.asarray(values)

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from skfme._results.averages import EffectAverages
+from skfme._results.averages import EffectAverages, described
 from skfme._summaries.weighted import LINEAR
+from skfme._text.compared import average_note, comparison_text
 from skfme._text.outputs import names_by_output, outcome_text
 from skfme._text.printing import (
     WIDTH,
@@ -31,6 +32,7 @@ __all__ = [
     "TitledTable",
     "effects_frame",
     "effects_table",
+    "ends_table",
     "left_out_table",
     "nonlinearity_table",
     "summary_html",
@@ -66,7 +68,11 @@ def summary_html(effects: Sequence[EffectAverages], *notes: str) -> str:
 
 
 def _tables(effects: Sequence[EffectAverages]) -> list[TitledTable]:
-    further = (nonlinearity_table(effects), left_out_table(effects))
+    further = (
+        ends_table(effects),
+        nonlinearity_table(effects),
+        left_out_table(effects),
+    )
     return [effects_table(effects), *(table for table in further if table is not None)]
 
 
@@ -75,6 +81,20 @@ def effects_table(effects: Sequence[EffectAverages]) -> TitledTable:
     header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
     return _title(effects), header, rows
+
+
+def ends_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
+    """Title, header and rows: from what to what; None where no model predicts."""
+    if any(effect.ends is None for effect in effects):
+        return None
+    rows = [
+        [name, *map(format_number, ends)]
+        for effect in effects
+        for name, ends in zip(
+            names_by_output(effect.name, effect.outputs), effect.ends, strict=True
+        )
+    ]
+    return "Average predictions", ["effect", "before", "after"], rows
 
 
 def left_out_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
@@ -135,7 +155,9 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     lines = [
         *(few_rows_count(e.name, e.n, e.n_left_out) or "" for e in effects),
         f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
-        f"Change in {outcome_text(context, effect.outputs)}",
+        comparison_text(effect.comparison, outcome_text(context, effect.outputs)),
+        average_note(effect.comparison),
+        "SD and quartiles are of rows." * effect.comparison.of_means,
     ]
     if effect.total_weight is not None:
         kind, total = effect.weights_type, effect.total_weight
@@ -189,5 +211,9 @@ def effects_frame(effects: Sequence[EffectAverages]) -> pd.DataFrame:
                 record["nlm_share_linear"] = nlm.share_linear
                 record["n_nlm_undefined"] = nlm.n_undefined
                 record["n_nlm_not_converged"] = effect.n_not_converged
-            records.append({**record, **counts})
+            record |= counts
+            if effect.ends is not None:
+                record |= effect.ends[k]._asdict()
+            record |= described(effect.comparison)
+            records.append(record)
     return pd.DataFrame(records).rename(columns={"mean": "ame"})

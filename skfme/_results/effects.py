@@ -9,51 +9,35 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from skfme._engine.forward import Differences
 from skfme._engine.stepping import STATUSES
-from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.tables import Table
+from skfme._results.averages import Ends
+from skfme._results.by_group import averages_by_group, ends_of
 from skfme._results.context import Context
+from skfme._results.counted_data import CountedData
 from skfme._results.printed import PrintedEffect, PrintedEffects
+from skfme._results.row_table import table_of_rows
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighted import (
     Figures,
     NonLinearity,
     figures_of,
     nonlinearity_of,
-    weighted_mean,
-    weighted_sd,
+    with_mean,
 )
 from skfme._summaries.weighting import Weighting
-from skfme._text.outputs import names_by_output
 from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
     from skfme.plotting import AMEDisplay, FMEDisplay
 
-__all__ = ["CountedData", "ForwardEffect", "ForwardEffects"]
-
-
-class CountedData(NamedTuple):
-    """The rows that count, for any other tool.
-
-    Parameters
-    ----------
-    X : array or dataframe of shape (n_counted, n_features)
-        Of the kind that was explained.
-    fme : ndarray of shape (n_counted,) or (n_counted, n_outputs)
-        Their effects.
-    sample_weight : ndarray of shape (n_counted,) or None
-        Their weights.
-    """
-
-    X: Any
-    fme: np.ndarray
-    sample_weight: np.ndarray | None
+__all__ = ["ForwardEffect", "ForwardEffects"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,8 +49,8 @@ class ForwardEffect(PrintedEffect):
     name : str
         Such as ``bmi -2``.
     fme : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        In the response's units and the input's order; NaN where a row does not
-        count. Two-dimensional for several outputs.
+        In the response's units, or those of `comparison`, and the input's order; NaN
+        where a row does not count. Two-dimensional for several outputs.
     status : ndarray of shape (n_samples,)
         "counted", "missing" (the stepped value is missing, or for results of a fit a
         value without which it left the row out), "at_target" (the row already has the
@@ -83,6 +67,9 @@ class ForwardEffect(PrintedEffect):
     nlm_rule : str
         By which rule the NLM was measured; "exact" where it was integrated exactly, and
         empty where it was not measured.
+    comparison : Comparison
+        How the prediction after the step is compared with the one before it, and whether
+        that is averaged ("of_rows") or compares averages ("of_means").
 
     References
     ----------
@@ -101,9 +88,13 @@ class ForwardEffect(PrintedEffect):
     n_not_converged: int = 0
     engine: str = "predict"
     nlm_rule: str = ""
+    before_2d: np.ndarray | None = field(default=None, repr=False)
+    after_2d: np.ndarray | None = field(default=None, repr=False)
+    comparison: Comparison = DIFFERENCE
 
     def __post_init__(self) -> None:
-        for array in (self.fme_2d, self.nlm_2d, self.status_codes):
+        ends = (self.before_2d, self.after_2d)
+        for array in (self.fme_2d, self.nlm_2d, self.status_codes, *ends):
             if array is not None:
                 array.flags.writeable = False
 
@@ -145,7 +136,33 @@ class ForwardEffect(PrintedEffect):
     def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         fme, weights = self.counted_columns()
-        return tuple(figures_of(column, weights) for column in fme.T)
+        figures = tuple(figures_of(column, weights) for column in fme.T)
+        if not self.comparison.of_means:
+            return figures
+        means = self.comparison.of_averages(self._checked_ends())
+        return tuple(map(with_mean, figures, means))
+
+    @cached_property
+    def ends(self) -> tuple[Ends, ...] | None:
+        """For each output: average predictions before and after the step."""
+        if self.before_2d is None:
+            return None
+        rows = np.flatnonzero(self.counted)
+        return tuple(ends_of(self, rows, k) for k in range(len(self.outputs)))
+
+    def ends_2d(self) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions before and after the step.
+
+        Returns
+        -------
+        before, after : ndarray of shape (n_samples, n_outputs)
+            What stands where a row does not count has no meaning.
+        """
+        if self.before_2d is None:
+            self._checked_ends()  # says why there are none
+        assert self.before_2d is not None
+        after = self.after_2d
+        return self.before_2d, self.before_2d + self.fme_2d if after is None else after
 
     @cached_property
     def status(self) -> np.ndarray:
@@ -226,12 +243,14 @@ class ForwardEffect(PrintedEffect):
         """The same effect, of which the rows in a mask miss a value."""
         status = self.status_codes.copy()
         status[rows & self.counted] = STATUSES.index("missing")
-        fme, nlm = (
+        fme, nlm, after = (
             None if array is None else np.where(rows[:, None], np.nan, array)
-            for array in (self.fme_2d, self.nlm_2d)
+            for array in (self.fme_2d, self.nlm_2d, self.after_2d)
         )
         assert fme is not None
-        return replace(self, fme_2d=fme, nlm_2d=nlm, status_codes=status)
+        return replace(
+            self, fme_2d=fme, nlm_2d=nlm, after_2d=after, status_codes=status
+        )
 
     def counted_data(self) -> CountedData:
         """Table, effects and weights of the rows that count.
@@ -245,24 +264,23 @@ class ForwardEffect(PrintedEffect):
         weights = self.weights.take(rows).array
         return CountedData(self.table.take(rows).native, self.fme[rows], weights)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self, *, columns: Any = None) -> pd.DataFrame:
         """One row per row of X: the effects, the status and the weight.
+
+        Parameters
+        ----------
+        columns : column of X, or list of columns, default=None
+            Columns that the table shows first, such as those of :func:`skfme.profiles`.
 
         Returns
         -------
         frame : DataFrame of n_samples rows
             Columns ``fme`` (or ``fme[output]`` for several outputs), ``nlm`` alike
-            where it was measured, ``status``, and ``sample_weight`` where weights
-            were given; with X's index.
+            where it was measured, ``status``, ``sample_weight`` where weights were
+            given, and the predictions ``before`` and ``after`` of the rows that count,
+            named as ``fme``; with X's index.
         """
-        names = names_by_output("fme", self.outputs)
-        frame = pd.DataFrame(self.fme_2d.copy(), columns=names)
-        if self.nlm_2d is not None:
-            frame[names_by_output("nlm", self.outputs)] = self.nlm_2d
-        frame["status"] = pd.Categorical(self.status, STATUSES)
-        if self.sample_weight is not None:
-            frame["sample_weight"] = self.sample_weight
-        return frame.set_axis(self.table.index, axis=0)
+        return table_of_rows(self, columns)
 
     def average(self, by: Any) -> pd.DataFrame:
         """AME by group, over the rows that count.
@@ -277,44 +295,16 @@ class ForwardEffect(PrintedEffect):
         frame : DataFrame
             One row per group and output, groups in the order of their categories, else
             sorted: ``effect``, the group, ``output`` (for several), ``n``, ``ame``, ``sd``
-            (NaN for a single row), ``anlm`` where NLMs were measured, and
-            ``share_positive`` (share of effects above zero).
+            (NaN for a single row), ``anlm`` where NLMs were measured,
+            ``share_positive`` (share of effects above zero), and ``before`` and
+            ``after`` (average predictions).
 
         Raises
         ------
         ValueError
             If `by` names no column, or has not one entry per row.
         """
-        rows = np.flatnonzero(self.counted)
-        names = ["output"] if len(self.outputs) > 1 else []
-        names += ["n", "ame", "sd", *["anlm"] * self.has_nlm, "share_positive"]
-        labels = row_labels(self.table, by).iloc[rows].reset_index(drop=True)
-        codes, keys = groups_in(labels)
-        by_group = rows[np.argsort(codes, kind="stable")]
-        ends = np.searchsorted(np.sort(codes), np.arange(1, len(keys)))
-        labels_of: list[dict[Any, Any]] = keys.to_dict("records")
-        records = []
-        # Of no rows, split makes one part.
-        for label, members in zip(labels_of, np.split(by_group, ends), strict=False):
-            for k, output in enumerate(self.outputs):
-                several = {"output": output} if len(self.outputs) > 1 else {}
-                records.append({**label, **several, **self._figures(members, k)})
-        frame = pd.DataFrame(records, columns=[*labels.columns, *names])
-        frame.insert(0, "effect", self.name)
-        return frame
-
-    def _figures(self, rows: np.ndarray, k: int) -> dict[str, float]:
-        """Averages of one output over some rows."""
-        fme, weights = self.fme_2d[rows, k], self.weights.take(rows)
-        figures = {
-            "n": len(rows),
-            "ame": weighted_mean(fme, weights),
-            "sd": weighted_sd(fme, weights),
-            "share_positive": weighted_mean((fme > 0).astype(float), weights),
-        }
-        if self.nlm_2d is not None:
-            figures["anlm"] = nonlinearity_of(self.nlm_2d[rows, k], weights).mean
-        return figures
+        return averages_by_group(self, by)
 
     def plot(self, **options: Any) -> FMEDisplay:
         """Draw the effects row by row; needs Matplotlib.
@@ -355,6 +345,7 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
         context: Context,
         steps: Sequence[NamedStep],
         differences: Sequence[Differences],
+        comparisons: Sequence[Comparison],
     ) -> ForwardEffects:
         """The effects of some steps, as the engine computed them."""
         effects = [
@@ -369,8 +360,13 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
                 difference.n_not_converged,
                 difference.engine,
                 difference.nlm_rule,
+                difference.before,
+                difference.after,
+                comparison,
             )
-            for step, difference in zip(steps, differences, strict=True)
+            for step, difference, comparison in zip(
+                steps, differences, comparisons, strict=True
+            )
         ]
         return cls(effects, context)
 

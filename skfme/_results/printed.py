@@ -96,7 +96,8 @@ class PrintedEffects(Mapping[str, E_co]):
             ``nlm_share_linear`` (rows at or above 0.9), ``n_nlm_undefined``,
             ``n_nlm_not_converged``; and rows left out: ``n_missing``, ``n_at_target``,
             ``n_extrapolation``; ``n_outside_before`` counts rows outside the
-            training data before any step.
+            training data before any step; last ``before`` and ``after``, the average
+            predictions over the rows that count.
         """
         return effects_frame(list(self.values()))
 
@@ -106,8 +107,8 @@ class PrintedEffects(Mapping[str, E_co]):
         Returns
         -------
         text : str
-            Effects, their non-linearity where measured, why rows were left out, and
-            what relative sizes came to.
+            Effects, average predictions before and after, non-linearity where
+            measured, why rows were left out, and what relative sizes came to.
         """
         return summary_text(list(self.values()), *self.notes)
 

@@ -168,17 +168,18 @@ class StepProfile(ShownTables):
         -------
         frame : DataFrame
             Columns ``size``, ``output`` (for several), ``n``, ``ame``, ``sd``,
-            ``anlm``, ``share_zero`` (rows that count whose effect is exactly 0: a
+            ``anlm``, ``share_zero`` (rows that count whose prediction does not change: a
             tree's plateau), ``share_extrapolation`` (of the rows that count or
             would, but for the extrapolation).
         """
         effects, n_outputs = list(self.effects.values()), len(self.effects.outputs)
-        frame = self.effects.to_frame()[["output", "n", "ame", "sd", "anlm"]].copy()
+        columns = ["output", "n", "ame", "sd", "anlm"]
+        frame = self.effects.to_frame().reindex(columns=columns)
         frame.insert(0, "size", np.repeat(self.sizes, n_outputs))
         frame["share_zero"] = [
             _share(zero, effect.counted, effect.weights)
             for effect in effects
-            for zero in (effect.fme_2d == 0).T
+            for zero in (effect.fme_2d == effect.comparison.null).T
         ]
         shares = [
             _share(e.extrapolated, e.extrapolated | e.counted, e.weights)

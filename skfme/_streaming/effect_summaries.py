@@ -132,9 +132,14 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
                 self._groups,
                 tally,
                 self._orders,
+                comparison,
             )
-            for name, sizes, tally in zip(
-                about.effects, about.sizes, self._tallies, strict=True
+            for name, sizes, tally, comparison in zip(
+                about.effects,
+                about.sizes,
+                self._tallies,
+                about.comparisons,
+                strict=True,
             )
         }
 

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.groups import groups_in
+from skfme._results.averages import Ends, described
 from skfme._results.printed import PrintedEffect
 from skfme._streaming.tallies import Tally
 from skfme._streaming.trial import Trial
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.mergeable import Moments
 from skfme._summaries.weighted import Figures, NonLinearity
 
@@ -53,6 +55,8 @@ class MergeContext:
         As the explainer has it: "auto" is decided at the end of the stream.
     response_label : str or None
         What is predicted, in words.
+    comparisons : tuple of Comparison
+        Of each effect.
     """
 
     model: str
@@ -69,6 +73,7 @@ class MergeContext:
     weights_type: str
 
     response_label: str | None = None
+    comparisons: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,6 +103,7 @@ class EffectSummary(PrintedEffect):
     _groups: tuple[tuple[Any, ...], ...]
     _tally: Tally
     _orders: tuple[tuple[Any, ...], ...] = ()
+    comparison: Comparison = DIFFERENCE
 
     notes: ClassVar[tuple[str, ...]] = (PRECISION,)
 
@@ -132,8 +138,11 @@ class EffectSummary(PrintedEffect):
 
         That of :func:`skfme.statsmodels.average_effects`: SD / √n without weights;
         weights are inverse probabilities of selection, unless the explainer was told
-        ``weights_type="frequency"``. NaN for fewer than two rows.
+        ``weights_type="frequency"``. NaN for fewer than two rows, and for
+        average="of_means", which needs the rows.
         """
+        if self.comparison.of_means:
+            return self._per_output(np.full(len(self.outputs), np.nan))
         error = self._tally.std_error(counting=self._counting)
         return self._per_output(_rounded(error, self._total.defined_mean))
 
@@ -158,6 +167,8 @@ class EffectSummary(PrintedEffect):
     @property
     def ame(self) -> Any:
         """Average marginal effect: the weighted mean FME over the rows that count."""
+        if self.comparison.of_means:
+            return self._per_output(self.comparison.of_averages(self.ends))
         return self._per_output(self._total.defined_mean)
 
     @property
@@ -173,11 +184,23 @@ class EffectSummary(PrintedEffect):
     def figures(self) -> tuple[Figures, ...]:
         """For each output: n, mean, SD and quartiles."""
         total = self._total
-        means, sds = total.defined_mean, total.sd(self.weights_type)
+        means, sds = np.atleast_1d(self.ame), total.sd(self.weights_type)
         quantiles = self._tally.fme.quantiles(_QUARTILES, self.weights_type)
         return tuple(
             Figures(self.n, *map(float, (means[k], sds[k], *quartiles)))
             for k, quartiles in enumerate(quantiles)
+        )
+
+    @cached_property
+    def ends(self) -> tuple[Ends, ...]:
+        """For each output: average predictions before and after the step."""
+        with np.errstate(invalid="ignore"):
+            before, after = (
+                sums.sum(axis=0) / self._total.weight
+                for sums in (self._tally.before, self._tally.after)
+            )
+        return tuple(
+            Ends(*map(float, pair)) for pair in zip(before, after, strict=True)
         )
 
     @property
@@ -214,7 +237,8 @@ class EffectSummary(PrintedEffect):
             One row per group with rows that count and output, as
             :meth:`ForwardEffect.average` has it: ``effect``, the group, ``output`` (for
             several), ``n``, ``ame``, ``sd`` (NaN where the weights stand for one row or
-            less), ``anlm`` where NLMs were measured, ``share_positive``, and ``std_error``.
+            less), ``anlm`` where NLMs were measured, ``share_positive``, ``std_error``,
+            and ``before`` and ``after``, the average predictions.
 
         Raises
         ------
@@ -241,8 +265,16 @@ class EffectSummary(PrintedEffect):
             frame["anlm"] = nlm.moments.defined_mean.ravel()
         with np.errstate(invalid="ignore"):
             frame["share_positive"] = (self._tally.positive / fme.weight).ravel()
+            before = (self._tally.before / fme.weight).ravel()
+            after = (self._tally.after / fme.weight).ravel()
         errors = self._tally.std_errors(counting=self._counting)
         frame["std_error"] = _rounded(errors, fme.defined_mean).ravel()
+        frame["before"], frame["after"] = before, after
+        if self.comparison.of_means:
+            pairs = zip(before, after, strict=True)
+            frame["ame"] = self.comparison.of_averages(pairs)
+            frame["std_error"] = np.nan
+        frame = frame.assign(**described(self.comparison))
         frame.insert(0, "effect", self.name)
         counting = frame[frame["n"] > 0].reset_index(drop=True)
         return counting.iloc[self._order_of(counting)].reset_index(drop=True)

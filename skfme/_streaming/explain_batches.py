@@ -17,6 +17,7 @@ from sklearn import get_config
 from sklearn.utils import gen_batches
 
 from skfme._engine.batches import with_progress
+from skfme._engine.comparing import read_comparisons
 from skfme._engine.prediction import model_title
 from skfme._engine.trees.models import has_jumps
 from skfme._results.effect_tables import warn_of_empty
@@ -90,6 +91,7 @@ def _merge_context(
         has_jumps(explainer._response.estimator),
         explainer.weights_type,
         explainer.response_label,
+        read_comparisons(explainer.comparison, explainer.average, explainer.steps_),
     )
 
 
@@ -151,7 +153,8 @@ def _summarized(
 
 def _rows_at_once(about: MergeContext, n_jobs: int | None) -> int:
     """Rows whose results fit in working_memory, and that give each job a batch."""
-    columns = len(about.effects) * len(about.outputs) * (2 if about.nlm else 1)
+    kinds = 4 if about.nlm else 3  # effects, predictions before and after, and NLMs
+    columns = len(about.effects) * len(about.outputs) * kinds
     budget = get_config()["working_memory"] * 2**20
     jobs: int = effective_n_jobs(n_jobs)
     return max(int(budget // (_COPIES * 8 * columns)), _FEWEST_ROWS * jobs)

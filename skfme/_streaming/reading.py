@@ -167,6 +167,8 @@ class BatchExplainer(Protocol):
 
     extrapolation: Any
     nlm: Any
+    comparison: Any
+    average: str
     weights_type: str
     response_label: str | None
     n_jobs: int | None

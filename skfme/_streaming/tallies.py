@@ -91,6 +91,10 @@ class Tally:
     nlm : Distribution or None
     positive : ndarray of shape (n_groups, n_outputs)
         Weight of the rows whose FME is above zero.
+    before : ndarray of shape (n_groups, n_outputs)
+        Weighted sum of the predictions before the step.
+    after : ndarray of shape (n_groups, n_outputs)
+        Weighted sum of the predictions after it.
     linear : ndarray of shape (n_outputs,)
         Weight of the rows whose NLM reads as a straight line.
     n_not_converged : int
@@ -105,6 +109,8 @@ class Tally:
     squared: Moments | None
     nlm: Distribution | None
     positive: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
     linear: np.ndarray
     n_not_converged: int
     engine: str
@@ -123,6 +129,8 @@ class Tally:
             values.moments if weighted else None,
             values if has_nlm else None,
             np.zeros((n_groups, n_outputs)),
+            np.zeros((n_groups, n_outputs)),
+            np.zeros((n_groups, n_outputs)),
             np.zeros(n_outputs),
             0,
             "",
@@ -139,6 +147,13 @@ class Tally:
         counted = slice(None) if effect.counted.all() else effect.counted
         groups = RowKeys(groups.keys, groups.codes[counted])
         weights, fme = weights.take(counted), effect.fme_2d[counted]
+        rises = (fme > effect.comparison.null).astype(float)
+        assert effect.before_2d is not None  # it is of a model
+        before, after = effect.before_2d[counted], effect.after_2d
+
+        def summed(values: np.ndarray) -> np.ndarray:
+            return _summed(weights.times(values), groups.codes, n_groups)
+
         nlm, linear = None, np.zeros(len(effect.outputs))
         if effect.nlm_2d is not None:
             values = effect.nlm_2d[counted]
@@ -149,7 +164,9 @@ class Tally:
             Distribution.of(fme, weights, groups),
             _squared(fme, weights, groups),
             nlm,
-            _summed(weights.times((fme > 0).astype(float)), groups.codes, n_groups),
+            summed(rises),
+            summed(before),
+            summed(before + fme if after is None else after[counted]),
             linear,
             effect.n_not_converged,
             effect.engine,
@@ -177,6 +194,8 @@ class Tally:
             squared,
             nlm,
             _summed(np.concatenate([self.positive, other.positive]), codes, n_groups),
+            _summed(np.concatenate([self.before, other.before]), codes, n_groups),
+            _summed(np.concatenate([self.after, other.after]), codes, n_groups),
             self.linear + other.linear,
             self.n_not_converged + other.n_not_converged,
             _engine(self.engine, other.engine),

@@ -13,7 +13,7 @@ Here are summaries of rows that are at hand; those that merge live beside this.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
     "weighted_mean",
     "weighted_quantiles",
     "weighted_sd",
+    "with_mean",
 ]
 
 
@@ -44,6 +45,11 @@ class Figures:
     q25: float
     median: float
     q75: float
+
+
+def with_mean(figures: Figures, mean: float) -> Figures:
+    """The same figures with another average, as of a comparison of means."""
+    return replace(figures, mean=mean)
 
 
 @dataclass(frozen=True)

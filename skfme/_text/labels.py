@@ -24,12 +24,14 @@ from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 __all__ = [
     "Labels",
     "coverage_note",
+    "from_to",
     "joint_phrase",
     "number",
     "predicted_phrases",
     "read_labels",
     "response_words",
     "step_title",
+    "told_apart",
     "unit_of",
     "with_unit",
     "without_unit",
@@ -123,6 +125,21 @@ def number(value: float, digits: int = 3) -> str:
         mantissa = mantissa.rstrip("0").rstrip(".")
     scale = f"e{int(exponent)}" if mark else ""
     return (mantissa + scale).replace("-", "−")
+
+
+def from_to(before: float, after: float) -> str:
+    """Such as ``from 152.1 to 144.4``, for a sentence."""
+    low, high = told_apart(before, after)
+    return f"at {low}" if low == high else f"from {low} to {high}"
+
+
+def told_apart(before: float, after: float) -> list[str]:
+    """Two numbers with the digits that tell one from the other, at least four."""
+    largest, change = max(abs(before), abs(after)), abs(after - before)
+    digits = 4
+    if 0 < change < largest:
+        digits = min(max(digits, 2 + math.ceil(math.log10(largest / change))), 12)
+    return [number(value, digits) for value in (before, after)]
 
 
 def step_title(name: str, steps: Mapping[str, Step], labels: Labels) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from skfme._frames.hints import known_names, nearest, shown
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
+from skfme._text.compared import average_note, comparison_text
 
 __all__ = [
     "names_by_output",
@@ -79,11 +81,12 @@ def outcome_text(context: Any, outputs: Sequence[str]) -> str:
     return f"{response} of {outputs[0]!r}" if single else str(response)
 
 
-def outcome_notes(context: Any, outputs: Sequence[str]) -> list[str]:
-    """A sentence on what changes; none where it has no name, or no model predicts."""
+def outcome_notes(
+    context: Any, outputs: Sequence[str], comparison: Comparison = DIFFERENCE
+) -> list[str]:
+    """Sentences on what changes; none where it has no name, or no model predicts."""
     unnamed = context.response_label is None and tuple(outputs) == ("y",)
-    return (
-        []
-        if unnamed or not context.model
-        else [f"Change in {outcome_text(context, outputs)}."]
-    )
+    if not context.model or (unnamed and comparison.is_difference):
+        return []
+    notes = [f"{comparison_text(comparison, outcome_text(context, outputs))}."]
+    return [*notes, *filter(None, [average_note(comparison)])]

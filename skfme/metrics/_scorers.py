@@ -123,7 +123,7 @@ def _share_not_against(effects: ForwardEffects, sign: int, output: str | None) -
     (effect,) = effects.values()
     column = one_output(effect.outputs, output, "make_monotonicity_scorer")
     columns, weights = effect.counted_columns()
-    fme = columns[:, column]
+    fme = columns[:, column] - effect.comparison.null
     if not len(fme):
         raise ValueError(
             f"{no_row_counts(effect.name, effect.n_left_out)}. "

@@ -167,6 +167,7 @@ def effect_stability(
     records = []
     for name in refits[0]:
         effects = [refit[name] for refit in refits]
+        effects[0].refuse_of_means("effect_stability")
         counted = np.logical_and.reduce([effect.counted for effect in effects])
         if not counted.any():
             raise ValueError(
@@ -177,7 +178,9 @@ def effect_stability(
         for k, output in enumerate(effects[0].outputs):
             columns = np.column_stack([e.fme_2d[counted, k] for e in effects])
             record = {"effect": name, "output": output, "n": len(columns)}
-            records.append(record | _agreement(columns, weights / weights.sum()))
+            shares, null = weights / weights.sum(), effects[0].comparison.null
+            agreement = _agreement(columns - null, shares)
+            records.append(record | agreement | {"ame": agreement["ame"] + null})
     return pd.DataFrame(records)
 
 

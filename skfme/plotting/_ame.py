@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.groups import in_joint_order
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
+from skfme._text.compared import comparison_text
 from skfme._text.labels import (
     Labels,
     coverage_note,
@@ -63,6 +65,8 @@ class AMEDisplay(Display):
         What the lines are.
     response : str, default="prediction"
         What is predicted.
+    comparison : Comparison, default=difference
+        What the effects are: ``effect.comparison``.
 
     Attributes
     ----------
@@ -92,6 +96,7 @@ class AMEDisplay(Display):
     _: KW_ONLY
     line: str = ""
     response: str = "prediction"
+    comparison: Comparison = DIFFERENCE
 
     @classmethod
     def from_effects(
@@ -150,7 +155,9 @@ class AMEDisplay(Display):
         label = response_words(response_label, context.response_label)
         response = joint_phrase(context.response, context.outputs, label)
         table = _sorted(table) if sort else table
-        return cls(table, line=line, response=response).plot(ax=ax, **options)
+        comparison = next((e.comparison for _, e in effects.items()), DIFFERENCE)
+        display = cls(table, line=line, response=response, comparison=comparison)
+        return display.plot(ax=ax, **options)
 
     @names_options
     def plot(self, ax: Axes | None = None, **options: Any) -> AMEDisplay:
@@ -172,7 +179,7 @@ class AMEDisplay(Display):
         height = 1.4 + 0.24 * len(table) + 0.16 * len(middles)
         self._open(ax, 1, 1, (7.2, min(height, 40)))
         frame(self.ax_)
-        self.ax_.axvline(0, color=GREY, linewidth=1, zorder=1)
+        self.ax_.axvline(self.comparison.null, color=GREY, linewidth=1, zorder=1)
         self.ax_.hlines(
             places, 0, 1, color=PALE, linewidth=0.6, linestyle=":", zorder=0,
             transform=self.ax_.get_yaxis_transform(),
@@ -192,7 +199,10 @@ class AMEDisplay(Display):
         axes.set_yticks(middles.to_numpy(), labels=names, parse_math=False)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(max(places, default=0) + 0.8, min(places, default=0) - 0.8)
-        text = f"Average change in {self.response} (AME)"
+        text = comparison_text(self.comparison, self.response)
+        if self.comparison.function is None:
+            text = f"Average {text[:1].lower()}{text[1:]}"
+        text += " (AME)"
         axes.set_xlabel(wrapped(text, 60), parse_math=False)
 
     def _draw_dots(
@@ -273,13 +283,15 @@ def _group_texts(frame: pd.DataFrame, keys: list[Any], texts: Labels) -> list[st
     return [", ".join(map(str, row)) for row in rows]
 
 
+# Columns of texts that say what an estimate is of.
+_NO_GROUPS = ("effect", "output", "n", "comparison", "average")
+
+
 def group_columns(frame: pd.DataFrame) -> list[Any]:
     """The columns of groups in a table of results: before the estimate, or of texts."""
     before = set(frame.columns[: frame.columns.get_loc("estimate")])
     before |= set(frame.select_dtypes(exclude=["number", "bool"]).columns)
-    return [
-        n for n in frame.columns if n in before and n not in ("effect", "output", "n")
-    ]
+    return [n for n in frame.columns if n in before and n not in _NO_GROUPS]
 
 
 def _inferred(effects: Effects, inference: Any, texts: Labels) -> pd.DataFrame:

@@ -15,7 +15,9 @@ import pandas as pd
 
 from skfme._frames.columns import as_vector
 from skfme._frames.tables import as_table
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighting import Weighting
+from skfme._text.compared import comparison_text
 from skfme._text.labels import coverage_note, number, read_labels, response_words
 from skfme.plotting._parts.canvas import (
     BLUE,
@@ -75,6 +77,8 @@ class EffectTreeDisplay(Display):
     response : str, default="prediction"
         What is predicted.
     title : str, default=""
+    comparison : Comparison, default=difference
+        What the effects are: ``effect.comparison``.
 
     Attributes
     ----------
@@ -110,6 +114,7 @@ class EffectTreeDisplay(Display):
     covers: str = ""
     response: str = "prediction"
     title: str = ""
+    comparison: Comparison = DIFFERENCE
 
     @classmethod
     def from_tree(
@@ -170,6 +175,7 @@ class EffectTreeDisplay(Display):
             covers=coverage_note(inference),
             response="prediction" if words is None else f"predicted {words}",
             title=title,
+            comparison=drawn.comparison,
         )
         return display.plot(ax=ax, **options)
 
@@ -278,7 +284,8 @@ class EffectTreeDisplay(Display):
     def _label_leaves(self, axes: Axes) -> None:
         """What the axis and the marks are."""
         axes.set_xticks([])
-        axes.set_ylabel(wrapped(f"Change in {self.response}", 32), parse_math=False)
+        text = comparison_text(self.comparison, self.response)
+        axes.set_ylabel(wrapped(text, 32), parse_math=False)
         marks = f"{_INTERVAL} {self.covers}".rstrip()
         captions = (_SPREAD if self.intervals is None else marks, _BARS)
         lines = [within(axes, text, "legend.fontsize", 1.35) for text in captions]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import (
     predicted_phrases,
@@ -32,6 +33,7 @@ from skfme.plotting._parts.fme_panels import (
     draw_nlm_histogram,
 )
 from skfme.plotting._parts.fme_plane import draw_plane
+from skfme.plotting._parts.intervals import IntervalsAlong, intervals_along
 from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import rows_under
 from skfme.plotting._parts.texts import draw_title
@@ -64,6 +66,12 @@ class FMEDisplay(Display):
         The step in words.
     response : sequence of str, default=("prediction",)
         What is predicted, one for each output.
+    ends : sequence of (float, float), default=()
+        Average predictions before and after the step, one pair for each output.
+    comparison : Comparison, default=difference
+        What the effects are: ``effect.comparison``.
+    intervals : sequence of IntervalsAlong, default=()
+        What statistics say of the effects along the one feature, for each output.
 
     Attributes
     ----------
@@ -103,6 +111,9 @@ class FMEDisplay(Display):
     n_left_out: int = 0
     title: str = ""
     response: Sequence[str] = ("prediction",)
+    ends: Sequence[tuple[float, float]] = ()
+    comparison: Comparison = DIFFERENCE
+    intervals: Sequence[IntervalsAlong] = ()
 
     @classmethod
     def from_effect(
@@ -110,6 +121,8 @@ class FMEDisplay(Display):
         effect: Effect,
         *,
         features: Any = None,
+        against: Hashable | None = None,
+        inference: Any = None,
         output: str | None = None,
         labels: Mapping[Hashable, str] | None = None,
         response_label: str | None = None,
@@ -124,6 +137,14 @@ class FMEDisplay(Display):
         effect : ForwardEffect
         features : column, or list of at most two, default=None
             What to draw effects against; None takes what the step moves.
+        against : column, default=None
+            Instead: the one column, such as a moderator, that effects are drawn against,
+            with their local mean.
+        inference : results, default=None
+            What carries intervals along that column: estimates by its values
+            (``average_effects(effect, by="age")``), a regression of the effect on it
+            (``ConditionalEffects.from_formula(effect, "age").fit()``), whose other
+            covariates stand at typical values, or one average, drawn across.
         output : str, default=None
             Which output; None draws each on axes of its own.
         labels : dict of column -> str, default=None
@@ -146,8 +167,8 @@ class FMEDisplay(Display):
         Raises
         ------
         ValueError
-            If no row counts, or `kind`, `output`, `features` or `labels` name
-            something unknown.
+            If no row counts, `kind`, `output`, `features`, `against` or `labels` name
+            something unknown, or `inference` says nothing along one column.
         """
         check_matplotlib(f"{cls.__name__}.from_effect")
         _check_request(effect, kind)
@@ -159,15 +180,19 @@ class FMEDisplay(Display):
             context.outputs,
             response_words(response_label, context.response_label),
         )
-        columns = _columns_drawn(effect, features, kind)
+        columns = _columns_drawn(effect, _one_choice(features, against), kind)
+        axes = [feature_axis(effect, column, texts) for column in columns]
         display = cls(
             _counted_effects(effect.fme_2d, counted, outputs),
-            features=[feature_axis(effect, column, texts) for column in columns],
+            features=axes,
             nlm=_defined_nlm(effect.nlm_2d, counted, outputs),
             sample_weight=context.weights.take(counted).array,
             n_left_out=len(counted) - effect.n,
             title=step_title(effect.name, effect.step, texts),
             response=[phrases[k] for k in outputs],
+            ends=[] if effect.ends is None else [effect.ends[k] for k in outputs],
+            comparison=effect.comparison,
+            intervals=_intervals(effect, inference, columns, axes, outputs),
         )
         return display.plot(ax=ax, kind=kind, **options)
 
@@ -212,8 +237,18 @@ class FMEDisplay(Display):
         if self.nlm is not None:
             nlm = list(self.nlm.reshape(fme.shape).T)
         weights = Weighting(self.sample_weight, len(fme))
+        ends: Sequence[Any] = self.ends or [None] * len(self.response)
         return [
-            Panel(fme[:, k], nlm[k], weights, self.features, response)
+            Panel(
+                fme[:, k],
+                nlm[k],
+                weights,
+                self.features,
+                response,
+                ends[k],
+                self.comparison,
+                self.intervals[k] if self.intervals else None,
+            )
             for k, response in enumerate(self.response)
         ]
 
@@ -237,6 +272,39 @@ def _check_request(effect: Effect, kind: str) -> None:
             f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is "
             "nothing to draw."
         )
+
+
+def _one_choice(features: Any, against: Hashable | None) -> Any:
+    if against is None:
+        return features
+    if features is not None:
+        raise ValueError(
+            "features and against both name what to draw effects against; give one."
+        )
+    if isinstance(against, (list, tuple)):
+        raise ValueError(
+            f"against takes one column, got {against}. features takes two."
+        )
+    return [against]
+
+
+def _intervals(
+    effect: Effect,
+    inference: Any,
+    columns: list[Hashable],
+    axes: list[FeatureAxis],
+    outputs: list[int],
+) -> list[IntervalsAlong]:
+    """What results say along the one feature, for each output."""
+    if inference is None:
+        return []
+    if len(columns) != 1:
+        raise ValueError(
+            "inference is drawn along one column; name it, as in "
+            "effect.plot(against='age', inference=results)."
+        )
+    along = (effect, inference, columns[0], axes[0])
+    return [intervals_along(*along, k) for k in outputs]
 
 
 def _columns_drawn(effect: Effect, features: Any, kind: str) -> list[Hashable]:

@@ -27,7 +27,7 @@ from skfme.plotting._parts.canvas import (
     Display,
     check_matplotlib,
 )
-from skfme.plotting._parts.marks import draw_legend, draw_zero, frame, key, limits_of
+from skfme.plotting._parts.marks import draw_legend, draw_null, frame, key, limits_of
 from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import rows_under
 from skfme.plotting._parts.texts import wrapped
@@ -241,7 +241,7 @@ def _draw_paths(
 
 def _draw_quantiles(axes: Axes, x: np.ndarray, paths: np.ndarray, options: dict) -> Any:
     """Quantiles of the change since the start, the mean change and its secant."""
-    draw_zero(axes)
+    draw_null(axes)
     quantiles, means = _changes(paths)
     bands: list[tuple[Any, str]] = []
     for (low, high), alpha in BANDS.items():

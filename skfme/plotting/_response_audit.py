@@ -40,6 +40,8 @@ class ResponseAuditDisplay(Display):
     bound : float
         Responses within ± bound count as none.
     sensitive : str, default=""
+    weights : ndarray of shape (n,), default=None
+        Of rows, whose shares are drawn.
 
     Attributes
     ----------
@@ -60,6 +62,7 @@ class ResponseAuditDisplay(Display):
     bound: float
     _: KW_ONLY
     sensitive: str = ""
+    weights: np.ndarray | None = None
 
     @classmethod
     def from_audit(cls, audit: Audit, *, ax: Any = None) -> ResponseAuditDisplay:
@@ -77,7 +80,12 @@ class ResponseAuditDisplay(Display):
         """
         check_matplotlib(f"{cls.__name__}.from_audit")
         parts = (audit.predictions, audit.codes, audit.groups, audit.responses)
-        drawn = cls(*parts, audit.limits.bound, sensitive=audit.sensitive)
+        drawn = cls(
+            *parts,
+            audit.limits.bound,
+            sensitive=audit.sensitive,
+            weights=audit.weights,
+        )
         return drawn.plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ResponseAuditDisplay:
@@ -104,7 +112,7 @@ class ResponseAuditDisplay(Display):
         entries = []
         for g, name in enumerate(self.groups):
             colour = COLOURS[g % len(COLOURS)]
-            _draw_shares(axes, values[self.codes == g], color=colour)
+            self._draw_shares(axes, values, self.codes == g, color=colour)
             entries.append((key("", "-", color=colour), f"{self.sensitive}={name}"))
         axes.set_xlabel(f"Prediction {when}", parse_math=False)
         axes.set_ylabel("share of rows")
@@ -116,8 +124,8 @@ class ResponseAuditDisplay(Display):
         for i, pair in enumerate(self.responses[kind].values()):
             colour = COLOURS[i % len(COLOURS)]
             for values, style in zip(pair, ("--", "-"), strict=True):
-                shown = values[~np.isnan(values)]
-                _draw_shares(axes, shown, color=colour, linestyle=style)
+                shown = ~np.isnan(values)
+                self._draw_shares(axes, values, shown, color=colour, linestyle=style)
         words = {"direct": "itself", "proxy": "through other features"}
         axes.set_xlabel(f"Response to {self.sensitive} {words[kind]}", parse_math=False)
         axes.set_ylabel("share of rows")
@@ -128,9 +136,16 @@ class ResponseAuditDisplay(Display):
         ]
         draw_legend(axes, entries)
 
-
-def _draw_shares(axes: Axes, values: np.ndarray, **style: Any) -> None:
-    """The share of rows up to each value, at no more places than can be seen."""
-    places = np.linspace(0, 1, min(len(values), 400))
-    levels = np.quantile(values, places)
-    axes.step(levels, places, where="post", linewidth=1.8, **style)
+    def _draw_shares(
+        self, axes: Axes, values: np.ndarray, rows: np.ndarray, **style: Any
+    ) -> None:
+        """The share of some rows up to each value, at no more places than can be seen."""
+        places = np.linspace(0, 1, min(int(np.count_nonzero(rows)), 400))
+        if self.weights is None:
+            levels = np.quantile(values[rows], places)
+        else:
+            order = np.flatnonzero(rows)[np.argsort(values[rows], kind="stable")]
+            shares = np.cumsum(self.weights[order])
+            at = np.searchsorted(shares / shares[-1], places)
+            levels = values[order][np.minimum(at, len(order) - 1)]
+        axes.step(levels, places, where="post", linewidth=1.8, **style)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighted import LINEAR
+from skfme._text.compared import comparison_text
 from skfme._text.labels import joint_phrase, read_labels, response_words
 from skfme.plotting._parts.canvas import (
     COLOURS,
@@ -18,7 +20,7 @@ from skfme.plotting._parts.canvas import (
     Display,
     check_matplotlib,
 )
-from skfme.plotting._parts.marks import draw_legend, draw_zero, frame, key
+from skfme.plotting._parts.marks import draw_legend, draw_null, frame, key
 from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Profile
@@ -45,6 +47,7 @@ class StepProfileDisplay(Display):
     feature : str, default=""
         Its label.
     response : str, default="prediction"
+    comparison : Comparison, default=difference
 
     Attributes
     ----------
@@ -75,6 +78,7 @@ class StepProfileDisplay(Display):
     _: KW_ONLY
     feature: str = ""
     response: str = "prediction"
+    comparison: Comparison = DIFFERENCE
 
     @classmethod
     def from_profile(
@@ -109,7 +113,9 @@ class StepProfileDisplay(Display):
         feature = read_labels(labels, context.table).full(profile.feature)
         label = response_words(response_label, context.response_label)
         response = joint_phrase(context.response, context.outputs, label)
-        return cls(table, feature=feature, response=response).plot(ax=ax, **options)
+        comparison = next(e.comparison for _, e in profile.effects.items())
+        words = {"feature": feature, "response": response}
+        return cls(table, **words, comparison=comparison).plot(ax=ax, **options)
 
     @names_options
     def plot(self, ax: Any = None, **options: Any) -> StepProfileDisplay:
@@ -131,7 +137,7 @@ class StepProfileDisplay(Display):
         for axes in (top, middle, bottom):
             frame(axes)
             axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
-        draw_zero(top)
+        draw_null(top, self.comparison.null)
         self._draw_effect(top, options)
         self._draw_nonlinearity(middle, options)
         self._draw_shares(bottom, options)
@@ -157,7 +163,10 @@ class StepProfileDisplay(Display):
             axes.fill_between(rows["size"], rows["q25"], rows["q75"], **band)
             (line,) = axes.plot(rows["size"], rows["ame"], **style)
             entries.append((line, f"AME, {output}" if len(tables) > 1 else "AME"))
-        axes.set_ylabel(wrapped(f"Change in {self.response}", 32), parse_math=False)
+        axes.set_ylabel(
+            wrapped(comparison_text(self.comparison, self.response), 32),
+            parse_math=False,
+        )
         band = Patch(facecolor=COLOURS[0], alpha=0.2, linewidth=0)
         draw_legend(axes, [*entries, (band, "middle half of the rows")])
 
@@ -197,7 +206,7 @@ class StepProfileDisplay(Display):
             (line,) = axes.plot(
                 zero.index, zero, "--", color=GREY, marker="s", markersize=4
             )
-            entries.append((line, "effect exactly 0"))
+            entries.append((line, "no change"))
             highest = max(highest, float(zero.max()))
         axes.set_ylim(-0.02, max(1.05 * highest, 0.1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))

@@ -6,6 +6,7 @@ from skfme.statsmodels._delta.delta import delta_effects
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._models.estimators import StatsmodelsEstimator
+from skfme.statsmodels._models.parametric import ParametricModel
 from skfme.statsmodels._policy.design import PairDesign
 from skfme.statsmodels._policy.experiment import (
     ClusterPairExperiment,
@@ -68,6 +69,7 @@ __all__ = [
     "OptimumEquality",
     "OptimumResults",
     "PairDesign",
+    "ParametricModel",
     "PolicyEffectResults",
     "ResponseAudit",
     "Stability",

@@ -131,7 +131,7 @@ def pyfixest_poisson(data):
     import pyfixest
 
     fit = pyfixest.fepois("y ~ bmi * C(sex) + log(bp)", data.table)
-    return Given(fit, data.X, lambda X: fit.predict(newdata=X))
+    return Given(fit, data.X, lambda X: fit.predict(newdata=X, type="response"))
 
 
 @of("lifelines")

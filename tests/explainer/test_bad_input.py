@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import statsmodels.formula.api as smf
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -25,6 +26,7 @@ from skfme import (
     ame,
     fme,
 )
+from skfme.statsmodels import bootstrap_effects
 
 
 def zeros(X):
@@ -388,6 +390,41 @@ def test_a_fitted_model_unfrozen_and_without_y_is_told_both_ways_out():
     with pytest.raises(ValueError, match=r"fme\(model.*FrozenEstimator"):
         FMEExplainer(model, {0: 1}).fit(X)
     assert FMEExplainer(FrozenEstimator(model), {0: 1}).fit(X).explain(X)["x0 +1"].n
+
+
+class Predicts:
+    def predict(self, X):
+        return zeros(X)
+
+
+def no_estimators():
+    X = pd.DataFrame({"x": np.arange(6.0), "y": np.arange(6.0) ** 2})
+    model = smf.ols("y ~ x", X)
+    ways = r"fme\(model, X, steps\)"
+    return {
+        "a function": (zeros, f"zeros has no fit. {ways}"),
+        "an object": (Predicts(), f"Predicts has no fit. {ways}"),
+        "results": (
+            model.fit(),
+            rf"fit of statsmodels returned. {ways}.*delta_effects.*StatsmodelsEstimator",
+        ),
+        "a model": (model, r"OLS model of statsmodels.*StatsmodelsEstimator\(OLS"),
+    }
+
+
+@pytest.mark.parametrize("kind", no_estimators())
+@pytest.mark.parametrize("frozen", [True, False])
+def test_what_is_explained_as_it_is_makes_no_explainer_and_is_told_what_does(
+    kind, frozen
+):
+    given, match = no_estimators()[kind]
+    X = pd.DataFrame({"x": np.arange(6.0)})
+    estimator = FrozenEstimator(given) if frozen else given
+    explainer = FMEExplainer(estimator, [{"x": 1}])
+    with pytest.raises(TypeError, match=match):
+        explainer.fit(X, X["x"])
+    with pytest.raises(TypeError, match=match):
+        bootstrap_effects(explainer, X, X["x"], n_resamples=2)
 
 
 def test_what_is_no_model_is_an_error(people):

@@ -12,6 +12,8 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -118,6 +120,43 @@ def test_the_optimal_ratio_falls_with_size_by_the_laws_exponent():
     np.testing.assert_allclose(optimum.points, expected, atol=6e-5)
     fitted = np.polyfit(np.log(sizes), np.log(optimum.points), 1)[0]
     assert fitted == pytest.approx(-0.230769, abs=1e-5)
+
+
+def test_doubling_the_data_has_one_effect_whatever_else_and_a_constant_ratio():
+    rows = pd.DataFrame({"D": [20.0, 40, 80, 160] * 3, "N": np.repeat([1.0, 2, 4], 4)})
+
+    def loss(X):
+        return 0.6 * X["D"] ** -0.35 + 0.25 * X["N"] ** -0.3
+
+    doubled = explained(loss, rows, {"D": Scale(2)}, extrapolation=None)
+    fme = doubled.explain(rows)["D *2"].fme.reshape(3, 4)
+    np.testing.assert_allclose(fme[:, 0], -0.0452969, atol=5e-8)
+    np.testing.assert_allclose(fme[:, 1:] / fme[:, :-1], 0.78458, atol=5e-6)
+
+
+def test_the_curve_of_a_gaussian_process_is_its_closed_form():
+    """m_g(v) = k_j(v, Z_j) ∘ (ωᵀ K_{−j}(X, Z)) α for a product kernel."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"G": rng.uniform(1, 16, 60), "S": rng.uniform(0, 1, 60)})
+    y = law(X) + 0.3 * (X["S"] - 0.3) ** 2 * X["G"] / 8
+    kernel = ConstantKernel(0.5) * RBF([4.0, 0.6])
+    process = GaussianProcessRegressor(kernel, alpha=1e-4, optimizer=None).fit(X, y)
+    group, weight = X["S"] > 0.5, rng.uniform(1, 2, 60)
+    (curve,) = (
+        FMEExplainer(FrozenEstimator(process), {"G": 1})
+        .fit(X)
+        .optimum(X[group], "G", direction="min", sample_weight=weight[group])
+        .curves
+    )
+
+    def rbf(a, b, length):
+        return np.exp(-0.5 * np.subtract.outer(a, b) ** 2 / length**2)
+
+    omega = weight[group] / weight[group].sum()
+    others = omega @ rbf(X.loc[group, "S"].to_numpy(), X["S"].to_numpy(), 0.6)
+    own = rbf(curve.low, X["G"].to_numpy(), 4.0)
+    mean = 0.5 * (own * others) @ process.alpha_
+    np.testing.assert_allclose(curve.response, mean, atol=1e-9)
 
 
 def test_each_output_and_group_has_an_optimum_of_its_own(runs):

@@ -57,9 +57,9 @@ def test_the_ame_is_a_line_and_stands_in_the_legend():
         line.get_ydata()[0] for line in axes.lines if len(set(line.get_ydata())) == 1
     ]
     assert effect.ame in heights
-    assert any(
-        f"AME {effect.ame:.3g}".replace("-", "−") == t for t in legend_texts(axes)
-    )
+    ends = f"{effect.before:.4g} → {effect.after:.4g}"
+    text = f"AME {effect.ame:.3g} ({ends})".replace("-", "−")
+    assert text in legend_texts(axes)
 
 
 @pytest.mark.parametrize("step", [-2, 3.5])

@@ -137,13 +137,13 @@ def test_three_rows_in_four_lie_between_the_eighths():
     values = np.linspace(1, 9, 801)
     (text,) = finding(of_values(values), Wording())
     assert text == (
-        "Raising a by 1 raises the prediction by 5 on average; for 3 in 4 rows by between "
-        "2 and 8."
+        "Raising a by 1 raises the prediction by 5 on average, from 0 to 5; for 3 in 4 rows "
+        "by between 2 and 8."
     )
     (text,) = finding(of_values(-values), Wording())
     assert text == (
-        "Raising a by 1 lowers the prediction by 5 on average; for 3 in 4 rows by between "
-        "2 and 8."
+        "Raising a by 1 lowers the prediction by 5 on average, from 0 to −5; for 3 in 4 rows "
+        "by between 2 and 8."
     )
 
 
@@ -173,16 +173,16 @@ def test_most_rows_may_lie_against_the_average():
 
 def test_equal_effects_are_said_to_be_equal():
     (text,) = finding(of_values(np.full(20, 0.1)), Wording())
-    assert (
-        text
-        == "Raising a by 1 raises the prediction by 0.1 on average, in every row by the same."
+    assert text == (
+        "Raising a by 1 raises the prediction by 0.1 on average, from 0 to 0.1, in every row "
+        "by the same."
     )
 
 
 def test_a_single_row_is_said_to_be_one():
     (text,) = finding(of_values(np.array([2.0])), Wording())
-    assert (
-        text == "Raising a by 1 raises the prediction by 2 on average; one row counts."
+    assert text == (
+        "Raising a by 1 raises the prediction by 2 on average, from 0 to 2; one row counts."
     )
 
 

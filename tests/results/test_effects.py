@@ -236,7 +236,7 @@ def test_rounding_keeps_four_significant_digits(value, text):
 def test_html_tables_have_captions_scopes_and_no_colours_of_their_own(people):
     effects = ame(square, people[["age"]].dropna(), [{"age": 10}, {"age": 5}])
     html = effects._repr_html_()
-    assert html.count("<table") == html.count("<caption>") == 2
+    assert html.count("<table") == html.count("<caption>") == 3
     assert '<th scope="col">AME</th>' in html
     assert '<th scope="row">age +10</th>' in html
     assert "prefers-color-scheme:dark" in html

@@ -3,7 +3,7 @@
 A step changes the linear predictor η by a sum over the columns changed (see
 :mod:`skfme._engine.linear.additive`), so that no second prediction is needed:
 
-    f(x + h) − f(x) = Δη             identity link, no prediction at all
+    f(x + h) − f(x) = Δη                    identity link
                     = μ (exp(Δη) − 1)       log link, from μ = f(x)
                     = σ(η + Δη) − σ(η)      logistic and softmax links
 
@@ -93,7 +93,7 @@ class LinearModel:
         "identity", "log", "logistic" or "softmax".
     base : Response or None
         What predicts the rows before the step: μ for the log link, η for logistic
-        ones; None where the effect does not depend on it.
+        ones; None where it is the model's own prediction.
     tolerance : float
         To which the model itself is reproduced, relative to its largest prediction.
     """
@@ -117,13 +117,21 @@ class LinearModel:
             return softmax(base + change, axis=-1)
         return base + change
 
-    def effect(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Differences of predictions."""
+    def ends(
+        self, base: np.ndarray, change: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Differences of predictions, and the predictions before and after."""
+        after = self.respond(base, change)
         if self.link == "identity":
-            return change
+            return change, base, after
         if self.link == "log":
-            return base * np.expm1(change)
-        return self.respond(base, change) - self.respond(base, np.zeros_like(change))
+            return base * np.expm1(change), base, after
+        before = self.respond(base, np.zeros_like(change))
+        return after - before, before, after
+
+    def effect(self, base: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Differences of predictions alone."""
+        return self.ends(base, change)[0]
 
 
 def read_linear(response: Response, table: Table) -> LinearModel:
@@ -239,8 +247,7 @@ class LinearEngine:
         pairs = list(zip(effects, closed, strict=True))
         without = [effect for effect, changes in pairs if changes is None]
         predicted = iter(self.predict(batch, without, rule) if without else [])
-        needed = len(batch) and (self.model.base is not None or rule is not None)
-        base = self._base(batch) if needed and any(closed) else None
+        base = self._base(batch) if len(batch) and any(closed) else None
         return [
             next(predicted)
             if changes is None
@@ -342,15 +349,18 @@ class LinearEngine:
     ) -> Measured:
         model, start, change = self.model, changes.start, changes.change
         if base is None:
-            return Measured(change, engine=self.name)
+            return Measured(change, np.empty_like(change), engine=self.name)
         values = base[effect.counted]
         if model.link == "log":
             values, start = values * np.exp(start), np.zeros_like(start)
-        fme = model.effect(values + start, change)
+        else:
+            values, start = values + start, np.zeros_like(start)
+        fme, before, after = model.ends(values, change)
         if rule is None:
-            return Measured(fme, engine=self.name)
+            return Measured(fme, before, after, engine=self.name)
         if not changes.moves or not len(fme):
-            return Measured(fme, np.full(fme.shape, np.nan), engine=self.name)
+            undefined = np.full(fme.shape, np.nan)
+            return Measured(fme, before, after, undefined, engine=self.name)
         # Categories stand at their new value all along.
         held, moving = start + changes.fixed, changes.moving
 
@@ -362,7 +372,7 @@ class LinearEngine:
         resolution = self.predict.response.resolution
         nlm, converged = rule._measure(line, low, high, resolution)
         lost = int(np.count_nonzero(~converged))
-        return Measured(fme, nlm, lost, self.name, rule_name(rule))
+        return Measured(fme, before, after, nlm, lost, self.name, rule_name(rule))
 
 
 def _has_gaps(batch: Table) -> bool:

@@ -94,7 +94,7 @@ class TreeEngine:
         if not len(batch):
             empty = np.empty((0, len(self.predict.response.outputs)))
             nlm = None if rule is None else empty
-            return [Measured(empty, nlm, engine=self.name) for _ in effects]
+            return [Measured(empty, empty, nlm=nlm, engine=self.name) for _ in effects]
         most = max(MOST_VALUES // self.model.inputs.n_values(len(effects)), 1)
         if len(batch) <= most:
             return self._measured_at_once(batch, effects, rule)
@@ -140,18 +140,15 @@ class TreeEngine:
         fme, lost = walked.delta[rows], 0
         nlm = None if walked.nlm is None else walked.nlm[rows]
         quadrature = rule if nlm is None else None
-        linked = self.model.walks.ensemble.link != "identity"
-        if linked or quadrature is not None:
-            low, high = self._ends(walked, rows)
-            fme = high - low if linked else fme
-            if quadrature is not None:
-                nlm, lost = self.predict.nonlinearity(
-                    batch, effect, low, high, quadrature
-                )
+        low, high = self._ends(walked, rows)
+        if self.model.walks.ensemble.link != "identity":
+            fme = high - low
+        if quadrature is not None:
+            nlm, lost = self.predict.nonlinearity(batch, effect, low, high, quadrature)
         name = (
             "" if rule is None else "exact" if quadrature is None else rule_name(rule)
         )
-        return Measured(fme, nlm, lost, self.name, name)
+        return Measured(fme, low, high, nlm, lost, self.name, name)
 
     def _ends(self, walked: Walked, rows: Any) -> tuple[np.ndarray, np.ndarray]:
         """Predictions before and after the step."""

@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighted import LINEAR, nonlinearity_of, weighted_mean
 from skfme._summaries.weighting import Weighting
-from skfme._text.labels import number
+from skfme._text.compared import average_text, comparison_text
+from skfme._text.labels import number, told_apart
 from skfme.plotting._parts.canvas import BLUE, GREY, INK, ORANGE
 from skfme.plotting._parts.features import FeatureAxis
+from skfme.plotting._parts.intervals import IntervalsAlong, draw_intervals
 from skfme.plotting._parts.marks import (
     MANY,
     draw_ame,
     draw_arrow,
     draw_legend,
+    draw_null,
     draw_points,
     draw_rug,
     draw_smooth,
-    draw_zero,
     frame,
     key,
     label_counts,
@@ -50,20 +53,36 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Panel:
-    """One output of an effect: rows that count, and what they are called."""
+    """One output of an effect: rows that count, and what they are called.
+
+    Attributes
+    ----------
+    fme, nlm : ndarray of shape (n,), or None
+    weights : Weighting
+    features : sequence of FeatureAxis
+    response : str
+    ends : tuple of float, or None
+        Average predictions before and after the step.
+    comparison : Comparison
+    intervals : IntervalsAlong or None
+        What statistics say of the effect along the one feature.
+    """
 
     fme: np.ndarray
     nlm: np.ndarray | None
     weights: Weighting
     features: Sequence[FeatureAxis]
     response: str
+    ends: tuple[float, float] | None = None
+    comparison: Comparison = DIFFERENCE
+    intervals: IntervalsAlong | None = None
 
     def take(self, rows: Any) -> Panel:
         """The same of some rows: a mask, positions or a slice."""
         features = [replace(axis, values=axis.values[rows]) for axis in self.features]
         nlm = None if self.nlm is None else self.nlm[rows]
-        weights = self.weights.take(rows)
-        return Panel(self.fme[rows], nlm, weights, features, self.response)
+        weights, fme = self.weights.take(rows), self.fme[rows]
+        return replace(self, fme=fme, nlm=nlm, weights=weights, features=features)
 
     def complete(self) -> Panel:
         """The same of the rows whose values of the features are known."""
@@ -78,28 +97,33 @@ class Panel:
 
     @property
     def ame(self) -> float:
+        if self.comparison.of_means and self.ends is not None:
+            return self.comparison.of_averages([self.ends])[0]
         return weighted_mean(self.fme, self.weights)
 
     @property
     def ame_text(self) -> str:
-        return f"AME {number(self.ame)}"
+        ends = "" if self.ends is None else f" ({' → '.join(told_apart(*self.ends))})"
+        return f"AME {average_text(self.comparison, self.ame)}{ends}"
 
     @property
     def axis_text(self) -> str:
-        return wrapped(f"Change in {self.response}")
+        return wrapped(comparison_text(self.comparison, self.response))
 
 
 def draw_against(axes: Axes, panel: Panel, **options: Any) -> Any:
     """Effects against one feature, with the step, the AME, the local mean and a rug."""
     (axis,), rows = panel.features, panel.complete()
     frame(axes)
-    draw_zero(axes)
+    draw_null(axes, panel.comparison.null)
     artist = draw_points(axes, rows.features[0], rows.fme, rows.weights, **options)
     entries = [(draw_ame(axes, panel.ame), panel.ame_text)]
     smooth = draw_smooth(axes, rows.features[0], rows.fme, rows.weights)
     if smooth is not None:
         entries.append((smooth, smooth.get_label()))
-    leave_lanes(axes, axis, limits_of(panel.fme))
+    if panel.intervals is not None:
+        entries.append((draw_intervals(axes, panel.intervals), panel.intervals.text))
+    leave_lanes(axes, axis, limits_of(panel.fme, null=panel.comparison.null))
     if draw_rug(axes, axis) is not None:
         tick = key("|", color=GREY, markersize=8)
         entries.append((tick, f"{len(axis.left_out):,} rows left out: extrapolation"))
@@ -159,7 +183,7 @@ def _finish_nlm(axes: Axes, panel: Panel, line: Any) -> str:
 
 def draw_histogram(axes: Axes, panel: Panel, **options: Any) -> Any:
     """The distribution of effects, with the AME."""
-    low, high = limits_of(panel.fme)
+    low, high = limits_of(panel.fme, null=panel.comparison.null)
     n_bins = 50 if len(panel.fme) > MANY else max(10, int(2 * len(panel.fme) ** 0.4))
     edges = np.linspace(low, high, n_bins + 1)
     counts = counts_between(panel.fme, edges, panel.weights)
@@ -172,7 +196,7 @@ def draw_histogram(axes: Axes, panel: Panel, **options: Any) -> Any:
 
 def draw_ecdf(axes: Axes, panel: Panel, **options: Any) -> Any:
     """The share of rows whose effect is at most so much, with the AME."""
-    low, high = limits_of(panel.fme)
+    low, high = limits_of(panel.fme, null=panel.comparison.null)
     edges = np.linspace(low, high, 2001)  # finer than any screen
     counts = counts_between(panel.fme, edges, panel.weights)
     defaults = {"color": BLUE, "linewidth": 1.8, "zorder": 3}
@@ -186,14 +210,17 @@ def draw_ecdf(axes: Axes, panel: Panel, **options: Any) -> Any:
 
 def _finish_distribution(axes: Axes, panel: Panel, ends: tuple[float, float]) -> None:
     frame(axes)
-    axes.axvline(0, color=GREY, linewidth=1, zorder=3)
+    null = panel.comparison.null
+    axes.axvline(null, color=GREY, linewidth=1, zorder=3)
     ame = axes.axvline(panel.ame, color=ORANGE, linewidth=2, zorder=5)
     pad = 0.03 * (ends[1] - ends[0])
     axes.set_xlim(ends[0] - pad, ends[1] + pad)
     axes.set_xlabel(panel.axis_text, parse_math=False)
     falls, rises = (
         weighted_mean(rows.astype(float), panel.weights)
-        for rows in (panel.fme < 0, panel.fme > 0)
+        for rows in (panel.fme < null, panel.fme > null)
     )
     shares = f"falls for {falls:.0%}, rises for {rises:.0%} of the rows"
+    if not panel.comparison.is_difference:
+        shares = f"below {null:g}: {falls:.0%}, above: {rises:.0%} of the rows"
     draw_legend(axes, [(ame, panel.ame_text), (key(), shares)])

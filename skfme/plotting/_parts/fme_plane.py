@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._summaries.weighting import Weighting
+from skfme._text.compared import comparison_text
 from skfme.plotting._parts.canvas import GREY, INK, effect_colours
 from skfme.plotting._parts.features import FeatureAxis, bin_edges
 from skfme.plotting._parts.fme_panels import Panel
@@ -52,8 +53,11 @@ def draw_plane(axes: Axes, panel: Panel, **options: Any) -> Any:
     first.format(axes, "x")
     second.format(axes, "y")
     _draw_step(axes, places, first, second)
-    change = "mean change" if many else "change"
-    shades = effect_shades(artist, panel.ame, f"{change} in {panel.response}")
+    phrase = comparison_text(panel.comparison, panel.response)
+    if panel.comparison.function is None:
+        phrase = phrase[:1].lower() + phrase[1:]
+    phrase = f"mean {phrase}" if many else phrase
+    shades = effect_shades(artist, panel.ame, phrase, panel.comparison.null)
     text = wrapped(shades.label, max(legend_letters(axes) - 20, 24))
     # As the AME is marked among the colours.
     ame = key("|", markeredgewidth=2, markersize=9)
@@ -65,11 +69,11 @@ def draw_plane(axes: Axes, panel: Panel, **options: Any) -> Any:
     return artist
 
 
-def _centred(values: np.ndarray) -> Any:
-    """Colours centred on zero; the largest effects share the darkest."""
+def _centred(values: np.ndarray, null: float) -> Any:
+    """Colours centred on no change; the largest effects share the darkest."""
     from matplotlib.colors import CenteredNorm
 
-    return CenteredNorm(0, float(np.quantile(np.abs(values), 0.98)) or 1.0)
+    return CenteredNorm(null, float(np.quantile(np.abs(values - null), 0.98)) or 1.0)
 
 
 def _draw_points(
@@ -78,7 +82,7 @@ def _draw_points(
     """Effects of single rows, and where these are."""
     x, y = (jittered(axis.values, axis) for axis in panel.features)
     style = {"s": 30, "edgecolors": "0.35", "linewidths": 0.3, "zorder": 2}
-    options = {**style, "norm": _centred(panel.fme), **options}
+    options = {**style, "norm": _centred(panel.fme, panel.comparison.null), **options}
     return axes.scatter(x, y, c=panel.fme, **options), np.column_stack([x, y])
 
 
@@ -88,7 +92,7 @@ def _draw_hexagons(
     """Mean effects in hexagons, and where these are."""
     x, y = (axis.values for axis in panel.features)
     cells = hexagons_on(axes, x, y, panel.weights, panel.fme, ratio=1 / 0.85)
-    options = {"norm": _centred(cells.mean), **options}
+    options = {"norm": _centred(cells.mean, panel.comparison.null), **options}
     return draw_hexagons(axes, cells, cells.mean, **options), cells.centres
 
 
@@ -110,7 +114,8 @@ def _draw_cells(
     occupied = totals > 0
     means = sums / np.where(occupied, totals, 1.0)
     grid = np.ma.MaskedArray(means, ~occupied).reshape(shape)
-    options = {"norm": _centred(means[occupied]), "zorder": 2, **options}
+    norm = _centred(means[occupied], panel.comparison.null)
+    options = {"norm": norm, "zorder": 2, **options}
     row, column = np.divmod(np.flatnonzero(occupied), shape[1])
     places = np.column_stack(
         [((edges[1:] + edges[:-1]) / 2)[i] for edges, i in ((x, column), (y, row))]

@@ -28,10 +28,10 @@ __all__ = [
     "draw_ame",
     "draw_arrow",
     "draw_legend",
+    "draw_null",
     "draw_points",
     "draw_rug",
     "draw_smooth",
-    "draw_zero",
     "frame",
     "halo",
     "jittered",
@@ -214,10 +214,10 @@ def _share(axes: Axes, x: float) -> float:
     return (x - low) / (high - low)
 
 
-def limits_of(*values: Any) -> tuple[float, float]:
-    """Least and greatest of some numbers; with zero where that lies near, and a width."""
-    low = min(float(np.min(v)) for v in values if np.size(v))
-    high = max(float(np.max(v)) for v in values if np.size(v))
+def limits_of(*values: Any, null: float = 0.0) -> tuple[float, float]:
+    """Least and greatest of some numbers; with no change where that lies near, and a width."""
+    low = min(float(np.min(v)) for v in values if np.size(v)) - null
+    high = max(float(np.max(v)) for v in values if np.size(v)) - null
     # Effects that are equal but for rounding have no range of their own.
     width = high - low
     if width <= 1e-9 * max(abs(low), abs(high)):
@@ -226,6 +226,7 @@ def limits_of(*values: Any) -> tuple[float, float]:
         low = min(low, 0.0)
     if (high < 0 and -high <= 2 * width) or width == 0:
         high = max(high, 0.0)
+    low, high = low + null, high + null
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
@@ -315,9 +316,9 @@ def frame(axes: Axes) -> None:
             locator.set_params(nbins=6)
 
 
-def draw_zero(axes: Axes) -> None:
+def draw_null(axes: Axes, null: float = 0.0) -> None:
     """No change, as a line across."""
-    axes.axhline(0, color=PALE, linewidth=1, zorder=1)
+    axes.axhline(null, color=PALE, linewidth=1, zorder=1)
 
 
 def draw_ame(axes: Axes, ame: float) -> Any:

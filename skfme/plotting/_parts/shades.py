@@ -68,10 +68,10 @@ def count_shades(artist: Any, weights: Weighting) -> Shades:
     return Shades(artist, f"{' · '.join(map(written, values))} {unit}", 3.5)
 
 
-def effect_shades(artist: Any, ame: float, phrase: str) -> Shades:
-    """Effects from the most negative colour over zero to the most positive."""
+def effect_shades(artist: Any, ame: float, phrase: str, null: float = 0.0) -> Shades:
+    """Effects from the lowest colour over no change to the highest."""
     low, high = artist.norm.vmin, artist.norm.vmax
     ends = [number(low), number(high)]
-    if np.abs(artist.get_array()).max() > high:
+    if np.abs(artist.get_array() - null).max() > high - null:
         ends = [f"≤ {ends[0]}", f"≥ {ends[1]}"]
-    return Shades(artist, f"{ends[0]} · 0 · {ends[1]} {phrase}", 9, ame)
+    return Shades(artist, f"{ends[0]} · {null:g} · {ends[1]} {phrase}", 9, ame)

@@ -11,19 +11,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from skfme._frames.checks import checked_weights
 from skfme._frames.columns import as_vector
+from skfme._frames.hints import shown
 from skfme._frames.tables import Table, as_table
 from skfme.statsmodels._audit.audit_results import Limits, ResponseAudit
-from skfme.statsmodels._audit.audited import Audited, Sensitive, audited, labels_of
+from skfme.statsmodels._audit.audited import Audited, Sensitive, audited
 from skfme.statsmodels._audit.leakage import leakage_of, p_value, permuted_labels
 from skfme.statsmodels._audit.pockets import pockets_of
-from skfme.statsmodels._audit.shares import lower_share, mean_over
+from skfme.statsmodels._audit.rows import AuditedRows
+from skfme.statsmodels._audit.shares import lower_share
 from skfme.statsmodels._audit.transport import mapped_margins, mapped_sequence
 from skfme.statsmodels._tree.effect_tree import EffectTree
 
@@ -44,6 +48,7 @@ def response_audit(
     least_share: float = 0.95,
     transform: Callable[[Any], Any] | None = None,
     loss: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    sample_weight: Any = None,
     clusters: Any = None,
     strata: Any = None,
     tree: EffectTree | None = None,
@@ -80,6 +85,9 @@ def response_audit(
         transformed features held, and with rows transformed anew.
     loss : callable, default=None
         (y, prediction) -> loss of each row; None is the squared error.
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
+        Weights of all averages, shares and distances, such as inverse probabilities of
+        selection; rows of weight 0 do not count.
     clusters : column of X, or array-like of shape (n_samples,), default=None
         Rows of a cluster depend on one another: persons, documents.
     strata : column of X, or array-like of shape (n_samples,), default=None
@@ -149,14 +157,15 @@ def response_audit(
     {'direct': True, 'rows': True, 'pockets': True, 'proxy': False, 'leakage': False}
     """
     table = as_table(X)
-    limits = Limits(float(bound), float(leak_bound), float(least_share), float(alpha))
+    limits = _limits(bound, leak_bound, least_share, alpha)
     _check(limits, n_resamples)
-    group = Sensitive.of(table, sensitive)
+    weights = checked_weights(sample_weight, table)
+    group = Sensitive.of(table, sensitive, weights.whole() > 0)
     models = (
         audited(before, table, response_method, output, None),
         audited(after, table, response_method, output, transform),
     )
-    rows = _Rows.of(table, clusters, strata, group)
+    rows = AuditedRows.of(table, clusters, strata, group, weights.array)
     seed = check_random_state(random_state).randint(2**31 - 1)
     asked = _Audit(table, group, models, rows, limits, n_resamples, seed)
     figures, responses = asked.figures()
@@ -172,8 +181,17 @@ def response_audit(
         tuple(map(str, group.values)),
         tuple(model.predictions for model in models),
         responses,
+        weights.array,
         after_reads=group.key is not None and models[1].reads(group.key),
     )
+
+
+def _limits(*values: Any) -> Limits:
+    names = ("bound", "leak_bound", "least_share", "alpha")
+    for name, value in zip(names, values, strict=True):
+        if not isinstance(value, Real):
+            raise ValueError(f"{name} must be a number, got {shown(value)}.")
+    return Limits(*map(float, values))
 
 
 def _check(limits: Limits, n_resamples: int) -> None:
@@ -195,52 +213,13 @@ def _check(limits: Limits, n_resamples: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Which rows go together.
-
-    Attributes
-    ----------
-    units : ndarray of shape (n,), int
-        Clusters, or each row.
-    permuted, strata : ndarray of shape (n,), int
-        Units of one group each, whose labels are permuted within strata.
-    """
-
-    units: np.ndarray
-    permuted: np.ndarray
-    strata: np.ndarray
-
-    @classmethod
-    def of(cls, table: Table, clusters: Any, strata: Any, group: Sensitive) -> _Rows:
-        units = labels_of(clusters, table, "clusters")
-        within = np.zeros(len(table), dtype=int)
-        if strata is not None:
-            within = labels_of(strata, table, "strata")
-        n_units = int(units.max()) + 1
-        if n_units < 2:
-            raise ValueError(
-                "clusters puts all rows in one cluster; give two at least."
-            )
-        pairs = np.unique(units * len(group.values) + group.codes)
-        if len(pairs) == n_units:
-            return cls(units, units, within)
-        # Groups vary within clusters, within which rows are exchangeable.
-        n = len(table)
-        return cls(units, np.arange(n), units * (int(within.max()) + 1) + within)
-
-    def at(self, rows: np.ndarray) -> _Rows:
-        parts = (self.units, self.permuted, self.strata)
-        return _Rows(*(np.unique(p[rows], return_inverse=True)[1] for p in parts))
-
-
-@dataclass(frozen=True)
 class _Audit:
     """The measurements, pair of groups by pair of groups."""
 
     table: Table
     group: Sensitive
     models: tuple[Audited, Audited]
-    rows: _Rows
+    rows: AuditedRows
     limits: Limits
     n_resamples: int
     seed: int
@@ -285,26 +264,27 @@ class _Audit:
         self, question: str, title: str, before: np.ndarray, after: np.ndarray
     ) -> list[dict[str, Any]]:
         """AME with its test of equivalence, sizes, and the share of rows inside."""
-        bound, alpha, units = self.limits.bound, self.limits.alpha, self.rows.units
-        ame = mean_over(after, units)
+        bound, alpha, rows = self.limits.bound, self.limits.alpha, self.rows
+        ame = rows.estimate(after)
         low, high = ame.interval(2 * alpha)
-        size = mean_over(np.abs(after) - np.abs(before), units)
-        inside = [np.abs(fme) <= bound for fme in (before, after)]
-        shares = [part.mean() for part in inside]
+        size = rows.estimate(np.abs(after) - np.abs(before))
+        sizes = [np.where(rows.w > 0, np.abs(fme), 0.0) for fme in (before, after)]
+        inside = [fme <= bound for fme in sizes]
+        shares = [rows.mean(part.astype(float)) for part in inside]
 
         def line(quantity: str, *values: Any) -> dict[str, Any]:
             return self._line(question, quantity, title, *values)
 
         return [
-            line("ame", before.mean(), ame.mean)
+            line("ame", rows.mean(before), ame.mean)
             | {"conf_low": low, "conf_high": high, "p_value": ame.equivalence(bound)},
-            line("mean_abs", np.abs(before).mean(), np.abs(after).mean()),
-            line("max_abs", np.abs(before).max(), np.abs(after).max()),
-            line("largest_row", _largest(before), _largest(after)),
+            line("mean_abs", *map(rows.mean, sizes)),
+            line("max_abs", *(part.max() for part in sizes)),
+            line("largest_row", *map(_largest, sizes)),
             line("change_of_abs", np.nan, size.mean)
             | dict(zip(("conf_low", "conf_high"), size.interval(alpha), strict=True)),
             line("share_within", *shares)
-            | {"conf_low": lower_share(inside[1], units, alpha)},
+            | {"conf_low": lower_share(inside[1], rows.units, alpha, rows.weights)},
         ]
 
     def _proxy(self, model: Audited, pair: tuple[int, int]) -> list[np.ndarray]:
@@ -319,13 +299,14 @@ class _Audit:
         own = self.group.key
         positions = [p for p in model.numeric if model.table.names[p] != own]
         numbers = model.numbers(positions)
-        complete = ~np.isnan(numbers).any(axis=1)
+        w = self.rows.w
+        complete = ~np.isnan(numbers).any(axis=1) & (w > 0)
         response = np.full(len(self.table), np.nan)
         for start, goal, sign in ((*pair, 1), (*pair[::-1], -1)):
             here, there = (
                 np.flatnonzero((codes == g) & complete) for g in (start, goal)
             )
-            moved = mapped(numbers[here], numbers[there])
+            moved = mapped(numbers[here], numbers[there], (w[here], w[there]))
             after = model.predict(model.with_numbers(here, positions, moved))
             response[here] = sign * (after - model.predictions[here])
         return response
@@ -337,7 +318,7 @@ class _Audit:
         lines = []
         for k, name in enumerate(("", "_per_feature")):
             for quantity, take in (("mean", np.asarray), ("mean_abs", np.abs)):
-                before, after = (np.nanmean(take(responses[k])) for responses in moved)
+                before, after = (self.rows.mean(take(own[k])) for own in moved)
                 lines.append(self._line("proxy", quantity + name, title, before, after))
         size = lines[1]
         size["p_value"] = p_value(size["after"], self._sizes_at_random(pair))
@@ -353,7 +334,7 @@ class _Audit:
             codes = np.full(len(self.table), -1)
             codes[rows] = np.where(labels, pair[1], pair[0])
             response = self._moved(self.models[1], pair, codes, mapped_sequence)
-            sizes.append(np.nanmean(np.abs(response)))
+            sizes.append(self.rows.mean(np.abs(response)))
         return np.array(sizes)
 
     def _leakage(
@@ -370,6 +351,7 @@ class _Audit:
                 self.n_resamples,
                 self.limits.alpha,
                 self._rng(number),
+                part.weights,
             )
             for model in self.models
         )
@@ -389,7 +371,9 @@ class _Audit:
         for title, (_, after) in direct.items():
             limits = self.limits
             options = (tree, limits.bound, limits.alpha, self._rng(1000))
-            frame = pockets_of(self.table, after, self.rows.units, *options)
+            frame = pockets_of(
+                self.table, after, self.rows.units, *options, self.rows.weights
+            )
             frame.insert(0, "contrast", title)
             found.append(frame)
         return pd.concat(found, ignore_index=True)
@@ -397,6 +381,12 @@ class _Audit:
     def utility(self, y: np.ndarray, loss: Any) -> list[dict[str, Any]]:
         """Mean loss before and after, their paired difference, and R²."""
         y = self.models[1].target(y)
+        unknown = np.flatnonzero(~np.isfinite(y))
+        if len(unknown):
+            raise ValueError(
+                f"y is missing or infinite in {len(unknown)} rows (the first is "
+                f"{unknown[0]}), whose loss is not known. Leave these rows out, or y."
+            )
         losses = [
             np.asarray((loss or _squared)(y, model.predictions), dtype=float)
             for model in self.models
@@ -407,22 +397,23 @@ class _Audit:
                 f"loss returned an array of shape {before.shape}; expected {y.shape}: "
                 "the loss of each row."
             )
-        paired = mean_over(after - before, self.rows.units)
+        mean, paired = self.rows.mean, self.rows.estimate(after - before)
         low, high = paired.interval(self.limits.alpha)
         lines = [
-            self._line("utility", "mean_loss", "", before.mean(), after.mean()),
+            self._line("utility", "mean_loss", "", mean(before), mean(after)),
             self._line("utility", "change_of_loss", "", np.nan, paired.mean)
             | {"conf_low": low, "conf_high": high},
         ]
-        if loss is None and y.var() > 0:
-            shares = (1 - part.mean() / y.var() for part in losses)
+        variance = mean((y - mean(y)) ** 2)
+        if loss is None and variance > 0:
+            shares = (1 - mean(part) / variance for part in losses)
             lines.append(self._line("utility", "r2", "", *shares))
         return lines
 
 
-def _largest(fme: np.ndarray) -> float:
-    """The row with the largest response; NaN where none responds."""
-    return float(np.argmax(np.abs(fme))) if fme.any() else np.nan
+def _largest(sizes: np.ndarray) -> float:
+    """The row with the largest size; NaN where none responds."""
+    return float(np.argmax(sizes)) if sizes.any() else np.nan
 
 
 def _squared(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:

@@ -83,6 +83,7 @@ class ResponseAudit:
         Before and after.
     responses : dict
         "direct" and "proxy": by contrast, the responses of rows before and after.
+    weights : ndarray of shape (n,) or None
     after_reads : bool
         Whether the model after gets the feature itself.
     """
@@ -96,6 +97,7 @@ class ResponseAudit:
     groups: tuple[str, ...]
     predictions: tuple[np.ndarray, ...] = field(repr=False)
     responses: dict[str, Any] = field(repr=False)
+    weights: np.ndarray | None = field(default=None, repr=False)
     after_reads: bool = True
 
     def to_frame(self) -> pd.DataFrame:

@@ -54,8 +54,15 @@ class Sensitive:
     values: tuple
 
     @classmethod
-    def of(cls, table: Table, sensitive: Any) -> Sensitive:
+    def of(cls, table: Table, sensitive: Any, counted: np.ndarray) -> Sensitive:
         """Read a column of the table, or labels beside it.
+
+        Parameters
+        ----------
+        table : Table of n rows
+        sensitive : column of the table, or array-like of shape (n,)
+        counted : ndarray of shape (n,), bool
+            Rows that have a weight.
 
         Raises
         ------
@@ -77,7 +84,8 @@ class Sensitive:
                 "Leave these rows out, or give them a label of their own."
             )
         codes, keys = groups_in(labels)
-        values, sizes = tuple(keys.iloc[:, 0]), np.bincount(codes)
+        values = tuple(keys.iloc[:, 0])
+        sizes = np.bincount(codes[counted], minlength=len(values))
         if len(values) < 2:
             raise ValueError(
                 f"sensitive {name!r} has one value, {values[0]!r}, in all rows: nothing "
@@ -256,7 +264,7 @@ def audited(
                 "before and after must be fitted models or functions of a table, got "
                 f"{type(model).__name__}."
             )
-        response_method = _called
+        response_method = model_itself
     given = _transformed(transform, table)
     names = names_claimed(unfrozen(model))
     read = names if names and set(names) <= set(map(str, given.names)) else None
@@ -265,7 +273,7 @@ def audited(
     return Audited(response, k, read, transform, given)
 
 
-def _called(model: Any, X: Any) -> Any:
+def model_itself(model: Any, X: Any) -> Any:
     return model(X)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import rankdata
 
 __all__ = [
     "Distances",
@@ -58,7 +57,7 @@ class _Sorted:
     """Predictions in order, for distances under many weights of the rows."""
 
     f: np.ndarray
-    member: np.ndarray
+    weights: np.ndarray
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -66,14 +65,17 @@ class _Sorted:
 
     @cached_property
     def sd(self) -> float:
-        return float(self.f.std(ddof=1))
+        n = np.count_nonzero(self.weights)
+        mean = np.average(self.f, weights=self.weights)
+        variance = np.average((self.f - mean) ** 2, weights=self.weights)
+        return float(np.sqrt(variance * n / max(n - 1, 1)))
 
     def distances(self, first: np.ndarray, second: np.ndarray) -> Distances:
         """Under several weights of the two groups' rows, each (n_draws, n)."""
         f, gaps = self.f[self.order], np.diff(self.f[self.order])
         parts = []
         for weights in (first, second):
-            w = weights[:, self.order]
+            w = (weights * self.weights)[:, self.order]
             parts.append(w / w.sum(axis=1, keepdims=True))
         a, b = parts
         apart = np.cumsum(a - b, axis=1)[:, :-1]
@@ -83,16 +85,24 @@ class _Sorted:
             (b - a) @ f,
             between.max(axis=1, initial=0.0),
             between @ gaps / sd,
-            self._auc(a, b),
+            _auc(f, a, b),
         )
 
-    def _auc(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """P(f_b > f_a) + P(f_b = f_a) / 2, ties by the middle of their weights."""
-        f = self.f[self.order]
-        start = np.flatnonzero(np.append(True, np.diff(f) > 0))
-        a, b = (np.add.reduceat(part, start, axis=1) for part in (a, b))
-        below = np.cumsum(a, axis=1) - a / 2
-        return np.asarray((below * b).sum(axis=1))
+
+def _auc(f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """P(f_b > f_a) + P(f_b = f_a) / 2, ties by the middle of their weights.
+
+    Parameters
+    ----------
+    f : ndarray of shape (n,)
+        In order.
+    a, b : ndarray of shape (n_draws, n)
+        Shares of both groups' weights.
+    """
+    start = np.flatnonzero(np.append(True, np.diff(f) > 0))
+    a, b = (np.add.reduceat(part, start, axis=1) for part in (a, b))
+    below = np.cumsum(a, axis=1) - a / 2
+    return np.asarray((below * b).sum(axis=1))
 
 
 def leakage_of(
@@ -103,6 +113,7 @@ def leakage_of(
     n_resamples: int,
     alpha: float,
     rng: np.random.Generator,
+    weights: np.ndarray | None = None,
 ) -> Leakage:
     """What predictions give away of two groups.
 
@@ -121,17 +132,21 @@ def leakage_of(
     alpha : float
         One minus the coverage.
     rng : Generator
+    weights : ndarray of shape (n,), default=None
+        Of rows, with which they stay as labels are permuted.
     """
-    of = _Sorted(f, member)
+    w = np.ones(len(f)) if weights is None else weights
+    of = _Sorted(f, w)
     here = of.distances(~member[None], member[None])
     whole, strata = permuted
     shuffled = np.stack(
         [permuted_labels(member, whole, strata, rng) for _ in range(n_resamples)]
     )
     null = of.distances(~shuffled, shuffled)
-    cross = cross_fitted_auc(f, member, _folds(member, whole, rng))
+    cross = cross_fitted_auc(f, member, _folds(member, whole, rng), w)
     null_cross = [
-        cross_fitted_auc(f, labels, _folds(labels, whole, rng)) for labels in shuffled
+        cross_fitted_auc(f, labels, _folds(labels, whole, rng), w)
+        for labels in shuffled
     ]
     counts = _drawn(units, n_resamples, rng)
     drawn = of.distances(counts * ~member, counts * member)
@@ -192,7 +207,12 @@ def _folds(
     return np.asarray(fold[units])
 
 
-def cross_fitted_auc(f: np.ndarray, member: np.ndarray, folds: np.ndarray) -> float:
+def cross_fitted_auc(
+    f: np.ndarray,
+    member: np.ndarray,
+    folds: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> float:
     """AUC of a group by its share in bins of predictions, which other folds learned.
 
     Parameters
@@ -200,25 +220,26 @@ def cross_fitted_auc(f: np.ndarray, member: np.ndarray, folds: np.ndarray) -> fl
     f : ndarray of shape (n,)
     member : ndarray of shape (n,), bool
     folds : ndarray of shape (n,), int
+    weights : ndarray of shape (n,), default=None
 
     Returns
     -------
     auc : float
         Mean over the folds that hold rows of both groups.
     """
+    w = np.ones(len(f)) if weights is None else weights / weights[weights > 0].mean()
     aucs, levels = [], np.arange(1, N_BINS) / N_BINS
     for fold in np.unique(folds):
         test = folds == fold
         edges = np.unique(np.quantile(f[~test], levels))
         learned = np.searchsorted(edges, f[~test], side="left")
-        total = np.bincount(learned, minlength=len(edges) + 1)
-        inside = np.bincount(learned, member[~test], len(edges) + 1)
-        share = member[~test].mean()
-        score = ((inside + share) / (total + 1))[
-            np.searchsorted(edges, f[test], side="left")
-        ]
-        n_in, n = np.count_nonzero(member[test]), np.count_nonzero(test)
-        if 0 < n_in < n:
-            ranks = rankdata(score)[member[test]].sum()
-            aucs.append((ranks - n_in * (n_in + 1) / 2) / (n_in * (n - n_in)))
+        total = np.bincount(learned, w[~test], len(edges) + 1)
+        inside = np.bincount(learned, (w * member)[~test], len(edges) + 1)
+        share = np.average(member[~test], weights=w[~test])
+        score = (inside + share) / (total + 1)
+        held = score[np.searchsorted(edges, f[test], side="left")]
+        order = np.argsort(held, kind="stable")
+        a, b = ((w * group)[test][order] for group in (~member, member))
+        if a.any() and b.any():
+            aucs.append(_auc(held[order], a[None] / a.sum(), b[None] / b.sum())[0])
     return float(np.mean(aucs)) if aucs else np.nan

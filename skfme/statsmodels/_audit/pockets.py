@@ -30,6 +30,7 @@ def pockets_of(
     bound: float,
     alpha: float,
     rng: np.random.Generator,
+    weights: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Regions of the effects, with honest means.
 
@@ -46,6 +47,7 @@ def pockets_of(
     alpha : float
         One minus the coverage.
     rng : Generator
+    weights : ndarray of shape (n,), default=None
 
     Returns
     -------
@@ -60,12 +62,15 @@ def pockets_of(
     searching = unit[units] < (len(unit) + 1) // 2
     searched, apart = np.flatnonzero(searching), np.flatnonzero(~searching)
     tree = clone(tree) if tree is not None else EffectTree()
-    tree.fit(table.take(searched).native, fme[searched], groups=units[searched])
+    given = None if weights is None else weights[searched]
+    tree.fit(table.take(searched).native, fme[searched], given, groups=units[searched])
     regions = groups_of_tree(tree, table.take(apart).native)
+    w = np.ones(len(fme)) if weights is None else weights
+    apart_counted = w[apart] > 0
     found = [
-        _pocket(rule, fme[rows], units[rows], len(apart), alpha)
+        _pocket(rule, fme, units, w, (rows, apart), alpha)
         for g, rule in enumerate(regions.keys["rule"])
-        if len(rows := apart[regions.codes == g]) > 1
+        if len(rows := apart[(regions.codes == g) & apart_counted]) > 1
     ]
     frame = pd.DataFrame(found, columns=COLUMNS)
     outside = (frame["conf_low"] > bound) | (frame["conf_high"] < -bound)
@@ -73,8 +78,22 @@ def pockets_of(
 
 
 def _pocket(
-    rule: str, fme: np.ndarray, units: np.ndarray, n_apart: int, alpha: float
+    rule: str,
+    fme: np.ndarray,
+    units: np.ndarray,
+    w: np.ndarray,
+    rows: tuple[np.ndarray, np.ndarray],
+    alpha: float,
 ) -> tuple[Any, ...]:
-    estimate = mean_over(fme, units)
-    ends = estimate.interval(alpha)
-    return rule, len(fme), len(fme) / n_apart, estimate.mean, estimate.se, *ends
+    """One region's line: of the rows in it, among all that are held apart."""
+    inside, apart = rows
+    estimate = mean_over(fme[inside], units[inside], w[inside])
+    share = w[inside].sum() / w[apart].sum()
+    return (
+        rule,
+        len(inside),
+        share,
+        estimate.mean,
+        estimate.se,
+        *estimate.interval(alpha),
+    )

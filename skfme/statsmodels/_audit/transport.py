@@ -11,37 +11,49 @@ E[f | z'] − E[f | z], whatever the map.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 __all__ = ["mapped_margins", "mapped_sequence"]
 
 
-def mapped_margins(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+Weights = tuple[np.ndarray, np.ndarray]  # of the rows of both groups
+
+
+def mapped_margins(
+    start: np.ndarray, goal: np.ndarray, weights: Weights | None = None
+) -> np.ndarray:
     """Rows of `start` with each feature mapped into the margin that it has in `goal`.
 
     Parameters
     ----------
     start : ndarray of shape (n, n_features)
     goal : ndarray of shape (m, n_features)
+    weights : pair of ndarray of shape (n,) and (m,), default=None
     """
-    mapped = [_mapped(x, y) for x, y in zip(start.T, goal.T, strict=True)]
+    weights = weights or (np.ones(len(start)), np.ones(len(goal)))
+    mapped = [_mapped(x, y, weights) for x, y in zip(start.T, goal.T, strict=True)]
     return np.column_stack(mapped) if mapped else start.copy()
 
 
-def mapped_sequence(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+def mapped_sequence(
+    start: np.ndarray, goal: np.ndarray, weights: Weights | None = None
+) -> np.ndarray:
     """Rows of `start` mapped feature after feature, given the earlier ones.
 
     Parameters
     ----------
     start : ndarray of shape (n, n_features)
     goal : ndarray of shape (m, n_features)
+    weights : pair of ndarray of shape (n,) and (m,), default=None
     """
+    weights = weights or (np.ones(len(start)), np.ones(len(goal)))
     moved = start.copy()
     for j in range(start.shape[1]):
         here, there = _designs(start[:, :j], goal[:, :j])
-        before = np.linalg.lstsq(here, start[:, j], rcond=None)[0]
-        after = np.linalg.lstsq(there, goal[:, j], rcond=None)[0]
-        residual = _mapped(start[:, j] - here @ before, goal[:, j] - there @ after)
+        before = _fitted(here, start[:, j], weights[0])
+        after = _fitted(there, goal[:, j], weights[1])
+        residual = _mapped(
+            start[:, j] - here @ before, goal[:, j] - there @ after, weights
+        )
         moved[:, j] = _with_ones(moved[:, :j]) @ after + residual
     return moved
 
@@ -54,6 +66,30 @@ def _with_ones(values: np.ndarray) -> np.ndarray:
     return np.column_stack([np.ones(len(values)), values])
 
 
-def _mapped(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The quantiles of y at the mid-ranks of x."""
-    return np.quantile(y, (rankdata(x) - 0.5) / len(x), method="hazen")
+def _fitted(design: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Coefficients by weighted least squares."""
+    root = np.sqrt(weights)
+    return np.asarray(np.linalg.lstsq(design * root[:, None], y * root, rcond=None)[0])
+
+
+def _mapped(x: np.ndarray, y: np.ndarray, weights: Weights) -> np.ndarray:
+    """The quantiles of y at the mid-ranks of x; with equal weights, Hazen's."""
+    places, _, members = _middles(x, weights[0])
+    levels, values, _ = _middles(y, weights[1], apart=True)
+    return np.interp(places[members], levels, values)
+
+
+def _middles(
+    x: np.ndarray, weights: np.ndarray, *, apart: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle of each value's share of the weight, the value, and whose it is.
+
+    Equal values share one place, unless they are to stay apart.
+    """
+    if apart:
+        order = np.argsort(x, kind="stable")
+        values, members, mass = x[order], order, weights[order]
+    else:
+        values, members = np.unique(x, return_inverse=True)
+        mass = np.bincount(members, weights)
+    return (np.cumsum(mass) - mass / 2) / mass.sum(), values, members

@@ -1,7 +1,8 @@
-"""Average marginal effects of statsmodels models, with standard errors by delta method.
+"""Average marginal effects of parametric models, with standard errors by delta method.
 
 With f(x; θ) the prediction, θ̂ the estimates with covariance V, and weights ω,
-A(θ) = Σ ωᵢ [f(xᵢ⁺; θ) − f(xᵢ; θ)] / Σ ωᵢ and Var(A) ≈ J V Jᵀ, J = ∂A/∂θ. Here is the
+A(θ) = Σ ωᵢ [f(xᵢ⁺; θ) − f(xᵢ; θ)] / Σ ωᵢ and Var(A) ≈ J V Jᵀ, J = ∂A/∂θ; in place of the
+difference there may be another comparison of both ends, or of their averages. Here is the
 public function alone: the model is read in `mean.py`, the steps in `plan.py`, rows are
 averaged in `averaging.py`, and the averages and their covariance are in `estimates.py`.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import as_table
+from skfme._text.compared import average_note, comparison_text, null_notes
 from skfme.statsmodels._delta.averaging import sums_of_effects
 from skfme.statsmodels._delta.estimates import Estimates
 from skfme.statsmodels._delta.identification import warn_of_unidentified
@@ -37,28 +39,35 @@ def delta_effects(
     by: Any = None,
     sample_weight: Any = None,
     output: str | None = None,
+    comparison: Any = "difference",
+    average: str = "of_rows",
     covers: str = "parameters",
     cov: Any = None,
     cov_type: str | None = None,
     cov_kwds: Mapping | None = None,
     offset: Any = None,
     exposure: Any = None,
+    response_method: Any = "auto",
     background: Any = None,
     extrapolation: Any = None,
     categorical_features: Any = "auto",
     rows: str = "fit",
     batch_size: int | str = "auto",
 ) -> EffectResults:
-    """Average marginal effects of a fitted statsmodels model, by the delta method.
+    """Average marginal effects of a fitted parametric model, by the delta method.
 
     Parameters
     ----------
-    results : results object of a statsmodels fit, or fitted StatsmodelsEstimator
-        Any that has ``params``, ``cov_params()`` and whose model predicts from
-        parameters and a design matrix. Gradients are analytic for OLS, WLS, GLS,
-        QuantReg, RLM, MixedLM, GLM and GEE of every family and link, Logit, Probit,
-        Poisson, the negative binomial and generalised Poisson models, MNLogit and
-        OrderedModel; central differences for others.
+    results : results of a fit, fitted model, or :class:`ParametricModel`
+        Results of statsmodels, or a fitted StatsmodelsEstimator: any that has ``params``,
+        ``cov_params()`` and whose model predicts from parameters and a design matrix.
+        Gradients are analytic for OLS, WLS, GLS, QuantReg, RLM, MixedLM, GLM and GEE of
+        every family and link, Logit, Probit, Poisson, the negative binomial and
+        generalised Poisson models, MNLogit and OrderedModel; central differences for
+        others. Also results of linearmodels and pyfixest (fixed effects that a linear
+        model absorbed leave the effects of other columns as they are), fitted models of
+        glum and lifelines, and, with `cov`, linear and logistic regressions of
+        scikit-learn, alone or at the end of a pipeline.
     data : dataframe or array of shape (n, n_columns)
         Rows to average over, with the columns of the formula, or of the model's
         ``exog`` (whose constant may be left out); others are ignored. Where they are the
@@ -74,19 +83,30 @@ def delta_effects(
         of whatever kind, are in its own covariance, and are not taken over.
     output : str, default=None
         One output of a multinomial or an ordered model; None takes all.
+    comparison : str or callable, default="difference"
+        "difference", "ratio", "percent", "log_ratio", "log_odds_ratio", "per_unit", or a
+        function of two arrays (before, after), as in :class:`skfme.FMEExplainer`.
+    average : {"of_rows", "of_means"}, default="of_rows"
+        The average of rows' comparisons, or the comparison of average predictions.
     covers : {"parameters", "sample + parameters"}, default="parameters"
         What the intervals cover: the estimation of the parameters, with the rows held
         fixed; or also the choice of rows, taken as independent draws.
     cov : array-like of shape (p, p), default=None
         Covariance of the parameters instead of the fit's own, which carries through
-        whatever type it has.
+        whatever type it has; of scikit-learn's models in the order of the intercept, then
+        the coefficients, output by output.
     cov_type, cov_kwds : str and mapping, default=None
         Another type instead of the fit's own, as in statsmodels' ``fit``.
     offset, exposure : column of data, or array-like of shape (n,), default=None
         As the model was fitted with; needed where the data are not the rows it was
         fitted on. A row keeps its own, unless the column named is stepped.
+    response_method : str or callable, default="auto"
+        What a regression of lifelines predicts: such as ``"predict_median"``, or a
+        function (fitter, table) -> predictions. Other models predict the mean, and
+        classes' probabilities.
     background : dataframe or array, default=None
-        Rows from which ranges, categories and SDs come; None takes the data.
+        Rows from which ranges, categories and SDs come; None takes the data. Of
+        linearmodels it must be the rows of the fit where its formula learned from them.
     extrapolation : None, "envelope", Envelope or outlier detector, default=None
         Which stepped rows do not count. None counts all, unlike :func:`skfme.fme`: an
         AME of a parametric model is, by econometric convention, over all rows, and its
@@ -109,7 +129,7 @@ def delta_effects(
     Raises
     ------
     TypeError
-        If the model is not fitted, not of statsmodels, or has no covariance.
+        If the model is not fitted, is none that can be read, or has no covariance.
     ValueError
         If the rebuilt design, or the predictions made from it, differ from the model's
         own, or an input does not fit the model or the data.
@@ -123,7 +143,8 @@ def delta_effects(
     -----
     With weights ω, Var ≈ J V Jᵀ, and Σ ω² (FME − A)² / (Σ ω)² is added where the choice
     of rows is covered, which supposes that the conditional mean is correctly specified
-    and that weights are sampling weights; repeat rows for frequency weights.
+    and that weights are sampling weights; repeat rows for frequency weights. Of a
+    comparison g of averages, ∂g/∂b (b − b̄) + ∂g/∂a (a − ā) takes the place of FME − A.
 
     References
     ----------
@@ -153,8 +174,12 @@ def delta_effects(
     if rows not in ("fit", "all"):
         raise ValueError(f"rows must be 'fit' or 'all', got {rows!r}.")
     fixed_rows = covers == "parameters"
-    mean = EstimatedMean.of(results, covers, cov, cov_type, cov_kwds)
     table = as_table(data)
+    background = None if background is None else as_table(background)
+    training = table if background is None else background
+    mean = EstimatedMean.of(
+        results, training, response_method, covers, cov, cov_type, cov_kwds
+    )
     averaged = Rows(
         table,
         checked_weights(sample_weight, table),
@@ -162,9 +187,14 @@ def delta_effects(
         offset_of(mean.fitted, table, offset, exposure),
         mean.fitted.rows_not_used(table) if rows == "fit" else None,
     )
-    background = None if background is None else as_table(background)
     plan = Plan.of(
-        mean.fitted, averaged, background, steps, extrapolation, categorical_features
+        mean.fitted,
+        averaged,
+        background,
+        steps,
+        extrapolation,
+        categorical_features,
+        (comparison, average),
     )
     sums = sums_of_effects(mean, plan, batch_size, with_moments=not fixed_rows)
     estimates = Estimates.of(mean, plan, sums, output)
@@ -180,6 +210,8 @@ def delta_effects(
             "delta method"
         ),
         notes=list(_notes(mean, plan, sums)),
+        null=plan.comparisons[0].null,
+        more=estimates.more,
     )
     warn_of_unidentified(mean, estimates.gradients, effects.names)
     return effects
@@ -187,6 +219,12 @@ def delta_effects(
 
 def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
     """Sentences under the summary."""
+    comparison = plan.comparisons[0]
+    if not comparison.is_difference:
+        what = f"the prediction of {mean.fitted.outcome}"
+        yield f"{comparison_text(comparison, what)}."
+        yield from filter(None, [average_note(comparison)])
+        yield from null_notes(comparison)
     yield f"Covariance of the parameters: {mean.covariance.kind}."
     if plan.rows.offset.given:
         yield "Rows keep their offset, unless its column is stepped."

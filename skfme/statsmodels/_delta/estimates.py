@@ -1,12 +1,14 @@
 """Averages of effects with their joint covariance, from sums over rows.
 
-A = Σ ω [μ(x⁺) − μ(x)] / Σ ω of each effect, output and group, and Var(A) ≈ J V Jᵀ with
-J = ∂A/∂θ; the Js of all are stacked, so that their covariance is joint.
+A = Σ ω g(μ(x), μ(x⁺)) / Σ ω of each effect, output and group, or g of the average
+predictions, and Var(A) ≈ J V Jᵀ with J = ∂A/∂θ; the Js of all are stacked, so that their
+covariance is joint.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +16,12 @@ import pandas as pd
 from sklearn import get_config
 
 from skfme._engine.stepping import STATUSES
+from skfme._results.averages import Ends, described
 from skfme._text.outputs import output_columns
 from skfme._text.reasons import no_row_counts
 from skfme.statsmodels._delta.mean import EstimatedMean
 from skfme.statsmodels._delta.plan import Plan
-from skfme.statsmodels._delta.sums import Sums
+from skfme.statsmodels._delta.sums import EffectMoments, Sums
 
 __all__ = ["Estimates"]
 
@@ -34,6 +37,8 @@ class Estimates:
     gradients : ndarray of shape (n_estimates, p)
     n : ndarray of shape (n_estimates,), int
     labels : DataFrame of n_estimates rows
+    more : DataFrame of n_estimates rows
+        The average predictions that are compared, and how.
     """
 
     values: np.ndarray
@@ -41,6 +46,7 @@ class Estimates:
     gradients: np.ndarray
     n: np.ndarray
     labels: pd.DataFrame
+    more: pd.DataFrame
 
     @classmethod
     def of(
@@ -55,19 +61,55 @@ class Estimates:
         columns = chosen[positions]
         _refuse_too_many(len(effects))
         weight = sums.weight[effects, groups]
-        values = sums.total[effects, groups, columns] / weight
-        gradients = sums.gradient[effects, groups, columns] / weight[:, None]
+        cells = (effects, groups, columns)
+        ends = np.array([end[cells] / weight for end in sums.ends])
+        parts = np.array([part[cells] / weight[:, None] for part in sums.gradient])
+        comparison = plan.comparisons[0]
+        # What estimates are made of, and their slopes in it.
+        if comparison.of_means:
+            before, after = ends[:, :, None]
+            values = comparison(before, after)[:, 0]
+            slopes = np.array(comparison.slopes(before, after))[:, :, 0]
+        else:
+            values = sums.total[cells] / weight
+            slopes = np.ones((1, len(values)))
+        gradients = np.einsum("ik,ikp->kp", slopes, parts)
         cov = gradients @ mean.covariance.matrix @ gradients.T
         if sums.moments is not None:
-            places = effects * len(outputs) + columns
-            cov += sums.moments.covariance(groups, places, values, weight)
+            means = ends if comparison.of_means else values[None]
+            cov += _moved_by_rows(sums.moments, cells, means, weight, slopes, outputs)
         labels = pd.DataFrame({"effect": [plan.steps[i].name for i in effects]})
         if len(outputs) > 1:
             labels["output"] = [outputs[i] for i in columns]
         for name, keys in plan.rows.groups.keys.items():
             labels[name] = keys.to_numpy()[groups]
         n = sums.n[effects, groups]
-        return cls(values, (cov + cov.T) / 2, gradients, n, labels)
+        known = ends if mean.fitted.has_level else np.full_like(ends, np.nan)
+        more = pd.DataFrame(dict(zip(Ends._fields, known, strict=True)))
+        more = more.assign(**described(comparison))
+        return cls(values, (cov + cov.T) / 2, gradients, n, labels, more)
+
+
+def _moved_by_rows(
+    moments: EffectMoments,
+    cells: tuple[np.ndarray, np.ndarray, np.ndarray],
+    means: np.ndarray,
+    weight: np.ndarray,
+    slopes: np.ndarray,
+    outputs: Sequence[str],
+) -> np.ndarray:
+    """Covariance by the choice of rows, of estimates with slopes in some means."""
+    effects, groups, columns = cells
+    n_parts, k = means.shape
+    # Of each effect in z, the outputs of one part lie behind those of the other.
+    place = effects * len(outputs) * n_parts + columns
+    places = np.concatenate([place + i * len(outputs) for i in range(n_parts)])
+    joint = moments.covariance(
+        np.tile(groups, n_parts), places, means.ravel(), np.tile(weight, n_parts)
+    )
+    moved = joint.reshape(n_parts, k, n_parts, k)
+    cov: np.ndarray = np.einsum("ik,ikjl,jl->kl", slopes, moved, slopes)
+    return cov
 
 
 def _warn_of_empty(sums: Sums, plan: Plan) -> None:

@@ -29,11 +29,15 @@ def warn_of_unidentified(
     gradients : ndarray of shape (n_estimates, p)
     names : sequence of str of length n_estimates
     """
-    exog = mean.fitted.model.exog
+    exog = mean.fitted.exog
     if exog is None or not isinstance(mean.function, Index):
         return
-    scale = np.sqrt(np.einsum("ij,ij->j", exog, exog))
+    moments = exog.T @ exog
+    scale = np.sqrt(np.diag(moments))
     scale[scale == 0] = 1.0
+    # The squared condition number is too coarse to judge by, but settles most fits.
+    if np.linalg.eigvalsh(moments / np.outer(scale, scale))[0] > 1e-9:
+        return
     null = _null_space(exog / scale)
     # In units of the columns, in which what is large and what is not can be compared.
     blocks = gradients[:, mean.function.positions] / scale  # (., n_predictors, k)
@@ -60,8 +64,5 @@ def _null_space(exog: np.ndarray) -> np.ndarray:
         Columns of length 1.
     """
     n, k = exog.shape
-    # The squared condition number is too coarse to judge by, but settles most fits.
-    if np.linalg.eigvalsh(exog.T @ exog)[0] > 1e-9:
-        return np.empty((k, 0))
     rcond = max(n, k) * np.finfo(float).eps
     return linalg.null_space(np.linalg.qr(exog, mode="r"), rcond=rcond)

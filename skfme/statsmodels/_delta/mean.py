@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from skfme.statsmodels._models.checks import check_predictions
+from skfme._frames.tables import Table
 from skfme.statsmodels._models.covariance import ParameterCovariance
-from skfme.statsmodels._models.designs import check_design
-from skfme.statsmodels._models.fitted import FittedModel, fitted_model, other_predict
-from skfme.statsmodels._models.gradients import MeanFunction, mean_function
+from skfme.statsmodels._models.fitted import other_predict
+from skfme.statsmodels._models.gradients import MeanFunction
+from skfme.statsmodels._models.parametric import FittedModel
+from skfme.statsmodels._models.readers.reading import read_model
 
 __all__ = ["EstimatedMean"]
 
@@ -39,13 +40,25 @@ class EstimatedMean:
     def of(
         cls,
         results: Any,
+        training: Table,
+        response_method: Any,
         covers: str,
         cov: Any,
         cov_type: str | None,
         cov_kwds: Mapping | None,
     ) -> EstimatedMean:
-        """Read the results of a fit, and check what is rebuilt of them."""
-        fitted = fitted_model(results)
+        """Read the results of a fit, and check what is rebuilt of them.
+
+        Parameters
+        ----------
+        results
+        training : Table
+            Rows that a design is learned from again, where the fit did not keep what it
+            learned.
+        response_method, covers, cov, cov_type, cov_kwds
+            As in :func:`delta_effects`.
+        """
+        fitted = read_model(results, training, response_method)
         reason = other_predict(results)
         if reason is not None:
             raise ValueError(
@@ -60,7 +73,6 @@ class EstimatedMean:
                 "covers='parameters', or bootstrap_effects with groups."
             )
         covariance = ParameterCovariance.of(fitted, cov, cov_type, cov_kwds)
-        compared = check_design(fitted.design, fitted.model)
-        check_predictions(fitted)
-        function = mean_function(fitted, np.sqrt(np.diag(covariance.matrix)))
+        compared = fitted.check()
+        function = fitted.mean_function(np.sqrt(np.diag(covariance.matrix)))
         return cls(fitted, function, covariance, compared)

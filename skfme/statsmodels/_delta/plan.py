@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from skfme._engine.comparing import read_comparisons
 from skfme._frames.checks import refuse_infinite
 from skfme._frames.hints import known_names
 from skfme._frames.schema import Column, converted, describe_columns
 from skfme._frames.tables import Table
+from skfme._summaries.comparisons import Comparison
 from skfme._summaries.weighting import Weighting
 from skfme.extrapolation._support import Support, fit_support
 from skfme.statsmodels._models.designs import Design
-from skfme.statsmodels._models.fitted import FittedModel
 from skfme.statsmodels._models.offsets import Offset
+from skfme.statsmodels._models.parametric import FittedModel
 from skfme.statsmodels._rows.groups import Groups
 from skfme.steps._changes import NamedStep
 from skfme.steps._parsing import parse_steps
@@ -71,11 +73,14 @@ class Plan:
     rows : Rows
         Of the columns that the model reads only, in the type of table that steps and
         support were made from.
+    comparisons : tuple of Comparison
+        Of each step.
     """
 
     steps: tuple[NamedStep, ...]
     support: Support | None
     rows: Rows
+    comparisons: tuple[Comparison, ...]
 
     @classmethod
     def of(
@@ -86,8 +91,12 @@ class Plan:
         steps: Any,
         extrapolation: Any,
         categorical_features: Any,
+        compared: tuple[Any, str],
     ) -> Plan:
-        """Read the steps; ranges come from the background, or from the rows."""
+        """Read the steps; ranges come from the background, or from the rows.
+
+        `compared` is how predictions are compared, and how that is averaged.
+        """
         design, offset = fitted.design, rows.offset
         given, weights, measured = rows.table, rows.weights, rows.measured
         if background is not None:
@@ -105,7 +114,7 @@ class Plan:
             listed += design.categorical()
         columns = describe_columns(table, listed)
         read = {*design.used(table), *offset.positions(table).values()}
-        training = ModelTraining(table, columns, weights, design.wording, read, unread)
+        training = ModelTraining(table, columns, weights, design, read, unread)
         parsed = parse_steps(steps, training)
         if steps is None or isinstance(steps, str):  # the columns of an array stay
             parsed = tuple(
@@ -114,7 +123,14 @@ class Plan:
         support = fit_support(extrapolation, table, columns, weights)
         stepped = _columns_read(design, offset, rows.table)
         stepped = converted(stepped, table.kind, columns)
-        return cls(parsed, support, replace(rows, table=stepped))
+        comparisons = read_comparisons(*compared, parsed)
+        if not fitted.has_level and not all(c.is_linear for c in comparisons):
+            raise ValueError(
+                f"comparison={compared[0]!r} is made of predictions, which {fitted.name} has "
+                "but for the effects that it absorbed: only their differences are known. Use "
+                "comparison='difference', or fit these effects as covariates."
+            )
+        return cls(parsed, support, replace(rows, table=stepped), comparisons)
 
 
 class ModelTraining(Training):
@@ -125,21 +141,27 @@ class ModelTraining(Training):
         table: Table,
         columns: Sequence[Column],
         weights: Weighting,
-        wording: str,
+        design: Design,
         read: set[int],
         unread: set[Hashable],
     ) -> None:
         super().__init__(table, columns, weights)
-        self._wording, self._read, self._unread = wording, read, unread
+        self._design, self._read, self._unread = design, read, unread
 
     def __getitem__(self, key: Hashable) -> TrainingColumn:
+        if key in self._design.absorbed:
+            raise ValueError(
+                f"steps change {key!r}, whose effects {self._design.wording} absorbs: the "
+                "fit estimates no parameters of them, and no covariance. Fit the column as "
+                f"a covariate, C({key}) in a formula, to have its effects."
+            )
         if key not in self._unread:
             column = super().__getitem__(key)
             if column.column.position in self._read:
                 return column
         raise ValueError(
-            f"steps change {key!r}, which {self._wording} does not use: the effect would "
-            "be zero whatever the data."
+            f"steps change {key!r}, which {self._design.wording} does not use: the "
+            "effect would be zero whatever the data."
             + known_names([self.table.names[i] for i in sorted(self._read)])
         )
 
@@ -150,4 +172,7 @@ def _columns_read(design: Design, offset: Offset, table: Table) -> Table:
     if table.kind == "numpy":
         return table
     added = set(offset.positions(table).values()) - set(used)
+    # The package's own predictions, which are compared, take these columns as well.
+    beside = {table.names.index(n) for n in design.absorbed if n in table.names}
+    added |= beside - set(used)
     return table.select([*used, *sorted(added)])

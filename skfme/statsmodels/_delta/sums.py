@@ -1,8 +1,9 @@
-"""Sums of effects, of their gradients and of their second moments, by group.
+"""Sums of predictions, of their comparisons, gradients and second moments, by group.
 
-For each effect and group: Σ ω, Σ ω [μ(x⁺) − μ(x)] and Σ ω [∂μ(x⁺)/∂θ − ∂μ(x)/∂θ], and
-where the choice of rows is to be covered the second moments of the effects. What is
-added is formed in `averaging.py`, batch by batch.
+For each effect and group: Σ ω, Σ ω μ(x), Σ ω μ(x⁺), and for g the comparison of the two,
+Σ ω g(μ(x), μ(x⁺)) with its derivative in the parameters; of a comparison of means, the
+derivatives of both ends instead. Where the choice of rows is to be covered, there are
+second moments as well. What is added is formed in `averaging.py`, batch by batch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from skfme._engine.stepping import STATUSES
 
 __all__ = ["EffectMoments", "Sums"]
 
-# For each step its effects, (n_counted, n_outputs), and the rows that they are of.
+# For each step its effects, (n_counted, n_outputs), and the rows that they are of; of
+# comparisons of means, the predictions before and after, one beside the other.
 Effects = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
@@ -28,20 +30,26 @@ class Sums:
         Rows that count.
     weight : ndarray of shape (n_effects, n_groups)
     total : ndarray of shape (n_effects, n_groups, n_outputs)
-        Σ ω [μ(x⁺) − μ(x)].
-    gradient : ndarray of shape (n_effects, n_groups, n_outputs, p)
-        Its derivative in the parameters.
+        Σ ω g(μ(x), μ(x⁺)); zero of comparisons of means.
+    ends : ndarray of shape (2, n_effects, n_groups, n_outputs)
+        Σ ω μ(x) and Σ ω μ(x⁺).
+    gradient : ndarray of shape (n_parts, n_effects, n_groups, n_outputs, p)
+        The derivative of `total` in the parameters, as the one part; of comparisons of
+        means, those of both ends.
     status : ndarray of shape (n_effects, n_groups, n_statuses), int
         Rows by status.
     moments : EffectMoments or None
         Where the choice of rows is to be covered.
     """
 
-    def __init__(self, n_effects: int, n_groups: int, n_outputs: int, p: int) -> None:
+    def __init__(
+        self, n_effects: int, n_groups: int, n_outputs: int, p: int, n_parts: int = 1
+    ) -> None:
         self.n = np.zeros((n_effects, n_groups), dtype=int)
         self.weight = np.zeros((n_effects, n_groups))
         self.total = np.zeros((n_effects, n_groups, n_outputs))
-        self.gradient = np.zeros((n_effects, n_groups, n_outputs, p))
+        self.ends = np.zeros((2, n_effects, n_groups, n_outputs))
+        self.gradient = np.zeros((n_parts, n_effects, n_groups, n_outputs, p))
         self.status = np.zeros((n_effects, n_groups, len(STATUSES)), dtype=int)
         self.moments: EffectMoments | None = None
 

@@ -18,7 +18,7 @@ from statsmodels.stats.multitest import multipletests
 
 from skfme._frames.hints import shown
 from skfme.statsmodels._inference.contrasts import degrees_of_freedom, ratio, roots
-from skfme.statsmodels._inference.names import names_of, unique_names
+from skfme.statsmodels._inference.names import families_of, names_of, unique_names
 from skfme.statsmodels._inference.simultaneous import max_t_quantiles, max_t_tails
 
 __all__ = ["JointEstimates", "check_alpha"]
@@ -40,6 +40,9 @@ class JointEstimates:
         notes: Sequence[str] = (),
         names: Sequence[str] | None = None,
         why_missing: str = "",
+        sample_cov: bool = False,
+        null: float = 0.0,
+        more: pd.DataFrame | None = None,
     ) -> None:
         self._estimates = np.array(params, dtype=float)
         k = len(self._estimates)
@@ -54,7 +57,9 @@ class JointEstimates:
         self.df = None if df is None else np.broadcast_to(df, (k,)).astype(float)
         self._own_variances = np.ndim(df) == 1
         self.nobs = None if nobs is None else np.broadcast_to(nobs, (k,)).copy()
+        self.sample_cov = sample_cov
         self.covers, self.title, self.notes = covers, title, tuple(notes)
+        self.null, self.more = null, more
         self.adjustment: str | None = None
         self._warn_of_missing(why_missing)
 
@@ -82,12 +87,12 @@ class JointEstimates:
 
     @property
     def tvalues(self) -> pd.Series:
-        """Estimates over standard errors."""
-        return self._series(ratio(self._estimates, self._se()), "statistic")
+        """Estimates, less what they are if nothing changes, over standard errors."""
+        return self._series(ratio(self._estimates - self.null, self._se()), "statistic")
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided p-values of "the estimate is zero"."""
+        """Two-sided p-values of "the estimate is zero", or `null` where that is set."""
         t = self.tvalues.to_numpy()
         return self._series(2 * stats.t.sf(np.abs(t), self._df()), "p_value")
 
@@ -137,7 +142,9 @@ class JointEstimates:
         ends = np.column_stack([self._estimates - half, self._estimates + half])
         return pd.DataFrame(ends, self.names, columns=[0, 1])
 
-    def pvalues_adjusted(self, method: str = "holm") -> pd.Series:
+    def pvalues_adjusted(
+        self, method: str = "holm", *, within: str | Sequence[str] | None = None
+    ) -> pd.Series:
         """Adjusted p-values, for the number of tests.
 
         Parameters
@@ -146,15 +153,25 @@ class JointEstimates:
             "holm" or "bonferroni" bound the chance of any false rejection, "max-t" does
             so by the joint covariance; "fdr_bh" bounds the share of false rejections.
             Any method of :func:`statsmodels.stats.multitest.multipletests` will do.
+        within : label column, list of label columns or None, default=None
+            Estimates that agree in these are a family each: "effect" adjusts every
+            effect for the number of its outcomes. None takes all as one family.
 
         Returns
         -------
         pvalues : Series
         """
+        adjusted = np.empty(len(self.names))
+        for family in families_of(self.labels, within):
+            adjusted[family] = self._adjusted(method, family)
+        return self._series(adjusted, "p_adjusted")
+
+    def _adjusted(self, method: str, family: np.ndarray) -> np.ndarray:
+        """Adjusted p-values of some of the estimates, as if there were no others."""
         if method == "max-t":
-            tails = max_t_tails(self._cov, self.tvalues.to_numpy(), self._df())
-            return self._series(tails, "p_adjusted")
-        pvalues = self.pvalues.to_numpy().copy()
+            cov, statistics = self._cov[np.ix_(family, family)], self.tvalues.to_numpy()
+            return max_t_tails(cov, statistics[family], self._df()[family])
+        pvalues = self.pvalues.to_numpy()[family]
         tested = ~np.isnan(pvalues)
         try:
             if tested.any():
@@ -165,7 +182,7 @@ class JointEstimates:
                 "'bonferroni', 'max-t' or another method of "
                 "statsmodels.stats.multitest.multipletests."
             ) from None
-        return self._series(pvalues, "p_adjusted")
+        return np.asarray(pvalues)
 
     def _series(self, values: np.ndarray, name: str) -> pd.Series:
         return pd.Series(values, self.names, name=name)

@@ -21,6 +21,7 @@ __all__ = [
     "comparison_notes",
     "difference_labels",
     "difference_names",
+    "families_of",
     "interaction_rows",
     "names_of",
     "pairs_within",
@@ -95,20 +96,38 @@ def pairs_within(
     ValueError
         If there is no such column, or no such pair.
     """
-    columns = [within] if isinstance(within, str) else list(within or ())
     if within == "output" and "output" not in labels:
-        columns = []
-    for name in columns:
-        refuse_unknown_label(labels, name, "within")
-    # By way of an array: old pandas has no rows where there are no columns.
-    keys = [tuple(row) for row in labels[columns].to_numpy(dtype=object)]
-    pairs = [(i, j) for i, j in combinations(range(len(keys)), 2) if keys[i] == keys[j]]
+        within = None
+    families = families_of(labels, within)
+    pairs = sorted(pair for rows in families for pair in combinations(rows.tolist(), 2))
     if not pairs:
+        columns = [within] if isinstance(within, str) else within or []
         raise ValueError(
             f"No two estimates agree in {', '.join(columns)}, within which pairwise "
             "compares. within=None compares all."
         )
     return pairs
+
+
+def families_of(
+    labels: pd.DataFrame, within: str | Sequence[str] | None
+) -> list[np.ndarray]:
+    """Positions of the rows that agree in some columns of the labels.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    columns = [within] if isinstance(within, str) else list(within or ())
+    for name in columns:
+        refuse_unknown_label(labels, name, "within")
+    members: dict[tuple, list[int]] = {}
+    # By way of an array: old pandas has no rows where there are no columns.
+    for i, row in enumerate(labels[columns].to_numpy(dtype=object)):
+        key = tuple(None if pd.isna(label) else label for label in row)
+        members.setdefault(key, []).append(i)
+    return [np.array(rows) for rows in members.values()]
 
 
 def refuse_unknown_label(labels: pd.DataFrame, name: str, what: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag
 from statsmodels.stats.contrast import ContrastResults
 
 from skfme.statsmodels._inference.contrasts import (
@@ -27,6 +26,7 @@ from skfme.statsmodels._inference.equivalence import (
     EquivalenceResults,
     two_one_sided_tests,
 )
+from skfme.statsmodels._inference.families import stacked
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
     comparison_notes,
@@ -77,6 +77,15 @@ class EffectResults(EstimateTables):
         Other names than those made of the labels.
     why_missing : str, default=""
         Why some estimates have no standard error, for the warning.
+    sample_cov : bool, default=False
+        Whether the covariance is that of `df` + 1 independent units, such as rows, pairs
+        or clusters, rather than one variance times a known matrix. Joint tests by F are
+        Hotelling's then, without which they reject too often over few units.
+    null : float, default=0
+        What estimates are where nothing changes, such as 1 of ratios: statistics and
+        p-values test it.
+    more : DataFrame of k rows, default=None
+        Further columns of the table, behind the intervals.
 
     Examples
     --------
@@ -127,7 +136,7 @@ class EffectResults(EstimateTables):
         Parameters
         ----------
         R : as in t_test, default=None
-            None tests that every estimate is zero.
+            None tests that every estimate is zero, or `null` where that is set.
 
         Returns
         -------
@@ -143,16 +152,30 @@ class EffectResults(EstimateTables):
 
         Notes
         -----
-        Redundant hypotheses count once: the degrees of freedom are the rank of R V Rᵀ.
+        Redundant hypotheses count once: the degrees of freedom are the rank r of R V Rᵀ.
+        Where V is the covariance of a sample of units with ν degrees of freedom,
+        F = W (ν − r + 1) / (ν r) has r and ν − r + 1; else F = W / r has r and ν.
+
+        References
+        ----------
+        Hotelling (1931). The generalization of Student's ratio. Annals of Mathematical
+        Statistics 2, 360-378.
         """
-        R = np.eye(len(self.names)) if R is None else R
+        if R is None:
+            R = (np.eye(len(self.names)), np.full(len(self.names), self.null))
         matrix, q = linear_hypothesis(R, self.names)
         distance = differences_of(matrix, self._estimates, q)
         W, rank = wald_statistic(distance, covariance_of(matrix, self._cov))
         if self.df is None:
             return ContrastResults(statistic=W, distribution="chi2", df_denom=rank)
         df = self.df[(matrix != 0).any(axis=0)].min()
-        return ContrastResults(F=W / rank, df_num=rank, df_denom=df)
+        left = df - rank + 1 if self.sample_cov else df
+        if left <= 0:
+            raise ValueError(
+                f"{rank} hypotheses cannot be tested together over {df + 1:g} units; test "
+                "fewer, or each by t_test."
+            )
+        return ContrastResults(F=W * left / (df * rank), df_num=rank, df_denom=left)
 
     def nonlinear_test(
         self, f: str | Sequence[str] | Callable[[np.ndarray], Any]
@@ -213,56 +236,54 @@ class EffectResults(EstimateTables):
             df=None if self.df is None else self._df_of(gradient),
             covers=self.covers,
             title=self.title,
+            sample_cov=self.sample_cov,
         )
 
     @classmethod
-    def concat(cls, results: Mapping[str, EffectResults]) -> EffectResults:
+    def concat(
+        cls, results: Mapping[str, EffectResults], *, label: str = "fit"
+    ) -> EffectResults:
         """Results of separate fits as one family, for differences and adjusted p-values.
 
         Parameters
         ----------
         results : mapping of str -> EffectResults
-            The names become a column of labels, ``fit``.
+        label : str, default="fit"
+            The column of labels that their names become, such as "outcome".
 
         Returns
         -------
         family : EffectResults
             Estimates of different fits are taken for independent of one another, as those
-            of different people are. Effects of one table belong into one call of
-            ``average_effects`` or ``bootstrap_effects``, which has their covariance.
+            of different people are. Fits of several outcomes of the same rows are not:
+            adjusted p-values ("holm") and differences within a fit hold all the same, and
+            differences between fits do not. Those need one call with all outcomes, which
+            has their covariance: ``average_effects``, ``bootstrap_effects``, or
+            ``ConditionalEffects.from_response``.
 
         Raises
         ------
         ValueError
-            If there are none, or their intervals do not cover the same.
+            If there are none, their intervals do not cover the same, or the label is taken.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skfme.statsmodels import EffectResults
+        >>> labels = pd.DataFrame({"effect": ["strength +1"] * 2, "side": ["left", "right"]})
+        >>> cov, options = [[0.01, 0], [0, 0.01]], {"labels": labels, "covers": "parameters"}
+        >>> water = EffectResults([0.1, 0.3], cov, **options)
+        >>> vermin = EffectResults([0.2, 0.7], cov, **options)
+        >>> family = EffectResults.concat({"water": water, "vermin": vermin}, label="concept")
+        >>> sides = family.pairwise(over="side")  # differences within a concept
+        >>> sides.to_frame()[["concept", "estimate", "p_adjusted"]].round(4)
+          concept  estimate  p_adjusted
+        0   water       0.2      0.1573
+        1  vermin       0.5      0.0008
+        >>> family.pvalues_adjusted("holm", within="side").round(3).tolist()
+        [0.317, 0.003, 0.091, 0.0]
         """
-        if not isinstance(results, Mapping) or not results:
-            raise ValueError(
-                "concat takes a mapping of name -> results, of one or more."
-            )
-        parts = list(results.values())
-        covers = {part.covers for part in parts}
-        if len(covers) > 1:
-            raise ValueError(
-                f"The intervals of these results do not cover the same: {sorted(covers)}."
-            )
-        sizes = [len(part.names) for part in parts]
-        cov = block_diag(*(part._cov for part in parts))
-        labels = [part.labels.assign(fit=name) for name, part in results.items()]
-        counts = [part.nobs for part in parts]
-        known = all(count is not None for count in counts)
-        return EffectResults(
-            np.concatenate([part._estimates for part in parts]),
-            cov,
-            labels=pd.concat(labels, ignore_index=True),
-            df=np.concatenate([part._df() for part in parts])
-            if any(part.use_t for part in parts)
-            else None,
-            covers=covers.pop(),
-            nobs=np.concatenate(counts) if known else None,  # type: ignore[arg-type]
-            title=f"{len(parts)} fits, {sum(sizes)} estimates",
-            notes=["Estimates of different fits are taken for independent."],
-        )
+        return EffectResults(**stacked(results, label))
 
     def interaction(self, first: str, second: str) -> EffectResults:
         """How far two steps together do more than the sum of each: second differences.
@@ -280,8 +301,8 @@ class EffectResults(EstimateTables):
         Raises
         ------
         ValueError
-            If one of the three effects is missing, or they are averages over different
-            numbers of rows.
+            If one of the three effects is missing, they are averages over different
+            numbers of rows, or ratios.
 
         Examples
         --------
@@ -295,6 +316,11 @@ class EffectResults(EstimateTables):
         >>> results.params.round(6).tolist()
         [20.0]
         """
+        if self.null:
+            raise ValueError(
+                "Ratios multiply, so that their difference is no interaction. Take "
+                "comparison='log_ratio', or nonlinear_test('b3 / (b1 * b2) = 1')."
+            )
         R, labels = interaction_rows(self.labels, first, second)
         refuse_other_rows(R, self.nobs)
         return self.contrasts(R, labels)
@@ -350,6 +376,7 @@ class EffectResults(EstimateTables):
             df=None if self.df is None else self._df_of(matrix),
             covers=self.covers,
             title=self.title,
+            sample_cov=self.sample_cov,
         )
 
     def pairwise(

@@ -75,7 +75,9 @@ class EstimateTables(JointEstimates):
         frame : DataFrame
             ``effect``, group columns, ``output`` (for several), ``n`` (where it is known),
             ``estimate``, ``std_error``, ``statistic``, ``p_value``, ``conf_low``,
-            ``conf_high``, and ``p_adjusted`` for differences.
+            ``conf_high``, ``p_adjusted`` for differences, and where a model predicts the
+            averages ``before`` and ``after``; of comparisons that are no differences,
+            ``comparison`` and ``average`` name them.
         """
         low, high = (ends for _, ends in self.conf_int(alpha).items())
         columns = [self.params, self.bse, self.tvalues, self.pvalues]
@@ -92,7 +94,8 @@ class EstimateTables(JointEstimates):
 
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame with what these results have more than others."""
-        return frame
+        more = {} if self.more is None else dict(self.more.items())
+        return frame.assign(**{str(k): v.to_numpy() for k, v in more.items()})
 
     def summary(self, alpha: float = 0.05) -> Text:
         """A table in words and numbers, at most 78 columns wide.

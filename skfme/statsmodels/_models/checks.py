@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from skfme.statsmodels._models.designs import probe_rows
-from skfme.statsmodels._models.fitted import FittedModel, MeanInputs
+from skfme.statsmodels._models.inputs import MeanInputs
+from skfme.statsmodels._models.parametric import FittedModel
 
 __all__ = ["check_predictions"]
 
@@ -13,7 +16,7 @@ __all__ = ["check_predictions"]
 _MOST_ROWS = 50_000
 
 
-def check_predictions(fitted: FittedModel) -> None:
+def check_predictions(fitted: FittedModel, results: Any) -> None:
     """Compare predictions from rows of the design with those that the model makes itself.
 
     Raises
@@ -21,11 +24,11 @@ def check_predictions(fitted: FittedModel) -> None:
     ValueError
         If they differ: the model has a part that its design does not hold.
     """
-    exog = getattr(fitted.model, "exog", None)
+    exog = fitted.exog
     if exog is None or len(exog) > _MOST_ROWS:
         return
     try:
-        expected = np.asarray(fitted.results.predict(), dtype=float)
+        expected = np.asarray(results.predict(), dtype=float)
     except (
         Exception
     ):  # it predicts given rows alone, or nothing; that is said elsewhere
@@ -35,9 +38,7 @@ def check_predictions(fitted: FittedModel) -> None:
         return
     rows = probe_rows(len(exog))
     offset = fitted.own_offset
-    inputs = MeanInputs(
-        np.asarray(exog)[rows], None if offset is None else offset[rows]
-    )
+    inputs = MeanInputs(exog[rows], None if offset is None else offset[rows])
     rebuilt = fitted.mean(fitted.params, inputs)
     expected = expected[rows]
     scale = np.abs(expected).max(initial=0.0)

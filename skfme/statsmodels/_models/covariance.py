@@ -12,7 +12,8 @@ import pandas as pd
 
 from skfme._frames.hints import shown
 from skfme.statsmodels._models.fit_rows import entries_of_fit
-from skfme.statsmodels._models.fitted import FittedModel
+from skfme.statsmodels._models.fitted import FittedResults
+from skfme.statsmodels._models.parametric import FittedModel
 
 __all__ = ["ParameterCovariance"]
 
@@ -52,31 +53,47 @@ class ParameterCovariance:
         cov_type, cov_kwds : str, mapping or None
             Another of statsmodels' types instead of the fit's own.
         """
-        p, results = len(fitted.params), fitted.results
+        p = len(fitted.params)
         if cov is not None:
             if cov_type is not None:
                 raise ValueError("Give either cov or cov_type, not both.")
-            return cls(_checked(cov, p, "cov"), _df(results), "as given")
-        if not hasattr(results, "cov_params"):
-            raise TypeError(
-                f"{type(results).__name__} has no cov_params(), as regularised fits have "
-                "none. Give the covariance of the parameters as cov, or use "
-                "bootstrap_effects, which refits."
-            )
-        kind = str(cov_type or getattr(results, "cov_type", "nonrobust"))
-        if cov_type is not None:
-            results = _of_type(fitted, cov_type, dict(cov_kwds or {}))
+            return cls(_checked(cov, p, "cov"), fitted.df, "as given")
         name = f"cov_params() of the {fitted.name} fit"
-        try:
-            matrix = results.cov_params()
-        except Exception as error:
+        if isinstance(fitted, FittedResults):
+            matrix = _of_results(fitted, name, cov_type, cov_kwds)
+        elif cov_type is not None:
             raise ValueError(
-                f"{name} failed: {error}. Give the covariance of the parameters as cov."
-            ) from error
-        return cls(_checked(matrix, p, name), _df(results), kind)
+                f"cov_type={cov_type!r} is for results of statsmodels. Fit {fitted.name} with "
+                "the covariance that is wanted, or give the matrix as cov."
+            )
+        else:
+            matrix = fitted.cov_params()
+        kind = str(cov_type or fitted.covariance_type)
+        return cls(_checked(matrix, p, name), fitted.df, kind)
 
 
-def _of_type(fitted: FittedModel, cov_type: str, cov_kwds: dict) -> Any:
+def _of_results(
+    fitted: FittedResults, name: str, cov_type: str | None, cov_kwds: Mapping | None
+) -> Any:
+    """The covariance of results of statsmodels, or another of its types."""
+    results = fitted.results
+    if not hasattr(results, "cov_params"):
+        raise TypeError(
+            f"{type(results).__name__} has no cov_params(), as regularised fits have "
+            "none. Give the covariance of the parameters as cov, or use "
+            "bootstrap_effects, which refits."
+        )
+    if cov_type is not None:
+        results = _of_type(fitted, cov_type, dict(cov_kwds or {}))
+    try:
+        return results.cov_params()
+    except Exception as error:
+        raise ValueError(
+            f"{name} failed: {error}. Give the covariance of the parameters as cov."
+        ) from error
+
+
+def _of_type(fitted: FittedResults, cov_type: str, cov_kwds: dict) -> Any:
     """The results with another covariance."""
     # A copy, as statsmodels changes the results in place.
     results = copy.copy(getattr(fitted.results, "_results", fitted.results))
@@ -108,13 +125,6 @@ def _of_type(fitted: FittedModel, cov_type: str, cov_kwds: dict) -> Any:
 
 def _described(options: Mapping) -> str:
     return ", ".join(f"{key!r}: {shown(value)}" for key, value in options.items())
-
-
-def _df(results: Any) -> float | None:
-    if not getattr(results, "use_t", False):
-        return None
-    inference = getattr(results, "df_resid_inference", None)
-    return float(results.df_resid if inference is None else inference)
 
 
 def _checked(cov: Any, p: int, name: str) -> np.ndarray:

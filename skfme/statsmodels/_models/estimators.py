@@ -28,8 +28,8 @@ from statsmodels.regression.linear_model import OLS, WLS
 
 from skfme._frames.contents import pandas_frame
 from skfme._frames.tables import Table, as_table
-from skfme.statsmodels._models.designs import categorical_in
 from skfme.statsmodels._models.fitted import fitted_model, given_offsets
+from skfme.statsmodels._models.formulas import categorical_in
 from skfme.statsmodels._models.mean_estimator import MeanEstimator, mean_of_rows
 from skfme.statsmodels._models.offsets import Offset
 

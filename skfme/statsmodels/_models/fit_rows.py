@@ -26,7 +26,7 @@ def rows_of_fit(model: Any, n: int) -> np.ndarray | None:
     missing = [] if missing is None else missing
     if model.endog is None or n != len(model.endog) + len(missing):
         return None
-    return np.delete(np.arange(n), missing)
+    return np.delete(np.arange(n), missing) if len(missing) else np.arange(n)
 
 
 def matched_rows(model: Any, table: Table) -> np.ndarray | None:

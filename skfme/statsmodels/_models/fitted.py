@@ -1,8 +1,9 @@
 """A fitted statsmodels model: its parameters, outputs, offset and mean.
 
-The one reader of results objects, so that every other file sees a model as a function
+The one reader of its results objects, so that every other file sees a model as a function
 of its parameters, a design matrix and an offset, μ(X, o; θ). The covariance of the
-parameters is read in `covariance.py`, gradients are formed in `gradients.py`.
+parameters is read in `covariance.py`, gradients are formed in `gradients.py`, and models
+of other packages are read in `readers`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ import numpy as np
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme._engine.originals import method_alteration, replaced
-from skfme._frames.hints import shown
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.designs import Design, design_of
+from skfme.statsmodels._models.checks import check_predictions
+from skfme.statsmodels._models.designs import Design
 from skfme.statsmodels._models.estimation_sample import rows_not_used
+from skfme.statsmodels._models.gradients import MeanFunction
 from skfme.statsmodels._models.inflation import Inflation, inflation_of
+from skfme.statsmodels._models.inputs import MeanInputs
+from skfme.statsmodels._models.model_designs import check_design, design_of
+from skfme.statsmodels._models.parametric import FittedModel
+from skfme.statsmodels._models.slopes import index_of
 from skfme.statsmodels._models.unpredictable import refuse_unpredictable
 
 __all__ = [
-    "FittedModel",
-    "MeanInputs",
+    "FittedResults",
     "fitted_model",
     "given_offsets",
     "is_results",
@@ -34,37 +39,6 @@ __all__ = [
 ]
 
 OFFSETS = ("offset", "exposure")
-
-
-@dataclass(frozen=True)
-class MeanInputs:
-    """What a model predicts from, row by row.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n, k)
-        Rows of the design matrix.
-    offset : ndarray of shape (n,) or None, default=None
-        What is added to the linear predictor with coefficient 1.
-    """
-
-    X: np.ndarray
-    offset: np.ndarray | None = None
-
-    def take(self, rows: np.ndarray) -> MeanInputs:
-        """Some of the rows, by a mask or by positions."""
-        if rows.dtype == bool and rows.all():
-            return self
-        return MeanInputs(
-            self.X[rows], None if self.offset is None else self.offset[rows]
-        )
-
-    def complete(self) -> np.ndarray:
-        """Mask of the rows that miss nothing."""
-        # A sum is one fast pass, and finite if every entry is.
-        finite = np.isfinite(self.X.sum())
-        mask = np.ones(len(self.X), bool) if finite else ~np.isnan(self.X).any(axis=1)
-        return mask if self.offset is None else mask & ~np.isnan(self.offset)
 
 
 def is_results(model: Any) -> bool:
@@ -91,7 +65,7 @@ def other_predict(given: Any) -> str | None:
 
 
 @dataclass(frozen=True)
-class FittedModel:
+class FittedResults(FittedModel):
     """A results object, as a function of parameters.
 
     Attributes
@@ -145,6 +119,31 @@ class FittedModel:
                 f"{len(inputs.X)} rows; expected (n,) or (n, n_outputs)."
             )
         return mean
+
+    def mean_function(self, bse: np.ndarray) -> MeanFunction:
+        known = index_of(self.model, self.params, self.design.k)
+        return super().mean_function(bse) if known is None else known
+
+    def check(self) -> bool:
+        compared = check_design(self.design, self.model)
+        check_predictions(self, self.results)
+        return compared
+
+    @property
+    def exog(self) -> np.ndarray | None:
+        exog = getattr(self.model, "exog", None)
+        return None if exog is None else np.asarray(exog)
+
+    @property
+    def covariance_type(self) -> str:
+        return str(getattr(self.results, "cov_type", "nonrobust"))
+
+    @property
+    def df(self) -> float | None:
+        if not getattr(self.results, "use_t", False):
+            return None
+        inference = getattr(self.results, "df_resid_inference", None)
+        return float(self.results.df_resid if inference is None else inference)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -213,13 +212,10 @@ class FittedModel:
         return bool(bases & {"GLM", "WLS"}) and any(np.ptp(w) > 0 for w in weights)
 
     def is_clustered(self, cov_type: str | None) -> bool:
-        """Whether the fit, or the covariance asked for, takes rows as dependent."""
-        kind = cov_type or str(getattr(self.results, "cov_type", ""))
         grouped = getattr(self.model, "groups", None) is not None
-        return grouped or kind.lower().startswith(("cluster", "hac"))
+        return grouped or super().is_clustered(cov_type)
 
     def rows_not_used(self, table: Table) -> np.ndarray | None:
-        """Mask of the rows that the fit was given and left out; None if there are none."""
         return rows_not_used(self.design, self.model, table)
 
     def warn_if_not_converged(self) -> None:
@@ -237,7 +233,7 @@ class FittedModel:
             )
 
 
-def fitted_model(results: Any) -> FittedModel:
+def fitted_model(results: Any) -> FittedResults:
     """Read a results object of statsmodels.
 
     Parameters
@@ -248,14 +244,12 @@ def fitted_model(results: Any) -> FittedModel:
     Raises
     ------
     TypeError
-        If it is not one: an unfitted model, or a model of another library.
+        If its model predicts no rows that are given to it.
     """
     estimator = results if hasattr(results, "results_") else None
     results = getattr(results, "results_", results)
-    if not is_results(results):
-        raise TypeError(_what_is_wrong(results))
     refuse_unpredictable(results)
-    return FittedModel(
+    return FittedResults(
         results,
         results.model,
         np.asarray(results.params, dtype=float).ravel("F"),
@@ -292,16 +286,3 @@ def given_offsets(offset: Any, exposure: Any) -> dict[str, Any]:
 def _adds(offset: Any) -> bool:
     """Whether an offset has an entry for each row, and one that is not zero."""
     return np.ndim(offset) == 1 and bool(np.any(offset))
-
-
-def _what_is_wrong(given: Any) -> str:
-    name = type(given).__name__
-    if hasattr(given, "fit") and hasattr(given, "exog_names"):
-        return f"The {name} model is not fitted. Pass what its fit() returns."
-    if hasattr(given, "fit") or hasattr(given, "predict"):
-        return (
-            f"{name} is not a fitted statsmodels model, which the delta method needs: "
-            "its parameters and their covariance. For other models see "
-            "average_effects (the rows' uncertainty) and bootstrap_effects (refits)."
-        )
-    return f"Expected the results object of a statsmodels fit, got {shown(given)}."

@@ -14,8 +14,9 @@ from sklearn.utils.metaestimators import available_if
 
 from skfme._decorators import VersionedPickle
 from skfme._frames.tables import Table
-from skfme.statsmodels._models.fitted import FittedModel, MeanInputs
+from skfme.statsmodels._models.inputs import MeanInputs
 from skfme.statsmodels._models.offsets import Offset
+from skfme.statsmodels._models.parametric import FittedModel
 
 __all__ = ["MeanEstimator", "mean_of_rows"]
 

@@ -17,7 +17,8 @@ import numpy as np
 from skfme._frames.columns import as_vector, missing_in, numbers_in
 from skfme._frames.tables import Table
 from skfme.statsmodels._models.fit_rows import matched_rows
-from skfme.statsmodels._models.fitted import FittedModel, given_offsets
+from skfme.statsmodels._models.fitted import FittedResults, given_offsets
+from skfme.statsmodels._models.parametric import FittedModel
 
 __all__ = ["Offset", "missing_offset", "offset_of"]
 
@@ -116,8 +117,10 @@ def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> 
 
 def _of_fit(fitted: FittedModel, values: np.ndarray, table: Table) -> Offset:
     """The fit's own offset, where the data may be the rows that it was given."""
-    fit_rows = matched_rows(fitted.model, table)
-    if fit_rows is None or fitted.model.exog is None:
+    fit_rows = None
+    if isinstance(fitted, FittedResults):
+        fit_rows = matched_rows(fitted.model, table)
+    if fit_rows is None or fitted.exog is None:
         raise ValueError(missing_offset(fitted))
     return Offset({}, np.where(fit_rows >= 0, values[fit_rows], np.nan), fit_rows)
 

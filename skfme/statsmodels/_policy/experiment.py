@@ -249,6 +249,7 @@ class PolicyEffectResults(EffectResults):
             covers="the choice of pairs of clusters, and of who is treated in them",
             title="Marginal policy effect",
             notes=[f"{n_pairs} pairs of clusters.", *notes],
+            sample_cov=True,
         )
 
     def optimality_test(

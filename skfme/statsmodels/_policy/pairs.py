@@ -15,8 +15,9 @@ import pandas as pd
 from skfme._frames.groups import groups_in, labels_beside, row_labels
 from skfme._frames.tables import as_table
 
-__all__ = ["FEWEST_PAIRS", "ClusterPairs", "checked_step"]
+__all__ = ["FEWEST_PAIRS", "NUMBER", "ClusterPairs", "checked_step"]
 
+NUMBER = int | float | np.number
 FEWEST_PAIRS = 4  # for which the size of the tests is known
 
 
@@ -163,7 +164,7 @@ class ClusterPairs:
         return gap
 
 
-def checked_step(eta: float, beta: float | None) -> None:
+def checked_step(eta: Any, beta: Any) -> None:
     """Refuse probabilities that are none.
 
     Raises
@@ -171,8 +172,12 @@ def checked_step(eta: float, beta: float | None) -> None:
     ValueError
         If eta is not positive, or beta ± eta leaves [0, 1].
     """
-    if not 0 < eta <= 0.5:
-        raise ValueError(f"eta must lie above 0 and at most at 0.5, got {eta!r}.")
+    if not (isinstance(eta, NUMBER) and 0 < eta <= 0.5):
+        raise ValueError(
+            f"eta must be a number above 0 and of at most 0.5, got {eta!r}."
+        )
+    if not isinstance(beta, NUMBER | None):
+        raise ValueError(f"beta must be a number between 0 and 1, got {beta!r}.")
     if beta is not None and not (beta - eta >= -1e-12 and beta + eta <= 1 + 1e-12):
         raise ValueError(
             f"beta={beta!r} with eta={eta!r} gives the probabilities {beta - eta:.4g} and "

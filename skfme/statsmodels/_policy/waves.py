@@ -20,7 +20,7 @@ import pandas as pd
 
 from skfme._text.printing import ShownTables, TitledTable, format_number
 from skfme.statsmodels._policy.experiment import MARGINAL, PolicyEffectResults
-from skfme.statsmodels._policy.pairs import FEWEST_PAIRS, checked_step
+from skfme.statsmodels._policy.pairs import FEWEST_PAIRS, NUMBER, checked_step
 
 __all__ = ["MultiWaveExperiment"]
 
@@ -81,6 +81,10 @@ class MultiWaveExperiment(ShownTables):
         self, n_pairs: int, n_waves: int, *, beta: float, eta: float, curvature: float
     ) -> None:
         checked_step(eta, beta)
+        counts: dict[str, Any] = {"n_pairs": n_pairs, "n_waves": n_waves}
+        for name, value in counts.items():
+            if not isinstance(value, int | np.integer):
+                raise ValueError(f"{name} must be a whole number, got {value!r}.")
         if n_pairs < FEWEST_PAIRS:
             raise ValueError(
                 f"n_pairs must be at least {FEWEST_PAIRS}, got {n_pairs!r}."
@@ -91,7 +95,7 @@ class MultiWaveExperiment(ShownTables):
                 "more waves than pairs, a pair's probability would depend on its own "
                 "outcomes. Take fewer waves, or more pairs."
             )
-        if not 0 < curvature < np.inf:
+        if not (isinstance(curvature, NUMBER) and 0 < curvature < np.inf):
             raise ValueError(
                 f"curvature must be positive, got {curvature!r}: a lower bound of the "
                 "absolute second derivative of the mean outcome."

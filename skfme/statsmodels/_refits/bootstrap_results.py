@@ -75,8 +75,8 @@ class BootstrapResults(EffectResults):
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided p-values of "the estimate is zero", the intervals inverted."""
-        tails = self._distribution.tails(np.zeros(len(self.names)))
+        """Two-sided p-values of "the estimate is zero" (or `null`), intervals inverted."""
+        tails = self._distribution.tails(np.full(len(self.names), self.null))
         return self._series(2 * np.minimum(tails, 1 - tails), "p_value")
 
     def conf_int(
@@ -182,7 +182,7 @@ class BootstrapResults(EffectResults):
         if column not in ("p_value", "p_adjusted"):
             return texts
         # 1 / (B + 1) is the smallest that B replicates can show.
-        least = self._distribution.beyond_all(np.zeros(len(self.names)))
+        least = self._distribution.beyond_all(np.full(len(self.names), self.null))
         return [
             f"<{text}" if at_floor and value < 1 else text
             for text, value, at_floor in zip(texts, values, least, strict=True)

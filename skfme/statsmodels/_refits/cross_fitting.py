@@ -72,7 +72,7 @@ class CrossFitResults(EffectResults):
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         frame["fold_sd"] = self.fold_sd.to_numpy()
         frame["fold_sd_expected"] = self.fold_sd_expected.to_numpy()
-        return frame
+        return super()._more_columns(frame)
 
     def _all_notes(self) -> list[str]:
         spread = ", ".join(
@@ -342,12 +342,15 @@ def _assembled(
     assembled = []
     for parts in zip(*(effects.values() for effects in by_fold), strict=True):
         nlm = [part.nlm_2d for part in parts if part.nlm_2d is not None]
+        after = [part.after_2d for part in parts if part.after_2d is not None]
         assembled.append(
             replace(
                 parts[0],
                 context=context,
                 fme_2d=whole(part.fme_2d for part in parts),
                 status_codes=whole(part.status_codes for part in parts),
+                before_2d=whole(part.before_2d for part in parts),
+                after_2d=whole(after) if after else None,
                 nlm_2d=whole(nlm) if nlm else None,
                 n_not_converged=sum(part.n_not_converged for part in parts),
             )

@@ -9,14 +9,17 @@ U units, rows or groups of them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skfme._results.effects import ForwardEffects
+from skfme._results.averages import Ends, described
+from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._summaries.comparisons import Comparison
+from skfme._text.compared import null_notes
 from skfme._text.outputs import outcome_notes
 from skfme._text.reasons import no_row_counts, what_to_write
 from skfme.statsmodels._inference.contrasts import without_round_off
@@ -44,7 +47,11 @@ class GroupMeans:
     outputs : list of int
         Positions of the outputs that are averaged.
     outcome : list of str
-        A sentence on what changes, where it has a name.
+        Sentences on what changes, where it has a name.
+    comparison : Comparison
+        Of the effects.
+    more : DataFrame of k rows
+        What predictions the averages compare, and how.
     """
 
     labels: pd.DataFrame
@@ -53,6 +60,8 @@ class GroupMeans:
     weights: np.ndarray
     outputs: list[int]
     outcome: list[str]
+    comparison: Comparison
+    more: pd.DataFrame
 
     @classmethod
     def of(
@@ -73,6 +82,7 @@ class GroupMeans:
             If no row counts for an effect.
         """
         weights = effects.context.weights.whole()
+        comparison = next(iter(effects.values())).comparison
         outputs = list(range(len(effects.outputs))) if output is None else [output]
         labels, nobs, members = {}, [], []
         for effect in effects.values():
@@ -96,7 +106,14 @@ class GroupMeans:
             tuple(members),
             weights,
             outputs,
-            outcome_notes(effects.context, [effects.outputs[k] for k in outputs]),
+            [
+                *outcome_notes(
+                    effects.context, [effects.outputs[k] for k in outputs], comparison
+                ),
+                *null_notes(comparison),
+            ],
+            comparison,
+            _ends_table(effects, members, weights, outputs),
         )
 
     @property
@@ -104,7 +121,8 @@ class GroupMeans:
         """Labels, names and sizes of the averages, as results take them."""
         # A subspace goes by its number.
         names = names_of(self.labels.drop(columns="rule", errors="ignore"))
-        return {"labels": self.labels, "names": names, "nobs": self.nobs}
+        described = {"labels": self.labels, "names": names, "nobs": self.nobs}
+        return described | {"null": self.comparison.null, "more": self.more}
 
     @property
     def rules(self) -> list[str]:
@@ -147,9 +165,20 @@ class GroupMeans:
                     "these rows hold none that counts of some effect or group; draw "
                     "within groups, with stratify, or take covers='refit'"
                 )
-            for fme in effect.fme_2d[rows][:, self.outputs].T:
+            for fme in self._averaged(effect, rows, cells, w).T:
                 means.append(np.bincount(cells, w * fme) / totals)
         return np.concatenate(means)
+
+    def _averaged(
+        self, effect: ForwardEffect, rows: np.ndarray, cells: np.ndarray, w: np.ndarray
+    ) -> np.ndarray:
+        """Values of rows whose means by cell are the averages, to first order."""
+        if not effect.comparison.of_means:
+            return effect.fme_2d[rows][:, self.outputs]
+        before, after = (array[rows][:, self.outputs] for array in effect.ends_2d())
+        means = (_cell_means(before, cells, w), _cell_means(after, cells, w))
+        ends = (means[0][cells], means[1][cells])
+        return effect.comparison.linearised(before, after, ends)
 
     def influences(
         self, effects: ForwardEffects, units: np.ndarray
@@ -180,7 +209,7 @@ class GroupMeans:
             counts = np.bincount(pairs, minlength=np.prod(shape))
             n_units = np.count_nonzero(counts.reshape(shape), axis=0)
             factor = np.sqrt(n_units / np.where(n_units > 1, n_units - 1, np.nan))
-            for fme in effect.fme_2d[rows][:, self.outputs].T:
+            for fme in self._averaged(effect, rows, cells, w).T:
                 means = np.bincount(cells, w * fme) / totals
                 # Of a linear model, whose effects are all the same, no noise is left.
                 deviations = without_round_off(fme - means[cells], np.abs(fme))
@@ -201,6 +230,33 @@ class GroupMeans:
         influences, n_units, _ = zip(*self.influences(effects, units), strict=True)
         by_unit = np.hstack(influences)
         return by_unit.T @ by_unit, np.concatenate(n_units)
+
+
+def _cell_means(values: np.ndarray, cells: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Weighted means of (n, K) values by cell, of shape (n_cells, K)."""
+    sums = [np.bincount(cells, w * column) for column in values.T]
+    means: np.ndarray = np.stack(sums, axis=1) / np.bincount(cells, w)[:, None]
+    return means
+
+
+def _ends_table(
+    effects: ForwardEffects,
+    members: Sequence[tuple[np.ndarray, np.ndarray]],
+    weights: np.ndarray,
+    outputs: list[int],
+) -> pd.DataFrame:
+    """Average predictions before and after, and how they are compared, by estimate."""
+    parts = []
+    for effect, (rows, cells) in zip(effects.values(), members, strict=True):
+        n_cells = int(cells.max()) + 1
+        table = pd.DataFrame(index=range(n_cells * len(outputs)))
+        # Parts of a joint step have no predictions of their own.
+        ends = () if effect.before_2d is None else effect.ends_2d()
+        for name, array in zip(Ends._fields, ends, strict=False):
+            means = _cell_means(array[rows][:, outputs], cells, weights[rows])
+            table[name] = means.T.ravel()
+        parts.append(table.assign(**described(effect.comparison)))
+    return pd.concat(parts, ignore_index=True)
 
 
 def groups_of(effects: ForwardEffects, by: Any, tree: Any) -> Groups:

@@ -251,6 +251,7 @@ def honest_regions(
         for part in (partition, estimate)
     )
     k = one_output(apart.outputs, output, "a tree")
+    apart.refuse_of_means("a tree")
     tree = _partitioned(tree, searched, apart, k, units.codes[partition])
 
     effects = ForwardEffects([apart], apart.context)

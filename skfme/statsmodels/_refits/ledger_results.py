@@ -247,7 +247,7 @@ class UncertaintyLedger(EffectResults):
         frame[parts.columns] = parts.to_numpy()
         frame["se_together"] = self.together.to_numpy()
         frame["truncated"] = self.negative.notna().to_numpy()
-        return frame
+        return super()._more_columns(frame)
 
     def sentences(self) -> list[str]:
         """What the parts of each estimate say, and what would help.

@@ -24,7 +24,11 @@ from skfme._attribution.questions import Question
 from skfme._engine.batches import with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
-from skfme._explainer.fitting import over_model, params_of_fit
+from skfme._explainer.fitting import (
+    over_model,
+    params_of_fit,
+    refuse_no_estimator,
+)
 from skfme._frames.checks import one_target
 from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
@@ -116,6 +120,7 @@ def _check_refittable(explainer: Any, table: Table, y: Any) -> None:
             "explainer must be an FMEExplainer over a model that can be fitted, got "
             f"{type(explainer).__name__}."
         )
+    refuse_no_estimator(explainer.estimator)
     last = last_step(explainer.estimator)
     if isinstance(last, FrozenEstimator):
         raise TypeError(

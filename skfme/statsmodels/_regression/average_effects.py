@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfme._results.averages import described
 from skfme._results.effects import ForwardEffect
 from skfme._summaries.weighting import Weighting
+from skfme._text.compared import null_notes
 from skfme._text.outputs import outcome_notes, output_columns
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._regression.least_squares import deviations_from
@@ -136,7 +138,9 @@ def average_effects(
     clusters = clusters_of(listed[0].table, kind, kwds, rows)
     cov, numbers = _covariance(samples, kind, rows, clusters)
     outputs = [samples[0].effect.outputs[k] for k in samples[0].columns]
-    notes = [*outcome_notes(listed[0].context, outputs), f"Covariance {kind}."]
+    comparison = listed[0].comparison
+    notes = outcome_notes(listed[0].context, outputs, comparison)
+    notes += [*null_notes(comparison), f"Covariance {kind}."]
     if clusters is not None:
         notes.append(clusters.described)
     if weights.given:
@@ -150,7 +154,11 @@ def average_effects(
         nobs=np.repeat([s.weights.n for s in samples], [len(s.means) for s in samples]),
         title="Average marginal effects",
         notes=notes,
+        null=comparison.null,
+        more=pd.concat([s.more() for s in samples], ignore_index=True),
         why_missing=f"fewer than two {'rows' if clusters is None else 'clusters'} count for it",
+        # Averages of other rows each, or two ways of clusters, are no one sample.
+        sample_cov=by is None and (clusters is None or len(clusters.ways) == 1),
     )
 
 
@@ -172,6 +180,8 @@ class _Sample:
         Whether the effect is the same in every row.
     group : dict
         Labels of the group whose rows these are; empty for all rows.
+    ends : pair of ndarray of shape (1, K), or None
+        Average predictions before and after the step.
     """
 
     effect: ForwardEffect
@@ -181,6 +191,7 @@ class _Sample:
     means: np.ndarray
     still: np.ndarray
     group: dict[str, Any]
+    ends: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
     def of(
@@ -199,9 +210,17 @@ class _Sample:
             none = replace(none, kind=kind_for_inference(none, weights_type))
             return cls(effect, columns, mask, none, unknown, unknown == 0, group)
         counted = counted_rows(effect, weights_type, output).take(np.flatnonzero(mask))
-        means = counted.weights.dot(counted.fme) / counted.weights.sum
-        still = (deviations_from(means, counted.fme) == 0).all(axis=0)
-        return cls(effect, columns, mask, counted.weights, means, still, group)
+        weights, ends = counted.weights, None
+        if effect.before_2d is not None:
+            before, after = (
+                (weights.dot(array[counted.rows][:, columns]) / weights.sum)[None]
+                for array in effect.ends_2d()
+            )
+            ends = (before, after)
+        values = _averaged(effect, counted.rows, columns, ends)
+        means = weights.dot(values) / weights.sum
+        still = (deviations_from(means, values) == 0).all(axis=0)
+        return cls(effect, columns, mask, weights, means, still, group, ends)
 
     def labels(self) -> pd.DataFrame:
         labels = pd.DataFrame({"effect": [self.effect.name] * len(self.columns)})
@@ -209,11 +228,21 @@ class _Sample:
             labels["output"] = [str(self.effect.outputs[k]) for k in self.columns]
         return labels.assign(**self.group)
 
+    def more(self) -> pd.DataFrame:
+        """Average predictions before and after, and how they are compared."""
+        if self.effect.before_2d is None:
+            return pd.DataFrame(index=range(len(self.columns)))
+        unknown = np.full((2, len(self.columns)), np.nan)
+        before, after = unknown if self.ends is None else np.vstack(self.ends)
+        table = pd.DataFrame({"before": before, "after": after})
+        return table.assign(**described(self.effect.comparison))
+
     def contributions(self, rows: np.ndarray, kind: str) -> np.ndarray:
         """What each row moves the averages by, of shape (b, K); 0 where it does not count."""
         mask = self.mask[rows]
         counting = rows[mask]
-        deviations = self.effect.fme_2d[counting][:, self.columns] - self.means
+        values = _averaged(self.effect, counting, self.columns, self.ends)
+        deviations = values - self.means
         factors = self._factors(self.effect.weights.take(counting).whole(), kind)
         moved = np.zeros((len(rows), len(self.columns)))
         moved[mask] = np.where(self.still, 0.0, deviations) * factors[:, None]
@@ -241,6 +270,19 @@ class _Sample:
         return weight / max(weight.sum(), np.finfo(float).tiny)
 
 
+def _averaged(
+    effect: ForwardEffect,
+    rows: np.ndarray,
+    columns: list[int],
+    ends: tuple[np.ndarray, np.ndarray] | None,
+) -> np.ndarray:
+    """Values of some rows whose mean is the average, to first order."""
+    if not effect.comparison.of_means or ends is None:
+        return effect.fme_2d[rows][:, columns]
+    before, after = (array[rows][:, columns] for array in effect.ends_2d())
+    return effect.comparison.linearised(before, after, ends)
+
+
 def _samples(
     effects: list[ForwardEffect], weights_type: str, output: str | None, cells: Groups
 ) -> list[_Sample]:
@@ -262,6 +304,10 @@ def _samples(
 
 
 def _refuse_other_rows(effects: list[ForwardEffect]) -> None:
+    if len({effect.comparison.null for effect in effects}) > 1:
+        raise ValueError(
+            "Some of these effects are ratios, and others are not: average them apart."
+        )
     sizes = {len(effect.counted) for effect in effects}
     if len(sizes) > 1:
         raise ValueError(

@@ -105,6 +105,7 @@ class ConditionalEffects:
             or labels are missing or not one per row.
         """
         counted = counted_rows(effect, weights_type, output)
+        effect.refuse_of_means("ConditionalEffects")
         return cls(counted, group_design(effect, by, counted.rows))
 
     @classmethod
@@ -142,6 +143,7 @@ class ConditionalEffects:
         PNAS 113, 7353-7360.
         """
         counted = counted_rows(effect, weights_type, output)
+        effect.refuse_of_means("ConditionalEffects")
         return cls(counted, partition_design(effect, tree, counted.rows))
 
     @classmethod
@@ -175,6 +177,7 @@ class ConditionalEffects:
             If the formula names no column of X, or cannot be evaluated.
         """
         counted = counted_rows(effect, weights_type, output)
+        effect.refuse_of_means("ConditionalEffects")
         return cls(counted, formula_design(formula, effect, counted.rows, depth=2))
 
     @classmethod
@@ -222,6 +225,7 @@ class ConditionalEffects:
         """
         effect = response_of_rows(y, table, sample_weight)
         counted = counted_rows(effect, weights_type)
+        effect.refuse_of_means("ConditionalEffects")
         return cls(counted, formula_design(formula, effect, counted.rows, depth=2))
 
     @overload

@@ -120,7 +120,13 @@ class ConditionalEffectsResults(EffectResults):
         """Sentences under the summary."""
         explained = ", ".join(f"{r:.4g}" for r in self._fit.rsquared)
         counted = self.model.counted
-        notes = outcome_notes(counted.effect.context, counted.outputs)
+        comparison = counted.effect.comparison
+        notes = outcome_notes(counted.effect.context, counted.outputs, comparison)
+        if comparison.null:
+            notes.append(
+                "Statistics and P test that a coefficient is 0, also of a ratio: t_test or "
+                "comparison='log_ratio' tests for no change."
+            )
         notes.append(f"R-squared {explained}; covariance {self.cov_type}.")
         if self.clusters is not None:
             notes.append(self.clusters.described)
@@ -169,7 +175,7 @@ class ConditionalEffectsResults(EffectResults):
         if rules is not None:
             position = next(i for i, c in enumerate(frame) if c in _AFTER_GROUPS)
             frame.insert(position, "rule", rules * len(self.model.counted.outputs))
-        return frame
+        return super()._more_columns(frame)
 
     def anova(self, typ: int = 1) -> pd.DataFrame:
         """Analysis of variance: which terms account for the heterogeneity.

@@ -189,6 +189,7 @@ class MixedConditionalEffectsResults(EffectResults):
 def rows_of_mixed_models(effect: ForwardEffect, output: str | None) -> CountedRows:
     """The rows that count, of one output and without weights."""
     counted = counted_rows(effect, "importance", output)
+    effect.refuse_of_means("ConditionalEffects.mixed")
     one_output(counted.outputs, None, "a mixed model")
     if np.ptp(counted.weights.whole()) > 0:
         raise ValueError(

@@ -2,8 +2,8 @@
 
 Rows of one example depend on one another, so that a contrast of two models is the mean
 of the differences d_i = y_ib − y_ia over examples that both scored, repeats averaged,
-with Var = G/(G − 1) Σ_g (Σ_{i in g} (d_i − d̄))² / n² over G examples, or data sets of
-them, and t of G − 1 degrees of freedom. With every model on every example that is the
+with Var = G/(G − 1) Σ_g (Σ_{i in g} w_i (d_i − d̄))² / (Σ w)² over G examples, or data sets
+of them, and t of G − 1 degrees of freedom. With every model on every example that is the
 contrast of a regression on model dummies, and the logit AME of it.
 """
 
@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfme._frames.checks import beside_rows
+from skfme._frames.checks import beside_rows, checked_weights
 from skfme._frames.columns import as_vector
 from skfme._frames.groups import columns_named, groups_in, labels_in, row_labels
-from skfme._frames.hints import known_names
+from skfme._frames.hints import known_names, shown
 from skfme._frames.tables import Table, as_table
 from skfme.statsmodels._inference.results import EffectResults
 
@@ -76,6 +76,7 @@ def compare_models(
     units: str = "examples",
     baseline: Hashable | None = None,
     common: bool = True,
+    sample_weight: Any = None,
     percentage_points: bool | str = "auto",
     adjust: str | None = "holm",
 ) -> ModelComparison:
@@ -99,6 +100,9 @@ def compare_models(
         Whether a contrast rests on the examples that both models scored. False compares
         the models' means over whatever examples each has, and confounds models with
         examples where these differ.
+    sample_weight : column of table, or array-like of shape (n_rows,), default=None
+        The weight of each row's example, such as one over its probability of selection;
+        all rows of an example have the same.
     percentage_points : bool or "auto", default="auto"
         Whether scores are multiplied by 100. "auto" does so where all are 0 or 1.
     adjust : str or None, default="holm"
@@ -112,7 +116,7 @@ def compare_models(
     ------
     ValueError
         If there are fewer than two models, two of them share fewer than two examples,
-        an example lies in two data sets, or a parameter is unknown.
+        an example lies in two data sets or has several weights, or a parameter is unknown.
 
     Warns
     -----
@@ -143,8 +147,9 @@ def compare_models(
     if units == "datasets" and dataset is None:
         raise ValueError("units='datasets' needs the data set of each row, dataset=…")
     table = as_table(table)
-    values = _numbers(score, table)
-    scored = np.flatnonzero(~np.isnan(values))
+    values, weights = _numbers(score, table), checked_weights(sample_weight, table)
+    counted = weights.whole() > 0
+    scored = np.flatnonzero(~np.isnan(values) & counted)
     if not len(scored):
         raise ValueError("score is missing in all rows.")
     columns = {
@@ -160,12 +165,16 @@ def compare_models(
     if dataset is not None:
         sets = _labels(table, dataset, "dataset").iloc[scored]
         clusters, n_sets = _clusters(rows["example"], sets, scores.index)
-    contrasts = _Contrasts(scores, clusters if units == "datasets" else None, common)
+    weight = _by_example(weights.whole()[scored], rows["example"], scores.index)
+    units_of = clusters if units == "datasets" else None
+    contrasts = _Contrasts(scores, weight, units_of, common)
     pairs = _pairs(list(scores.columns), baseline)
     notes = [
         *_warned(scores, n_sets, units, common),
-        *_dropped(len(values) - len(rows)),
+        *_dropped(int(np.isnan(values[counted]).sum())),
     ]
+    if weights.given:
+        notes.append("Examples are weighted, by weights of type sampling.")
     return contrasts.compared(pairs, in_points, adjust, notes)
 
 
@@ -176,12 +185,19 @@ def _numbers(score: Any, table: Table) -> np.ndarray:
     else:
         values = as_vector(beside_rows(table, score, "score"), len(table), "score")
     try:
-        return np.asarray(values, dtype=float)
+        numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         raise ValueError(
             "score must be numbers, such as a loss, or whether a model was right; got "
             f"{values[0]!r}."
         ) from None
+    infinite = np.flatnonzero(np.isinf(numbers))
+    if len(infinite):
+        raise ValueError(
+            f"score is infinite in {len(infinite)} rows (the first is {infinite[0]}): no "
+            "mean is finite with them. Give a finite loss, or NaN where there is no score."
+        )
+    return numbers
 
 
 def _labels(table: Table, key: Any, what: str) -> pd.Series:
@@ -194,6 +210,18 @@ def _labels(table: Table, key: Any, what: str) -> pd.Series:
     return labels.iloc[:, 0]
 
 
+def _by_example(weights: np.ndarray, example: pd.Series, index: pd.Index) -> np.ndarray:
+    """The weight of each example."""
+    groups = pd.Series(weights).groupby(example.to_numpy())
+    unlike = groups.max() != groups.min()
+    if unlike.any():
+        raise ValueError(
+            f"The rows of example {shown(unlike.idxmax())} have several weights. A weight is "
+            "one of the example, whichever model is scored on it."
+        )
+    return np.asarray(groups.first().loc[index], dtype=float)
+
+
 def _clusters(
     example: pd.Series, dataset: pd.Series, index: pd.Index
 ) -> tuple[np.ndarray, int]:
@@ -203,7 +231,7 @@ def _clusters(
     astray = by_example.max() != by_example.min()
     if astray.any():
         raise ValueError(
-            f"The example {astray.idxmax()!r} lies in several data sets. Give examples "
+            f"The example {shown(astray.idxmax())} lies in several data sets. Give examples "
             "labels that no other data set has."
         )
     return by_example.first().loc[index].to_numpy(), len(keys)
@@ -211,7 +239,9 @@ def _clusters(
 
 def _pairs(models: list[Any], baseline: Hashable | None) -> list[tuple[Any, Any]]:
     if len(models) < 2:
-        raise ValueError(f"There is one model, {models[0]!r}, and nothing to compare.")
+        raise ValueError(
+            f"There is one model, {shown(models[0])}, and nothing to compare."
+        )
     if baseline is None:
         return list(combinations(models, 2))
     if baseline not in models:
@@ -249,6 +279,7 @@ class _Contrasts:
     """Contrasts of models, and what each example moves them by."""
 
     scores: pd.DataFrame
+    weight: np.ndarray
     clusters: np.ndarray | None
     common: bool
 
@@ -278,6 +309,7 @@ class _Contrasts:
             nobs=whole,
             title="Models compared" + (", in percentage points" if in_points else ""),
             notes=[f"Examples {shared}: {span} of {len(self.scores)}.", *notes],
+            sample_cov=True,
         )
         results.scores, results.in_points = self.scores, in_points
         dz, eta = np.transpose(sizes)
@@ -295,37 +327,43 @@ class _Contrasts:
         n = int(both.sum())
         if n < 2:
             raise ValueError(
-                f"The models {first!r} and {second!r} share {n} examples; two at least "
-                "are needed. Check that examples have the same labels for all models."
+                f"The models {shown(first)} and {shown(second)} share {n} examples; "
+                "two at least are needed. Check that examples have the same labels for all "
+                "models."
             )
-        own = np.zeros(len(d))
         if self.common:
             used = both
-            estimate = d[both].mean()
-            own[both] = (d[both] - estimate) / n
+            estimate, own = self._mean(d)
         else:
             used = ~np.isnan(a) | ~np.isnan(b)
-            means = np.nanmean(a), np.nanmean(b)
-            estimate = means[1] - means[0]
-            for values, mean, sign in ((a, means[0], -1), (b, means[1], 1)):
-                there = ~np.isnan(values)
-                own[there] += sign * (values[there] - mean) / there.sum()
+            (mean_a, own_a), (mean_b, own_b) = self._mean(a), self._mean(b)
+            estimate, own = mean_b - mean_a, own_b - own_a
             n = int(used.sum())
         units = np.arange(len(d)) if self.clusters is None else self.clusters
         count = len(np.unique(units[used]))
         if count < 2:
             raise ValueError(
-                f"The models {first!r} and {second!r} share one data set, which says "
+                f"The models {shown(first)} and {shown(second)} share one data set, which says "
                 "nothing of new ones. Take units='examples'."
             )
         sums = np.bincount(units, own, int(units.max()) + 1)
-        return estimate, np.sqrt(count / (count - 1)) * sums, n, _sizes(d[both]), count
+        sizes = _sizes(d[both], self.weight[both])
+        return estimate, np.sqrt(count / (count - 1)) * sums, n, sizes, count
+
+    def _mean(self, values: np.ndarray) -> tuple[float, np.ndarray]:
+        """The weighted mean of what is not missing, and what each example moves it by."""
+        there = ~np.isnan(values)
+        share = np.where(there, self.weight, 0.0)
+        share /= share.sum()
+        mean = float(share[there] @ values[there])
+        return mean, np.where(there, share * (values - mean), 0.0)
 
 
-def _sizes(d: np.ndarray) -> tuple[float, float]:
+def _sizes(d: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     """Cohen's d of paired differences, and partial η²."""
-    sd, n = d.std(ddof=1), len(d)
-    if sd == 0:
+    n, mean = len(d), np.average(d, weights=weight)
+    sd = np.sqrt(np.average((d - mean) ** 2, weights=weight) * n / (n - 1))
+    if np.ptp(d) == 0:
         return (0.0, 0.0) if d[0] == 0 else (np.copysign(np.inf, d[0]), 1.0)
-    dz = d.mean() / sd
+    dz = mean / sd
     return float(dz), float(n * dz**2 / (n * dz**2 + n - 1))

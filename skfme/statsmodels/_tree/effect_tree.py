@@ -25,6 +25,7 @@ from skfme._frames.groups import one_label
 from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table, as_table
 from skfme._results.effects import ForwardEffect
+from skfme._summaries.comparisons import DIFFERENCE
 from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme._text.outputs import one_output
 from skfme.statsmodels._rows.counted import refuse_other
@@ -280,10 +281,13 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
             If a column holds neither numbers nor categories nor dates, or mixes them.
         """
         categorical, weights_type = self.categorical_features, self.weights_type
+        self._comparison = DIFFERENCE
         if isinstance(X, Mapping) and y is None:
             refuse_other(X)
         if isinstance(X, ForwardEffect) and y is None:
             k = one_output(X.outputs, None, "a tree")
+            X.refuse_of_means("a tree")
+            self._comparison = X.comparison
             if categorical == "auto":
                 categorical = list(X.categorical_features)
             weights_type = X.weights_type if weights_type == "auto" else weights_type

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from skfme._frames.checks import checked_weights, table_as_in_fit
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table, as_table
+from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import Labels
 from skfme._text.printing import Text, notebook_page
@@ -72,16 +73,20 @@ class ForDisplay(NamedTuple):
         The condition on the edge into each node.
     rows : tuple of ndarray, ndarray, Weighting, or None
         Effects, leaves and weights behind the tree's numbers, where it carries them.
+    comparison : Comparison
+        What the effects are.
     """
 
     columns: Table
     edges: list[str]
     rows: tuple[np.ndarray, np.ndarray, Weighting] | None
+    comparison: Comparison
 
 
 class FittedTree:
     """The nodes, covariates and columns that `EffectTree.fit` finds, and their tables."""
 
+    _comparison = DIFFERENCE  # what the effects are, where they say it
     method: str
     weights_type: str
     partitions_: pd.DataFrame
@@ -292,10 +297,10 @@ class FittedTree:
             names = [column.name for column in self._columns]
             row = np.zeros((1, len(names)))
             like = row if self._kind == "numpy" else pd.DataFrame(row, columns=names)
-            return ForDisplay(as_table(like), edges, None)
+            return ForDisplay(as_table(like), edges, None, self._comparison)
         table, effects, weights, leaves = self._training
         estimated = leaves >= 0  # an honest tree grew on the others
         if not estimated.all():
             effects, leaves = effects[estimated], leaves[estimated]
             weights = weights.take(estimated)
-        return ForDisplay(table, edges, (effects, leaves, weights))
+        return ForDisplay(table, edges, (effects, leaves, weights), self._comparison)

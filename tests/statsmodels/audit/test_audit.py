@@ -282,6 +282,64 @@ def test_results_are_the_same_for_the_same_seed(linear):
     pd.testing.assert_frame_equal(audits[0].to_frame(), audits[1].to_frame())
 
 
+def test_whole_weights_are_repeated_rows():
+    rng = np.random.default_rng(12)
+    X, y = drawn(rng, 300)
+    weight = rng.integers(0, 4, 300)
+    before = LinearRegression().fit(X, y + X["z"] * X["x3"])
+
+    def after(X):
+        return X["x1"] + 0.1 * X["z"] * X["x3"]
+
+    options = {"bound": 0.1, "random_state": 0}
+    weighted = response_audit(
+        before, after, X, "z", y=y, sample_weight=weight, **options
+    )
+    times = np.repeat(np.arange(300), weight)
+    repeated = response_audit(before, after, X.loc[times], "z", y=y[times], **options)
+    frames = [
+        audit.to_frame().set_index(["question", "quantity"])[["before", "after"]]
+        for audit in (weighted, repeated)
+    ]
+    kept = ["direct", "leakage", "utility"]
+    frames = [frame.loc[kept].drop(index=("direct", "largest_row")) for frame in frames]
+    frames = [frame.drop(index=("leakage", "cross_fitted_auc")) for frame in frames]
+    # The SD that W1 is in units of counts rows, not their copies.
+    ratio = np.sqrt(
+        (weight.sum() - 1)
+        / weight.sum()
+        * (weight > 0).sum()
+        / ((weight > 0).sum() - 1)
+    )
+    frames[1].loc[("leakage", "w1")] /= ratio
+    pd.testing.assert_frame_equal(*frames, rtol=1e-9)
+    (moved,) = weighted.responses["proxy"].values()
+    np.testing.assert_array_equal(np.isnan(moved[1]), weight == 0)
+
+
+def test_the_scale_of_weights_does_not_matter_and_the_picture_takes_them():
+    X, y = drawn(np.random.default_rng(13), 300)
+    weight = np.random.default_rng(14).uniform(0.5, 3, 300)
+    model = LinearRegression().fit(X, y + X["z"] * X["x3"])
+    audits = [
+        response_audit(model, model, X, "z", bound=0.1, sample_weight=w, random_state=0)
+        for w in (weight, 7 * weight, None)
+    ]
+    frames = [audit.to_frame() for audit in audits]
+    pd.testing.assert_frame_equal(*frames[:2], rtol=1e-9)
+    pd.testing.assert_frame_equal(audits[0].pockets, audits[1].pockets, rtol=1e-9)
+    assert not np.allclose(frames[0]["after"], frames[2]["after"], rtol=1e-3)
+    effect = model.predict(X.assign(z=1)) - model.predict(X.assign(z=0))
+    ame = line(audits[0], "direct", "ame")
+    assert ame["after"] == pytest.approx(np.average(effect, weights=weight))
+    # The median that the picture shows is the weighted one.
+    curve = audits[0].plot().axes_[0, 1].lines[1].get_data()
+    f, w = audits[0].predictions[1][X["z"] == 1], weight[X["z"] == 1]
+    order = np.argsort(f)
+    median = f[order][np.searchsorted(np.cumsum(w[order]) / w.sum(), 0.5)]
+    assert curve[0][np.searchsorted(curve[1], 0.5)] == pytest.approx(median, abs=0.2)
+
+
 BAD = {
     "one value": ({"sensitive": "one"}, "has one value"),
     "many values": ({"sensitive": "x"}, "compares up to 12 groups"),
@@ -295,6 +353,17 @@ BAD = {
     "cluster": ({"clusters": "one"}, "all rows in one cluster"),
     "y": ({"y": [1, 2]}, "y has shape"),
     "transform": ({"transform": lambda X: X.head(3)}, "transform made 3 rows"),
+    "no number": ({"bound": "x"}, "bound must be a number, got 'x'"),
+    "missing y": ({"y": np.r_[np.nan, np.zeros(59)]}, "missing or infinite in 1 rows"),
+    "weights": ({"sample_weight": np.zeros(60)}, "zero in every row"),
+    "rows of weight": (
+        {
+            "sample_weight": np.arange(60) % 2 * (np.arange(60) < 5)
+            + 1
+            - np.arange(60) % 2
+        },
+        "z=1 has 2 rows; 10 at least",
+    ),
     "loss": ({"y": np.zeros(60), "loss": lambda y, f: 0.0}, "the loss of each row"),
 }
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.regression.linear_model import WLS
 
 from skfme.statsmodels._audit.shares import lower_share, mean_over, wilson
 from skfme.statsmodels._audit.transport import mapped_margins, mapped_sequence
@@ -97,3 +98,51 @@ def test_the_sequential_map_carries_a_dependence_and_the_margins_do_not():
     assert moved == pytest.approx(np.corrcoef(goal.T)[0, 1], abs=0.02)
     margins = np.corrcoef(mapped_margins(start, goal).T)[0, 1]
     assert margins == pytest.approx(np.corrcoef(start.T)[0, 1], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("n", "ame", "declared"),
+    [(200, 0.05, 0.05), (1000, 0.05, 0.05), (50, 0.0, 0.0), (200, 0.0, 0.519)],
+)
+def test_equivalence_is_declared_as_often_as_simulated(n, ame, declared):
+    # SD 0.3 and a bound of 0.05; 50 rows cannot show it, whose interval does not fit.
+    rng, runs = np.random.default_rng(0), 2000
+    shown = [
+        mean_over(rng.normal(ame, 0.3, n), np.arange(n)).equivalence(0.05) < 0.05
+        for _ in range(runs)
+    ]
+    error = np.sqrt(declared * (1 - declared) / runs)
+    assert abs(np.mean(shown) - declared) <= 4 * error
+
+
+def test_weights_of_rows_are_those_of_a_regression_on_a_constant():
+    rng = np.random.default_rng(3)
+    units, weights = np.repeat(np.arange(20), 5), rng.uniform(0.2, 4, 100)
+    values = rng.normal(size=100) + units % 3
+    known = WLS(values, np.ones(100), weights).fit(
+        cov_type="cluster", cov_kwds={"groups": units}
+    )
+    found = mean_over(values, units, weights)
+    assert found.mean == pytest.approx(known.params[0])
+    # statsmodels' factor is G/(G − 1) · (n − 1)/(n − 1).
+    assert found.se == pytest.approx(known.bse[0])
+    assert found.df == 19
+
+
+def test_where_all_weighted_rows_are_inside_the_bound_is_of_their_effective_number():
+    weights = np.array([4.0, 1, 1, 1, 1])
+    n, t = weights.sum() ** 2 / (weights**2).sum(), stats.t.isf(0.05, 4)
+    bound = lower_share(np.ones(5, dtype=bool), np.arange(5), 0.05, weights)
+    assert bound == pytest.approx(n / (n + t**2))
+
+
+def test_a_map_of_weighted_rows_has_the_weighted_mean_of_its_goal():
+    rng = np.random.default_rng(4)
+    start, goal = rng.normal(size=(400, 2)), rng.normal(2, 3, size=(300, 2))
+    goal[:, 1] += goal[:, 0]
+    weights = rng.uniform(0.2, 2, 400), np.where(goal[:, 0] > 2, 3.0, 1.0)
+    for mapped in (mapped_margins, mapped_sequence):
+        moved = np.average(mapped(start, goal, weights), axis=0, weights=weights[0])
+        wanted = np.average(goal, axis=0, weights=weights[1])
+        np.testing.assert_allclose(moved, wanted, atol=0.1)
+        assert abs(wanted - goal.mean(axis=0)).min() > 0.5

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from sklearn import config_context
-from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme import Contrast
@@ -31,7 +31,7 @@ def test_an_unfitted_model_is_refused():
     refused(TypeError, r"OLS model is not fitted.*fit\(\)", model, data(), STEP)
     refused(
         TypeError,
-        "not a fitted statsmodels model.*bootstrap_effects",
+        "StatsmodelsEstimator is not fitted",
         *(StatsmodelsEstimator(), data(), STEP),
     )
 
@@ -51,10 +51,12 @@ def test_a_predict_that_is_not_the_models_is_refused():
 
 
 def test_models_of_other_libraries_are_sent_elsewhere():
-    other = LinearRegression().fit(data()[["x"]], data()["y"])
-    match = "LinearRegression is not a fitted statsmodels model.*average_effects"
+    other = DecisionTreeRegressor().fit(data()[["x"]], data()["y"])
+    match = "DecisionTreeRegressor is no linear.*average_effects"
     refused(TypeError, match, other, data(), STEP)
-    refused(TypeError, "Expected the results object", "a model", data(), STEP)
+    match = "function is not a fitted parametric model.*linearmodels.*average_effects"
+    refused(TypeError, match, lambda X: X["x"], data(), STEP)
+    refused(TypeError, "Expected the results of a fit", "a model", data(), STEP)
 
 
 def test_a_fit_that_did_not_converge_is_named():

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.multivariate import test_mvmean as hotelling
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from skfme import fme
@@ -185,6 +186,21 @@ def test_redundant_hypotheses_count_once():
     again = found.wald_test("b1 = b2, b2 = b3, b1 = b3")
     assert again.statistic == pytest.approx(once.statistic)
     assert again.df_denom == once.df_denom == 2
+
+
+def test_the_joint_test_over_few_units_is_hotellings():
+    values = np.random.default_rng(0).normal(0.4, 1, size=(7, 3))
+    found = results(values.mean(axis=0), np.cov(values.T) / 7, 6, sample_cov=True)
+    known = hotelling(values)
+    test = found.wald_test()
+    assert (test.df_num, test.df_denom) == (3, 4)
+    assert float(test.pvalue) == pytest.approx(known.pvalue, rel=1e-9)
+    # Which no linear map of the estimates changes.
+    mapped = found.contrasts([[1, 1, 0], [0, 2, 1], [3, 0, 1]])
+    assert float(mapped.wald_test().pvalue) == pytest.approx(known.pvalue, rel=1e-9)
+    few = results(np.ones(3), np.eye(3), 2, sample_cov=True)
+    with pytest.raises(ValueError, match="3 hypotheses cannot be.*over 3 units"):
+        few.wald_test()
 
 
 def test_wald_tests_do_not_depend_on_units():
@@ -613,6 +629,41 @@ def test_separate_fits_make_one_family_with_one_adjustment():
     assert by_fit.params.tolist() == [0.0] * 6
     independent = np.sqrt(2 * np.diag(one.cov_params()))
     np.testing.assert_allclose(by_fit.bse, independent)
+
+
+def test_the_label_of_separate_fits_has_a_name_of_its_own():
+    whole = EffectResults.concat({"water": family(), "war": family()}, label="concept")
+    assert list(whole.labels) == ["effect", "sex", "concept"]
+    assert whole.names[-1] == "a, b | sex=m, concept=war"
+    with pytest.raises(ValueError, match="label='sex' is a column"):
+        EffectResults.concat({"water": family()}, label="sex")
+    with pytest.raises(ValueError, match="label='estimate' is a column"):
+        EffectResults.concat({"water": family()}, label="estimate")
+
+
+@pytest.mark.parametrize("method", ["holm", "bonferroni", "fdr_bh", "max-t"])
+def test_p_values_are_adjusted_within_each_effect_as_if_by_itself(method):
+    concepts = {name: random_results(2, df=8, seed=i) for i, name in enumerate("abc")}
+    whole = EffectResults.concat(concepts, label="concept")
+    adjusted = whole.pvalues_adjusted(method, within="effect")
+    for effect in ("x0 +1", "x1 +1"):
+        rows = (whole.labels["effect"] == effect).to_numpy()
+        alone = results(
+            whole.params[rows], whole.cov_params().to_numpy()[np.ix_(rows, rows)], 8
+        )
+        np.testing.assert_allclose(
+            adjusted[rows], alone.pvalues_adjusted(method), rtol=1e-12
+        )
+    with pytest.raises(ValueError, match="within names 'efect'.*Did you mean 'effect'"):
+        whole.pvalues_adjusted(method, within="efect")
+
+
+def test_missing_labels_are_a_family():
+    labels = pd.DataFrame({"effect": list("abcd"), "sex": ["f", np.nan, "f", np.nan]})
+    found = results([1.0, 2, 3, 4], np.eye(4), labels=labels)
+    adjusted = found.pvalues_adjusted("bonferroni", within="sex")
+    np.testing.assert_allclose(adjusted, np.minimum(2 * found.pvalues, 1))
+    assert found.pairwise(within="sex").params.tolist() == [2.0, 2.0]
 
 
 # Averages over other rows

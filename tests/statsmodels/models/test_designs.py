@@ -221,11 +221,6 @@ def test_an_offset_that_the_fit_had_not_is_refused():
         delta_effects(plain, data(), {"x": 1}, offset="time")
 
 
-def test_fme_of_a_fit_with_an_offset_names_other_ways():
-    with pytest.raises(ValueError, match=r"Explain lambda X: results.predict"):
-        fme(exposed(), data(), {"x": 1})
-
-
 # Arrays
 
 

@@ -12,8 +12,9 @@ from statsmodels.othermod.betareg import BetaModel
 
 from skfme import Contrast
 from skfme.statsmodels import delta_effects
-from skfme.statsmodels._models.fitted import MeanInputs, fitted_model
-from skfme.statsmodels._models.gradients import Index, Numeric, mean_function
+from skfme.statsmodels._models.fitted import fitted_model
+from skfme.statsmodels._models.gradients import Index, Numeric
+from skfme.statsmodels._models.inputs import MeanInputs
 from tests.statsmodels.models.fits import FITS, data, fit
 
 pytestmark = pytest.mark.filterwarnings(
@@ -27,7 +28,7 @@ def gradients(name, kind):
     results = fit(name)
     fitted = fitted_model(results)
     bse = np.sqrt(np.diag(results.cov_params()))
-    mean = mean_function(fitted, bse) if kind is Index else Numeric(fitted, bse)
+    mean = fitted.mean_function(bse) if kind is Index else Numeric(fitted, bse)
     assert isinstance(mean, kind)
     X = np.asarray(results.model.exog)[:60]
     offset = None if fitted.own_offset is None else fitted.own_offset[:60]
@@ -48,7 +49,7 @@ def test_analytic_means_and_gradients_equal_differences_of_the_models_own_mean(n
 
 def test_groups_add_up_to_one_group():
     fitted = fitted_model(fit("mnlogit"))
-    mean = mean_function(fitted, np.ones(len(fitted.params)))
+    mean = fitted.mean_function(np.ones(len(fitted.params)))
     point = mean.at(MeanInputs(fit("mnlogit").model.exog))
     weights = data()["w"].to_numpy()
     parts = mean.gradients(point, weights, data()["firm"].to_numpy(), 24)
@@ -116,7 +117,7 @@ def test_an_ordered_model_takes_any_distribution():
     bse = np.sqrt(np.diag(results.cov_params()))
     weights, codes = np.ones(len(frame)), np.zeros(len(frame), int)
     found = []
-    for mean in (mean_function(fitted, bse), Numeric(fitted, bse)):
+    for mean in (fitted.mean_function(bse), Numeric(fitted, bse)):
         point = mean.at(MeanInputs(model.exog))
         found.append(mean.gradients(point, weights, codes, 1))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-7, atol=1e-6)

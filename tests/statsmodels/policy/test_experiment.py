@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multivariate import test_mvmean as hotelling
 
 from benchmarks import ring
 from skfme.statsmodels import ClusterPairExperiment
@@ -104,6 +105,17 @@ def test_the_error_of_a_part_is_not_the_sum_of_the_others():
     assert list(results.df) == [9] * 3
 
 
+@pytest.mark.parametrize("P", [4, 10])
+def test_the_joint_test_of_the_parts_is_hotellings_over_pairs(P):
+    frame = ring.experiment(P, 0.3, 0.1, 100, np.random.default_rng(P))
+    results = fitted(frame, treatment="treatment")
+    known = hotelling(results.pair_values.iloc[:, :2].to_numpy() - [1.1, 0.9])
+    # The spillover effect is redundant: two hypotheses over P pairs.
+    joint = results.wald_test((np.eye(3), np.array([1.1, 0.9, 0.2])))
+    assert (joint.df_num, joint.df_denom) == (2, P - 2)
+    assert float(joint.pvalue) == pytest.approx(known.pvalue, rel=1e-8)
+
+
 @pytest.mark.parametrize("P", [4, 6, 14])
 def test_sign_flips_are_counted_one_by_one(P):
     frame, values = changes(P, seed=P)
@@ -175,7 +187,9 @@ REFUSED = {
     "three pairs": ({"data": FRAME[FRAME["pair"] < 3]}, "There are 3 pairs"),
     "beyond one": ({"beta": 0.95}, "0.85 and 1.05.*outside"),
     "below zero": ({"beta": 0.05}, r"-0.05 and 0.15.*outside"),
-    "no step": ({"eta": 0.0}, "eta must lie above 0"),
+    "a step that is none": ({"eta": None}, "eta must be a number.*got None"),
+    "a policy that is none": ({"beta": "half"}, "beta must be a number.*got 'half'"),
+    "no step": ({"eta": 0.0}, "eta must be a number above 0"),
     "sides": ({"side": "pair"}, "side must be 1"),
     "three waves": ({"wave": "pair"}, "wave has 6 values"),
     "a missing outcome": (

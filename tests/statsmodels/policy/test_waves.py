@@ -124,6 +124,9 @@ CASE = {"n_pairs": 8, "n_waves": 4, "beta": 0.3, "eta": 0.1, "curvature": 3.5}
 REFUSED = {
     "more waves than pairs": ({"n_waves": 9}, "between 1 and n_pairs=8, got 9"),
     "no waves": ({"n_waves": 0}, "between 1 and n_pairs"),
+    "half a pair": ({"n_pairs": 8.5}, "n_pairs must be a whole number, got 8.5"),
+    "waves in words": ({"n_waves": "two"}, "n_waves must be a whole number"),
+    "no curvature": ({"curvature": None}, "curvature must be positive, got None"),
     "three pairs": ({"n_pairs": 3}, "at least 4"),
     "outside": ({"beta": 0.05}, "outside"),
     "a convex outcome": ({"curvature": -1.0}, "curvature must be positive"),

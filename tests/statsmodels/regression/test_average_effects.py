@@ -7,6 +7,7 @@ import statsmodels.api as sm
 from sklearn.datasets import load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from statsmodels.stats.multivariate import test_mvmean as hotelling
 
 from skfme import FMEExplainer, ame, fme
 from skfme._given_model import GivenModel
@@ -42,6 +43,19 @@ def test_standard_errors_are_sd_over_root_n(pair):
     assert list(results.nobs) == [105, 90]
     assert list(results.to_frame().columns[:3]) == ["effect", "n", "estimate"]
     assert list(results.to_frame()["n"]) == [105, 90]
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_the_joint_test_is_hotellings_over_rows_or_clusters(clustered):
+    village = np.repeat(np.arange(8), 5)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.3, 1, (8, 3))[village] + rng.normal(size=(40, 3))
+    X = pd.DataFrame({"village": village})
+    effects = effects_of({name: values[:, k] for k, name in enumerate("abc")}, X)
+    found = average_effects(effects, groups="village" if clustered else None)
+    units = pd.DataFrame(values).groupby(village).mean().to_numpy()
+    known = hotelling(units if clustered else values)
+    assert float(found.wald_test().pvalue) == pytest.approx(known.pvalue, rel=1e-8)
 
 
 def test_covariance_is_over_the_rows_that_count_for_both(pair):

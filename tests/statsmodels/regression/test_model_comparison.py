@@ -5,33 +5,19 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy import stats
+from statsmodels.stats.multivariate import test_mvmean as hotelling
 
+from benchmarks.scores import evaluation, over_data_sets
 from skfme import Contrast
-from skfme.statsmodels import compare_models, delta_effects
-
-
-def evaluation(n=300, seed=1):
-    """Three models on n examples; hard ones and luck are shared by the models."""
-    rng = np.random.default_rng(seed)
-    hard, luck = rng.uniform(size=n) < 0.4, 1.5 * rng.normal(size=n)
-    table = pd.DataFrame(
-        {
-            "example": np.tile(np.arange(n), 3),
-            "model": np.repeat(["a", "b", "c"], n),
-            "hard": np.tile(hard.astype(int), 3),
-        }
-    )
-    skill = table["model"].map({"a": 0.0, "b": 0.35, "c": 0.35})
-    logit = 1 + np.tile(luck, 3) - 0.8 * table["hard"] + skill
-    table["right"] = (rng.uniform(size=3 * n) < 1 / (1 + np.exp(-logit))).astype(int)
-    return table
+from skfme.statsmodels import ConditionalEffects, compare_models, delta_effects
 
 
 @pytest.fixture(scope="module")
 def table():
-    return evaluation()
+    return evaluation(np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +55,67 @@ def test_the_logit_ame_of_the_contrast_is_the_same_number(table, comparison):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = smf.logit("right ~ model + hard", table).fit(disp=0)
-    ame = delta_effects(fit, table, {"model": Contrast("a", "b")}).params.iloc[0]
-    assert ame == pytest.approx(comparison.params.iloc[0] / 100, abs=1e-8)
+    effect = delta_effects(fit, table, {"model": Contrast("a", "b")})
+    assert effect.params.iloc[0] == pytest.approx(
+        comparison.params.iloc[0] / 100, abs=1e-8
+    )
+    # Of this table, as computed elsewhere.
+    assert effect.params.iloc[0] == pytest.approx(0.10667, abs=5e-6)
+    assert comparison.bse.iloc[0] == pytest.approx(3.415, abs=5e-4)
+    clustered = delta_effects(
+        fit,
+        table,
+        {"model": Contrast("a", "b")},
+        cov_type="cluster",
+        cov_kwds={"groups": "example"},
+    )
+    assert clustered.bse.iloc[0] == pytest.approx(0.03419, abs=5e-6)
+
+
+def test_switching_one_dummy_and_leaving_the_others_is_another_number(table):
+    # statsmodels has rows with two models at once.
+    fit = smf.logit("right ~ model + hard", table).fit(disp=0)
+    margins = fit.get_margeff(dummy=True).margeff
+    assert margins[0] == pytest.approx(0.10269, abs=5e-6)
+
+
+def test_a_mixed_model_has_the_error_of_the_two_way_residuals(table):
+    # √(2s²/n), s² with (n − 1)(K − 1) degrees of freedom; one variance for all pairs.
+    mixed = ConditionalEffects.mixed(
+        table["right"], "model + hard", groups="example", table=table
+    ).fit()
+    wide = table.pivot_table(index="example", columns="model", values="right")
+    residuals = wide.sub(wide.mean(axis=1), axis=0) - wide.mean() + wide.mean().mean()
+    s2 = (residuals**2).to_numpy().sum() / (299 * 2)
+    assert np.sqrt(2 * s2 / 300) == pytest.approx(0.0343628, abs=5e-8)
+    assert mixed.bse["model[T.b]"] == pytest.approx(0.0343628, abs=5e-6)
+    assert mixed.params["model[T.b]"] == pytest.approx(0.10667, abs=5e-6)
+
+
+def test_a_balanced_design_has_the_same_sums_of_squares_of_all_types(table):
+    regression = ConditionalEffects.from_response(
+        table["right"], table, "C(model, Sum) + C(hard, Sum)"
+    ).fit()
+    tables = [regression.anova(typ).drop(index="Residual") for typ in (1, 2, 3)]
+    terms = [name for name in tables[0].index if "C(" in name]
+    for other in tables[1:]:
+        np.testing.assert_allclose(
+            other.loc[terms, "sum_sq"], tables[0].loc[terms, "sum_sq"], rtol=1e-9
+        )
+
+
+def test_the_joint_test_of_several_models_is_hotellings(table):
+    sets = over_data_sets(np.random.default_rng(3), n_models=4)
+    result = compare_models(
+        "score", sets, model="model", example="run", dataset="set", units="datasets"
+    )
+    means = sets.pivot_table(index="set", columns="model", values="score").to_numpy()
+    known = hotelling(means[:, 1:] - means[:, :1])
+    joint = result.wald_test()  # of six differences, which three determine
+    assert joint.df_num == 3
+    assert joint.pvalue == pytest.approx(known.pvalue, rel=1e-8)
+    again = result.contrasts(np.eye(6)[:3]).wald_test()
+    assert again.pvalue == pytest.approx(known.pvalue, rel=1e-8)
 
 
 def test_the_joint_covariance_is_that_of_differences(table, comparison):
@@ -116,13 +161,28 @@ def test_repeats_are_averaged_and_missing_scores_told():
     assert "1 rows without a score" in str(comparison)
 
 
-def seeds_of_data_sets(rng):
-    """Two equal models on 8 data sets of 20 seeds, which agree with a data set."""
-    model_by_set = 0.02 * rng.normal(size=(2, 8, 1))
-    scores = 0.8 + model_by_set + 0.03 * rng.normal(size=(2, 8, 20))
-    model, dataset, seed = np.indices(scores.shape).reshape(3, -1)
-    columns = {"model": model, "set": dataset, "run": 100 * dataset + seed}
-    return pd.DataFrame(columns | {"score": scores.ravel()})
+def test_weights_are_those_of_a_weighted_regression_on_a_constant(table):
+    weight = 1.0 + table["hard"]
+    weighted = compare_models(
+        "right", table, model="model", example="example", sample_weight=weight
+    )
+    wide = 100 * table.pivot_table(index="example", columns="model", values="right")
+    d, w = wide["b"] - wide["a"], weight.groupby(table["example"]).first()
+    known = sm.WLS(d, np.ones(len(d)), w).fit(cov_type="HC0")
+    assert weighted.params.iloc[0] == pytest.approx(known.params.iloc[0])
+    assert weighted.bse.iloc[0] == pytest.approx(known.bse.iloc[0] * np.sqrt(300 / 299))
+    assert "weights of type sampling" in str(weighted)
+
+
+def test_their_scale_does_not_matter_and_a_weight_of_zero_leaves_an_example_out(table):
+    options = {"model": "model", "example": "example"}
+    plain = compare_models("right", table, **options)
+    same = compare_models("right", table, sample_weight=np.full(900, 7.0), **options)
+    pd.testing.assert_frame_equal(same.to_frame(), plain.to_frame())
+    hard = table["hard"].to_numpy()
+    some = compare_models("right", table[hard == 1], **options)
+    zero = compare_models("right", table, sample_weight="hard", **options)
+    pd.testing.assert_frame_equal(zero.to_frame(), some.to_frame())
 
 
 def test_data_sets_as_units_hold_their_level_where_examples_do_not():
@@ -130,7 +190,7 @@ def test_data_sets_as_units_hold_their_level_where_examples_do_not():
     options = {"model": "model", "example": "run", "dataset": "set"}
     rejected = {"examples": 0, "datasets": 0}
     for _ in range(200):
-        table = seeds_of_data_sets(rng)
+        table = over_data_sets(rng)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for units in rejected:
@@ -141,7 +201,7 @@ def test_data_sets_as_units_hold_their_level_where_examples_do_not():
 
 
 def test_data_sets_as_units_are_the_paired_t_over_them_and_examples_are_warned_of():
-    table = seeds_of_data_sets(np.random.default_rng(11))
+    table = over_data_sets(np.random.default_rng(11))
     options = {"model": "model", "example": "run", "dataset": "set"}
     with pytest.warns(UserWarning, match="far too sure of new data sets"):
         compare_models("score", table, **options)
@@ -175,6 +235,9 @@ BAD = {
     "one set": ({"dataset": "one", "units": "datasets"}, "share one data set"),
     "text": ({"score": "model"}, "score must be numbers"),
     "no column": ({"score": "wrong"}, "not a column"),
+    "infinite": ({"score": np.full(900, np.inf)}, "infinite in 900 rows"),
+    "weights": ({"sample_weight": np.arange(900) + 1.0}, "example 0 have several"),
+    "no weight": ({"sample_weight": np.zeros(900)}, "zero in every row"),
 }
 
 
