@@ -13,10 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.refusals import ModelNotReadError
-from skfme._engine.trees.compiled.coding import Coding, Entries
+from skfme._engine.trees.compiled.coding import (
+    COARSE,
+    CODE_AT,
+    HIGH_AT,
+    Coding,
+    Entries,
+)
 from skfme._engine.trees.compiled.descent import (
-    CHILD_BITS,
-    COLUMN_BITS,
+    COLUMN_AT,
+    LEAF,
     MOST_CODES,
     MOST_COLUMNS,
     MOST_NODES,
@@ -28,6 +34,7 @@ from skfme._engine.trees.ensembles import Ensemble, passed
 
 __all__ = ["Packed", "entries_of", "pack"]
 
+_U = np.uint64
 # Most buckets of a column are to hold no cut, so that nothing is searched for, but not
 # more of them than stay in the processor's nearest cache.
 _BUCKETS_A_CUT, _MOST_SPARE_BUCKETS = 8, 2**12
@@ -63,8 +70,10 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
     below = numeric if missing else []
     features = [-1, *numeric, *below, *categorical]
     _check_size(ensemble, len(features))
+    coding = _coding(ensemble, features, len(numeric))
     forest = Forest(
-        _words(ensemble, features, len(below)),
+        _links(ensemble, features, len(below)),
+        _tests(ensemble, coding.coarse),
         _writable(ensemble.value),
         _writable(ensemble.first),
         _writable(ensemble.depth),
@@ -73,7 +82,7 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
     )
     first = len(features) - len(categorical)
     categories = Categories(first, _writable(ensemble.sets)) if categorical else None
-    return Packed(forest, categories, _coding(ensemble, features, len(numeric)))
+    return Packed(forest, categories, coding)
 
 
 def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
@@ -93,6 +102,7 @@ def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
         low=np.array(low),
         scale=np.array(scale),
         missing_code=missing_code,
+        coarse=int(max(map(len, cuts)) >= COARSE),
         single=single,
     )
 
@@ -123,8 +133,8 @@ def _check_size(ensemble: Ensemble, n_columns: int) -> None:
         )
 
 
-def _words(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
-    """Each node in one word.
+def _links(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
+    """The child of each node, and the column that it looks at.
 
     The first `n_below` columns after the leaves' have missing values above all cuts, and
     as many after them have those below, for the nodes that send them left.
@@ -133,12 +143,15 @@ def _words(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
     column_of[features[::-1]] = np.arange(len(features))[::-1]
     column = column_of[ensemble.feature]
     column[ensemble.missing_left & (column > 0) & (column <= n_below)] += n_below
-    rank = np.where(ensemble.feature >= 0, ensemble.rank, MOST_CODES).astype(np.uint64)
-    return (
-        ensemble.child.astype(np.uint64)
-        | (column.astype(np.uint64) << np.uint64(CHILD_BITS))
-        | (rank << np.uint64(CHILD_BITS + COLUMN_BITS))
-    )
+    return ensemble.child.astype(np.uint64) | (column.astype(np.uint64) << _U(COLUMN_AT))
+
+
+def _tests(ensemble: Ensemble, coarse: int) -> np.ndarray:
+    """What is subtracted from the codes of a row at each node."""
+    is_leaf = ensemble.feature < 0
+    rank = np.where(is_leaf, LEAF, ensemble.rank.astype(np.uint64))
+    end = np.minimum((rank >> _U(coarse)) + _U(1), COARSE)
+    return end | ((rank + _U(1)) << CODE_AT) | (end << HIGH_AT)
 
 
 def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
