@@ -70,7 +70,7 @@ class Differences:
     ) -> Differences:
         """Room for the rows of `before`, of which `fill` has filled none."""
         fme, after, nlm = (
-            np.full(before.shape, np.nan) if has_it else None
+            np.empty(before.shape) if has_it else None
             for has_it in (True, has_after, has_nlm)
         )
         assert fme is not None
@@ -79,7 +79,11 @@ class Differences:
     def fill(self, rows: slice, status: np.ndarray, measured: Measured) -> None:
         """Take over what an engine measured of some of the rows."""
         mask = status == COUNTED
-        counted = slice(None) if mask.all() else mask
+        every = bool(mask.all())
+        counted = slice(None) if every else mask
+        for filled in (self.fme, self.after, self.nlm):
+            if filled is not None and not every:
+                filled[rows][~mask] = np.nan
         self.fme[rows][counted] = measured.fme
         self.before[rows][counted] = measured.before
         if self.after is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features
+from skfme._frames.tables import Rows
 
 __all__ = ["Move", "Values", "values_of"]
 
@@ -35,6 +36,14 @@ class Move:
     start: Features
     end: Features
     counted: np.ndarray
+
+    def at(self, rows: Rows) -> Move:
+        """The same move of some of the rows."""
+        start, end = (
+            {j: values[rows] for j, values in features.items()}
+            for features in (self.start, self.end)
+        )
+        return Move(start, end, self.counted[rows])
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,8 @@ def values_of(ensemble: Ensemble, features: Features, moves: Sequence[Move]) -> 
 
 def _largest(values: np.ndarray) -> float:
     """The largest magnitude."""
-    return float(np.fmax.reduce(np.abs(values), axis=None, initial=0.0))
+    low = np.fmin.reduce(values, axis=None, initial=0.0)
+    return float(max(-low, np.fmax.reduce(values, axis=None, initial=0.0)))
 
 
 def _places(ensemble: Ensemble, feature: int, values: np.ndarray) -> np.ndarray:

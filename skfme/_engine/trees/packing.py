@@ -143,7 +143,9 @@ def _links(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
     column_of[features[::-1]] = np.arange(len(features))[::-1]
     column = column_of[ensemble.feature]
     column[ensemble.missing_left & (column > 0) & (column <= n_below)] += n_below
-    return ensemble.child.astype(np.uint64) | (column.astype(np.uint64) << _U(COLUMN_AT))
+    return ensemble.child.astype(np.uint64) | (
+        column.astype(np.uint64) << _U(COLUMN_AT)
+    )
 
 
 def _tests(ensemble: Ensemble, coarse: int) -> np.ndarray:
@@ -175,15 +177,18 @@ def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
 
 def entries_of(coding: Coding, values: Values, n_effects: int) -> Entries:
     """Which columns of a packed ensemble the ends concern."""
-    named = [
-        (column, effect, values.row_of[int(feature), effect])
-        for column, feature in enumerate(coding.feature)
-        for effect in range(n_effects)
-        if (int(feature), effect) in values.row_of
-    ]
+    columns_of: dict[int, list[int]] = {}
+    for at, feature in enumerate(coding.feature.tolist()):
+        columns_of.setdefault(feature, []).append(at)
+    named = sorted(
+        (at, effect, row)
+        for (feature, effect), row in values.row_of.items()
+        for at in columns_of.get(feature, ())
+    )
     n_columns = len(coding.feature)
     column, effect, row = np.array(named, dtype=np.int64).reshape(-1, 3).T.copy()
-    place = np.tile(np.arange(n_columns), (n_effects, 1))
+    # Small, as it is looked into at every node.
+    place = np.tile(np.arange(n_columns, dtype=np.uint32), (n_effects, 1))
     place[effect, column] = n_columns + np.arange(len(named))
     return Entries(
         first=n_columns + np.searchsorted(column, np.arange(n_columns + 1)),

@@ -95,18 +95,10 @@ class PlainModel:
         if not len(rows):
             return np.empty((0, len(self.ensemble.base)))
         features = {j: values[rows] for j, values in before.items()}
-        return self._walk(features, _at(plan.path, rows)).nlm(resolution)
+        return self._walk(features, plan.path.at(rows)).nlm(resolution)
 
     def _walk(self, features: Features, path: Move) -> PathWalk:
         return PathWalk.of(self.ensemble, features, path, self.inputs.takes_missing)
-
-
-def _at(move: Move, rows: np.ndarray) -> Move:
-    start, end = (
-        {j: values[rows] for j, values in features.items()}
-        for features in (move.start, move.end)
-    )
-    return Move(start, end, move.counted[rows])
 
 
 @dataclass(frozen=True)
@@ -170,6 +162,6 @@ class PathEngine:
     def _ends(self, before: Features, move: Move) -> tuple[np.ndarray, np.ndarray]:
         rows = np.flatnonzero(move.counted)
         before = {j: values[rows] for j, values in before.items()}
-        move = _at(move, rows)
+        move = move.at(rows)
         model = self.model
         return model.responses(before | move.start), model.responses(before | move.end)

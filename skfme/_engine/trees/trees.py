@@ -127,23 +127,36 @@ class TreeEngine:
     def _measured_at_once(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:
-        return [
-            self._measured(batch, effect, walked, rule)
-            for effect, walked in self._walked(batch, effects, rule)
-        ]
+        whole: dict[int, np.ndarray] = {}  # predictions before, by the walk's margins
+        measured = []
+        for effect, walked in self._walked(batch, effects, rule):
+            start = whole.get(id(walked.margin))
+            if start is None:
+                margin = self.model.walks.ensemble.base + walked.margin
+                start = self.model.walks.respond(margin)
+                whole[id(walked.margin)] = start
+            measured.append(self._measured(batch, effect, walked, start, rule))
+        return measured
 
     def _measured(
-        self, batch: Table, effect: Stepped, walked: Walked, rule: Rule | None
+        self,
+        batch: Table,
+        effect: Stepped,
+        walked: Walked,
+        start: np.ndarray,
+        rule: Rule | None,
     ) -> Measured:
         """What a walk found of one effect, on the rows that count."""
         rows: Any = slice(None) if effect.counted.all() else effect.counted
-        fme, lost = walked.delta[rows], 0
+        fme, low, lost = walked.delta[rows], start[rows], 0
         nlm = None if walked.nlm is None else walked.nlm[rows]
         quadrature = rule if nlm is None else None
-        low, high = self._ends(walked, rows)
-        if self.model.walks.ensemble.link != "identity":
+        high = None
+        if quadrature is not None or self.model.walks.ensemble.link != "identity":
+            _, high = self._ends(walked, rows)
             fme = high - low
         if quadrature is not None:
+            assert high is not None
             nlm, lost = self.predict.nonlinearity(batch, effect, low, high, quadrature)
         name = (
             "" if rule is None else "exact" if quadrature is None else rule_name(rule)

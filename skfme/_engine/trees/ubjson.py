@@ -23,72 +23,76 @@ _NUMBERS = {
     }.items()
 }
 _ONE = {marker: struct.Struct(f">{kind.char}") for marker, kind in _NUMBERS.items()}
-_ONE[ord("L")] = struct.Struct(">q")
+_ONE[ord("L")] = _LONG = struct.Struct(">q")
 _CONSTANTS = {ord("Z"): None, ord("T"): True, ord("F"): False}
+_OF_LONG, _OF_TEXT, _OF_KIND, _OF_COUNT = b"LS$#"
+_ARRAY, _ARRAY_END, _OBJECT, _OBJECT_END = b"[]{}"
 
 
 def from_ubjson(content: bytes | bytearray) -> Any:
     """The value that some bytes hold; typed arrays as NumPy's."""
-    return _Bytes(memoryview(content)).value()
+    return _value(bytes(content), 0)[0]
 
 
-class _Bytes:
-    def __init__(self, content: memoryview) -> None:
-        self._content, self._at = content, 0
+# A model has thousands of values: each function takes the bytes and where to begin, and
+# returns what it read and where that ends.
 
-    def value(self) -> Any:
-        return self._of(self._marker())
 
-    def _marker(self) -> int:
-        marker = self._content[self._at]
-        self._at += 1
-        return marker
+def _value(content: bytes, at: int) -> tuple[Any, int]:
+    marker, at = content[at], at + 1
+    if marker == _ARRAY:
+        return _array(content, at)
+    if marker == _OBJECT:
+        return _object(content, at)
+    if marker == _OF_TEXT:
+        return _text(content, at)
+    number = _ONE.get(marker)
+    if number is not None:
+        return number.unpack_from(content, at)[0], at + number.size
+    if marker in _CONSTANTS:
+        return _CONSTANTS[marker], at
+    raise ValueError(f"{chr(marker)!r} is no marker of Universal Binary JSON")
 
-    def _goes_on_with(self, marker: str) -> bool:
-        """Whether the next byte is this one, which is passed if so."""
-        found = self._content[self._at] == ord(marker)
-        self._at += found
-        return found
 
-    def _of(self, marker: int) -> Any:
-        if marker in _ONE:
-            (number,) = _ONE[marker].unpack_from(self._content, self._at)
-            self._at += _ONE[marker].size
-            return number
-        if marker in _CONSTANTS:
-            return _CONSTANTS[marker]
-        if marker == ord("S"):
-            return self._text()
-        if marker == ord("["):
-            return self._array()
-        if marker == ord("{"):
-            return dict(self._pairs())
-        raise ValueError(f"{chr(marker)!r} is no marker of Universal Binary JSON")
+def _count(content: bytes, at: int) -> tuple[int, int]:
+    if content[at] == _OF_LONG:
+        return _LONG.unpack_from(content, at + 1)[0], at + 9
+    return _value(content, at)
 
-    def _text(self) -> str:
-        length = self.value()
-        start, self._at = self._at, self._at + length
-        return bytes(self._content[start : self._at]).decode()
 
-    def _array(self) -> Any:
-        if self._goes_on_with("$"):
-            kind = _NUMBERS[self._marker()]
-            self._marker()  # "#"
-            count = self.value()
-            numbers = np.frombuffer(self._content, kind, count, self._at)
-            self._at += numbers.nbytes
-            return numbers
-        if self._goes_on_with("#"):
-            return [self.value() for _ in range(self.value())]
-        values = []
-        while not self._goes_on_with("]"):
-            values.append(self.value())
-        return values
+def _text(content: bytes, at: int) -> tuple[str, int]:
+    length, at = _count(content, at)
+    end = at + length
+    return content[at:end].decode(), end
 
-    def _pairs(self) -> Any:
-        if self._goes_on_with("#"):
-            for _ in range(self.value()):
-                yield self._text(), self.value()
-            return
-        while not self._goes_on_with("}"):
-            yield self._text(), self.value()
+
+def _array(content: bytes, at: int) -> tuple[Any, int]:
+    if content[at] == _OF_KIND:
+        kind = _NUMBERS[content[at + 1]]
+        count, at = _count(content, at + 3)  # behind "#"
+        return np.frombuffer(content, kind, count, at), at + count * kind.itemsize
+    values = []
+    if content[at] == _OF_COUNT:
+        count, at = _count(content, at + 1)
+        for _ in range(count):
+            value, at = _value(content, at)
+            values.append(value)
+        return values, at
+    while content[at] != _ARRAY_END:
+        value, at = _value(content, at)
+        values.append(value)
+    return values, at + 1
+
+
+def _object(content: bytes, at: int) -> tuple[dict[str, Any], int]:
+    pairs = {}
+    if content[at] == _OF_COUNT:
+        count, at = _count(content, at + 1)
+        for _ in range(count):
+            name, at = _text(content, at)
+            pairs[name], at = _value(content, at)
+        return pairs, at
+    while content[at] != _OBJECT_END:
+        name, at = _text(content, at)
+        pairs[name], at = _value(content, at)
+    return pairs, at + 1

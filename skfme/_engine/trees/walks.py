@@ -24,6 +24,7 @@ from skfme._engine.trees.packing import Packed, entries_of, pack
 
 __all__ = ["CodedBatch", "Walked", "Walks"]
 
+_MOST_VALUES = 2**20  # of rows that are laid out together: 8 MB
 # A block and a tree share the processor's nearer caches.
 _LEAST_BYTES, _MOST_BYTES = 2**18, 2**20
 _MOST_CROSSINGS = 2**18  # of a block's paths in one tree
@@ -87,18 +88,13 @@ class Walks:
         RowsNotReadError
             If the model would refuse a value, or read it otherwise.
         """
-        batch = self.coded(features, moves, takes_missing)
-        margin, delta = self._zeros(moves)
-        n_block = batch.rows_per_block
-        scratch = kernels.scratch_for(n_block, batch.entries, margin.shape[1])
-        forest, categories = batch.packed.forest, batch.packed.categories
-        for block in gen_batches(len(margin), n_block):
-            n_rows = len(margin[block])
-            batch.code(block.start, n_rows, scratch.rows)
-            scratch.seen.fill(-1)
-            scratch.changes.fill(0)
-            kernels.walk(forest, categories, batch.entries, scratch, margin[block])
-            delta[:, block] = scratch.changes[:n_rows].swapaxes(0, 1)
+        margin, delta = self._room(moves)
+        n_values = len(features) + sum(len(move.end) for move in moves)
+        for part in gen_batches(len(margin), max(_MOST_VALUES // n_values, 1)):
+            own = {j: values[part] for j, values in features.items()}
+            some = [move.at(part) for move in moves]
+            batch = self.coded(own, some, takes_missing)
+            _walk(batch, margin[part], delta[:, part])
         return [Walked(margin, change) for change in delta]
 
     def walk_paths(
@@ -118,7 +114,8 @@ class Walks:
             Machine epsilon of the model's own predictions.
         """
         batch = self.coded(features, moves, takes_missing)
-        margin, delta = self._zeros(moves)
+        margin, delta = self._room(moves)
+        delta.fill(0)  # as few paths jump
         nlm = np.empty(delta.shape)
         _PathWalk(self.ensemble, batch, resolution).measure(margin, delta, nlm)
         return [Walked(margin, delta[e], nlm[e]) for e in range(len(moves))]
@@ -134,9 +131,10 @@ class Walks:
         entries = entries_of(packed.coding, values, len(moves))
         return CodedBatch(packed, values, entries)
 
-    def _zeros(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
+    def _room(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
+        """Margins to add to, and room for what the moves change."""
         shape = (len(moves[0].counted), len(self.ensemble.base))
-        return np.zeros(shape), np.zeros((len(moves), *shape))
+        return np.zeros(shape), np.empty((len(moves), *shape))
 
 
 @dataclass(frozen=True)
@@ -172,6 +170,20 @@ class CodedBatch:
         ends = (self.values.base, self.values.ends)
         jumps.lines_of_block(feature, entries.row, *ends, ulps, start, line)
         return jumps.Lines(line, coding.passed, coding.cut_first)
+
+
+def _walk(batch: CodedBatch, margin: np.ndarray, delta: np.ndarray) -> None:
+    """Add to the margins of a batch, and set what its moves change."""
+    n_block, entries = batch.rows_per_block, batch.entries
+    scratch = kernels.scratch_for(n_block, entries, margin.shape[1])
+    forest, categories = batch.packed.forest, batch.packed.categories
+    for block in gen_batches(len(margin), n_block):
+        n_rows = len(margin[block])
+        batch.code(block.start, n_rows, scratch.rows)
+        scratch.seen.fill(-1)
+        scratch.changes.fill(0)
+        kernels.walk(forest, categories, entries, scratch, margin[block])
+        delta[:, block] = scratch.changes[:n_rows].swapaxes(0, 1)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 from skfme._engine.trees.compiled.decorators import inner, kernel
 
 __all__ = [
+    "COARSE",
     "CODE",
     "CODE_AT",
     "CODE_BITS",
-    "COARSE",
     "GUARDS",
     "HIGH_AT",
     "Coding",
@@ -87,7 +87,7 @@ class Entries(NamedTuple):
         The effect of each entry, after n_columns that mean nothing.
     column, row : ndarray of shape (n_entries,), int64
         The column of each entry, and where its values are.
-    place : ndarray of shape (n_effects, n_columns), int64
+    place : ndarray of shape (n_effects, n_columns), uint32
         Where an effect's code of a column is: the column itself, or n_columns + entry.
     """
 
@@ -165,5 +165,5 @@ def code_block(coding, entries, base, ends, start, ranges, codes):
                 word = ranges[r, c]
                 before, last = word & COARSE, (word >> HIGH_AT) & COARSE
                 low, high = min(low, before), max(high, last)
-                word = (word & ~(COARSE | (COARSE << HIGH_AT)))
+                word = word & ~(COARSE | (COARSE << HIGH_AT))
             ranges[r, c] = word | low | (high << HIGH_AT)

@@ -168,9 +168,7 @@ def add_curves(forest, categories, rows, scratch, changes):
                         n_waiting += 1
                 else:
                     codes = rows.codes[column]
-                    middle = _part(
-                        column, test, categories, codes, scratch, first, end
-                    )
+                    middle = _part(column, test, categories, codes, scratch, first, end)
                     node = left if middle > first else left + 1
                     if first < middle < end:
                         stack[n_waiting, 0] = left + 1
