@@ -42,6 +42,7 @@ _SKLEARN = {
 _XGBOOST = ("XGBRegressor", "XGBClassifier", "XGBRFRegressor", "XGBRFClassifier")
 _LIGHTGBM = ("LGBMRegressor", "LGBMClassifier", "Booster")
 _CATBOOST = ("CatBoostRegressor", "CatBoostClassifier")
+_INTERPRET = ("ExplainableBoostingRegressor", "ExplainableBoostingClassifier")
 _READERS: dict[tuple[str, str], tuple[str, str]] = {
     **{
         ("sklearn", f"{name}{kind}"): ("from_sklearn", reader)
@@ -51,6 +52,10 @@ _READERS: dict[tuple[str, str], tuple[str, str]] = {
     **{("xgboost", name): ("from_xgboost", "xgboost") for name in _XGBOOST},
     **{("lightgbm", name): ("from_lightgbm", "lightgbm") for name in _LIGHTGBM},
     **{("catboost", name): ("from_catboost", "catboost") for name in _CATBOOST},
+    **{
+        ("interpret", name): ("from_interpret", "boosting_machine")
+        for name in _INTERPRET
+    },
 }
 
 
