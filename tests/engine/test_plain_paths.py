@@ -1,5 +1,6 @@
 """Exact NLM of tree ensembles where no compiled engine is loaded."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -245,3 +246,53 @@ def test_a_stream_of_small_tables_is_integrated_exactly():
     ).fit(rows)
     (summary,) = explainer.explain_batches(np.array_split(rows, 4)).values()
     assert summary.nlm_rule == "exact"
+
+
+REFERENCES = {
+    "forest": ("sklearn.ensemble", "RandomForestRegressor"),
+    "hist": ("sklearn.ensemble", "HistGradientBoostingRegressor"),
+    "lightgbm": ("lightgbm", "LGBMRegressor"),
+    "xgboost": ("xgboost", "XGBRegressor"),
+}
+REFERENCE_STEPS = [{"bmi": 2}, {"bp": -10}, {"age": 30, "s5": 0.3}]
+
+
+def reference_nlm(name, engine):
+    """NLMs of all rows, each step in a row of its own."""
+    module, kind = REFERENCES[name]
+    library = pytest.importorskip(module, reason=f"{module} is not installed")
+    threads = {} if name == "hist" else {"n_jobs": 1}
+    model = getattr(library, kind)(random_state=0, **threads).fit(numbers, y)
+    options = {"nlm": True, "engine": engine, "extrapolation": None}
+    effects = [fme(model, numbers, step, **options) for step in REFERENCE_STEPS]
+    assert {effect.nlm_rule for effect in effects} == {"exact"}
+    return np.array([effect.nlm for effect in effects])
+
+
+WITHOUT_NUMBA = """
+import sys
+import numpy as np
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("numba", "llvmlite"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+from tests.engine.test_plain_paths import reference_nlm
+np.save(sys.argv[2], reference_nlm(sys.argv[1], "auto"))
+assert "numba" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_without_numba_nonlinearity_is_what_the_walk_finds(name, tmp_path):
+    walked = reference_nlm(name, "trees")
+    root, path = Path(__file__).parents[2], tmp_path / "nlm.npy"
+    subprocess.run(
+        [sys.executable, "-c", WITHOUT_NUMBA, name, str(path)],
+        check=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+    )
+    assert walked.shape == (len(REFERENCE_STEPS), 442)
+    assert np.isfinite(walked).mean() > 0.5
+    np.testing.assert_allclose(np.load(path), walked, rtol=1e-9, atol=1e-9)
