@@ -28,6 +28,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, fme
 from skfme._engine.trees import trees
+from skfme._engine.trees.compiled import kernels
 
 N = 300
 
@@ -237,3 +238,47 @@ def test_auto_falls_back_to_predictions_where_no_engine_is_exact(sample):
     model = Wrong(5, random_state=0).fit(X, y)
     assert fme(model, X, {0: 1.0}, nlm=True).engine == "predict"
     assert fme(LinearRegression().fit(X, y), X, {0: 1.0}).engine == "linear"
+
+
+@pytest.mark.parametrize("link", ["identity", "logistic"])
+def test_contrasts_share_the_walk_of_other_effects(link, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 4))
+    kind = {
+        "identity": HistGradientBoostingRegressor,
+        "logistic": HistGradientBoostingClassifier,
+    }
+    target = rows[:, 0] * rows[:, 1] + rows[:, 2]
+    target = target if link == "identity" else target > 0
+    model = kind[link](max_iter=20).fit(rows, target)
+    steps = [{0: 0.5}, {1: Contrast(-1, 1)}, {2: -0.2}, {0: Contrast(0, 1), 3: 1}]
+    walks = []
+    walk = kernels.walk
+    monkeypatch.setattr(kernels, "walk", lambda *a: (walks.append(a), walk(*a))[1])
+    explainer = FMEExplainer(
+        FrozenEstimator(model), steps, engine="trees", extrapolation=None
+    ).fit(rows)
+    effects = list(explainer.explain(rows).values())
+    assert len(walks) == 2  # of the sample that is checked, and of all rows
+    predict = model.predict
+    if link == "logistic":
+        predict = lambda table: model.predict_proba(table)[:, 1]  # noqa: E731
+    low, high = rows.copy(), rows.copy()
+    low[:, 1], high[:, 1] = -1, 1
+    np.testing.assert_allclose(effects[1].fme, predict(high) - predict(low), atol=1e-12)
+    low, high = rows.copy(), rows + [0, 0, 0, 1]
+    low[:, 0], high[:, 0] = 0, 1
+    np.testing.assert_allclose(effects[3].fme, predict(high) - predict(low), atol=1e-12)
+
+
+def test_contrasts_replace_values_that_the_model_refuses_as_missing():
+    rows = np.random.default_rng(0).normal(size=(100, 3))
+    model = GradientBoostingRegressor(n_estimators=5).fit(rows, rows[:, 0])
+    lacking = rows.copy()
+    lacking[:10, 1] = np.nan
+    steps = [{1: Contrast(-1, 1)}, {1: Contrast(0, 1)}]
+    explainer = FMEExplainer(
+        FrozenEstimator(model), steps, engine="trees", extrapolation=None
+    ).fit(rows)
+    for effect in explainer.explain(lacking).values():
+        assert (effect.engine, effect.n) == ("trees", 100)

@@ -21,7 +21,7 @@ from skfme._engine.stepping import Stepped, left_out
 from skfme._engine.trees.encoding import Move
 from skfme._engine.trees.forests import IsolationTrees
 from skfme._engine.trees.inputs import Features
-from skfme._engine.trees.trees import MOST_VALUES, grouped
+from skfme._engine.trees.trees import MOST_VALUES, grouped_by_ends
 from skfme._engine.trees.walks import Walks
 from skfme._frames.columns import ColumnData
 from skfme._frames.tables import Table
@@ -126,7 +126,9 @@ class WalkedForest:
         features = inputs.features(batch)
         own = Move({}, {}, np.ones(len(batch), dtype=bool))
         moves = [own, *(self._move(batch, features, effect) for effect in effects)]
-        walked = grouped(moves, lambda group: self.walks.walk(features, group, True))
+        walked = grouped_by_ends(
+            moves, lambda group: self.walks.walk(features, group, True)
+        )
         judgeable = self.support.judgeable(batch)
         before = self._verdict(batch, {}, next(walked).margin, judgeable)
         outside = []

@@ -28,7 +28,7 @@ from skfme._engine.trees.walks import Walked, Walks
 from skfme._frames.tables import Table
 from skfme.quadrature import Rule, rule_name
 
-__all__ = ["MOST_VALUES", "TreeEngine", "TreeModel", "grouped"]
+__all__ = ["MOST_VALUES", "TreeEngine", "TreeModel", "grouped_by_ends"]
 
 _LOG = logging.getLogger(__name__)
 MOST_VALUES = 2**24  # stepped values that are held at once: 128 MB
@@ -127,14 +127,12 @@ class TreeEngine:
     def _measured_at_once(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:
-        whole: dict[int, np.ndarray] = {}  # predictions before, by the walk's margins
         measured = []
+        last, start = None, np.empty(0)  # most walks start alike
         for effect, walked in self._walked(batch, effects, rule):
-            start = whole.get(id(walked.margin))
-            if start is None:
-                margin = self.model.walks.ensemble.base + walked.margin
-                start = self.model.walks.respond(margin)
-                whole[id(walked.margin)] = start
+            if walked.margin is not last:
+                last = walked.margin
+                start = self.model.walks.respond(self.model.walks.ensemble.base + last)
             measured.append(self._measured(batch, effect, walked, start, rule))
         return measured
 
@@ -179,7 +177,11 @@ class TreeEngine:
         plans = [plan_of(effect) for effect in effects]
         walks, missing = self.model.walks, inputs.takes_missing
         resolution = self.predict.response.resolution
-        moves = grouped(
+        # Where values are missing that the model refuses, and a move replaces them.
+        apart = not inputs.takes_missing and any(
+            np.isnan(before[j]).any() for plan in plans for j in plan.move.start
+        )
+        moves = (grouped if apart else grouped_by_ends)(
             [plan.move for plan in plans if plan.path is not plan.move],
             lambda group: walks.walk(before, group, missing),
         )
@@ -204,3 +206,28 @@ def grouped(
     shared = iter(walk(sharing) if sharing else [])
     for move in moves:
         yield walk([move])[0] if move.start else next(shared)
+
+
+def grouped_by_ends(
+    moves: Sequence[Move], walk: Callable[[Sequence[Move]], list[Walked]]
+) -> Iterator[Walked]:
+    """The same of moves without paths, which all share one walk.
+
+    One that starts elsewhere is what the row's way to its end changes more than that to
+    its start.
+    """
+    if len(moves) < 2:
+        yield from grouped(moves, walk)
+        return
+    ways = [
+        Move({}, end, move.counted)
+        for move in moves
+        for end in ([move.start, move.end] if move.start else [move.end])
+    ]
+    walked = iter(walk(ways))
+    for move in moves:
+        first = next(walked)
+        if not move.start:
+            yield first
+            continue
+        yield Walked(first.margin + first.delta, next(walked).delta - first.delta)
