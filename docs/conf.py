@@ -22,9 +22,12 @@ version = release = skfme.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "mathml",
 ]
+html_math_renderer = "mathml"
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 
@@ -32,6 +35,10 @@ autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
+
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -42,27 +49,42 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "capture_repr": ("_repr_html_",),  # of a display, the picture is enough
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
 }
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skfme"
 html_show_sourcelink = False
+# Pages without a section have nothing for a sidebar to list.
 html_sidebars = {
     page: []
     for page in (
-        *(
-            "changelog",
-            "contributing",
-            "displays",
-            "getting_started",
-            "recipes",
-            "scaling",
-        ),
+        "changelog",
+        "citation",
+        "coming_from",
+        "contributing",
+        "coverage",
+        "displays",
+        "getting_started",
+        "glossary",
+        "index",
+        "installation",
+        "method",
+        "promises",
+        "recipes",
         "supported",
     )
 }
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_theme_options = {
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 5,
+    "navbar_align": "left",
+}
+html_context = {"default_mode": "auto"}
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 
 
 def quote_fitted_attributes(app, what, name, obj, options, lines):

@@ -48,6 +48,7 @@ print(effects.summary())
 
 display = effects["bmi -2"].plot(labels={"bmi": "Body mass index (kg/m²)"})
 display.figure_.savefig("bmi_effect.png", dpi=150)
+print("The picture is in bmi_effect.png, in the folder that you are in.")
 
 # %%
 # Most of the fall belongs to people with a BMI between 27 and 30: there a step of −2

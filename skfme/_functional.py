@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["ame", "attribute", "came", "fme"]
 
 
-_ALL_FEATURES = object()  # no steps were given, which is what ame() is for
+class _Required:
+    def __repr__(self) -> str:
+        return "<required>"
+
+
+_REQUIRED = _Required()  # steps that are not given: all features are what ame() is for
 NamedChanges = Mapping[str, Mapping[Any, Any]]  # effects under names of one's own
 Changes = Mapping[Any, Any]  # feature -> change: one effect
 
@@ -65,7 +70,7 @@ def fme(
 def fme(
     model: Any,
     X: Any,
-    steps: Any = _ALL_FEATURES,
+    steps: Any = _REQUIRED,
     *,
     background: Any = None,
     sample_weight: Any = None,
@@ -122,7 +127,7 @@ def fme(
     >>> fme(LinearRegression().fit(X, y), X, {"bmi": -2})
     ForwardEffect('bmi -2', n=422, ame=-11.2059)
     """
-    if steps is _ALL_FEATURES:
+    if steps is _REQUIRED:
         raise TypeError(
             "fme() needs steps, such as {'bmi': -2}. ame(model, X) has the average effects of "
             "all features by one unit each."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from doctest import DocTestParser
 from pathlib import Path
-from textwrap import dedent
 
 import numpy as np
 import pandas as pd
@@ -531,14 +531,15 @@ class Distance(BaseEstimator):
 def test_pyods_convention_is_refused_and_the_documented_class_translates_it(cloud):
     with pytest.raises(ValueError, match=r"labels rows 0.*PyOD.*1 - 2 \* label"):
         fme(first_of, cloud, {0: 1.0}, extrapolation=Distance())
-    guide = Path(skfme.__file__).parents[1] / "docs" / "getting_started.rst"
-    block = guide.read_text().split("   class FromPyOD")[1].split("   fme(")[0]
+    guide = Path(skfme.__file__).parents[1] / "docs" / "guide" / "counting.rst"
+    examples = DocTestParser().get_examples(guide.read_text("utf-8"))
+    (block,) = (e.source for e in examples if e.source.startswith("class FromPyOD"))
     names = {
         "BaseEstimator": BaseEstimator,
         "OutlierMixin": OutlierMixin,
         "clone": clone,
     }
-    exec(dedent("   class FromPyOD" + block), names)
+    exec(block, names)
     adapted = names["FromPyOD"](Distance())
     effect = fme(first_of, cloud, {0: 1.0}, extrapolation=adapted)
     far = np.linalg.norm(cloud + [1.0, 0] - cloud.mean(axis=0), axis=1) > 2.5

@@ -55,6 +55,8 @@ pre{white-space:pre-wrap;font-size:.85rem;border:1px solid var(--edge);padding:.
 border-radius:4px}
 dt{font-weight:600}
 dd{margin:0 0 .5em 1.2em}
+@media screen and (max-width:40rem){figure{overflow-x:auto}\
+figure img{max-width:none;min-width:36rem}}
 @media print{body{font-size:11pt}figure,tr{break-inside:avoid}}
 """
 

@@ -49,7 +49,7 @@ __all__ = [
     "question",
 ]
 
-_MIDDLE = (0.125, 0.875)  # three rows in four lie between
+_MIDDLE = (0.25, 0.75)  # as the quartiles of the tables
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _negligible(effect: ForwardEffect, k: int, value: float) -> bool:
 
 
 def _middle(effect: ForwardEffect, k: int, fme: np.ndarray, weights: Weighting) -> str:
-    """Where three rows in four lie, if they differ."""
+    """Where the middle half of the rows lies, if they differ."""
     if len(fme) == 1:
         return "; one row counts."
     low, high = weighted_quantiles(fme, np.array(_MIDDLE), weights)
@@ -137,7 +137,7 @@ def _middle(effect: ForwardEffect, k: int, fme: np.ndarray, weights: Weighting) 
         return "."
     if _negligible(effect, k, float(np.ptp(fme))):
         return ", in every row by the same."
-    rows = "3 in 4 rows (by weight)" if weights.given else "3 in 4 rows"
+    rows = "the middle half of the rows" + " (by weight)" * weights.given
     ame = effect.figures[k].mean
     value = value_phrase(effect.comparison)
     ends = sorted((low, high), key=abs)

@@ -20,6 +20,7 @@ from skfme._text.labels import (
     Labels,
     coverage_note,
     joint_phrase,
+    number,
     read_labels,
     response_words,
     step_title,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AMEDisplay", "group_columns"]
 
+_LEGEND_LETTERS = 84  # on a line above the axes
 _QUARTILES = "Lines: quartiles of the rows, their spread and no confidence interval"
 _SPREAD = (
     "Lines: one SD of the rows to either side, their spread and no confidence interval"
@@ -189,7 +191,7 @@ class AMEDisplay(Display):
             for i, level in enumerate(_levels(table))
         }
         self._label_axes(middles, places)
-        _write_counts(self.ax_, table, places)
+        _write_numbers(self.ax_, table, places)
         self._explain_lines()
         return self
 
@@ -226,18 +228,31 @@ class AMEDisplay(Display):
         """What the lines are, under the axis; and a legend of groups, above."""
         axes = self.ax_
         if self.line:
+            line = self.line
+            table = self.table
+            if line == _QUARTILES and not _inside(table).all():
+                line += "; a mean beside its line is drawn there by few large effects"
             axes.annotate(
-                wrapped(self.line, 78), (0, 0), xycoords="axes fraction",
+                wrapped(line, 78), (0, 0), xycoords="axes fraction",
                 xytext=(0, -36 - 10 * axes.get_xlabel().count("\n")),
                 textcoords="offset points", va="top",
                 fontsize="small", color=GREY, parse_math=False,
             )  # fmt: skip
         if len(self.dots_) > 1:
+            names = [wrapped(level, 34) for level in self.dots_]
+            longest = max(len(line) for name in names for line in name.split("\n"))
             legend = axes.legend(
-                loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(self.dots_), 4),
+                list(self.dots_.values()), names, loc="lower left", bbox_to_anchor=(0, 1),
+                ncols=max(1, min(len(names), 4, _LEGEND_LETTERS // (longest + 4))),
                 frameon=False, fontsize="small", borderaxespad=0.2, handletextpad=0.2,
             )  # fmt: skip
             plain(legend)
+
+
+def _inside(table: pd.DataFrame) -> pd.Series:
+    """Whether estimates lie on their lines."""
+    estimate = table["estimate"]
+    return estimate.isna() | ((estimate >= table["low"]) & (estimate <= table["high"]))
 
 
 def _overall(effects: Effects) -> pd.DataFrame:
@@ -357,16 +372,23 @@ def _places(table: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
     return first + (room - 1) / 2, places.to_numpy(dtype=float)
 
 
-def _write_counts(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
-    """Columns of numbers at the right: rows that count, and rows left out."""
+def _entry(name: str, value: float) -> str:
+    if np.isnan(value):
+        return ""
+    return number(value) if name == "estimate" else f"{int(value):,}"
+
+
+def _write_numbers(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
+    """Columns of numbers at the right: estimates, rows that count, and rows left out."""
     side = axes.get_yaxis_transform()
     style = {"xycoords": side, "textcoords": "offset points", "fontsize": "small"}
-    for name, title, offset in (("n", "n", 52), ("left_out", "left out", 104)):
+    columns = (("estimate", "AME", 48), ("n", "n", 96), ("left_out", "left out", 148))
+    for name, title, offset in columns:
         if name not in table or table[name].isna().all():
             continue
         entries = [
-            (place, "" if np.isnan(count) else f"{int(count):,}", "center", INK)
-            for place, count in zip(places, table[name], strict=True)
+            (place, _entry(name, value), "center", INK)
+            for place, value in zip(places, table[name], strict=True)
         ]
         entries.append((min(places) - 0.75, title, "bottom", GREY))
         for place, text, va, colour in entries:

@@ -148,14 +148,17 @@ def _default_steps(kind: str, training: Training) -> list[NamedStep]:
             "no column is categorical, or numeric with a positive step. Give a mapping "
             "such as {'bmi': -2}."
         )
-    if flat:
-        names = ", ".join(column.name for column in flat)
-        warnings.warn(
-            f"steps={kind!r} leaves out {names}: the {kind.upper()} is "
-            "not positive in the training rows.",
-            UserWarning,
-            stacklevel=4,
-        )
+    others = [c for c in columns if c.column.kind not in ("categorical", "numeric")]
+    left_out = {
+        f"the {kind.upper()} is not positive in the training rows.": flat,
+        "only numbers and categories have a step by default; of a date, give one such as "
+        "{name: timedelta(days=7)}.": others,
+    }
+    for reason, some in left_out.items():
+        if some:
+            names = ", ".join(column.name for column in some)
+            message = f"steps={kind!r} leaves out {names}: {reason}"
+            warnings.warn(message, UserWarning, stacklevel=4)
     return [NamedStep.of(change) for change in changes]
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from select import select
@@ -56,17 +57,45 @@ class Visit:
 
 def visit(page: Path, expressions: tuple[str, ...], width: int = 1000) -> Visit:
     """Open a page, wait until it has loaded, and evaluate expressions on it."""
+    ((_, found),) = visits([page.resolve().as_uri()], expressions, width)
+    return found
+
+
+def visits(
+    addresses: Iterable[str],
+    expressions: tuple[str, ...],
+    width: int,
+    late: float = 0.5,
+) -> Iterator[tuple[str, Visit]]:
+    """Open pages one after the other in one browser.
+
+    Parameters
+    ----------
+    addresses : iterable of str
+    expressions : tuple of str
+        What is evaluated on each.
+    width : int
+        Of the window, in pixels.
+    late : float, default=0.5
+        Seconds to wait for what scripts still do after loading.
+    """
     with tempfile.TemporaryDirectory() as profile:
         browser = _Browser(Path(profile))
         try:
-            return _visit(browser, page.resolve().as_uri(), expressions, width)
+            for address in addresses:
+                yield address, _visit(browser, address, expressions, width, late)
         finally:
             browser.close()
 
 
 def _visit(
-    browser: _Browser, address: str, expressions: tuple[str, ...], width: int
+    browser: _Browser,
+    address: str,
+    expressions: tuple[str, ...],
+    width: int,
+    late: float,
 ) -> Visit:
+    browser.session, browser.events = None, []
     target = browser.call("Target.createTarget", url="about:blank")["targetId"]
     session = browser.call("Target.attachToTarget", targetId=target, flatten=True)
     browser.session = session["sessionId"]
@@ -81,12 +110,17 @@ def _visit(
     found = Visit()
     for expression in expressions:
         answer = browser.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True
+            "Runtime.evaluate",
+            expression=expression,
+            returnByValue=True,
+            awaitPromise=True,
         )
         found.answers[expression] = answer["result"].get("value")
-    browser.drain(0.5)  # late scripts and requests
+    browser.drain(late)  # late scripts and requests
     for event in browser.events:
         _record(found, event, address)
+    browser.session = None
+    browser.call("Target.closeTarget", targetId=target)
     return found
 
 

@@ -133,17 +133,17 @@ def of_values(values, **options):
     )
 
 
-def test_three_rows_in_four_lie_between_the_eighths():
+def test_the_middle_half_of_the_rows_lies_between_the_quartiles():
     values = np.linspace(1, 9, 801)
     (text,) = finding(of_values(values), Wording())
     assert text == (
-        "Raising a by 1 raises the prediction by 5 on average, from 0 to 5; for 3 in 4 rows "
-        "by between 2 and 8."
+        "Raising a by 1 raises the prediction by 5 on average, from 0 to 5; for the middle "
+        "half of the rows by between 3 and 7."
     )
     (text,) = finding(of_values(-values), Wording())
     assert text == (
-        "Raising a by 1 lowers the prediction by 5 on average, from 0 to −5; for 3 in 4 rows "
-        "by between 2 and 8."
+        "Raising a by 1 lowers the prediction by 5 on average, from 0 to −5; for the middle "
+        "half of the rows by between 3 and 7."
     )
 
 
@@ -167,7 +167,7 @@ def test_most_rows_may_lie_against_the_average():
     values = np.concatenate([np.full(90, -1.0), np.full(10, 100.0)])
     (text,) = finding(of_values(values), Wording())
     assert "raises the prediction by 9.1 on average" in text
-    assert "for 3 in 4 rows the change is about −1." in text
+    assert "for the middle half of the rows the change is about −1." in text
     assert "falls for 90% and rises for 10%" in text
 
 
@@ -196,7 +196,7 @@ def test_weighted_rows_are_named_so():
     weights = np.r_[np.full(50, 3.0), np.full(50, 1.0)]
     values = np.r_[np.full(50, -1.0), np.full(50, 1.0)]
     (text,) = finding(of_values(values, sample_weight=weights), Wording())
-    assert "3 in 4 rows (by weight)" in text
+    assert "the middle half of the rows (by weight)" in text
     assert "falls for 75% and rises for 25% of the rows" in text
 
 

@@ -616,3 +616,12 @@ def test_a_row_without_a_value_is_missing_unless_it_is_to_count(column, value):
     assert statuses(counting, s=column)[1] == "counted"
     high = column[2]
     assert statuses({"s": Contrast(value, high)}, s=column)[1] == "counted"
+
+
+def test_default_steps_name_the_columns_of_dates_that_they_leave_out():
+    X = pd.DataFrame(
+        {"age": [30.0, 40.0, 50.0], "seen": pd.date_range("2024", periods=3)}
+    )
+    with pytest.warns(UserWarning, match=r"leaves out seen: only numbers .*timedelta"):
+        effects = ame(lambda table: table["age"], X)
+    assert list(effects) == ["age +1"]

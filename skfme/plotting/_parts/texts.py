@@ -17,8 +17,8 @@ __all__ = ["draw_title", "letters_in", "plain", "room_in", "within", "wrapped"]
 
 
 def wrapped(text: str, width: int = 42) -> str:
-    """A long label on several lines."""
-    return "\n".join(textwrap.wrap(text, width)) or text
+    """A long label on several lines, broken between words."""
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False)) or text
 
 
 def within(axes: Axes, text: str, size: str, n_columns: float = 1) -> str:

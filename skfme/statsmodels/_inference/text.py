@@ -122,7 +122,7 @@ class EstimateTables(JointEstimates):
             "estimate": "coef",
             "std_error": "std err",
             "statistic": letter,
-            "p_value": f"P>|{letter}|",
+            "p_value": f"P>|{letter}|" if self._p_is_of_statistic else "P",
             "p_adjusted": f"{self.adjustment} P",
             "conf_low": f"[{alpha / 2:.4g}",
             "conf_high": f"{1 - alpha / 2:.4g}]",
@@ -132,6 +132,11 @@ class EstimateTables(JointEstimates):
         columns = [self._texts(name, frame[name].astype(float)) for name in heads]
         rows = map(list, zip(self.names, *columns, strict=True))
         return ["effect", *heads.values()], list(rows)
+
+    @property
+    def _p_is_of_statistic(self) -> bool:
+        """Whether p-values are those of the statistics beside them."""
+        return True
 
     def _texts(self, column: str, values: pd.Series) -> list[str]:
         """Numbers of one column as the table shows them."""

@@ -68,8 +68,9 @@ class ParameterCovariance:
             )
         else:
             matrix = fitted.cov_params()
-        kind = str(cov_type or fitted.covariance_type)
-        return cls(_checked(matrix, p, name), fitted.df, kind)
+        matrix = _checked(matrix, p, name)
+        kind = _kind(fitted, str(cov_type or fitted.covariance_type), matrix)
+        return cls(matrix, fitted.df, kind)
 
 
 def _of_results(
@@ -91,6 +92,19 @@ def _of_results(
         raise ValueError(
             f"{name} failed: {error}. Give the covariance of the parameters as cov."
         ) from error
+
+
+def _kind(fitted: FittedModel, kind: str, matrix: np.ndarray) -> str:
+    """The type by what it is: of GLMs and discrete models HC1 to HC3 are HC0."""
+    if kind not in ("HC1", "HC2", "HC3") or not isinstance(fitted, FittedResults):
+        return kind
+    try:
+        plain = np.asarray(_of_type(fitted, "HC0", {}).cov_params(), dtype=float)
+    except (ValueError, NotImplementedError):
+        return kind
+    if np.allclose(plain, matrix, rtol=1e-9, atol=0):
+        return f"HC0, which statsmodels computes of {fitted.name} under the name {kind}"
+    return kind
 
 
 def _of_type(fitted: FittedResults, cov_type: str, cov_kwds: dict) -> Any:

@@ -177,6 +177,10 @@ class BootstrapResults(EffectResults):
             notes=self.notes[:1],
         )
 
+    @property
+    def _p_is_of_statistic(self) -> bool:
+        return self.method == "normal"
+
     def _texts(self, column: str, values: pd.Series) -> list[str]:
         texts = super()._texts(column, values)
         if column not in ("p_value", "p_adjusted"):

@@ -466,3 +466,19 @@ def test_the_protocol_compares_groups():
     assert float(test.sd.item()) == pytest.approx(sd)
     z = (effects.params.iloc[1] - effects.params.iloc[0]) / sd
     assert float(test.pvalue.item()) == pytest.approx(2 * stats.norm.sf(abs(z)))
+
+
+@pytest.mark.parametrize("by_fit", [False, True])
+def test_hc3_of_a_logit_is_named_hc0_and_of_a_line_hc3(by_fit):
+    robust = {"cov_type": "HC3"}
+    at_fit, later = (robust, {}) if by_fit else ({}, robust)
+    logit = smf.logit("b ~ x + z", data()).fit(disp=0, **at_fit)
+    plain = smf.logit("b ~ x + z", data()).fit(disp=0, cov_type="HC0")
+    effects = delta_effects(logit, data(), {"x": 1}, **later)
+    assert effects.bse.iloc[0] == delta_effects(plain, data(), {"x": 1}).bse.iloc[0]
+    assert "HC0, which statsmodels computes of Logit under the name HC3" in " ".join(
+        effects.summary().split()
+    )
+    line = smf.ols("y ~ x + z", data()).fit(**at_fit)
+    effects = delta_effects(line, data(), {"x": 1}, **later)
+    assert "Covariance of the parameters: HC3." in effects.summary()

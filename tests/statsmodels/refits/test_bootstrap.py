@@ -251,6 +251,7 @@ def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound(method):
         covers="refit",
     )
     far, near = results.summary().splitlines()[3:5]
+    assert ("P>|z|" in results.summary()) == (method == "normal")
     bounded = method != "normal"  # which reads no tail of the replicates
     assert ("<" in far, "<" in near) == (bounded, False)
     assert ("<" in results.pairwise().summary()) == bounded
