@@ -26,8 +26,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, fme
-from skfme._engine.trees import trees
+from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, SetTo, fme
+from skfme._engine.trees import packing, trees
 from skfme._engine.trees.compiled import kernels
 
 N = 300
@@ -282,3 +282,24 @@ def test_contrasts_replace_values_that_the_model_refuses_as_missing():
     ).fit(rows)
     for effect in explainer.explain(lacking).values():
         assert (effect.engine, effect.n) == ("trees", 100)
+
+
+@pytest.mark.parametrize("categories", [None, [3]])
+def test_codes_of_many_cuts_may_be_coarse(categories, sample, monkeypatch):
+    X, y = sample
+    X = X.copy()
+    X[:, 3] = np.arange(N) % 4
+    model = HistGradientBoostingRegressor(max_iter=30, categorical_features=categories)
+    model.fit(X, y)
+    steps = [{0: 1.0}, {1: -0.3}, {2: 0.1}, {0: 1.0, 2: -0.5}, {3: SetTo(2)}]
+    found = []
+    for coarse in (0, 1):
+        monkeypatch.setattr(packing, "_coarse", lambda most, bits=coarse: bits)
+        explainer = FMEExplainer(
+            FrozenEstimator(model), steps, engine="trees", nlm=True, extrapolation=None
+        )
+        found.append(explainer.fit(X).explain(X))
+    for exact, coarse in zip(*(effects.values() for effects in found), strict=True):
+        assert np.nanmax(np.abs(exact.fme)) > 0
+        np.testing.assert_array_equal(exact.fme, coarse.fme)
+        np.testing.assert_array_equal(exact.nlm, coarse.nlm)

@@ -102,9 +102,14 @@ def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
         low=np.array(low),
         scale=np.array(scale),
         missing_code=missing_code,
-        coarse=int(max(map(len, cuts)) >= COARSE),
+        coarse=_coarse(max(map(len, cuts))),
         single=single,
     )
+
+
+def _coarse(most_cuts: int) -> int:
+    """By how many bits the lowest and highest codes are cut short to fit."""
+    return int(most_cuts >= COARSE)
 
 
 def _cuts(ensemble: Ensemble, feature: int) -> np.ndarray:
