@@ -1,9 +1,10 @@
 """Random tables, models and steps, each against differences of the model's predictions.
 
 A draw is a table (its library, the type of each column, missing values), a model, one
-effect, what judges extrapolation, weights, an engine and a batch size. The reference
+effect, a question (the difference, another comparison, the parts of a joint step), what
+judges extrapolation, weights, an engine and a batch size. The reference
 makes the step on plain Python values, builds the table anew and asks the model itself:
-status, effect, mean and SD must be equal.
+status, effect, mean and SD must be equal, and parts those of all coalitions.
 
     python -P benchmarks/fuzz.py [--seconds 60] [--seed 0]     draws until the time is over
     python -P benchmarks/fuzz.py --draw 1234                   one draw again, in full
@@ -43,7 +44,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBRegressor
 
-from skfme import Contrast, Scale, SetTo, fme
+from skfme import Contrast, Scale, SetTo, attribute, fme
 
 EPOCH = dt.datetime(2024, 1, 1)
 LEVELS = ["low", "mid", "high", "other"]
@@ -78,6 +79,7 @@ class Draw:
     steps: dict[str, Any] = field(default_factory=dict)
     weights: np.ndarray | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    question: str = "difference"
     background: int = 0  # how many rows from the top are the training rows; 0 for all
 
     def training(self, column: Column) -> list:
@@ -94,7 +96,8 @@ class Draw:
         name = getattr(self.model, "__name__", type(self.model).__name__)
         return (
             f"{self.library} of {len(self.columns[0].entries)} rows ({types}); {name}; "
-            f"{self.steps}; {self.options}; weights: {self.weights is not None}; "
+            f"{self.question}; {self.steps}; {self.options}; "
+            f"weights: {self.weights is not None}; "
             f"training rows: {self.background or 'all'}"
         )
 
@@ -105,7 +108,8 @@ class Draw:
         weights = None if self.weights is None else self.weights.dtype.kind
         options = tuple(sorted((k, str(v)) for k, v in self.options.items()))
         model = getattr(self.model, "__name__", type(self.model).__name__)
-        return self.library, kinds, stepped, steps, model, weights, options
+        question = self.question
+        return self.library, kinds, stepped, steps, model, weights, options, question
 
 
 # Tables -----------------------------------------------------------------------------
@@ -324,6 +328,10 @@ def drawn(seed: int) -> Draw:
     draw.steps = {
         candidates[j].name: _step(rng, draw, candidates[j]) for j in sorted(stepped)
     }
+    if len(draw.steps) > 1 and rng.random() < 0.6:
+        draw.question = "parts"
+    elif rng.random() < 0.25:
+        draw.question = str(rng.choice(["relative", "percent"]))
     draw.options = {
         "extrapolation": str(rng.choice(["none", "envelope"])),
         "engine": str(rng.choice(["auto", "predict", *engines])),
@@ -444,24 +452,40 @@ def reference(draw: Draw) -> tuple[list[str], np.ndarray]:
     if categorical:
         status[there] = "at_target"
     status[missing] = "missing"
-    return status.tolist(), _differences(draw, before, after, status == "counted")
+    return status.tolist(), _answer(draw, before, after, status == "counted")
 
 
-def _differences(
-    draw: Draw, before: list, after: list, counted: np.ndarray
-) -> np.ndarray:
+def relative(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """A comparison that is defined everywhere."""
+    return (after - before) / (1 + np.abs(before))
+
+
+def _answer(draw: Draw, before: list, after: list, counted: np.ndarray) -> np.ndarray:
+    """What the question asks of each counted row; parts one after the other."""
     rows = np.flatnonzero(counted)
-    tables = []
-    for values in (before, after):
-        columns = [
-            Column(c.name, _kind_of_ends(c, draw.steps.get(c.name), before[j], after[j]),
-                   [values[j][i] for i in rows], c.missing)
-            for j, c in enumerate(draw.columns)
-        ]  # fmt: skip
-        tables.append(Draw(draw.library, columns))
     if not len(rows):
         return np.empty((0, 1))
-    low, high = (predicted(draw.model, table_of(table)) for table in tables)
+
+    def after_changes(changed: set[str]) -> np.ndarray:
+        columns = [
+            Column(c.name, _kind_of_ends(c, draw.steps.get(c.name), before[j], after[j]),
+                   [(after if c.name in changed else before)[j][i] for i in rows],
+                   c.missing)
+            for j, c in enumerate(draw.columns)
+        ]  # fmt: skip
+        return predicted(draw.model, table_of(Draw(draw.library, columns)))
+
+    low, high = after_changes(set()), after_changes(set(draw.steps))
+    if draw.question == "parts":
+        first, second = (after_changes({name}) for name in draw.steps)
+        one = ((first - low) + (high - second)) / 2
+        two = ((second - low) + (high - first)) / 2
+        return np.concatenate([one, two], axis=1)
+    if draw.question == "relative":
+        return relative(low, high)
+    if draw.question == "percent":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 100 * (high - low) / low
     return high - low
 
 
@@ -497,27 +521,36 @@ def compare(draw: Draw) -> str:
     options["batch_size"] = options["batch_size"] or "auto"
     table = table_of(draw)
     background = table_of(draw, slice(draw.background)) if draw.background else None
+    options |= {"background": background, "sample_weight": draw.weights}
+    status, expected = reference(draw)
+    if draw.question in ("relative", "percent"):
+        options["comparison"] = relative if draw.question == "relative" else "percent"
+    undefined = not np.isfinite(expected).all()  # a percentage of a prediction of 0
     try:
-        effect = fme(
-            draw.model,
-            table,
-            draw.steps,
-            background=background,
-            sample_weight=draw.weights,
-            **options,
-        )
+        if draw.question == "parts":
+            parts = attribute(draw.model, table, draw.steps, **options)
+            effect = parts.total
+        else:
+            effect = fme(draw.model, table, draw.steps, **options)
     except ValueError as error:
         if f"engine={options['engine']!r} cannot" in str(error):
             return "refused"
+        if undefined and "percent" in str(error):
+            return "undefined, and said so"
         raise
-    status, expected = reference(draw)
+    assert not undefined, "a percentage of 0 was not refused"
     assert effect.status.tolist() == status, (effect.status.tolist(), status)
     counted = np.array(status) == "counted"
     effects = effect.fme.reshape(len(status), -1)
+    if draw.question == "parts":
+        each = [part.fme.reshape(len(status), -1) for part in parts.values()]
+        effects = np.concatenate(each, axis=1)
     assert np.isnan(effects[~counted]).all()
     if not counted.any():
         return "equal"
     ends = np.abs(predicted(draw.model, table_of(draw))).max()
+    if draw.question == "percent":  # rounding of what is divided by a small prediction
+        ends = 1e3 * (1 + np.abs(expected).max())
     # XGBoost predicts in single precision; others are equal to rounding.
     unit = 2e-6 if "XGB" in type(draw.model).__name__ else 1e-9
     np.testing.assert_allclose(
@@ -525,7 +558,7 @@ def compare(draw: Draw) -> str:
     )
     weights = np.ones(len(status)) if draw.weights is None else draw.weights
     weights = np.asarray(weights, float)[counted]
-    if weights.sum():
+    if weights.sum() and draw.question != "parts":
         mean = weights @ expected / weights.sum()
         np.testing.assert_allclose(
             np.ravel(effect.ame), mean, rtol=1e-7, atol=unit * (1 + ends)

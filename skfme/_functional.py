@@ -179,12 +179,13 @@ def attribute(
     interactions : bool or "rows", default=False
         Whether to find the interaction of every two features.
     n_permutations : int or None, default=None
-        Orders to sample where exact values would take more predictions.
+        Orders to sample where exact values would take more predictions; an odd number is
+        taken as one more.
     random_state : int, RandomState instance or None, default=None
         For sampled orders.
     background : array-like or dataframe, default=None
         Training rows, as in :func:`fme`.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : column of X, or array-like of shape (n_samples,), default=None
         Weights of the averages, as in :func:`fme`.
     response_label : str, default=None
         What the model predicts, in words, as in :func:`fme`.
@@ -354,4 +355,5 @@ def came(
     nlm = None if nlm is None else nlm[:, column]
     tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)
     tree._comparison = effect.comparison
+    tree._about = (effect.name, effect.context.joint)
     return tree

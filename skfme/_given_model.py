@@ -169,6 +169,7 @@ def asked_of(
     model, X, beside = _with_offset(model, X, background, options)
     model = frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
+    explainer._keeps_training = False
     if isinstance(sample_weight, str):
         name, sample_weight = sample_weight, weights_named(sample_weight, as_table(X))
         X = without_weights(model, X, name)

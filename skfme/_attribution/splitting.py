@@ -13,11 +13,12 @@ import numpy as np
 from skfme._attribution.pairs import Pairs, PairSums
 from skfme._attribution.paths import parts_along_path
 from skfme._attribution.predictions import parts_of_predictions
-from skfme._attribution.questions import Parts, Question
+from skfme._attribution.questions import MOST_EXACT, Parts, Question
 from skfme._engine.batches import Schedule, plan_rows, run_batches
 from skfme._engine.choice import EngineChoice, ProbeSample
 from skfme._engine.differences import PredictEngine
 from skfme._engine.forward import Stepping
+from skfme._engine.refusals import refusal
 from skfme._engine.stepping import COUNTED, STATUSES, Engine, Stepped
 from skfme._frames.columns import missing_in
 from skfme._frames.tables import Table
@@ -144,7 +145,8 @@ def split_step(
     n_points = np.inf if continuous else float(question.n_coalitions)
     sample = ProbeSample(table, stepping.effects, 1, n_points)
     engine = choice.engine(sample, None, rows_per_batch)
-    work = _Work(stepping, engine, question, weights, unused)
+    asked = "auto" if choice.requested == "predict" else choice.requested
+    work = _Work(stepping, engine, question, weights, unused, asked)
     n_outside_before = 0
     for rows, (status, parts, pairs, n_outside) in run_batches(
         work, table, rows_per_batch, schedule
@@ -163,6 +165,7 @@ class _Work:
     question: Question
     weights: Weighting
     unused: np.ndarray | None
+    engine_asked: str  # "auto" where predictions may take over
 
     def __call__(
         self, batch: Table, rows: slice
@@ -186,7 +189,10 @@ class _Work:
         if self.question.pairs:
             weights = self.weights.take(rows).whole()
             pairs = Pairs(weights, self.question.keep_pairs)
-        return self._found(batch, effect, rows, pairs), pairs
+        parts = self._found(batch, effect, rows, pairs)
+        if self.engine_asked not in ("auto", parts.engine):
+            raise self._refusal()
+        return parts, pairs
 
     def _found(
         self, batch: Table, effect: Stepped, rows: np.ndarray, pairs: Pairs | None
@@ -201,10 +207,20 @@ class _Work:
             parts, predict = _exact(self.engine, batch, effect, question, pairs)
             if parts is not None:
                 return parts
+            if self.engine_asked != "auto":
+                raise self._refusal()
         if question.method == "path":
             return parts_along_path(predict, batch, effect)
         draws = _draws(question, rows) if question.samples else None
         return parts_of_predictions(predict, batch, effect, question, draws, pairs)
+
+    def _refusal(self) -> ValueError:
+        """Why the engine that was insisted on has no parts, as an error."""
+        reason = "rows have no closed form, as where values are missing"
+        if self.question.needs_coalitions and self.question.n_features > MOST_EXACT:
+            most = f"more than {MOST_EXACT} features"
+            reason = f"behind a link, coalitions of {most} are not summed up"
+        return refusal(self.engine_asked, reason)
 
 
 def _exact(

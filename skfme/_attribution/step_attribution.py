@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from skfme._attribution.wording import sentences_of
 from skfme._engine.stepping import COUNTED
 from skfme._results.context import Context
 from skfme._results.effects import ForwardEffect, ForwardEffects
+from skfme._text.parts import JointStep
 from skfme._text.printing import Text
 from skfme.steps._changes import NamedStep
 
@@ -38,6 +40,7 @@ class _Found:
     """What a split found beside the parts, in the order of the features."""
 
     question: Question
+    changes: tuple[str, ...]
     how: str
     n_not_converged: int
     errors: np.ndarray | None
@@ -68,6 +71,8 @@ class StepAttribution(ForwardEffects):
     ----------
     name : str
         Of the joint step, such as ``bmi -2, bp -10``.
+    changes : tuple of str
+        What is done to each feature, such as ``("bmi -2", "bp -10")``.
     method : {"shapley", "path", "sequential"}
         How the effect is split.
     how : str
@@ -101,7 +106,7 @@ class StepAttribution(ForwardEffects):
     def __init__(
         self, parts: list[ForwardEffect], total: ForwardEffect, found: _Found
     ) -> None:
-        super().__init__(parts, total.context)
+        super().__init__(parts, parts[0].context)
         self.total = total
         self._found = found
 
@@ -111,12 +116,14 @@ class StepAttribution(ForwardEffects):
     ) -> StepAttribution:
         """The parts of a step, as they were computed."""
         shared = (split.status, None, 0, split.engine)
+        joint = JointStep(step.name, step.by_feature)
+        of_parts = replace(context, joint=joint)
         parts = [
             ForwardEffect(
                 change.feature,
                 {change.feature: change.step},
                 (change.size,) if change.size else (),
-                context,
+                of_parts,
                 split.parts[:, k].copy(),
                 *shared,
             )
@@ -125,7 +132,8 @@ class StepAttribution(ForwardEffects):
         total = ForwardEffect(
             step.name, step.by_feature, step.sizes, context, split.total, *shared
         )
-        attribution = cls(parts, total, _found(context, question, split))
+        changes = tuple(f"{c.feature} {c.label}" for c in step.changes)
+        attribution = cls(parts, total, _found(context, question, changes, split))
         attribution._warn_of_sampling()
         return attribution
 
@@ -133,6 +141,11 @@ class StepAttribution(ForwardEffects):
     def name(self) -> str:
         """Of the joint step, such as ``bmi -2, bp -10``."""
         return self.total.name
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What is done to each feature, such as ``("bmi -2", "bp -10")``."""
+        return self._found.changes
 
     @property
     def method(self) -> str:
@@ -229,10 +242,16 @@ class StepAttribution(ForwardEffects):
         ------
         AttributeError
             Unless ``interactions="rows"`` was asked for.
+        ValueError
+            If both are the same.
         """
         if self._found.pairs is None:
             raise AttributeError(
                 "Interactions of each row are kept with interactions='rows'."
+            )
+        if first == second:
+            raise ValueError(
+                f"An interaction is one of two features, and both are {first!r}."
             )
         i, j = sorted((self._place(first), self._place(second)))
         pair = list(combinations(range(len(self)), 2)).index((i, j))
@@ -267,6 +286,8 @@ class StepAttribution(ForwardEffects):
         rows = np.flatnonzero(self.total.counted)
         weights = self.context.weights.take(rows)
         found, averages = self._found, {}
+        if not len(rows):
+            return {}
         if found.errors is not None:
             w = weights.times(np.ones((len(rows), 1)))[:, 0]
             squares = np.einsum("r,rfo->fo", w**2, found.errors[rows] ** 2)
@@ -308,6 +329,7 @@ class StepAttribution(ForwardEffects):
         return Told(
             list(self.values()),
             self.total,
+            self.changes,
             self.method,
             self.how,
             self.order,
@@ -329,7 +351,8 @@ class StepAttribution(ForwardEffects):
 
     def _in(self, context: Context) -> StepAttribution:
         parts = [replace(part, context=context) for part in self.values()]
-        return StepAttribution(parts, replace(self.total, context=context), self._found)
+        total = replace(self.total, context=replace(context, joint=None))
+        return StepAttribution(parts, total, self._found)
 
     def plot(self, **options: Any) -> AttributionDisplay:  # type: ignore[override]
         """Draw the parts; needs Matplotlib.
@@ -367,18 +390,29 @@ class StepAttribution(ForwardEffects):
             )
 
 
-def _found(context: Context, question: Question, split: Split) -> _Found:
+def _found(
+    context: Context, question: Question, changes: tuple[str, ...], split: Split
+) -> _Found:
     means = sds = None
     if split.pair_sums is not None:
         counted = np.flatnonzero(split.status == COUNTED)
         means = split.pair_sums.mean
         sds = split.pair_sums.sd(context.weights.take(counted))
-    arrays: Sequence[np.ndarray | None] = (
-        split.errors,
-        split.lowest,
-        split.highest,
-        means,
-        sds,
-        split.interactions,
-    )
-    return _Found(question, split.how, split.n_not_converged, *arrays)
+    found = (split.lowest, split.highest, means, sds, split.interactions)
+    arrays: Sequence[np.ndarray | None] = (split.errors, *found)
+    if not (split.status == COUNTED).any():
+        arrays = (None, *_unknown(question, split.parts))
+    return _Found(question, changes, split.how, split.n_not_converged, *arrays)
+
+
+def _unknown(question: Question, parts: np.ndarray) -> list[np.ndarray | None]:
+    """What was asked for where no row counts: ranges, means, SDs and pairs of NaN."""
+    n, n_features, n_outputs = parts.shape
+    ranged = question.method == "sequential" and question.order is None
+    pairs = (comb(n_features, 2), n_outputs)
+    asked = [
+        *2 * [(ranged, parts.shape)],
+        *2 * [(question.pairs, pairs)],
+        (question.keep_pairs, (n, *pairs)),
+    ]
+    return [np.full(shape, np.nan) if wanted else None for wanted, shape in asked]

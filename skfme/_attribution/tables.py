@@ -13,6 +13,7 @@ import pandas as pd
 from skfme._attribution.wording import sentences_of
 from skfme._results.effect_tables import (
     TitledTable,
+    effect_notes,
     effects_table,
     left_out_table,
 )
@@ -46,6 +47,7 @@ class Told:
     ----------
     parts : list of ForwardEffect
     total : ForwardEffect
+    changes : tuple of str
     method, how : str
     order : tuple of str
     interactions : DataFrame or None
@@ -56,6 +58,7 @@ class Told:
 
     parts: list[ForwardEffect]
     total: ForwardEffect
+    changes: tuple[str, ...]
     method: str
     how: str
     order: tuple[str, ...]
@@ -88,7 +91,8 @@ def attribution_html(told: Told) -> str:
 
 def attribution_tables(told: Told) -> list[TitledTable]:
     """Title, header and rows: the parts and the total, and what else was asked for."""
-    total = replace(told.total, name="total")
+    taken = any(part.name == "total" for part in told.parts)
+    total = replace(told.total, name="all together" if taken else "total")
     _, header, rows = effects_table([*told.parts, total])
     tables = [(_title(told), ["part of", *header[1:]], rows)]
     further = (
@@ -102,11 +106,13 @@ def attribution_tables(told: Told) -> list[TitledTable]:
 def _title(told: Told) -> str:
     total, context = told.total, told.total.context
     order = f" ({', then '.join(told.order)})" if told.order else ""
+    changes = ", ".join(told.changes)
+    changed = f" ({changes})" if changes != total.name else ""
     lines = [
         few_rows_count(total.name, total.n, total.n_left_out) or "",
-        f"Parts of {total.name!r} of {context.model}, {total.n_rows} rows",
+        f"Parts of {total.name!r}{changed} of {context.model}, {total.n_rows} rows",
         f"Change in {outcome_text(context, total.outputs)}",
-        f"{_SPLITS[told.method]}{order}: {told.how}",
+        f"{_SPLITS[told.method]}{order}" + f": {told.how}" * bool(told.how),
     ]
     if total.total_weight is not None:
         kind = total.weights_type
@@ -157,5 +163,4 @@ def _lines(told: Told) -> list[str]:
             f"Along the way of {told.n_not_converged} rows the integration has not "
             "settled, as where a model jumps often; their parts add up, and are rough."
         )
-    sizes = dict.fromkeys(told.total.sizes)
-    return [*lines, "Step sizes: " + "; ".join(sizes)] if sizes else lines
+    return [*lines, *effect_notes([told.total]), *told.total.notes]

@@ -11,7 +11,7 @@ from skfme._text.labels import Labels, number, predicted_phrases, without_unit
 
 __all__ = ["sentences_of"]
 
-_NONE = 1e-12  # of the largest change of a row: what rounding leaves
+_NONE = 1e-12  # of the largest change or part of a row: what rounding leaves
 
 
 def sentences_of(
@@ -33,23 +33,34 @@ def sentences_of(
     """
     if not total.n:
         return ["No row counts, so that there is nothing to share."]
-    labels = labels or Labels()
+    labels, sizes = labels or Labels(), _sizes([*parts, total])
     context = total.context
     label = without_unit(response_label or context.response_label)
     phrases = predicted_phrases(context.response, total.outputs, label)
     return [
-        _sentence(labels.short(part.name), part, total, k, phrase)
+        _sentence(labels.short(part.name), part, total, k, phrase, sizes[k])
         for k, phrase in enumerate(phrases)
         for part in parts
     ]
 
 
+def _sizes(effects: Sequence[ForwardEffect]) -> np.ndarray:
+    """The largest of all parts and of the total, for each output."""
+    rows = effects[0].counted
+    largest = [np.abs(effect.fme_2d[rows]).max(axis=0) for effect in effects]
+    return np.asarray(np.max(largest, axis=0))
+
+
 def _sentence(
-    name: str, part: ForwardEffect, total: ForwardEffect, k: int, phrase: str
+    name: str,
+    part: ForwardEffect,
+    total: ForwardEffect,
+    k: int,
+    phrase: str,
+    largest: float,
 ) -> str:
     brought, whole = part.figures[k].mean, total.figures[k].mean
     fme, _ = part.counted_columns()
-    largest = np.abs(total.fme_2d[:, k][total.counted]).max()
     if np.abs(fme[:, k]).max() <= _NONE * largest:
         return f"{name} brings nothing to the {phrase}."
     if abs(whole) <= _NONE * largest:

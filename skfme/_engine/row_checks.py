@@ -27,7 +27,7 @@ def sample_rows(table: Table) -> Table:
     """A few rows, spread over a table, without missing values if there are any."""
     rows = np.flatnonzero(complete_rows(table))
     if not len(rows):
-        return table.take(slice(0, 1))
+        return table.take(np.array([0]))
     return table.take(
         rows[np.linspace(0, len(rows) - 1, min(_ROWS, len(rows))).astype(int)]
     )

@@ -1,4 +1,4 @@
-"""Splitting a joint step among its features: what a user may ask for, checked.
+"""Splitting a joint step among its features: an explainer's own attribute().
 
 How a step is split, and what comes of it, lives in :mod:`skfme._attribution`.
 """
@@ -6,13 +6,9 @@ How a step is split, and what comes of it, lives in :mod:`skfme._attribution`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from math import comb
-from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
-from sklearn.utils import check_random_state
 
 from skfme._attribution.questions import Question
 from skfme._attribution.splitting import split_step
@@ -21,22 +17,19 @@ from skfme._engine.batches import Schedule
 from skfme._engine.choice import EngineChoice
 from skfme._engine.comparing import read_comparisons
 from skfme._engine.prediction import Response
+from skfme._explainer.attribution_questions import check_memory, question_of
 from skfme._explainer.exploration import step_named
 from skfme._frames.checks import checked_weights, naming_missing_values
-from skfme._frames.hints import known_names, nearest
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
 from skfme.extrapolation._support import Support
 from skfme.steps._changes import NamedStep
+from skfme.steps._kept_training import KeptTraining
 from skfme.steps._parsing import parse_steps
-from skfme.steps._training import Training
 
 __all__ = ["StepSplitting"]
-
-METHODS = ("shapley", "path", "sequential")
-_LEAST_PERMUTATIONS = 4  # two orders and their reverses have an SD
 
 
 class StepSplitting:
@@ -45,21 +38,17 @@ class StepSplitting:
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     weights_type: str
+    response_label: str | None
     comparison: Any
     average: str
     batch_size: int | str
     n_jobs: int | None
     verbose: int
-    _training: Training
+    _training: KeptTraining
     _response: Response
     _choice: EngineChoice
     _support: Support | None
     _table: Callable[[Any], Table]
-
-    def __getstate__(self) -> Any:
-        # Training rows are not sent along with a model; steps are resolved already.
-        state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_training"}
 
     def attribute(
         self,
@@ -81,7 +70,8 @@ class StepSplitting:
             Rows to explain, with the columns seen in fit.
         step : str, mapping or None, default=None
             The name of one of the explainer's effects, or a mapping of feature -> change
-            as in :class:`FMEExplainer`. None is its only effect.
+            as in :class:`FMEExplainer`, sized by what fit learned of the training rows.
+            None is its only effect.
         method : {"shapley", "path", "sequential"}, default="shapley"
             How interplay is shared:
 
@@ -98,10 +88,11 @@ class StepSplitting:
         n_permutations : int or None, default=None
             Orders to sample for each row where exact Shapley values would take more
             predictions: half of them with their reverses, so that parts add up to the
-            effect however few there are. None samples none.
+            effect however few there are; an odd number is taken as one more. None samples
+            none.
         random_state : int, RandomState instance or None, default=None
             For sampled orders.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : column of X, or array-like of shape (n_samples,), default=None
             Weights of the averages.
 
         Returns
@@ -159,7 +150,7 @@ class StepSplitting:
             )
         joint = self._joint_step(step)
         options = (method, order, interactions, n_permutations, random_state)
-        return joint, _question(joint, *options)
+        return joint, question_of(joint, *options)
 
     def _attribution(
         self,
@@ -171,7 +162,7 @@ class StepSplitting:
     ) -> StepAttribution:
         """The attribution over a checked table; rows in the mask `unused` do not count."""
         if question.keep_pairs:
-            _check_memory(len(table), len(joint.changes), len(self._response.outputs))
+            check_memory(len(table), len(joint.changes), len(self._response.outputs))
         weights = checked_weights(sample_weight, table, self.weights_type)
         schedule = Schedule(self.batch_size, self.n_jobs, self.verbose)
         with naming_missing_values(table):
@@ -186,7 +177,12 @@ class StepSplitting:
                 unused,
             )
         context = Context.of(
-            table, weights, self._response, self.columns_, n_outside_before
+            table,
+            weights,
+            self._response,
+            self.columns_,
+            n_outside_before,
+            self.response_label,
         )
         return StepAttribution.of_split(context, joint, question, split)
 
@@ -195,7 +191,7 @@ class StepSplitting:
         if isinstance(step, NamedStep):
             return step
         if isinstance(step, Mapping):
-            steps = self._parsed(step)
+            steps = parse_steps(step, self._training)
         elif isinstance(step, str):
             steps = (step_named(self.steps_, step),)
         elif step is None:
@@ -212,110 +208,3 @@ class StepSplitting:
                 f"{names}{', …' * (len(steps) > 5)}. Name one of them."
             )
         return steps[0]
-
-    def _parsed(self, step: Mapping[Hashable, Any]) -> tuple[NamedStep, ...]:
-        if not hasattr(self, "_training"):
-            raise ValueError(
-                "This explainer was loaded or copied without its training rows, by which "
-                "a new step is resolved. Name one of its effects: "
-                f"{', '.join(repr(one.name) for one in self.steps_[:5])}; or fit it again."
-            )
-        return parse_steps(step, self._training)
-
-
-def _question(
-    step: NamedStep,
-    method: str,
-    order: Sequence[Hashable] | None,
-    interactions: bool | str,
-    n_permutations: int | None,
-    random_state: Any,
-) -> Question:
-    """What is asked, where it can be asked of the step."""
-    if method not in METHODS:
-        raise ValueError(
-            f"method={method!r} is not known; expected one of "
-            f"{', '.join(map(repr, METHODS))}.{nearest(method, METHODS)}"
-        )
-    if interactions not in (True, False, "rows"):
-        raise ValueError(
-            f"interactions={interactions!r} is not known; expected True, False or 'rows'."
-        )
-    if interactions and method != "shapley":
-        raise ValueError(
-            f"Interactions are those of method='shapley'; method={method!r} has none."
-        )
-    if n_permutations is not None and not _is_number_of_orders(n_permutations):
-        raise ValueError(
-            f"n_permutations must be a whole number of at least {_LEAST_PERMUTATIONS}, "
-            f"got {n_permutations!r}."
-        )
-    if len(step.changes) == 1:
-        raise ValueError(
-            f"{step.name!r} changes one feature, whose part is the whole effect: see "
-            f"explain(X)[{step.name!r}]. Name a step of several features."
-        )
-    if method == "path":
-        _check_numeric(step)
-    return Question(
-        method,
-        len(step.changes),
-        bool(interactions),
-        None if order is None else _places(step, method, order),
-        None if n_permutations is None else int(n_permutations),
-        int(check_random_state(random_state).randint(np.iinfo(np.int32).max)),
-        interactions == "rows",
-    )
-
-
-def _is_number_of_orders(value: Any) -> bool:
-    return isinstance(value, Integral) and int(value) >= _LEAST_PERMUTATIONS
-
-
-def _check_numeric(step: NamedStep) -> None:
-    fixed = [change.feature for change in step.changes if not change.numeric]
-    if fixed:
-        raise ValueError(
-            f"method='path' moves features through the values in between, which "
-            f"{', '.join(map(repr, fixed))} has not: categories and dates jump. Take "
-            "method='shapley'."
-        )
-
-
-def _places(step: NamedStep, method: str, order: Sequence[Hashable]) -> tuple[int, ...]:
-    """The features of an order by their place in the step."""
-    if method != "sequential":
-        raise ValueError(f"order= is for method='sequential', not {method!r}.")
-    features = [change.feature for change in step.changes]
-    places: dict[Any, int] = {c.position: k for k, c in enumerate(step.changes)}
-    named = {feature: k for k, feature in enumerate(features)}
-    if isinstance(order, str):
-        raise TypeError(f"order must be a sequence of features, got {order!r}.")
-    found = []
-    for entry in order:
-        place = named.get(str(entry), places.get(entry))
-        if place is None:
-            raise ValueError(
-                f"order names {entry!r}, which {step.name!r} does not change."
-                + (nearest(entry, features) or known_names(features))
-            )
-        found.append(place)
-    if sorted(found) != list(range(len(features))):
-        raise ValueError(
-            f"order must name each of {', '.join(map(repr, features))} once, got "
-            f"{list(order)!r}."
-        )
-    return tuple(found)
-
-
-def _check_memory(n_rows: int, n_features: int, n_outputs: int) -> None:
-    """Refuse interactions of rows that do not fit into `working_memory`."""
-    n_bytes = 8 * n_rows * comb(n_features, 2) * n_outputs
-    budget = get_config()["working_memory"]
-    if n_bytes > budget * 2**20:
-        raise ValueError(
-            f"Interactions of {comb(n_features, 2):,} pairs in {n_rows:,} rows take "
-            f"{n_bytes / 2**20:,.0f} MiB, more than scikit-learn's working_memory of "
-            f"{budget:,} MiB. interactions=True keeps their means and SDs; or explain "
-            "fewer rows at a time."
-        )

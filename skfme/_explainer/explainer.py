@@ -50,6 +50,7 @@ from skfme._text.outputs import names_by_output
 from skfme.extrapolation._support import fit_support
 from skfme.quadrature import Rule, as_rule
 from skfme.steps._changes import NamedStep
+from skfme.steps._kept_training import KeptTraining
 from skfme.steps._parsing import parse_steps
 
 __all__ = ["FMEExplainer"]
@@ -228,6 +229,8 @@ class FMEExplainer(
         self.check_rows = check_rows
         self.response_label = response_label
 
+    _keeps_training = True  # so that steps may follow; one call has all of them
+
     def _validate_params(self) -> None:
         refuse_no_estimator(self.estimator)
         super()._validate_params()
@@ -272,12 +275,14 @@ class FMEExplainer(
             self.estimator_ = fitted(estimator, X_model, y, params)
         self.columns_ = training.schema
         self.steps_ = steps
-        self._spreads, self._training = training.spreads(), training
+        self._spreads = training.spreads()
         self._kind = table.kind
         self._support = fit_support(
             self.extrapolation, training.table, training.schema, training.weights
         )
         self._sample = sample_rows(training.table)
+        if self._keeps_training:
+            self._training = KeptTraining(training, self._sample)
         self._response = response_of(self, self._sample, y)
         self._choice = EngineChoice(self._response, self.engine, self._sample)
         self._choice.check()

@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,7 @@ import pandas as pd
 
 from skfme._attribution.step_attribution import StepAttribution
 from skfme._report.attributions import attribution_section
-from skfme._report.inputs import (
-    as_effects,
-    as_trees,
-    check_attribution,
-    check_explainer,
-    check_inference,
-)
+from skfme._report.inputs import Reported, as_trees, check_explainer, check_inference
 from skfme._report.page import (
     Markup,
     definitions,
@@ -55,7 +50,8 @@ from skfme._results.effect_tables import (
 )
 from skfme._results.effects import ForwardEffect, ForwardEffects
 from skfme._text.compared import average_note, comparison_text
-from skfme._text.labels import coverage_note, read_labels, response_words, step_title
+from skfme._text.labels import coverage_note, read_labels, response_words
+from skfme._text.parts import effect_title, part_notes
 from skfme._text.printing import REGION_HEADINGS, format_number
 from skfme._text.reasons import few_rows_count
 from skfme.plotting import (
@@ -110,14 +106,16 @@ def write_report(
     path : str or path
         Such as ``"report.html"``; a file that exists is replaced.
     tree : EffectTree, or mapping of effect name -> EffectTree, default=None
-        Regions, as from :func:`came`; a mapping says which effect each is about.
+        Regions, as from :func:`came`; a mapping says which effect, or part of an
+        attribution, each is about.
     inference : results, default=None
         Standard errors and intervals of the averages: an object with ``to_frame()``
         (columns ``effect``, ``output``, those of groups, ``estimate``, ``std_error``,
         ``statistic``, ``p_value``, ``conf_low``, ``conf_high``) and ``covers``, which
         says what the intervals cover.
     attribution : StepAttribution, default=None
-        A joint step split among its features.
+        One of the effects, split among its features; of an attribution, a second one,
+        such as by another method.
     audit : ResponseAudit, default=None
         Whether the model still responds to a feature that was removed from it, as from
         :func:`skfme.statsmodels.response_audit`.
@@ -145,7 +143,7 @@ def write_report(
     TypeError
         If `effects` are none, or `inference` has no ``to_frame()``.
     ValueError
-        If `tree` names an effect that `effects` does not have.
+        If `tree`, `inference` or `attribution` is about something else than `effects`.
 
     Examples
     --------
@@ -162,26 +160,25 @@ def write_report(
     True
     """
     check_matplotlib("write_report")
-    if isinstance(effects, StepAttribution):
-        attribution, effects = attribution or effects, effects.total
-    effects = as_effects(effects)
-    check_attribution(attribution)
-    trees = as_trees(tree, effects)
-    check_inference(inference, effects)
+    reported = Reported.of(effects, attribution)
+    effects = reported.effects
+    trees = as_trees(tree, reported)
+    check_inference(inference, reported)
     check_explainer(explainer, effects)
     texts = read_labels(labels, effects.context.table)
     words = response_words(response_label)
     if words is not None:
         effects = effects._with_response_label(words)
+        reported = replace(reported, effects=effects)
     wording = Wording(texts, words)
-    writer = _Writer(effects, wording, labels, trees, inference)
+    writer = _Writer(reported, wording, labels, trees, inference)
     title = title or f"Forward marginal effects of {effects.context.model}"
     target = Path(path)
     with replacing(target) as file:
         sections = [
             writer.overview(),
             *(writer.effect(effect) for effect in effects.values()),
-            *writer.parts(attribution),
+            *writer.parts(),
             *(writer.regions(name, tree) for name, tree in trees.items()),
             *([] if audit is None else [writer.audited(audit)]),
             writer.left_out(),
@@ -198,13 +195,14 @@ class _Writer:
 
     def __init__(
         self,
-        effects: ForwardEffects,
+        reported: Reported,
         wording: Wording,
         labels: Mapping[Hashable, str] | None,
         trees: Mapping[str, EffectTree],
         inference: Any,
     ) -> None:
-        self.effects = effects
+        self.reported = reported
+        self.effects = reported.effects
         self.wording = wording
         self.inference = inference
         self.rules: dict[object, str] = {}  # of all trees, with labels
@@ -217,8 +215,8 @@ class _Writer:
         }
 
     def title(self, name: str) -> str:
-        """An effect's name with labels."""
-        return step_title(name, self.effects[name].step, self.wording.labels)
+        """The name of an effect or part with labels."""
+        return effect_title(self.reported.named[name], self.wording.labels)
 
     def lead(self) -> str:
         """What the page is about; first of all, which effects few rows have."""
@@ -227,8 +225,9 @@ class _Writer:
             few_rows_count(self.title(name), effect.n, effect.n_left_out)
             for name, effect in effects.items()
         ]
+        kind = "effect" if context.joint is None else "part"
         about = (
-            f"{len(effects)} effect{'s' * (len(effects) > 1)} of {context.model} on "
+            f"{len(effects)} {kind}{'s' * (len(effects) > 1)} of {context.model} on "
             f"{len(context.table):,} rows. "
         )
         comparison = next(iter(effects.values())).comparison
@@ -241,7 +240,7 @@ class _Writer:
         else:
             what = comparison_text(comparison, "the prediction")
             about += f"{what}. {average_note(comparison)}".rstrip()
-        return " ".join([*filter(None, few), about])
+        return " ".join([*filter(None, few), about, *part_notes(context.joint)])
 
     def _tables(self, *parts: tuple[str, list[str], list[list[str]]] | None) -> Markup:
         """Tables of the summary, with labels; None stands for no table."""
@@ -266,8 +265,9 @@ class _Writer:
             )
         ]
         if any(effect.n for effect in effects):
+            inference = None if self._infers_parts() else self.inference
             display = AMEDisplay.from_effects(
-                self.effects, inference=self.inference, **self.words
+                self.effects, inference=inference, **self.words
             )
             parts.append(_picture(display, _OVERVIEW))
         return section("At a glance", *parts)
@@ -291,11 +291,19 @@ class _Writer:
             parts.append(_picture(outside, left_out, _OUTSIDE))
         return section(self.title(effect.name), *parts)
 
-    def parts(self, attribution: StepAttribution | None) -> list[Markup]:
+    def parts(self) -> list[Markup]:
         """Which of its changes a joint step owes its effect to."""
-        if attribution is None:
-            return []
-        return [attribution_section(attribution, self.wording, self.words)]
+        return [
+            attribution_section(attribution, self.wording, self.words)
+            for attribution in self.reported.attributions
+        ]
+
+    def _infers_parts(self) -> bool:
+        """Whether the results with intervals are about parts alone."""
+        if self.inference is None:
+            return False
+        about = set(self.inference.to_frame()["effect"])
+        return about <= set(self.reported.parts) - set(self.effects)
 
     def regions(self, name: str, tree: EffectTree) -> Markup:
         """The regions in which an effect is more nearly one number."""
@@ -331,9 +339,16 @@ class _Writer:
         if self.inference is None:
             return section("How sure", paragraph(_NO_INTERVALS))
         note = coverage_note(self.inference)
+        pictures = []
+        if self._infers_parts():
+            display = AMEDisplay.from_effects(
+                self.reported.parts, inference=self.inference, **self.words
+            )
+            pictures.append(_picture(display, _OVERVIEW))
         return section(
             "How sure",
             paragraph(note or "The results do not say what their intervals cover."),
+            *pictures,
             self.frame(self.inference.to_frame(), "Estimates with their intervals"),
         )
 
@@ -351,7 +366,7 @@ class _Writer:
         """A table of numbers and texts, with labels of effects, columns and rules."""
         frame = frame.copy(deep=False)
         if "effect" in frame:
-            titles = {name: self.title(name) for name in self.effects}
+            titles = {name: self.title(name) for name in self.reported.named}
             frame["effect"] = frame["effect"].map(lambda name: titles.get(name, name))
         if "rule" in frame:
             frame["rule"] = frame["rule"].map(lambda rule: self.rules.get(rule, rule))
@@ -375,7 +390,8 @@ class _Writer:
                 "prediction there."
             )
         tables = self._tables(left_out_table(effects))
-        return section("Rows that do not count", paragraph(text), tables)
+        notes = map(paragraph, self.effects.notes)
+        return section("Rows that do not count", paragraph(text), tables, *notes)
 
     def method(self, explainer: Any) -> Markup:
         """Versions, the model, and how the effects were computed."""
@@ -383,7 +399,7 @@ class _Writer:
         weights = context.weights
         weighted = f"summing to {weights.sum:.6g}" if weights.given else "none"
         judged = "not judged" if context.n_outside_before is None else "judged"
-        steps = "; ".join(f"{effect.name}: {_steps(effect)}" for effect in effects)
+        steps = "; ".join(f"{effect.full_name}: {_steps(effect)}" for effect in effects)
         sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
         entries = {
             "Model": context.model,

@@ -75,10 +75,11 @@ class Wording:
         return text
 
     def changes(self, effect: ForwardEffect) -> list[_Change]:
-        """What the step does to each feature."""
+        """What the step does to each feature; of a part, the joint step."""
+        joint = effect.context.joint
         return [
             _change(self.labels.short(name), step, self.labels.unit(name))
-            for name, step in effect.step.items()
+            for name, step in (joint or effect).step.items()
         ]
 
 
@@ -87,6 +88,9 @@ def question(effect: ForwardEffect, wording: Wording) -> str:
     changed = _joined([change.state for change in wording.changes(effect)])
     phrases = _joined(wording.phrases(effect))
     asked = asked_phrase(effect.comparison, phrases)
+    if effect.context.joint is not None:
+        part = wording.labels.short(effect.name)
+        asked = f"what would {part} bring to the change of the {phrases}"
     return f"If {changed}, and all else the same, {asked}?"
 
 
@@ -95,9 +99,12 @@ def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
     if not effect.n:
         return ["No row counts, so that there is no average."]
     doing = _joined([change.doing for change in wording.changes(effect)])
-    doing = doing[:1].upper() + doing[1:]
-    if len(effect.step) > 1:
+    doing, is_part = doing[:1].upper() + doing[1:], effect.context.joint is not None
+    if len(wording.changes(effect)) > 1:
         doing += " at once"
+    if is_part:
+        part = wording.labels.short(effect.name)
+        doing = f"The part of {part} in {doing[:1].lower()}{doing[1:]}"
     fme, weights = effect.counted_columns()
     changes = fme
     if not effect.comparison.is_difference:
@@ -106,7 +113,7 @@ def finding(effect: ForwardEffect, wording: Wording) -> list[str]:
     return [
         f"{doing} {_average(effect, k, phrase, wording)}"
         f"{_middle(effect, k, fme[:, k], weights)}"
-        f"{_signs(changes[:, k], weights)}"
+        f"{_signs(changes[:, k], weights, is_part)}"
         for k, phrase in enumerate(wording.phrases(effect))
     ]
 
@@ -149,19 +156,22 @@ def _middle(effect: ForwardEffect, k: int, fme: np.ndarray, weights: Weighting) 
     return f"; for {rows} {value} lies between {number(low)} and {number(high)}."
 
 
-def _signs(fme: np.ndarray, weights: Weighting) -> str:
+def _signs(fme: np.ndarray, weights: Weighting, is_part: bool) -> str:
     """How many rows fall, rise and stay, where signs are mixed."""
     shares = [
         weighted_mean(rows.astype(float), weights)
         for rows in (fme < 0, fme > 0, fme == 0)
     ]
     verbs = ("falls", "rises", "stays the same")
+    if is_part:
+        verbs = ("is negative", "is positive", "is zero")
     parts = [
         f"{verb} for {_percent(share)}"
         for verb, share in zip(verbs, shares, strict=True)
         if share > 0
     ]
-    return f" The prediction {_joined(parts)} of the rows." if len(parts) > 1 else ""
+    subject = "part" if is_part else "prediction"
+    return f" The {subject} {_joined(parts)} of the rows." if len(parts) > 1 else ""
 
 
 def _percent(share: float) -> str:

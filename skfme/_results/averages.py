@@ -14,6 +14,7 @@ import numpy as np
 from skfme._engine.stepping import STATUSES
 from skfme._summaries.comparisons import Comparison
 from skfme._summaries.weighted import warn_of_no_sd
+from skfme._text.parts import full_name
 
 __all__ = ["EffectAverages", "Ends", "described"]
 
@@ -82,6 +83,11 @@ class EffectAverages:
     nonlinearity: Any
 
     @property
+    def full_name(self) -> str:
+        """The name; of a part such as ``part of bmi in 'bmi -2, bp -10'``."""
+        return full_name(self.name, self.context.joint)
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the response's outputs: classes, or targets."""
         outputs: tuple[str, ...] = self.context.outputs
@@ -127,8 +133,8 @@ class EffectAverages:
     def _checked_ends(self) -> Sequence[Ends]:
         if self.ends is None:
             raise AttributeError(
-                f"The effect {self.name!r} has no predictions before and after: it is part "
-                "of a joint step, or of no model."
+                f"The effect {self.full_name!r} has no predictions before and after, as "
+                "parts of a joint step and effects of no model have none."
             )
         return self.ends
 
@@ -178,6 +184,10 @@ class EffectAverages:
         return float(values[0]) if len(self.outputs) == 1 else np.asarray(values)
 
     def _without_nlm(self) -> AttributeError:
-        return AttributeError(
-            f"The effect {self.name!r} has no NLM; ask for it with nlm=True."
-        )
+        what = f"The effect {self.full_name!r} has no NLM"
+        if self.ends is None:
+            return AttributeError(
+                f"{what}, as parts of a joint step, what they add up to and effects of no "
+                "model have none; explain(X) measures that of a step, with nlm=True."
+            )
+        return AttributeError(f"{what}; ask for it with nlm=True.")

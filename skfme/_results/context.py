@@ -11,6 +11,7 @@ from skfme._engine.trees.models import has_jumps
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
+from skfme._text.parts import JointStep
 
 __all__ = ["Context"]
 
@@ -29,6 +30,7 @@ class Context:
     response_label: str | None = None
     has_jumps: bool = False
     notes: tuple[str, ...] = ()
+    joint: JointStep | None = None  # of which the effects are parts
 
     @classmethod
     def of(

@@ -17,6 +17,7 @@ from skfme._results.averages import EffectAverages, described
 from skfme._summaries.weighted import LINEAR
 from skfme._text.compared import average_note, comparison_text
 from skfme._text.outputs import names_by_output, outcome_text
+from skfme._text.parts import part_notes
 from skfme._text.printing import (
     WIDTH,
     Text,
@@ -30,6 +31,7 @@ from skfme.quadrature import rules_together
 
 __all__ = [
     "TitledTable",
+    "effect_notes",
     "effects_frame",
     "effects_table",
     "ends_table",
@@ -55,7 +57,7 @@ def summary_text(effects: Sequence[EffectAverages], *notes: str) -> Text:
     blocks = [title, text_table(header, rows)]
     for title, header, rows in further:
         blocks.append(f"{textwrap.fill(title, WIDTH)}:\n{text_table(header, rows)}")
-    lines = [textwrap.fill(note, WIDTH) for note in (*_notes(effects), *notes)]
+    lines = [textwrap.fill(note, WIDTH) for note in (*effect_notes(effects), *notes)]
     return Text("\n\n".join([*blocks, "\n".join(lines)] if lines else blocks))
 
 
@@ -64,7 +66,7 @@ def summary_html(effects: Sequence[EffectAverages], *notes: str) -> str:
     tables = [
         html_table(header, rows, title) for title, header, rows in _tables(effects)
     ]
-    return notebook_page(tables, (*_notes(effects), *notes))
+    return notebook_page(tables, (*effect_notes(effects), *notes))
 
 
 def _tables(effects: Sequence[EffectAverages]) -> list[TitledTable]:
@@ -78,7 +80,8 @@ def _tables(effects: Sequence[EffectAverages]) -> list[TitledTable]:
 
 def effects_table(effects: Sequence[EffectAverages]) -> TitledTable:
     """Title, header and rows: n, AME, SD, quartiles."""
-    header = ["effect", "n", "AME", "SD", "25%", "median", "75%", "left out"]
+    first = "effect" if effects[0].context.joint is None else "part of"
+    header = [first, "n", "AME", "SD", "25%", "median", "75%", "left out"]
     rows = [row for effect in effects for row in _effect_rows(effect)]
     return _title(effects), header, rows
 
@@ -152,9 +155,12 @@ def nonlinearity_table(effects: Sequence[EffectAverages]) -> TitledTable | None:
 
 def _title(effects: Sequence[EffectAverages]) -> str:
     effect, context = effects[0], effects[0].context
+    what = "Forward marginal effects"
+    if context.joint is not None:
+        what = f"Parts of the effect of {context.joint.name!r}"
     lines = [
-        *(few_rows_count(e.name, e.n, e.n_left_out) or "" for e in effects),
-        f"Forward marginal effects of {context.model}, {effect.n_rows} rows",
+        *(few_rows_count(e.full_name, e.n, e.n_left_out) or "" for e in effects),
+        f"{what} of {context.model}, {effect.n_rows} rows",
         comparison_text(effect.comparison, outcome_text(context, effect.outputs)),
         average_note(effect.comparison),
         "SD and quartiles are of rows." * effect.comparison.of_means,
@@ -165,8 +171,9 @@ def _title(effects: Sequence[EffectAverages]) -> str:
     return "\n".join(textwrap.fill(line, WIDTH) for line in lines if line)
 
 
-def _notes(effects: Sequence[EffectAverages]) -> list[str]:
-    notes = []
+def effect_notes(effects: Sequence[EffectAverages]) -> list[str]:
+    """What a summary says under its tables."""
+    notes = part_notes(effects[0].context.joint)
     outside = effects[0].n_outside_before
     if outside:
         notes.append(f"{outside} rows lay outside the training data before any step.")

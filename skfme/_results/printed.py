@@ -44,7 +44,7 @@ class PrintedEffect(EffectAverages):
     def __repr__(self) -> str:
         ame = ", ".join(f"{a:.6g}" for a in np.atleast_1d(self.ame))
         shown = ame if len(self.outputs) == 1 else f"[{ame}]"
-        return f"{type(self).__name__}({self.name!r}, n={self.n}, ame={shown})"
+        return f"{type(self).__name__}({self.full_name!r}, n={self.n}, ame={shown})"
 
     def _repr_html_(self) -> str:
         return summary_html([self], *self.notes)

@@ -74,6 +74,7 @@ class MergeContext:
 
     response_label: str | None = None
     comparisons: tuple[Comparison, ...] = ()
+    joint: ClassVar[None] = None  # parts are not streamed
 
 
 @dataclass(frozen=True, eq=False, repr=False)

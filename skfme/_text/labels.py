@@ -37,6 +37,7 @@ __all__ = [
     "without_unit",
 ]
 
+_LONG = 8  # digits and signs of a number, beyond which it is rounded
 _UNIT = re.compile(r"^(?P<name>.+?)\s+\((?P<unit>[^()]+)\)$")
 
 
@@ -163,16 +164,24 @@ def step_title(name: str, steps: Mapping[str, Step], labels: Labels) -> str:
 
 def _change(step: Step, text: str, unit: str) -> str:
     if isinstance(step, Contrast):
-        return with_unit(f"{number_text(step.low)} → {number_text(step.high)}", unit)
+        return with_unit(f"{_short(step.low)} → {_short(step.high)}", unit)
     if isinstance(step, Scale):
-        return "×" + text.removeprefix("*").replace("-", "−")
+        return "×" + _short(step.factor).replace("-", "−")
     if isinstance(step, Add):
         in_time = isinstance(step.amount, datetime.timedelta)
         relative = text.endswith(("sd", "iqr"))
+        if len(text) > _LONG and not (in_time or relative):
+            text = text[0] + number(abs(step.amount), 4)
         return with_unit(text.replace("-", "−", 1), "" if in_time or relative else unit)
     if isinstance(step, SetTo) and not text.startswith("= q"):
-        return with_unit(text, unit)
+        return with_unit(f"= {_short(step.value)}", unit)
     return text
+
+
+def _short(value: Any) -> str:
+    """A value; of a number with many digits the first ones."""
+    text = number_text(value)
+    return number(value, 4) if isinstance(value, float) and len(text) > _LONG else text
 
 
 def predicted_phrases(

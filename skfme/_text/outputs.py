@@ -8,6 +8,7 @@ from typing import Any
 from skfme._frames.hints import known_names, nearest, shown
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._text.compared import average_note, comparison_text
+from skfme._text.parts import part_notes
 
 __all__ = [
     "names_by_output",
@@ -85,8 +86,9 @@ def outcome_notes(
     context: Any, outputs: Sequence[str], comparison: Comparison = DIFFERENCE
 ) -> list[str]:
     """Sentences on what changes; none where it has no name, or no model predicts."""
+    parts = part_notes(context.joint)
     unnamed = context.response_label is None and tuple(outputs) == ("y",)
     if not context.model or (unnamed and comparison.is_difference):
-        return []
+        return parts
     notes = [f"{comparison_text(comparison, outcome_text(context, outputs))}."]
-    return [*notes, *filter(None, [average_note(comparison)])]
+    return [*parts, *notes, *filter(None, [average_note(comparison)])]

@@ -77,19 +77,29 @@ def format_number(value: float, digits: int = 4) -> str:
 def text_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH
 ) -> str:
-    """Columns padded to their widest entry; a long first entry takes several lines."""
+    """Columns padded to their widest entry; a long first entry takes several lines.
+
+    Where a word of the first column has no room beside the others, its entries stand on
+    lines of their own, above what belongs to them.
+    """
     rest = [max(len(row[i]) for row in [header, *rows]) for i in range(1, len(header))]
     gap = 2 if width - sum(rest) - 2 * len(rest) >= 14 else 1
     room = max(width - sum(rest) - gap * len(rest), 8)
+    beside = all(len(word) <= room - 2 for row in rows for word in row[0].split(" "))
     firsts = [
-        textwrap.wrap(row[0], room, subsequent_indent="  ") for row in [header, *rows]
+        textwrap.wrap(row[0], room if beside else width, subsequent_indent="  ")
+        for row in [header, *rows]
     ]
-    longest = max((len(line) for lines in firsts for line in lines), default=0)
+    shown = firsts if beside else firsts[:1]
+    longest = max((len(line) for lines in shown for line in lines), default=0)
     text = []
-    for first, row in zip(firsts, [header, *rows], strict=True):
+    for k, (first, row) in enumerate(zip(firsts, [header, *rows], strict=True)):
         cells = [f"{cell:>{w}}" for cell, w in zip(row[1:], rest, strict=True)]
-        text.append((" " * gap).join([f"{first[0]:<{longest}}", *cells]))
-        text += first[1:]
+        above, lead, below = [], first[0], first[1:]
+        if k and not beside:
+            above, lead, below = first, "", []
+        line = (" " * gap).join([f"{lead:<{longest}}", *cells])
+        text += [*above, line, *below]
     return "\n".join(text)
 
 

@@ -126,7 +126,7 @@ def _share_not_against(effects: ForwardEffects, sign: int, output: str | None) -
     fme = columns[:, column] - effect.comparison.null
     if not len(fme):
         raise ValueError(
-            f"{no_row_counts(effect.name, effect.n_left_out)}. "
+            f"{no_row_counts(effect.full_name, effect.n_left_out)}. "
             + what_to_write(effect.n_left_out)
         )
     against = -sign * fme > _ROUNDING * np.abs(fme).max()

@@ -25,6 +25,7 @@ from skfme._text.labels import (
     response_words,
     step_title,
 )
+from skfme._text.parts import part_notes
 from skfme.plotting._parts.canvas import (
     COLOURS,
     GREY,
@@ -151,6 +152,7 @@ class AMEDisplay(Display):
             table, line = _by_group(effects, by, texts), _SPREAD
         else:
             table, line = _overall(effects), _QUARTILES
+        line = " ".join([*part_notes(context.joint), line])
         titles = {n: step_title(n, e.step, texts) for n, e in effects.items()}
         table["effect"] = table["effect"].map(titles)
         table["level"] = pd.Categorical(table["level"], _levels(table))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from skfme.plotting._parts.canvas import (
     Display,
     check_matplotlib,
 )
-from skfme.plotting._parts.marks import draw_legend, frame, key
+from skfme.plotting._parts.marks import draw_legend, frame, inner_limits, key, limits_of
 from skfme.plotting._parts.texts import wrapped
 from skfme.plotting._sources import Attribution
 
@@ -38,7 +39,9 @@ __all__ = ["AttributionDisplay"]
 _N_BINS = 60
 _HALF_STRIP = 0.38  # of the room of a feature
 _BAR = 0.6
+_TAIL = 0.025  # share of a strip's rows that may lie beyond either end
 _TOTAL = "all together"
+_BEYOND = "(the strips' ends hold rows beyond)"
 
 
 @dataclass(eq=False, repr=False)
@@ -134,10 +137,9 @@ class AttributionDisplay(Display):
         if row is not None:
             rows = np.array([_counted(total.counted, row)])
         parts = [part.fme_2d[rows, column] for _, part in attribution.items()]
-        names = _step_names(total.name, list(total.step))
         features = [
             step_title(name, {feature: total.step[feature]}, texts)
-            for name, feature in zip(names, total.step, strict=True)
+            for name, feature in zip(attribution.changes, total.step, strict=True)
         ]
         label = response_label or context.response_label
         display = cls(
@@ -167,11 +169,11 @@ class AttributionDisplay(Display):
         self._open(ax, 1, 1, (7.2, min(1.6 + 0.5 * n, 40)))
         frame(self.ax_)
         self.ax_.axvline(0, color=PALE, linewidth=1, zorder=1)
+        self._label_axes()
         if self.row is None:
             self._draw_strips(options)
         else:
             self._draw_waterfall(options)
-        self._label_axes()
         return self
 
     def _label_axes(self) -> None:
@@ -191,7 +193,8 @@ class AttributionDisplay(Display):
         weights = self.weights or Weighting(None, len(self.parts))
         if not len(self.parts):
             return
-        edges = _edges(np.concatenate(columns))
+        low, high, cut = _range_of(columns, weights)
+        edges = np.linspace(low, high, _N_BINS + 1)
         for place, values in enumerate(columns):
             colour = ORANGE if place == len(self.features) else BLUE
             self._draw_strip(values, weights, edges, place, colour, options)
@@ -200,6 +203,9 @@ class AttributionDisplay(Display):
             (key(linestyle="-", color=INK, linewidth=3), "middle half of the rows"),
         ]
         draw_legend(self.ax_, entries)
+        if cut:
+            text = f"{self.ax_.get_xlabel()}\n{_BEYOND}"
+            self.ax_.set_xlabel(text, parse_math=False)
 
     def _draw_strip(
         self,
@@ -211,7 +217,8 @@ class AttributionDisplay(Display):
         options: dict[str, Any],
     ) -> None:
         axes, mean = self.ax_, weighted_mean(values, weights)
-        counts, _ = np.histogram(values, bins=edges, weights=weights.array)
+        inside = np.clip(values, edges[0], edges[-1])
+        counts, _ = np.histogram(inside, bins=edges, weights=weights.array)
         half = _HALF_STRIP * counts / max(counts.max(), 1e-300)
         axes.fill_between(
             edges, place - np.append(half, 0), place + np.append(half, 0),
@@ -253,39 +260,35 @@ class AttributionDisplay(Display):
             )  # fmt: skip
 
 
-def _counted(counted: np.ndarray, row: int) -> int:
+def _counted(counted: np.ndarray, row: Any) -> int:
     """The position of a row that counts.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
     """
     n = len(counted)
-    if not -n <= row < n:
+    if isinstance(row, bool) or not isinstance(row, Integral):
+        raise TypeError(
+            f"row must be a whole number, the position of a row from 0 to {n - 1}; got "
+            f"{row!r}."
+        )
+    place = int(row)
+    if not -n <= place < n:
         raise ValueError(f"row={row} is no row: there are {n}, counted from 0.")
-    if not counted[row]:
+    if not counted[place]:
         raise ValueError(
             f"Row {row} does not count for this step, so that it has no parts; see "
             f"attribution.total.status[{row}]."
         )
-    return row % n
+    return place % n
 
 
-def _edges(values: np.ndarray) -> np.ndarray:
-    """Bins that all strips share."""
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, _N_BINS + 1)
-
-
-def _step_names(name: str, features: list[str]) -> list[str]:
-    """Each change of a step in the words of its name; features where it has another."""
-    rest, names = name, []
-    for feature, following in zip(features, [*features[1:], None], strict=True):
-        end = len(rest) if following is None else rest.find(f", {following} ")
-        if not rest.startswith(f"{feature} ") or end < 0:
-            return features
-        names.append(rest[:end])
-        rest = rest[end + 2 :]
-    return names
+def _range_of(
+    columns: list[np.ndarray], weights: Weighting
+) -> tuple[float, float, bool]:
+    """The range that all strips share, and whether tails lie beyond it."""
+    means = np.array([weighted_mean(values, weights) for values in columns])
+    low, high = limits_of(*columns)
+    near, far = inner_limits(columns, means, _TAIL)
+    return near, far, near > low or far < high

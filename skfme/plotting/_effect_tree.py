@@ -28,7 +28,7 @@ from skfme.plotting._parts.canvas import (
     Display,
     check_matplotlib,
 )
-from skfme.plotting._parts.marks import limits_of
+from skfme.plotting._parts.marks import inner_limits
 from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.rows import cell_sums, equal_bins
 from skfme.plotting._parts.texts import draw_title, within, wrapped
@@ -174,7 +174,7 @@ class EffectTreeDisplay(Display):
             intervals=None if inference is None else _intervals(tree, inference),
             covers=coverage_note(inference),
             response="prediction" if words is None else f"predicted {words}",
-            title=title,
+            title=title or drawn.title,
             comparison=drawn.comparison,
         )
         return display.plot(ax=ax, **options)
@@ -318,7 +318,7 @@ def _histograms(
     regions = tree.partitions_
     n_leaves, n_bins = len(regions), int(4 * np.sqrt(regions["n"].median()))
     n_bins = min(max(n_bins, 12), 40)
-    low, high = _limits(effects, regions["ame"])
+    low, high = inner_limits([effects], regions["ame"].to_numpy())
     row = np.zeros(regions.index.max() + 1, dtype=np.intp)
     row[regions.index] = np.arange(n_leaves)
 
@@ -328,17 +328,6 @@ def _histograms(
 
     counts, _ = cell_sums(cells, n_leaves * n_bins, weights)
     return counts.reshape(n_leaves, n_bins), np.linspace(low, high, n_bins + 1)
-
-
-def _limits(effects: np.ndarray, means: pd.Series) -> tuple[float, float]:
-    """The range of effects, without tails that would leave the rest flat."""
-    low, high = limits_of(effects)
-    sample = effects[:: max(len(effects) // 100_000, 1)]
-    inner = np.quantile(sample, [0.005, 0.995])
-    if high - low > 1.6 * (inner[1] - inner[0]) > 0:
-        low, high = limits_of(inner, means.to_numpy())
-    pad = 0.02 * (high - low)
-    return low - pad, high + pad
 
 
 def _level(edges: pd.Series, where: Places) -> tuple[float, float]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skfme._summaries.weighting import Weighting
-from skfme._text.labels import read_labels, step_title
+from skfme._text.labels import read_labels
+from skfme._text.parts import effect_title
 from skfme.plotting._parts.canvas import BLUE, ORANGE, Display, check_matplotlib
 from skfme.plotting._parts.features import FeatureAxis, bin_edges, feature_axis
 from skfme.plotting._parts.marks import draw_arrow, draw_legend, frame, label_counts
@@ -109,7 +110,7 @@ class ExtrapolationDisplay(Display):
         n_out = effect.n_left_out["extrapolation"]
         n = effect.n + n_out
         title = (
-            f"{step_title(effect.name, effect.step, texts)}: {n_out:,} of "
+            f"{effect_title(effect, texts)}: {n_out:,} of "
             f"{n:,} rows ({n_out / n if n else 0:.1%}) leave the data"
         )
         return cls(axes, title=title).plot(ax=ax, **options)

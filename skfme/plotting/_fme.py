@@ -18,9 +18,9 @@ from skfme._text.labels import (
     predicted_phrases,
     read_labels,
     response_words,
-    step_title,
 )
 from skfme._text.outputs import output_columns
+from skfme._text.parts import effect_title
 from skfme._text.reasons import no_row_counts
 from skfme.plotting._parts.canvas import Display, check_matplotlib
 from skfme.plotting._parts.features import FeatureAxis, feature_axis, moves_along_axis
@@ -188,7 +188,7 @@ class FMEDisplay(Display):
             nlm=_defined_nlm(effect.nlm_2d, counted, outputs),
             sample_weight=context.weights.take(counted).array,
             n_left_out=len(counted) - effect.n,
-            title=step_title(effect.name, effect.step, texts),
+            title=effect_title(effect, texts),
             response=[phrases[k] for k in outputs],
             ends=[] if effect.ends is None else [effect.ends[k] for k in outputs],
             comparison=effect.comparison,
@@ -269,7 +269,7 @@ def _check_request(effect: Effect, kind: str) -> None:
         raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}.")
     if not effect.n:
         raise ValueError(
-            f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is "
+            f"{no_row_counts(effect.full_name, effect.n_left_out)}, so that there is "
             "nothing to draw."
         )
 

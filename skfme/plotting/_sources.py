@@ -14,6 +14,7 @@ import pandas as pd
 from skfme._frames.tables import Table
 from skfme._summaries.comparisons import Comparison
 from skfme._summaries.weighting import Weighting
+from skfme._text.parts import JointStep
 from skfme.steps._changes import Step
 
 __all__ = [
@@ -44,6 +45,8 @@ class EffectContext(Protocol):
     def response_label(self) -> str | None: ...
     @property
     def categorical_features(self) -> tuple[Hashable, ...]: ...
+    @property
+    def joint(self) -> JointStep | None: ...
 
 
 class Effect(Protocol):
@@ -51,6 +54,8 @@ class Effect(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def full_name(self) -> str: ...
     @property
     def step(self) -> dict[str, Step]: ...
     @property
@@ -89,6 +94,8 @@ class Attribution(Effects, Protocol):
 
     @property
     def total(self) -> Effect: ...
+    @property
+    def changes(self) -> tuple[str, ...]: ...
 
 
 class Profile(Protocol):

@@ -89,7 +89,7 @@ class TrainingColumn:
             return None
         return tuple(v.item() for v in (low, high))
 
-    @property
+    @cached_property
     def only_values(self) -> tuple:
         """The two values that no step may leave; empty where other values may follow.
 
@@ -110,18 +110,27 @@ class TrainingColumn:
         observed = np.isfinite(values) if floats else ~missing_in(self._entries)
         return np.flatnonzero(observed)[:1]
 
+    @cached_property
+    def examples(self) -> ColumnData:
+        """An entry of each category, or one of other columns."""
+        return self._entries[self._first_rows]
+
     def _example(self, position: int = 0) -> ColumnData:
         """One entry, from which a constant gets the column's exact type."""
-        return self._entries[self._first_rows[position : position + 1]]
+        return self.examples[slice(position, position + 1)]
+
+    @cached_property
+    def held(self) -> str:
+        """What a column holds that no step changes."""
+        dtype = self.table.native_type(self.column.position)
+        mixture = mixture_in(self._entries)
+        return f"type {dtype}" if mixture is None else f"mixed types: {mixture}"
 
     def require(self, kind: str, step: object) -> None:
         if self.column.kind == "other":
-            dtype = self.table.native_type(self.column.position)
-            mixture = mixture_in(self._entries)
-            held = f"type {dtype}" if mixture is None else f"mixed types: {mixture}"
             raise TypeError(
                 f"{shown(step)} does not fit {self.name!r}: a step cannot change columns of "
-                f"{held}. Make it a dense column of numbers, dates or categories."
+                f"{self.held}. Make it a dense column of numbers, dates or categories."
             )
         if self.column.kind != kind:
             hint = {
@@ -143,7 +152,7 @@ class TrainingColumn:
             check_finite(value, self, "value")
         elif kind != "datetime":
             self.require("datetime", value)
-        if not len(self._first_rows):
+        if not len(self.examples):
             raise ValueError(
                 f"{self.name!r} has no observed value in the training rows."
             )

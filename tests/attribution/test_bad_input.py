@@ -1,14 +1,14 @@
 """What cannot be split, or not so, is refused in words that say what to do."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LinearRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from skfme import FMEExplainer, SetTo, attribute
 
@@ -70,6 +70,11 @@ def explainer():
             {"f0": 1.0, "f1": 1.0},
             {"n_permutations": 2},
             "n_permutations must be a whole number of at least 4",
+        ),
+        (
+            {"f0": 1.0, "f1": 1.0},
+            {"method": "path", "n_permutations": 8},
+            "method='path' samples none: leave n_permutations out",
         ),
         ({"f0": 1.0, "nothing": 1.0}, {}, "'nothing', which is not a column of X"),
     ],
@@ -188,8 +193,85 @@ def test_a_step_with_no_row_that_counts_is_warned_of(explainer):
     assert found.sentences() == ["No row counts, so that there is nothing to share."]
 
 
-def test_a_pickled_explainer_splits_its_own_effects_and_keeps_no_rows(explainer):
-    again = pickle.loads(pickle.dumps(explainer))
-    assert again.attribute(NUMBERS, "f0 +1, f1 +1").total.n > 0
-    with pytest.raises(ValueError, match="loaded or copied without its training rows"):
-        again.attribute(NUMBERS, {"f0": 1.0, "f1": 1.0})
+@pytest.mark.parametrize(
+    "order",
+    [5, {"f0", "f1"}, {"f0": 1, "f1": 2}, "f0", [["f0"], ["f1"]]],
+    ids=["number", "set", "mapping", "text", "nested"],
+)
+def test_an_order_is_a_list_of_features(explainer, order):
+    with pytest.raises(TypeError, match=r"order .*such as \['f0', 'f1'\]"):
+        explainer.attribute(NUMBERS, "f0 +1, f1 +1", method="sequential", order=order)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Index, pd.Series])
+def test_an_order_may_be_any_sequence(explainer, kind):
+    options = {"method": "sequential", "order": kind(["f1", "f0"])}
+    found = explainer.attribute(NUMBERS, "f0 +1, f1 +1", **options)
+    assert found.order == ("f1", "f0")
+
+
+def test_a_feature_has_no_interaction_with_itself(explainer):
+    found = explainer.attribute(NUMBERS, "f0 +1, f1 +1", interactions="rows")
+    with pytest.raises(ValueError, match="both are 'f0'"):
+        found.interaction("f0", "f0")
+
+
+@pytest.mark.parametrize("row", ["3", 3.0, True])
+def test_a_row_to_draw_is_a_position(explainer, row):
+    found = explainer.attribute(NUMBERS, "f0 +1, f1 +1")
+    with pytest.raises(TypeError, match="row must be a whole number, the position"):
+        found.plot(row=row)
+
+
+def test_an_nlm_is_asked_of_the_effect_and_not_of_its_parts():
+    found = attribute(model, X, {"f0": 1.0, "f1": 1.0}, nlm=True)
+    for effect in (found["f0"], found.total):
+        with pytest.raises(
+            AttributeError, match=r"explain\(X\) measures that of a step"
+        ):
+            _ = effect.nlm
+
+
+def test_the_memory_that_interactions_take_is_told_in_its_size(explainer):
+    with (
+        config_context(working_memory=0.0001),
+        pytest.raises(
+            ValueError, match=r"take 0\.\d+ MiB, more than .* of 0\.0001 MiB"
+        ),
+    ):
+        explainer.attribute(NUMBERS, "f0 +1, f1 +1", interactions="rows")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"n_permutations": 20}, {"method": "sequential"}, {"interactions": True}],
+    ids=["sampled", "range", "interactions"],
+)
+def test_an_engine_that_is_insisted_on_leaves_no_coalitions_to_predictions(options):
+    fitted = LogisticRegression().fit(NUMBERS, Y > 0)
+    with pytest.raises(ValueError, match=r"engine='linear' cannot .* more than 12"):
+        attribute(fitted, NUMBERS, WIDE, engine="linear", **options)
+    in_order = {"method": "sequential", "order": list(WIDE)}
+    found = attribute(fitted, NUMBERS, WIDE, engine="linear", **in_order)
+    assert found.total.engine == "linear"
+
+
+def test_an_engine_that_is_insisted_on_leaves_no_rows_to_predictions():
+    filled = make_pipeline(SimpleImputer(), LinearRegression()).fit(NUMBERS, Y)
+    rows = pd.concat([NUMBERS] * 60, ignore_index=True)
+    gaps = rows.copy()
+    gaps.loc[1, "f5"] = np.nan  # which is not among the rows that engines are tried on
+    step, options = {"f0": 1.0, "f1": 1.0}, {"engine": "linear", "extrapolation": None}
+    assert attribute(filled, rows, step, **options).total.engine == "linear"
+    assert attribute(filled, gaps, step, extrapolation=None).total.engine == "predict"
+    with pytest.raises(ValueError, match="engine='linear' cannot compute"):
+        attribute(filled, gaps, step, **options)
+
+
+def test_exact_parts_draw_nothing_from_the_global_generator(explainer):
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    for method in ("shapley", "path", "sequential"):
+        explainer.attribute(NUMBERS, "f0 +1, f1 +1", method=method)
+    explainer.attribute(NUMBERS, "f0 +1, f1 +1", n_permutations=100)
+    after = np.random.get_state()[1]  # noqa: NPY002
+    np.testing.assert_array_equal(after, state)

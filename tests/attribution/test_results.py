@@ -138,8 +138,31 @@ def test_a_report_tells_the_effect_and_then_its_parts(parts, tmp_path):
     assert "Body mass index brings" in text
     assert "averaged over all their orders (Shapley values)" in text
     assert "Shapley interactions of pairs" in text
-    effect = fme(risk, X, {"bp": 1.0})
+    effect = fme(risk, X, STEP)
     page = write_report(effect, tmp_path / "other.html", attribution=parts)
     assert "Which change did it" in page.read_text("utf-8")
     with pytest.raises(TypeError, match="attribution must be a StepAttribution"):
         write_report(effect, tmp_path / "none.html", attribution=effect)
+
+
+def test_a_feature_called_total_is_told_from_the_total():
+    data = X.rename(columns={"bp": "total"})
+
+    def model(X):
+        return (X["age"] * X["total"]).to_numpy()
+
+    text = attribute(model, data, {"age": 1.0, "total": 0.3}).summary()
+    names = [line.split("  ")[0] for line in text.splitlines()]
+    assert names.count("total") == 1
+    assert "all together" in names
+
+
+def test_weights_may_be_named_by_their_column():
+    data = X.assign(w=np.arange(200.0))
+
+    def model(X):
+        return (X["age"] * X["bmi"]).to_numpy()
+
+    named = attribute(model, data, {"age": 1.0, "bmi": -0.5}, sample_weight="w")
+    given = attribute(model, X, {"age": 1.0, "bmi": -0.5}, sample_weight=data["w"])
+    np.testing.assert_allclose(named["age"].ame, given["age"].ame)

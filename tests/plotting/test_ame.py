@@ -209,3 +209,22 @@ def test_a_table_of_numbers_is_enough():
     )
     display = AMEDisplay(table, response="load").plot()
     assert dots_of(display) == {0.0: 1.0}
+
+
+def test_long_names_of_groups_stay_within_the_picture(effects):
+    names = ["people who are older than fifty years at the start", "all of the others"]
+    by = np.array(names)[np.arange(len(effects.X)) % 2]
+    display = effects.plot(by=by)
+    assert not outside(display.figure_)
+    assert not overlaps(display.figure_)
+
+
+def test_averages_stand_beside_and_a_mean_off_its_line_is_explained():
+    X = pd.DataFrame({"a": np.zeros(100), "v": np.r_[np.zeros(90), np.full(10, 50.0)]})
+    skew = ame(lambda T: T["a"] * T["v"], X, {"a": 1}, extrapolation=None)
+    display = skew.plot()
+    texts = " ".join(t.get_text() for t in display.ax_.texts).split()
+    assert "5" in texts
+    assert "by few large effects" in " ".join(texts)
+    even = ame(lambda T: 2 * T["a"], X, {"a": 1}, extrapolation=None).plot()
+    assert "few large" not in " ".join(t.get_text() for t in even.ax_.texts)

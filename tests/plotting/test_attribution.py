@@ -2,11 +2,22 @@
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.frozen import FrozenEstimator
 
-from skfme import AttributionDisplay, attribute
+from skfme import AttributionDisplay, FMEExplainer, Scale, SetTo, attribute
 from tests.plotting.pictures import LABELS, outside, overlaps, people, risk, texts_of
 
 STEP = {"bmi": -2, "bp": -10, "sex": "m"}
+
+
+class Risk(RegressorMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X):
+        return risk(X)
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +95,44 @@ def test_arrays_alone_make_a_display():
         line.get_xdata()[0] for line in display.ax_.lines if line.get_marker() == "o"
     ]
     np.testing.assert_allclose(dots, [2.0, 0.5, 2.5])
+
+
+def test_a_step_under_a_name_of_its_own_shows_its_sizes():
+    named = FMEExplainer(FrozenEstimator(Risk().fit(people())), {"leaner": STEP})
+    parts = named.fit(people()).attribute(people())
+    assert parts.plot().features == ["bmi −2", "bp −10", "sex = m"]
+    assert parts.changes == ("bmi -2", "bp -10", "sex = m")
+    assert parts.summary().startswith("Parts of 'leaner' (bmi -2, bp -10, sex = m) of")
+
+
+def test_labels_round_numbers_of_many_digits():
+    step = {
+        "bmi": -1.0572146478636233,
+        "bp": SetTo(123.45678912),
+        "visits": Scale(1 / 3),
+    }
+    labels = attribute(risk, people(), step).plot().features
+    assert labels == ["bmi −1.057", "bp = 123.5", "visits ×0.3333"]
+
+
+def test_a_few_extreme_rows_leave_the_strips_their_width():
+    values = np.random.default_rng(0).normal(size=(500, 2))
+    values[:3] = 1000.0
+    display = AttributionDisplay(values, ["a", "b"]).plot()
+    low, high = display.ax_.get_xlim()
+    assert high - low < 40
+    assert "hold rows beyond" in display.ax_.get_xlabel()
+    strip = display.ax_.collections[0].get_paths()[0].vertices
+    assert strip[:, 0].max() <= high
+    plain = AttributionDisplay(values[3:], ["a", "b"]).plot()
+    assert "beyond" not in plain.ax_.get_xlabel()
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_the_legend_stands_above_the_first_strip(n):
+    values = np.random.default_rng(0).normal(size=(200, n))
+    display = AttributionDisplay(values, [f"f{k}" for k in range(n)]).plot()
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    strip = display.ax_.collections[0].get_window_extent()
+    assert strip.y1 < legend.y0

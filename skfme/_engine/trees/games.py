@@ -41,7 +41,7 @@ _MOST_ROWS = 512  # whose walkers stay in the nearer caches
 _WALKERS = 64  # of a row in one tree, on average, twice over
 _EVENTS = 2**14
 # Of the step: what rounding may set apart; a model in single precision rounds the most.
-_TIES = (1e-12, 1e-5)
+_TIES = (1e-12, 1e-3)
 _MOST_PLAYERS_OF_EVENTS = 63
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "draw_smooth",
     "frame",
     "halo",
+    "inner_limits",
     "jittered",
     "key",
     "label_counts",
@@ -228,6 +229,23 @@ def limits_of(*values: Any, null: float = 0.0) -> tuple[float, float]:
         high = max(high, 0.0)
     low, high = low + null, high + null
     return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def inner_limits(
+    values: Sequence[np.ndarray], means: Any, tail: float = 0.005
+) -> tuple[float, float]:
+    """The range of several groups of rows, without tails that would leave the rest flat."""
+    low, high = limits_of(*values)
+    inner = np.array(
+        [
+            np.quantile(group[:: max(len(group) // 100_000, 1)], [tail, 1 - tail])
+            for group in values
+        ]
+    )
+    if high - low > 1.6 * np.ptp(inner) > 0:
+        low, high = limits_of(inner, means)
+    pad = 0.02 * (high - low)
+    return low - pad, high + pad
 
 
 def leave_lanes(axes: Axes, axis: FeatureAxis, y: tuple[float, float]) -> None:

@@ -7,7 +7,7 @@ intervals are made is in the files this one imports.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.tables import Table, as_table
+from skfme.statsmodels._refits.attributed import arguments_of
 from skfme.statsmodels._refits.bootstrap_results import BootstrapResults, warn_of_few
 from skfme.statsmodels._refits.confidence import (
     METHODS,
@@ -50,7 +51,7 @@ def bootstrap_effects(
     fit_params: dict[str, Any] | None = None,
     by: Any = None,
     tree: Any = None,
-    attribute: str | dict[str, Any] | None = None,
+    attribute: str | Mapping[Any, Any] | None = None,
     covers: str = "refit",
     method: str = "percentile",
     n_jobs: int | None = None,
@@ -81,10 +82,11 @@ def bootstrap_effects(
         Averages by group (cAMEs) instead of over all rows.
     tree : EffectTree, default=None
         A fitted tree, whose subspaces are the groups. They are held fixed.
-    attribute : str, dict or None, default=None
-        A joint step whose parts are averaged instead of the effects: its name, or the
-        arguments of :meth:`FMEExplainer.attribute`, such as ``{"step": {"bmi": -2, "bp":
-        -10}, "method": "path"}``.
+    attribute : str, mapping or None, default=None
+        A joint step whose parts are averaged instead of the effects: its name, the step
+        ``{"bmi": -2, "bp": -10}``, or arguments of :meth:`FMEExplainer.attribute`, such
+        as ``{"step": {"bmi": -2, "bp": -10}, "method": "path"}``; ``{}`` is the
+        explainer's only effect.
     covers : {"refit", "sample + refit"}, default="refit"
         What intervals cover, by which rows are averaged over. "refit": the rows of X, in
         every resample. "sample + refit": the rows drawn; intervals also cover the choice
@@ -175,8 +177,7 @@ def bootstrap_effects(
     if attribute is None:
         effects = fitted._explain(table, sample_weight)
     else:
-        asked = {"step": attribute} if isinstance(attribute, str) else attribute
-        split = fitted._asked(**asked)
+        split = fitted._asked(**arguments_of(attribute, fitted, table))
         refitting = replace(refitting, split=split)
         effects = fitted._attribution(fitted._table(table), *split, sample_weight)
     means = GroupMeans.of(effects, groups_of(effects, by, tree))

@@ -89,12 +89,12 @@ class GroupMeans:
             rows = np.flatnonzero(effect.counted & (weights > 0))
             if not len(rows):
                 raise ValueError(
-                    f"{no_row_counts(effect.name, effect.n_left_out)}, so that it has "
+                    f"{no_row_counts(effect.full_name, effect.n_left_out)}, so that it has "
                     f"no average. {what_to_write(effect.n_left_out)}"
                 )
             counts = np.bincount(groups.codes[rows], minlength=len(groups.keys))
             present = counts > 0
-            _warn_of_empty(effect.name, groups.keys[~present])
+            _warn_of_empty(effect.full_name, groups.keys[~present])
             cells = np.cumsum(present) - 1
             members.append((rows, cells[groups.codes[rows]]))
             for k in outputs:

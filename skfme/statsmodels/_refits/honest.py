@@ -135,9 +135,7 @@ class HonestRegions:
         return str(self.summary())
 
     def __repr__(self) -> str:
-        return (
-            f"<HonestRegions: {len(self.sample.names)} regions of {self.effect.name!r}>"
-        )
+        return f"<HonestRegions: {len(self.sample.names)} regions of {self.effect.full_name!r}>"
 
     def _repr_html_(self) -> str:
         refit = "" if self.refit is None else self.refit._repr_html_()

@@ -385,6 +385,6 @@ class ConditionalEffects:
 
     def __repr__(self) -> str:
         return (
-            f"<ConditionalEffects of {self.counted.effect.name!r} {self.design.title}, "
+            f"<ConditionalEffects of {self.counted.effect.full_name!r} {self.design.title}, "
             f"{self.nobs} rows>"
         )

@@ -94,7 +94,7 @@ class ConditionalEffectsResults(EffectResults):
 
     def _title(self) -> str:
         effect = self.model.counted.effect
-        name = f"Effect {effect.name}" if effect.step else effect.name
+        name = f"Effect {effect.full_name}" if effect.step else effect.name
         return f"{name} {self.model.design.title}"
 
     def _degrees_of_freedom(self) -> Any:

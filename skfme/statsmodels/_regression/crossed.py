@@ -208,7 +208,7 @@ class CrossedConditionalEffectsResults(EffectResults):
             for (name, part), effects in zip(parts.items(), fit.effects, strict=True)
         }
         effect, terms = model.counted.effect, model.design.names
-        name = f"the effect {effect.name}" if effect.step else effect.name
+        name = f"the effect {effect.full_name}" if effect.step else effect.name
         super().__init__(
             ols.coef[:, 0] + ols.inverse_root @ fit.coef,
             ols.inverse_root @ fit.cov @ ols.inverse_root.T,

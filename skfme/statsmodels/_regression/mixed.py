@@ -134,7 +134,7 @@ class MixedConditionalEffectsResults(EffectResults):
         sizes = np.unique(model.subjects, return_counts=True)[1]
         counted = model.counted
         effect = counted.effect
-        name = f"the effect {effect.name}" if effect.step else effect.name
+        name = f"the effect {effect.full_name}" if effect.step else effect.name
         notes = [
             *(outcome_notes(effect.context, counted.outputs) if effect.step else ()),
             f"{len(sizes)} subjects of {sizes.min()} to {sizes.max()} rows; "

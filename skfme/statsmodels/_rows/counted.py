@@ -65,7 +65,7 @@ def counted_rows(
     rows = np.flatnonzero(effect.counted & (effect.weights.whole() > 0))
     if not len(rows):
         raise ValueError(
-            f"{no_row_counts(effect.name, effect.n_left_out)}, so that there is nothing "
+            f"{no_row_counts(effect.full_name, effect.n_left_out)}, so that there is nothing "
             f"to estimate. {what_to_write(effect.n_left_out)}"
         )
     columns = output_columns(effect.outputs, output)

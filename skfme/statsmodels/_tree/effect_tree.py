@@ -281,13 +281,13 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
             If a column holds neither numbers nor categories nor dates, or mixes them.
         """
         categorical, weights_type = self.categorical_features, self.weights_type
-        self._comparison = DIFFERENCE
+        self._comparison, self._about = DIFFERENCE, None
         if isinstance(X, Mapping) and y is None:
             refuse_other(X)
         if isinstance(X, ForwardEffect) and y is None:
             k = one_output(X.outputs, None, "a tree")
             X.refuse_of_means("a tree")
-            self._comparison = X.comparison
+            self._comparison, self._about = X.comparison, (X.name, X.context.joint)
             if categorical == "auto":
                 categorical = list(X.categorical_features)
             weights_type = X.weights_type if weights_type == "auto" else weights_type

@@ -23,6 +23,7 @@ from skfme._frames.tables import Table, as_table
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighting import Weighting
 from skfme._text.labels import Labels
+from skfme._text.parts import JointStep, full_name
 from skfme._text.printing import Text, notebook_page
 from skfme.statsmodels._tree.covariates import (
     Covariate,
@@ -75,18 +76,24 @@ class ForDisplay(NamedTuple):
         Effects, leaves and weights behind the tree's numbers, where it carries them.
     comparison : Comparison
         What the effects are.
+    title : str
+        What part of a joint step they are; empty if they are none.
     """
 
     columns: Table
     edges: list[str]
     rows: tuple[np.ndarray, np.ndarray, Weighting] | None
     comparison: Comparison
+    title: str
 
 
 class FittedTree:
     """The nodes, covariates and columns that `EffectTree.fit` finds, and their tables."""
 
     _comparison = DIFFERENCE  # what the effects are, where they say it
+    _about: tuple[str, JointStep | None] | None = (
+        None  # the effect's name, and of a part
+    )
     method: str
     weights_type: str
     partitions_: pd.DataFrame
@@ -207,7 +214,15 @@ class FittedTree:
         title += "s" * (count != 1)
         if not math.isnan(explained):
             title += f", {100 * explained:.1f} % of Var(FME)"
+        part = self._part
+        title += f"\nEffects: {part}" * bool(part)
         return tree_text(title, self._nodes, self._covariates, self.nodes_)
+
+    @property
+    def _part(self) -> str:
+        """What part of a joint step the effects are; empty if they are none."""
+        name, joint = self._about or ("", None)
+        return full_name(name, joint) if joint is not None else ""
 
     def __str__(self) -> str:
         return str(self.export_text()) if hasattr(self, "partitions_") else repr(self)
@@ -293,14 +308,15 @@ class FittedTree:
     def _for_display(self) -> ForDisplay:
         """All that a display reads, beside the public tables."""
         edges = edges_of(self._nodes, self._covariates)
+        about = (self._comparison, self._part)
         if self._training is None:
             names = [column.name for column in self._columns]
             row = np.zeros((1, len(names)))
             like = row if self._kind == "numpy" else pd.DataFrame(row, columns=names)
-            return ForDisplay(as_table(like), edges, None, self._comparison)
+            return ForDisplay(as_table(like), edges, None, *about)
         table, effects, weights, leaves = self._training
         estimated = leaves >= 0  # an honest tree grew on the others
         if not estimated.all():
             effects, leaves = effects[estimated], leaves[estimated]
             weights = weights.take(estimated)
-        return ForDisplay(table, edges, (effects, leaves, weights), self._comparison)
+        return ForDisplay(table, edges, (effects, leaves, weights), *about)
