@@ -43,13 +43,18 @@ def test_it_is_told_once(explained):
     assert "compiled" not in explained(3, 4.2, verbose=1)
 
 
-def test_compiled_kernels_are_counted():
-    decorators = pytest.importorskip("skfme._engine.trees.compiled.decorators")
-    before = waiting.n_compiled()
+def test_kernels_are_counted_that_are_compiled_and_not_taken_from_the_disk(
+    monkeypatch, tmp_path
+):
+    numba = pytest.importorskip("numba")
+    from skfme._engine.trees.compiled.decorators import kernel
 
-    @decorators.kernel
-    def doubled(x):
-        return 2 * x
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    for n_new in (1, 0):
+        before, doubled = waiting.n_compiled(), kernel(_doubled)
+        assert doubled(2) == 4
+        assert waiting.n_compiled() == before + n_new
 
-    assert doubled(2) == 4
-    assert waiting.n_compiled() == before + 1
+
+def _doubled(x):
+    return 2 * x
