@@ -151,7 +151,7 @@ class CodedBatch:
         n_effects, n_columns = self.entries.place.shape
         forest, n_entries = self.packed.forest, len(self.entries.row)
         row_bytes = 12 * n_columns + 4 * n_entries + 8 * n_effects
-        tree_bytes = 8 * (1 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
+        tree_bytes = 8 * (2 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
         block_bytes = min(max(tree_bytes, _LEAST_BYTES), _MOST_BYTES)
         return int(np.clip(block_bytes // row_bytes, 64, kernels.MOST_ROWS))
 
