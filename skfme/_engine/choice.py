@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,12 @@ _WORTH_COMPILING = 20_000_000
 _MOST_PLAIN_ROWS, _MOST_PASSED = 100_000, 5_000_000
 _CHECKED_PREDICTIONS = 2048
 _ROWS_TO_SAMPLE = 8192
+# Of each later table of a stream: all of them together are checked on more rows.
+_CHECKED_AGAIN = 256
+_ROWS_TO_SAMPLE_AGAIN = 512
+
+# Threads of one process read a model's trees once.
+_READING = RLock()
 
 # (batch, its rows in the table) -> effects
 StepRows = Callable[[Table, Any], Sequence[Stepped]]
@@ -73,6 +80,10 @@ class EngineChoice:
         self._probe = probe.take(slice(0, 1))
         self._models: dict[str, Any] = {}  # as an engine reads the model; or why not
         self._n_visits = 0
+        self._n_streamed: float | None = None  # predictions, of tables of one stream
+        self._equalled = (
+            False  # whether an exact engine did so, on a table of the stream
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # The fitted model is pickled beside it, and can be read again.
@@ -81,6 +92,14 @@ class EngineChoice:
     def over(self, response: Response) -> EngineChoice:
         """The same choice for another model of the same kind."""
         return EngineChoice(response, self.requested, self._probe)
+
+    def over_stream(self) -> EngineChoice:
+        """The same choice for tables that come one after another, which count together."""
+        if self._n_streamed is not None:
+            return self
+        stream = self.over(self.response)
+        stream._models, stream._n_streamed = self._models, 0
+        return stream
 
     @property
     def asks_trees(self) -> bool:
@@ -118,12 +137,14 @@ class EngineChoice:
         from skfme._engine.trees.models import check_ensemble
 
         check_ensemble(self.response)
-        if engine not in self._models:
-            try:
-                self._models[engine] = self._read(engine)
-            except ModelNotReadError as reason:
-                self._models[engine] = str(reason)
-        return self._models[engine]
+        models = self._models
+        with _READING:
+            if engine not in models:
+                try:
+                    models[engine] = self._read(engine)
+                except ModelNotReadError as reason:
+                    models[engine] = str(reason)
+            return models[engine]
 
     def _read(self, engine: str) -> TreeModel | PlainModel:
         # What `import skfme` has no need of.
@@ -168,16 +189,24 @@ class EngineChoice:
         """
         predict = PredictEngine(self.response, rows_per_call)
         exact_nlm = rule is not None and is_best(rule)
-        for name in self._tried(sample, exact_nlm):
+        n_predictions = sample.n_predictions
+        if self._n_streamed is not None:
+            n_predictions += self._n_streamed
+            self._n_streamed = n_predictions
+        for name in self._tried(sample, n_predictions, exact_nlm):
+            sample.is_first = not self._equalled
             engine = self._checked_engine(name, sample, predict, rule)
             if not isinstance(engine, str):
+                self._equalled = self._n_streamed is not None
                 return engine
             if self.requested != "auto":
                 raise refusal(name, engine)
             _LOG.debug("engine %r is not used: %s", name, engine)
         return predict
 
-    def _tried(self, sample: ProbeSample, exact_nlm: bool) -> list[str]:
+    def _tried(
+        self, sample: ProbeSample, n_predictions: float, exact_nlm: bool
+    ) -> list[str]:
         """The exact engines to try, the first one first."""
         if self.requested != "auto":
             return [name for name in ("linear", "trees") if name == self.requested]
@@ -187,7 +216,7 @@ class EngineChoice:
             few = not loaded and self._are_few_visits(sample)
             return ["linear", *(("plain", "trees") if few else ("trees", "plain"))]
         many = sample.n_effects * sample.n_points >= self._least_points
-        worth_loading = loaded or sample.n_predictions >= _WORTH_LOADING
+        worth_loading = loaded or n_predictions >= _WORTH_LOADING
         worth_loading &= many
         return ["linear", "trees"] if worth_loading else ["linear"]
 
@@ -283,12 +312,15 @@ class ProbeSample:
     n_effects : int
     n_points : float
         Points of each row that are to be predicted for an effect.
+    is_first : bool
+        Whether no table before it has been checked.
     """
 
     table: Table
     effects_of: StepRows
     n_effects: int
     n_points: float = 1
+    is_first: bool = True
 
     @property
     def n_predictions(self) -> float:
@@ -298,10 +330,13 @@ class ProbeSample:
     @cached_property
     def stepped(self) -> tuple[Table, Sequence[Stepped]]:
         """The rows, and each effect on them."""
-        rows = _spread(np.arange(len(self.table)), _ROWS_TO_SAMPLE)
+        first = self.is_first
+        most = _ROWS_TO_SAMPLE if first else _ROWS_TO_SAMPLE_AGAIN
+        rows = _spread(np.arange(len(self.table)), most)
         effects = self.effects_of(self.table.take(rows), rows)
         counted = np.logical_or.reduce([effect.counted for effect in effects])
-        most = max(_CHECKED_PREDICTIONS // (self.n_effects + 1), 16)
+        checked = _CHECKED_PREDICTIONS if first else _CHECKED_AGAIN
+        most = max(checked // (self.n_effects + 1), 16)
         rows = rows[_spread(np.flatnonzero(counted), most)]
         batch = self.table.take(rows)
         return batch, self.effects_of(batch, rows)

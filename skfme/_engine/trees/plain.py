@@ -113,6 +113,7 @@ class PathEngine:
 
     model: PlainModel
     predict: PredictEngine
+    name = PredictEngine.name
 
     def __call__(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
