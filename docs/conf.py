@@ -61,6 +61,7 @@ html_show_sourcelink = False
 html_sidebars = {
     page: []
     for page in (
+        "benchmarks",
         "changelog",
         "citation",
         "coming_from",
