@@ -31,7 +31,9 @@ class Context:
     has_jumps: bool = False
     notes: tuple[str, ...] = ()
     joint: JointStep | None = None  # of which the effects are parts
-    resolution: float = 0.0  # machine epsilon of predictions; 0 where none are differenced
+    resolution: float = (
+        0.0  # machine epsilon of predictions; 0 where none are differenced
+    )
 
     @classmethod
     def of(

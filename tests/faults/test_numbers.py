@@ -125,7 +125,12 @@ def test_the_order_of_rows_and_the_jobs_change_nothing(model):
     for order in orders:
         for jobs in ({}, {"n_jobs": 2}, {"batch_size": 7}):
             effect = fme(
-                fitted, X[order], {0: 1.0}, sample_weight=weights[order], nlm=True, **jobs
+                fitted,
+                X[order],
+                {0: 1.0},
+                sample_weight=weights[order],
+                nlm=True,
+                **jobs,
             )
             figures.append([effect.ame, effect.sd, effect.anlm, effect.after])
     first = np.tile(figures[0], (len(figures), 1))
