@@ -6,6 +6,7 @@ A function, a fitted estimator, or results of statsmodels: each is used as it is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,29 @@ from skfme._explainer.coefficients import (
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import without_weights
 from skfme._frames.checks import checked_weights, weights_named
-from skfme._frames.hints import shown
+from skfme._frames.hints import known_names, nearest, shown
 from skfme._frames.tables import as_table
 from skfme._text.labels import response_words
 
 __all__ = ["Asked", "GivenModel", "asked_of"]
+
+# What other packages ask for in the same call.
+_BY = (
+    " Averages by group are effect.average(by=…), and with standard errors "
+    "skfme.statsmodels.average_effects(effect, by=…)."
+)
+_ERRORS = (
+    " Standard errors are those of skfme.statsmodels.average_effects(effect, cov_type=…), "
+    "and of a fit's parameters of delta_effects(results, data, steps)."
+)
+_MEANT = {
+    "by": _BY,
+    "groups": _BY,
+    "cov_type": _ERRORS,
+    "cov": _ERRORS,
+    "vcov": _ERRORS,
+}
+_MEANT["newdata"] = " The rows to explain are X; see skfme.profiles for chosen values."
 
 
 class GivenModel(VersionedPickle, FrozenEstimator):
@@ -44,6 +63,8 @@ class GivenModel(VersionedPickle, FrozenEstimator):
             return predicted_by_name(model, X)
         if not hasattr(model, "predict"):
             return model(X)
+        if _takes_params(model):
+            return model.predict(model.params, X)
         return model.predict(X, **options_of_predict(model))
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -51,6 +72,19 @@ class GivenModel(VersionedPickle, FrozenEstimator):
 
     def __sklearn_tags__(self) -> Any:
         return super(FrozenEstimator, self).__sklearn_tags__()
+
+
+def _takes_params(model: Any) -> bool:
+    """Whether predict takes parameters and rows: skfme.statsmodels.ParametricModel."""
+    if not all(hasattr(model, name) for name in ("params", "cov_params")):
+        return False
+    try:
+        taken = signature(model.predict).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    by_place = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in taken if p.kind in by_place and p.default is Parameter.empty]
+    return len(needed) == 2
 
 
 def frozen(model: Any, response_method: Any) -> FrozenEstimator:
@@ -157,6 +191,15 @@ class Asked:
         return response_words(response_label, own)
 
 
+def _refuse_unknown(options: dict[str, Any]) -> None:
+    """Refuse keywords that are none of the explainer's, with what is likely meant."""
+    known = [name for name in signature(FMEExplainer).parameters if name != "estimator"]
+    for name in options:
+        if name not in known:
+            hint = _MEANT.get(name) or nearest(name, known) or known_names(known)
+            raise TypeError(f"{name!r} is no parameter of FMEExplainer.{hint}")
+
+
 def asked_of(
     model: Any,
     X: Any,
@@ -167,6 +210,7 @@ def asked_of(
 ) -> Asked:
     """An explainer of a fitted model, which has learned the columns of its rows."""
     model, X, beside = _with_offset(model, X, background, options)
+    _refuse_unknown(options)
     model = frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     explainer._keeps_training = False

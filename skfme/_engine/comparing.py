@@ -13,11 +13,19 @@ from typing import Any
 import numpy as np
 
 from skfme._engine.stepping import Measured
-from skfme._frames.hints import shown
+from skfme._frames.hints import nearest, shown
 from skfme._summaries.comparisons import AVERAGES, KINDS, Comparison
 from skfme.quadrature import Rule
 from skfme.steps._changes import NamedStep
 from skfme.steps._steps import Add
+
+# marginaleffects'
+_ELSEWHERE = {
+    "lift": "percent",
+    "lnratio": "log_ratio",
+    "lnor": "log_odds_ratio",
+    "dydx": "per_unit",
+}
 
 __all__ = ["compared", "read_comparisons", "refuse_nlm"]
 
@@ -50,13 +58,20 @@ def read_comparisons(
     if not isinstance(comparison, str) or comparison not in KINDS:
         raise ValueError(
             f"comparison must be one of {', '.join(map(repr, KINDS))} or a function of "
-            f"(before, after), got {shown(comparison)}."
+            f"(before, after), got {shown(comparison)}.{_meant(comparison)}"
         )
     per_unit = comparison == "per_unit"
     return tuple(
         Comparison(comparison, average, _unit(step) if per_unit else 1.0, step.name)
         for step in steps
     )
+
+
+def _meant(comparison: Any) -> str:
+    """A closing question that names what other packages call otherwise."""
+    name = str(comparison).removesuffix("avg")
+    here = _ELSEWHERE.get(name, name)
+    return f" Did you mean {here!r}?" if here in KINDS else nearest(name, KINDS)
 
 
 def _unit(step: NamedStep) -> float:

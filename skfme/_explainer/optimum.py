@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from skfme._frames.checks import checked_weights, naming_missing_values
 from skfme._frames.columns import numbers_in
 from skfme._frames.contents import complete_rows
 from skfme._frames.groups import groups_in, row_labels
+from skfme._frames.hints import shown
 from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._results.context import Context
@@ -43,6 +45,7 @@ SCALES = ("auto", "linear", "log")
 _N_TRIED = 121
 _MOST_LEVELS = 161
 _ROUNDS, _PER_ROUND = 3, 9  # of the search between values tried
+_NEAR, _ALIKE = 1e-3, 1e-8  # costs of valleys, in ranges of the curve
 _WIDE = 10  # positive values over such a factor are read in logarithms
 
 
@@ -159,10 +162,12 @@ def _check_options(direction: str, margin: float | None, scale: str) -> None:
             "direction must be 'min' or 'max', which says whether low predictions or "
             f"high ones are good; got {direction!r}."
         )
-    if margin is not None and not margin >= 0:
+    given: Any = margin
+    known = isinstance(given, Real) and not isinstance(given, bool)
+    if margin is not None and not (known and 0 <= given < np.inf):
         raise ValueError(
             "margin must be a number of at least 0, in units of the prediction, or "
-            f"None; got {margin!r}."
+            f"None; got {shown(margin)}."
         )
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {SCALES}, got {scale!r}.")
@@ -287,13 +292,40 @@ class _Search:
     def _refined(self, curve: ResponseCurve, best: Best, g: int, o: int) -> Best:
         """The optimum between the values tried, and the ends of its range."""
         if best.low == best.high:
-            best = self._between(curve, best, g, o)
+            best = self._best_of_valleys(curve, self._between(curve, best, g, o), g, o)
         if self.request.margin is None:
             return replace(best, range_low=best.low, range_high=best.high)
         sign = DIRECTIONS[self.request.direction]
-        cost = sign * curve.response - (sign * best.response + self.request.margin)
-        ends = _crossings(curve.low, cost, best.point, -self.request.margin)
-        return replace(best, range_low=ends[0], range_high=ends[1])
+        most = sign * best.response + self.request.margin
+        rows = self.feature.at(np.flatnonzero(self.feature.groups == g))
+
+        def excess(values: np.ndarray) -> np.ndarray:
+            return sign * rows.curves(values)[0, o] - most
+
+        cells = _cells(curve.low, sign * curve.response > most, best.point)
+        low, high = (_crossing(excess, *cell) for cell in cells)
+        return replace(best, range_low=low, range_high=high)
+
+    def _best_of_valleys(
+        self, curve: ResponseCurve, best: Best, g: int, o: int
+    ) -> Best:
+        """The best of all valleys that may be as low, with the number of those that are."""
+        sign = DIRECTIONS[self.request.direction]
+        cost, least = sign * curve.response, sign * best.response
+        here = int(np.argmin(np.abs(curve.low - best.point)))
+        found = [best]
+        for k in _valleys(cost, least + _NEAR * np.ptp(cost)):
+            if abs(k - here) > 1:
+                place, response = float(curve.low[k]), float(curve.response[k])
+                start = replace(best, point=place, low=place, high=place)
+                start = replace(start, response=response, open_side="")
+                found.append(self._between(curve, start, g, o))
+        costs = np.array([sign * other.response for other in found])
+        alike = costs <= costs.min() + _ALIKE * np.ptp(cost)
+        best = found[int(np.argmax(alike))]
+        if self.request.margin is not None:  # what is as good is counted with it
+            return best
+        return replace(best, n_optima=int(np.count_nonzero(alike)))
 
     def _between(self, curve: ResponseCurve, best: Best, g: int, o: int) -> Best:
         """A bounded search in the two cells around the best value tried."""
@@ -319,6 +351,17 @@ class _Search:
         )
 
 
+def _valleys(cost: np.ndarray, most: float) -> list[int]:
+    """Places below their neighbours' costs, whose parabola goes as low as given."""
+    left, middle, right = cost[:-2], cost[1:-1], cost[2:]
+    bend = left - 2 * middle + right
+    bent = (middle <= left) & (middle <= right) & (bend > 0)
+    depth = np.divide(
+        (left - right) ** 2, 8 * bend, out=np.zeros_like(bend), where=bent
+    )
+    return [int(k) + 1 for k in np.flatnonzero(bent & (middle - depth <= most))]
+
+
 def _lowest(
     cost: Callable[[np.ndarray], np.ndarray], low: float, high: float
 ) -> tuple[float, float]:
@@ -341,21 +384,31 @@ def _lowest(
     return place, least
 
 
-def _crossings(
-    values: np.ndarray, cost: np.ndarray, point: float, least: float
-) -> tuple[float, float]:
-    """Where a cost, `least` at a point, rises to zero on either side, in straight lines."""
-    left, right = values < point, values > point
-    ends = []
-    for side, step in ((np.flatnonzero(left)[::-1], -1), (np.flatnonzero(right), 1)):
-        above = side[cost[side] > 0][:1]
-        if not len(above):
-            ends.append(float(values[side[-1]]) if len(side) else point)
-            continue
-        outer = int(above[0])
-        inner = outer - step
-        beyond = 0 <= inner < len(values) and (values[inner] - point) * step > 0
-        start, below = (values[inner], cost[inner]) if beyond else (point, least)
-        share = below / (below - cost[outer]) if below < 0 else 0.0
-        ends.append(float(start + share * (values[outer] - start)))
-    return ends[0], ends[1]
+def _cells(
+    values: np.ndarray, above: np.ndarray, point: float
+) -> list[tuple[float, float]]:
+    """On either side of a point, the last value below and the first above; twice an edge."""
+    cells = []
+    for side in (values[values < point][::-1], values[values > point]):
+        places = np.append(point, side)
+        worse = np.flatnonzero(above[np.searchsorted(values, side)])
+        k = int(worse[0]) + 1 if len(worse) else len(side)
+        cells.append((float(places[k - 1 if len(worse) else k]), float(places[k])))
+    return cells
+
+
+def _crossing(
+    excess: Callable[[np.ndarray], np.ndarray], inner: float, outer: float
+) -> float:
+    """Where something below zero at one place, and above at another, is zero."""
+    if inner == outer:
+        return inner
+    for _ in range(_ROUNDS - 1):
+        places = np.linspace(inner, outer, _PER_ROUND)
+        found = excess(places)
+        above = np.flatnonzero(found > 0)
+        if not len(above) or not above[0]:  # by rounding alone
+            return outer if not len(above) else inner
+        inner, outer = places[above[0] - 1], places[above[0]]
+        below, over = found[above[0] - 1], found[above[0]]
+    return float(inner + below / (below - over) * (outer - inner))

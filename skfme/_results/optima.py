@@ -297,8 +297,13 @@ class ResponseOptimum:
             yield f"As good: within {self.margin:g} of the best average prediction."
         for name, best in zip(self.names, self.best, strict=True):
             of = f" of {name}" if len(self.names) > 1 else ""
-            if best.open_side:
-                side = {"low": "lowest", "high": "highest", "both": "whole range of"}
+            if best.open_side == "both":
+                yield (
+                    f"The average prediction{of} is the same at all values that were "
+                    "observed: none is better than another."
+                )
+            elif best.open_side:
+                side = {"low": "lowest", "high": "highest"}
                 yield (
                     f"The optimum{of} lies at the {side[best.open_side]} values that "
                     "were observed: a bound, not an optimum."

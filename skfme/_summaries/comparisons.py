@@ -27,6 +27,9 @@ AVERAGES = ("of_rows", "of_means")
 
 Between = Callable[[np.ndarray, np.ndarray], Any]
 
+# As probabilities may be, and other predictions.
+_UNCHANGED = (np.array([0.2, 0.5, 0.7]), np.array([2.5, 4.0, 7.0]))
+
 
 class _Kind(NamedTuple):
     """One way to compare.
@@ -181,8 +184,10 @@ class Comparison:
 
     @property
     def null(self) -> float:
-        """The value where a step changes nothing."""
-        return KINDS[self.name].null if self.function is None else 0.0
+        """The value where a step changes nothing; 0 of a function that has several."""
+        if self.function is None:
+            return KINDS[self.name].null
+        return _value_of_no_change(self.function)
 
     def __call__(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Compare predictions, of shape (n, n_outputs).
@@ -233,7 +238,7 @@ class Comparison:
         except (TypeError, ValueError) as error:
             raise type(error)(
                 f"{self._asked} failed on predictions before and after the step, two "
-                f" arrays of shape {before.shape}: {error}"
+                f"arrays of shape {before.shape}: {error}"
             ) from error
         if values.shape != before.shape:
             raise ValueError(
@@ -301,6 +306,20 @@ class Comparison:
         by_before, by_after = self.slopes(*means)
         moved = by_before * (before - means[0]) + by_after * (after - means[1])
         return self(*means) + moved
+
+
+def _value_of_no_change(function: Between) -> float:
+    """g(p, p), where it is the same for every prediction p; else 0."""
+    for predictions in _UNCHANGED:
+        with np.errstate(all="ignore"):
+            try:
+                values = np.asarray(function(predictions, predictions), dtype=float)
+            except Exception:  # told where predictions are compared
+                continue
+        if values.shape == predictions.shape and np.isfinite(values).all():
+            alike = np.ptp(values) <= 1e-12 * np.abs(values).max()
+            return float(values[0]) if alike else 0.0
+    return 0.0
 
 
 DIFFERENCE = Comparison()

@@ -99,7 +99,15 @@ def profiles(
     weights = checked_weights(sample_weight, table)
     schema = describe_columns(table, categorical_features)
     training = Training(table, schema, weights)
+    if values is not None and not isinstance(values, Mapping):
+        raise TypeError(
+            "profiles takes a mapping of column -> values, such as {'bmi': [20, 30]}, or "
+            f"bmi=[20, 30]; got {shown(values)}."
+        )
     given: dict[Hashable, Any] = {**(values or {})}
+    twice = [name for name in columns if name in given]
+    if twice:
+        raise ValueError(f"profiles got values for {twice[0]!r} twice.")
     chosen = _chosen(training, given | columns)
     n_rows = len(table) if rest == "observed" else 1
     n_rows *= int(np.prod([len(entries) for entries in chosen.values()], dtype=float))

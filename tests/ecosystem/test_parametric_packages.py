@@ -380,6 +380,17 @@ def test_what_linearmodels_learned_is_what_statsmodels_keeps(data, kind):
 # Fixed effects
 
 
+def test_rows_of_a_panel_need_no_entities_where_effects_do_not_depend_on_them(data):
+    library("linearmodels", "test-packages")
+    results = linearmodels_panel(data).fit
+    panel = data.assign(t=data.groupby("firm").cumcount()).set_index(["firm", "t"])
+    own = delta_effects(results, panel, STEPS)
+    for rows in (data, panel.reset_index(), data.set_index("firm")):
+        found = delta_effects(results, rows, STEPS)
+        np.testing.assert_allclose(found.params, own.params, rtol=1e-12)
+        np.testing.assert_allclose(found.bse, own.bse, rtol=1e-12)
+
+
 def test_absorbed_effects_leave_the_others_as_dummies_would(data):
     pyfixest = library("pyfixest", "test-packages")
     absorbed = pyfixest.feols("y ~ x * z | firm", data, vcov={"CRV1": "firm"})
@@ -441,6 +452,33 @@ def test_a_ratio_of_counts_is_differentiated_in_the_packages_own_prediction(data
 
 
 # Refused by name
+
+
+@pytest.mark.parametrize("kind", ["offset", "exposure", "a column's name"])
+def test_an_offset_of_glum_is_taken_as_that_of_statsmodels(data, kind):
+    glum = library("glum", "test-packages")
+    options = {"family": "poisson", "alpha": 0, "drop_first": True}
+    model = glum.GeneralizedLinearRegressor(formula=f"count ~ {RIGHT}", **options)
+    model.fit(data, offset=data["exposed"], store_covariance_matrix=True)
+    own = smf.poisson(f"count ~ {RIGHT}", data, offset=data["exposed"]).fit(disp=0)
+    table = data.iloc[::-2].reset_index(drop=True)
+    given = {
+        "offset": {"offset": table["exposed"].to_numpy()},
+        "exposure": {"exposure": np.exp(table["exposed"]).to_numpy()},
+        "a column's name": {"offset": "exposed"},
+    }[kind]
+    theirs = delta_effects(own, table, STEPS[:2], offset=table["exposed"].to_numpy())
+    ours = delta_effects(model, table, STEPS[:2], **given)
+    np.testing.assert_allclose(ours.params, theirs.params, rtol=1e-3)
+    without = delta_effects(model, table, STEPS[:2])
+    assert not np.allclose(ours.params, without.params, rtol=1e-3)
+    predicted = [
+        model.predict(rows, offset=table["exposed"])
+        for rows in (table, table.assign(x=table["x"] + 0.4))
+    ]
+    gap = np.mean(predicted[1] - predicted[0])
+    assert ours.params.iloc[0] == pytest.approx(gap, rel=1e-10)
+    assert "on count" in ours.title
 
 
 def test_models_of_glum_without_a_valid_covariance_are_refused(data):

@@ -475,3 +475,23 @@ def test_missing_values_elsewhere_go_to_a_model_that_takes_them(people):
 def test_a_batch_size_that_is_none_is_an_error_that_names_it(people, size):
     with pytest.raises((ValueError, TypeError), match="batch_size"):
         fme(zeros, people, {"bmi": 1}, batch_size=size)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "by",
+            r"'by' is no parameter of FMEExplainer. Averages by group are effect.aver",
+        ),
+        ("vcov", r"Standard errors are those of .*average_effects"),
+        ("newdata", "The rows to explain are X"),
+        ("extrapolations", "Did you mean 'extrapolation'"),
+        ("colour", "Known: 'steps'"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_with_what_may_be_meant(option, message):
+    X = pd.DataFrame({"a": [1.0, 2, 3]})
+    for call in (fme, ame):
+        with pytest.raises(TypeError, match=message):
+            call(lambda X: X["a"], X, {"a": 1}, **{option: "a"})

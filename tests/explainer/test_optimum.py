@@ -247,6 +247,35 @@ def test_a_feature_without_effect_is_as_good_everywhere(runs):
     )
     (best,) = optimum.best
     assert (best.low, best.high, best.open_side) == (1, 16, "both")
+    text = " ".join(str(optimum).split())
+    assert "is the same at all values that were observed" in text
+    assert "a bound" not in text
+
+
+@pytest.mark.parametrize("margin", [1e-8, 1e-5, 0.0017])
+def test_the_range_of_a_law_ends_where_the_margin_is_reached(runs, margin):
+    # e (G − G*)² / G = margin, of e G + f / G with its lowest point at G* = √(f / e).
+    e = 0.004
+    optimum = explained(lambda X: e * X["G"] + e * 6.78**2 / X["G"], runs).optimum(
+        runs, "G", direction="min", margin=margin
+    )
+    half = 6.78 + margin / (2 * e)
+    ends = half + np.array([-1, 1]) * np.sqrt(half**2 - 6.78**2)
+    (best,) = optimum.best
+    found = np.array([best.range_low, best.range_high])
+    np.testing.assert_allclose(found - 6.78, ends - 6.78, rtol=5e-3)
+
+
+def test_valleys_that_are_as_deep_are_counted_and_a_deeper_one_is_found(runs):
+    # Of period 6 between 1 and 16: lowest at 3, 9 and 15.
+    wave = explained(lambda X: np.cos(X["G"] * np.pi / 3), runs)
+    optimum = wave.optimum(runs, "G", direction="min")
+    assert optimum.best[0].n_optima == 3
+    assert "3 separate ranges" in str(optimum)
+    tilted = explained(lambda X: np.cos(X["G"] * np.pi / 3) - 1e-6 * X["G"], runs)
+    (best,) = tilted.optimum(runs, "G", direction="min").best
+    assert best.n_optima == 1
+    assert best.point == pytest.approx(15, abs=1e-3)
 
 
 def test_models_with_jumps_that_are_not_read_are_asked_at_observed_values(runs):
@@ -309,6 +338,8 @@ def test_integers_are_searched_between_whole_numbers(runs):
 BAD = {
     "direction": ({"direction": "lowest"}, "must be 'min' or 'max'"),
     "margin": ({"margin": -1}, "at least 0"),
+    "margin in words": ({"margin": "small"}, "at least 0, .* got 'small'"),
+    "a margin that is none": ({"margin": True}, "at least 0, .* got True"),
     "scale": ({"scale": "sqrt"}, "scale must be one of"),
     "by": ({"by": "M"}, "not a column"),
     "feature": ({"feature": "g"}, "which is not a column of X"),

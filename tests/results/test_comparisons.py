@@ -194,7 +194,10 @@ def test_undefined_comparisons_are_refused(comparison, function, needs, average)
 @pytest.mark.parametrize(
     ("comparison", "message"),
     [
-        ("lift", "comparison must be one of"),
+        ("lift", "comparison must be one of .* Did you mean 'percent'"),
+        ("lnratioavg", "Did you mean 'log_ratio'"),
+        ("ratoi", "Did you mean 'ratio'"),
+        (3, "an instance of 'str' or a callable. Got 3"),
         (lambda b, a: a.mean() - b, "returned an array of shape|expected one number"),
         (lambda b, a: np.where(b > 0, np.inf, a), "returned inf .*finite"),
         (lambda b: b, "failed on predictions"),
@@ -233,6 +236,23 @@ def test_shares_that_rise_are_above_a_ratio_of_one():
     ratio = fme(model, X, {"bmi": 1}, comparison="ratio").average(by="sex")
     difference = fme(model, X, {"bmi": 1}).average(by="sex")
     assert ratio["share_positive"].tolist() == difference["share_positive"].tolist()
+    own = fme(model, X, {"bmi": 1}, comparison=lambda b, a: a / b).average(by="sex")
+    assert own["share_positive"].tolist() == difference["share_positive"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("function", "null"),
+    [
+        (lambda b, a: a / b, 1.0),
+        (lambda b, a: 2 * a / (a + b), 1.0),
+        (lambda b, a: np.sqrt(a) - np.sqrt(b), 0.0),
+        (lambda b, a: np.log(a - 1) / np.log(b - 1), 1.0),  # of predictions above 1
+        (lambda b, a: a, 0.0),  # has no one value where nothing changes
+        (lambda b, a: a.mean() - b.mean(), 0.0),  # refused where it is used
+    ],
+)
+def test_no_change_of_a_function_is_what_equal_predictions_give(function, null):
+    assert Comparison("own", function=function).null == null
 
 
 # Statistics of effects.

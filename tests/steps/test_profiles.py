@@ -130,6 +130,8 @@ def test_a_fraction_on_an_integer_column_makes_it_a_float():
         (lambda X: profiles(X, bmi="x"), TypeError, "must be a number"),
         (lambda X: profiles(X, bmi=[]), ValueError, "no values for 'bmi'"),
         (lambda X: profiles(X, rest="zero"), ValueError, "rest must be one of"),
+        (lambda X: profiles(X, {"bmi": 1}, bmi=2), ValueError, "for 'bmi' twice"),
+        (lambda X: profiles(X, "bmi"), TypeError, "takes a mapping .* got 'bmi'"),
         (lambda X: profiles(X.assign(z=np.nan)), ValueError, "'z' has no observed"),
         (lambda X: profiles(X.assign(z=[[1]] * 4)), TypeError, "'z'"),
         (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -205,11 +205,19 @@ def _check(limits: Limits, n_resamples: int) -> None:
     for name, value in (("least_share", limits.share), ("alpha", limits.alpha)):
         if not 0 < value < 1:
             raise ValueError(f"{name} must lie between 0 and 1, got {value!r}.")
-    if n_resamples < FEWEST_RESAMPLES:
+    fewest = max(FEWEST_RESAMPLES, _fewest(limits.alpha))
+    given: Any = n_resamples
+    if not isinstance(given, Integral) or given < fewest:
         raise ValueError(
-            f"n_resamples must be at least {FEWEST_RESAMPLES}, below which no "
-            f"permutation shows a leak at the level of 0.05; got {n_resamples!r}."
+            f"n_resamples must be a whole number of at least {fewest}, below which no "
+            f"permutation shows a leak at the level of {min(limits.alpha, 0.05):g}; got "
+            f"{shown(n_resamples)}."
         )
+
+
+def _fewest(alpha: float) -> int:
+    """Permutations, below which no p-value is at most alpha."""
+    return math.ceil(1 / alpha - 1e-9) - 1
 
 
 @dataclass(frozen=True)
@@ -329,7 +337,7 @@ class _Audit:
         rows, rng = np.flatnonzero(np.isin(self.group.codes, pair)), self._rng(2000)
         member, part = self.group.codes[rows] == pair[1], self.rows.at(rows)
         sizes = []
-        for _ in range(max(FEWEST_RESAMPLES, math.ceil(1 / self.limits.alpha) - 1)):
+        for _ in range(max(FEWEST_RESAMPLES, _fewest(self.limits.alpha))):
             labels = permuted_labels(member, part.permuted, part.strata, rng)
             codes = np.full(len(self.table), -1)
             codes[rows] = np.where(labels, pair[1], pair[0])

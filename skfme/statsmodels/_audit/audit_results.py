@@ -175,6 +175,13 @@ class ResponseAudit:
             regions = len(self.pockets)
             text = f"None of {regions} regions, estimated on rows apart, responds."
             return Verdict("pockets", True, text if regions else "No row differs.")
+        if (beyond["rule"] == "all").any():  # as the tree calls its root
+            text = (
+                "Nothing tells rows apart, and together they respond by "
+                f"{format_number(beyond['estimate'].iloc[0])}, beyond ± "
+                f"{self.limits.bound:g}."
+            )
+            return Verdict("pockets", False, text)
         largest = beyond.sort_values("share", ascending=False).head(MOST_TOLD)
         told = "; ".join(
             f"{row['rule']} ({row['share']:.1%} of the rows): "

@@ -23,6 +23,7 @@ from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.arithmetic import as_type, column_like, common_type
 from skfme._frames.columns import ColumnData, kind_of, numbers_in
 from skfme._frames.groups import columns_named, groups_in, row_labels
+from skfme._frames.hints import shown
 from skfme._frames.tables import Table, as_table
 from skfme._text.outputs import one_output
 from skfme.steps._steps import Contrast
@@ -224,9 +225,24 @@ class Audited:
         """The target as numbers; of a class that is predicted, whether it is that."""
         classes = getattr(unfrozen(self.response.estimator), "classes_", None)
         name = self.response.outputs[self.output]
-        if classes is not None and name in set(map(str, classes)):
-            return (y.astype(str) == name).astype(float)
-        return y.astype(float)
+        known = [] if classes is None else list(classes)
+        labels = list(map(str, known))
+        if name in labels:
+            given = pd.Series(y)
+            unknown = given[~given.isin(known) & given.notna()]
+            if len(unknown):
+                raise ValueError(
+                    f"y has {shown(unknown.iloc[0])}, which is no class of the model "
+                    f"({', '.join(labels)})."
+                )
+            matches = given == known[labels.index(name)]
+            return matches.where(given.notna(), np.nan).to_numpy(dtype=float)
+        try:
+            return y.astype(float)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"y must be numbers, whose loss can be formed; got {shown(y[0])}."
+            ) from None
 
     @property
     def numeric(self) -> list[int]:
@@ -280,6 +296,11 @@ def model_itself(model: Any, X: Any) -> Any:
 def _transformed(transform: Callable[[Any], Any] | None, table: Table) -> Table:
     if transform is None:
         return table
+    if not callable(transform):
+        raise TypeError(
+            "transform must be a function of a table that returns the table that the "
+            f"model gets, such as transformer.transform; got {shown(transform)}."
+        )
     made = as_table(transform(table.private()))
     if len(made) != len(table):
         raise ValueError(

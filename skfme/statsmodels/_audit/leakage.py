@@ -5,6 +5,10 @@ largest distance of distribution functions, KS = max |F_b − F_a|; the distance
 Wasserstein in units of the predictions' SD, W1 = ∫ |F_b − F_a| / SD(f); the AUC of f for
 the group; and the cross-fitted AUC of a histogram of f, which needs no order. Mean and
 AUC see shifts of location only. p-values are by permutation, (1 + #{≥}) / (B + 1).
+
+Intervals are percentiles over draws of rows. KS and W1 are norms of δ = F_b − F_a, which
+draws enlarge, so that percentiles lie too high, and above 0 where groups are alike. As
+‖δ̂‖ − ‖δ‖ ≤ ‖δ̂ − δ‖, their low ends are ‖δ̂‖ less a quantile of ‖δ* − δ̂‖.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ __all__ = [
 ]
 
 N_FOLDS, N_BINS = 5, 12
+Pair = tuple[np.ndarray, np.ndarray]  # weights of both groups' rows
 
 
 @dataclass(frozen=True)
@@ -72,21 +77,30 @@ class _Sorted:
 
     def distances(self, first: np.ndarray, second: np.ndarray) -> Distances:
         """Under several weights of the two groups' rows, each (n_draws, n)."""
-        f, gaps = self.f[self.order], np.diff(self.f[self.order])
-        parts = []
-        for weights in (first, second):
-            w = (weights * self.weights)[:, self.order]
-            parts.append(w / w.sum(axis=1, keepdims=True))
-        a, b = parts
-        apart = np.cumsum(a - b, axis=1)[:, :-1]
-        between = np.abs(np.where(gaps > 0, apart, 0.0))  # within ties nothing is apart
-        sd = self.sd or 1.0
-        return Distances(
-            (b - a) @ f,
-            between.max(axis=1, initial=0.0),
-            between @ gaps / sd,
-            _auc(f, a, b),
+        f = self.f[self.order]
+        a, b = self._shares(first), self._shares(second)
+        ks, w1 = self._norms(a - b)
+        return Distances((b - a) @ f, ks, w1, _auc(f, a, b))
+
+    def deviations(self, drawn: Pair, here: Pair) -> tuple[np.ndarray, np.ndarray]:
+        """KS and W1 of what draws move the distance of the groups by: of ‖δ* − δ̂‖."""
+        of_draws, of_rows = (
+            self._shares(first) - self._shares(second)
+            for first, second in (drawn, here)
         )
+        return self._norms(of_draws - of_rows)
+
+    def _shares(self, weights: np.ndarray) -> np.ndarray:
+        """Of a group's weight, in the order of predictions."""
+        w = (weights * self.weights)[:, self.order]
+        return np.asarray(w / w.sum(axis=1, keepdims=True))
+
+    def _norms(self, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """KS and W1 of differences of shares."""
+        gaps = np.diff(self.f[self.order])
+        apart = np.cumsum(shares, axis=1)[:, :-1]
+        between = np.abs(np.where(gaps > 0, apart, 0.0))  # within ties nothing is apart
+        return between.max(axis=1, initial=0.0), between @ gaps / (self.sd or 1.0)
 
 
 def _auc(f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -137,7 +151,8 @@ def leakage_of(
     """
     w = np.ones(len(f)) if weights is None else weights
     of = _Sorted(f, w)
-    here = of.distances(~member[None], member[None])
+    both = ~member[None], member[None]
+    here = of.distances(*both)
     whole, strata = permuted
     shuffled = np.stack(
         [permuted_labels(member, whole, strata, rng) for _ in range(n_resamples)]
@@ -149,7 +164,9 @@ def leakage_of(
         for labels in shuffled
     ]
     counts = _drawn(units, n_resamples, rng)
-    drawn = of.distances(counts * ~member, counts * member)
+    draws = counts * ~member, counts * member
+    drawn = of.distances(*draws)
+    moved = dict(zip(("ks", "w1"), of.deviations(draws, both), strict=True))
     estimates, low, high, pvalues = {}, {}, {}, {}
     for name, centre in (
         ("mean_difference", 0.0),
@@ -162,6 +179,9 @@ def leakage_of(
         pvalues[name] = p_value(abs(value - centre), np.abs(nulls - centre))
         ends = np.nanquantile(getattr(drawn, name), [alpha / 2, 1 - alpha / 2])
         low[name], high[name] = map(float, ends)
+        if name in moved:
+            low[name] = max(value - np.nanquantile(moved[name], 1 - alpha / 2), 0.0)
+            high[name] = max(high[name], value)
     name = "cross_fitted_auc"
     estimates[name], pvalues[name] = cross, p_value(cross, np.array(null_cross))
     low[name] = high[name] = np.nan

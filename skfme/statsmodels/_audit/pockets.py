@@ -57,7 +57,7 @@ def pockets_of(
         lies outside ± bound.
     """
     if np.ptp(fme) <= 1e-12 * max(np.abs(fme).max(), bound):
-        return pd.DataFrame(columns=[*COLUMNS, "beyond"])
+        return _alike(fme, bound)
     unit = rng.permutation(int(units.max()) + 1)
     searching = unit[units] < (len(unit) + 1) // 2
     searched, apart = np.flatnonzero(searching), np.flatnonzero(~searching)
@@ -75,6 +75,14 @@ def pockets_of(
     frame = pd.DataFrame(found, columns=COLUMNS)
     outside = (frame["conf_low"] > bound) | (frame["conf_high"] < -bound)
     return frame.assign(beyond=outside)
+
+
+def _alike(fme: np.ndarray, bound: float) -> pd.DataFrame:
+    """One region of all rows where their one effect is beyond the bound; else none."""
+    value = float(fme[0])
+    line = ("all", len(fme), 1.0, value, 0.0, value, value, True)
+    found = [line] if abs(value) > bound else []
+    return pd.DataFrame(found, columns=[*COLUMNS, "beyond"])
 
 
 def _pocket(

@@ -49,6 +49,13 @@ class AuditedRows:
             raise ValueError(
                 "clusters puts all rows in one cluster; give two at least."
             )
+        if within.any() and len(np.unique(within)) == len(
+            np.unique(within * len(group.values) + group.codes)
+        ):
+            raise ValueError(
+                f"Each of the strata has rows of one group of {group.name!r} alone, within "
+                "which nothing can be permuted. Give strata that hold several groups."
+            )
         pairs = np.unique(units * len(group.values) + group.codes)
         if len(pairs) == n_units:
             return cls(units, units, within, weights)

@@ -86,8 +86,8 @@ def lower_share(
     """
     n, (share, se, df) = len(inside), mean_over(inside.astype(float), units, weights)
     if df + 1 == n and weights is None:  # rows are the units
-        return wilson(share, n, float(stats.norm.isf(alpha)))[0]
+        return max(wilson(share, n, float(stats.norm.isf(alpha)))[0], 0.0)
     w = np.ones(n) if weights is None else weights
     most = float(w.sum() ** 2 / (w**2).sum())  # of rows that tell alike
     effective = share * (1 - share) / se**2 if se > 0 else most
-    return wilson(share, effective, float(stats.t.isf(alpha, df)))[0]
+    return max(wilson(share, effective, float(stats.t.isf(alpha, df)))[0], 0.0)

@@ -245,9 +245,9 @@ class RowBatch:
         for columns in (stepped.before, stepped.end):
             table = self.table.take(rows[probe])
             changed = {i: column[rows[probe]] for i, column in columns.items()}
-            predicted = self._mean.fitted.own_predictions(
-                table.with_columns(changed) if changed else table
-            )
+            table = table.with_columns(changed) if changed else table
+            offset = self._offset.at(table, self._span.start + rows[probe])
+            predicted = self._mean.fitted.own_predictions(table, offset)
             if predicted is None:
                 return
             own.append(predicted)

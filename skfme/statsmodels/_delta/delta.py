@@ -91,15 +91,17 @@ def delta_effects(
     covers : {"parameters", "sample + parameters"}, default="parameters"
         What the intervals cover: the estimation of the parameters, with the rows held
         fixed; or also the choice of rows, taken as independent draws.
-    cov : array-like of shape (p, p), default=None
+    cov : array-like or dataframe of shape (p, p), default=None
         Covariance of the parameters instead of the fit's own, which carries through
         whatever type it has; of scikit-learn's models in the order of the intercept, then
-        the coefficients, output by output.
+        the coefficients, output by output. A dataframe labelled by the parameters' own
+        names may have them in any order.
     cov_type, cov_kwds : str and mapping, default=None
         Another type instead of the fit's own, as in statsmodels' ``fit``.
     offset, exposure : column of data, or array-like of shape (n,), default=None
         As the model was fitted with; needed where the data are not the rows it was
-        fitted on. A row keeps its own, unless the column named is stepped.
+        fitted on, and always for glum, which keeps none. A row keeps its own, unless the
+        column named is stepped.
     response_method : str or callable, default="auto"
         What a regression of lifelines predicts: such as ``"predict_median"``, or a
         function (fitter, table) -> predictions. Other models predict the mean, and

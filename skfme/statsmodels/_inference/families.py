@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import block_diag
 
+from skfme._frames.hints import shown
 from skfme.statsmodels._inference.estimates import JointEstimates
 from skfme.statsmodels._inference.names import RESULT_COLUMNS
 
-__all__ = ["stacked"]
+INDEPENDENT = "Estimates of different fits are taken for independent."
+
+__all__ = ["INDEPENDENT", "stacked"]
 
 
 def stacked(results: Mapping[str, JointEstimates], label: str) -> dict[str, Any]:
@@ -37,6 +40,11 @@ def stacked(results: Mapping[str, JointEstimates], label: str) -> dict[str, Any]
     if not isinstance(results, Mapping) or not results:
         raise ValueError("concat takes a mapping of name -> results, of one or more.")
     parts = list(results.values())
+    for name, part in results.items():
+        if not isinstance(part, JointEstimates):
+            raise TypeError(
+                f"concat takes results of skfme.statsmodels; {name!r} is {shown(part)}."
+            )
     covers = {part.covers for part in parts}
     if len(covers) > 1:
         raise ValueError(
@@ -62,6 +70,6 @@ def stacked(results: Mapping[str, JointEstimates], label: str) -> dict[str, Any]
         "covers": covers.pop(),
         "nobs": np.concatenate(counts) if len(counts) == len(parts) else None,
         "title": f"{len(parts)} fits, {sum(len(part.names) for part in parts)} estimates",
-        "notes": ["Estimates of different fits are taken for independent."],
+        "notes": [INDEPENDENT],
         "null": nulls.pop(),
     }

@@ -26,7 +26,7 @@ from skfme.statsmodels._inference.equivalence import (
     EquivalenceResults,
     two_one_sided_tests,
 )
-from skfme.statsmodels._inference.families import stacked
+from skfme.statsmodels._inference.families import INDEPENDENT, stacked
 from skfme.statsmodels._inference.hypotheses import linear_hypothesis
 from skfme.statsmodels._inference.names import (
     comparison_notes,
@@ -430,5 +430,7 @@ class EffectResults(EstimateTables):
         if method is not None:
             differences.pvalues_adjusted(method)  # refuses an unknown method at once
         differences.notes += comparison_notes(self.labels, pairs, self.nobs)
+        if INDEPENDENT in self.notes and (self._cov[first, second] == 0).any():
+            differences.notes += (INDEPENDENT,)
         differences.title = "Differences" + (f": {self.title}" if self.title else "")
         return differences

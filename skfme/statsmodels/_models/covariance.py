@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,8 @@ class ParameterCovariance:
         if cov is not None:
             if cov_type is not None:
                 raise ValueError("Give either cov or cov_type, not both.")
-            return cls(_checked(cov, p, "cov"), fitted.df, "as given")
+            given = _in_order(cov, fitted.param_names)
+            return cls(_checked(given, p, "cov"), fitted.df, "as given")
         name = f"cov_params() of the {fitted.name} fit"
         if isinstance(fitted, FittedResults):
             matrix = _of_results(fitted, name, cov_type, cov_kwds)
@@ -141,8 +142,26 @@ def _described(options: Mapping) -> str:
     return ", ".join(f"{key!r}: {shown(value)}" for key, value in options.items())
 
 
+def _in_order(cov: Any, names: Sequence[Hashable] | None) -> Any:
+    """A dataframe in the order of the parameters, where its labels are their names."""
+    if not isinstance(cov, pd.DataFrame) or names is None:
+        return cov
+    named = all(
+        len(labels) == len(names) and set(labels) == set(names)
+        for labels in (cov.index, cov.columns)
+    )
+    unique = cov.index.is_unique and cov.columns.is_unique
+    return cov.loc[list(names), list(names)] if named and unique else cov
+
+
 def _checked(cov: Any, p: int, name: str) -> np.ndarray:
-    matrix = np.asarray(cov, dtype=float)
+    try:
+        matrix = np.asarray(cov, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} must be a matrix of shape {(p, p)}, the covariance of the parameters; "
+            f"got {shown(cov)}. The name of a type goes to cov_type."
+        ) from None
     if matrix.shape != (p, p):
         raise ValueError(
             f"{name} has shape {matrix.shape}; expected {(p, p)}, one row and column for "

@@ -9,7 +9,7 @@ of other packages are read in `readers`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -137,6 +137,16 @@ class FittedResults(FittedModel):
     @property
     def covariance_type(self) -> str:
         return str(getattr(self.results, "cov_type", "nonrobust"))
+
+    @property
+    def param_names(self) -> Sequence[Hashable] | None:
+        labels = getattr(self.results.params, "index", None)
+        if np.ndim(self.results.params) > 1:  # an equation a column
+            try:
+                labels = getattr(self.results.cov_params(), "index", None)
+            except Exception:  # it has none
+                return None
+        return None if labels is None else list(labels)
 
     @property
     def df(self) -> float | None:

@@ -91,7 +91,7 @@ def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> 
         or one is given and the model has none.
     """
     given = {**fitted.offset_columns, **given_offsets(offset, exposure)}
-    if fitted.own_offset is None:
+    if fitted.own_offset is None and not (given and fitted.takes_offset):
         if given:
             raise ValueError(
                 f"{next(iter(given))} is given, but the {fitted.name} model was fitted "
@@ -99,6 +99,7 @@ def offset_of(fitted: FittedModel, table: Table, offset: Any, exposure: Any) -> 
             )
         return Offset()
     if not given:
+        assert fitted.own_offset is not None
         return _of_fit(fitted, fitted.own_offset, table)
     lacking = [kind for kind in fitted.offset_names if kind not in given]
     if lacking:

@@ -7,7 +7,7 @@ of the packages are read lives in `fitted.py` (statsmodels) and in `readers`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -95,12 +95,21 @@ class FittedModel:
         The columns that are known to hold them.
     has_level : bool
         Whether the prediction of a row is known, rather than differences alone.
+    advice : str
+        What to do where it predicts otherwise than what was read of it.
+    takes_offset : bool
+        Whether it predicts with any offset that is given, and keeps none of its fit.
     """
 
     params: np.ndarray
     design: Design
     offset_columns: Mapping[str, Any] = {}
     has_level: bool = True
+    advice: str = (
+        "Give an object with params, cov_params() and predict(params, table) "
+        "(skfme.statsmodels.ParametricModel), or see bootstrap_effects."
+    )
+    takes_offset: bool = False
 
     @property
     def name(self) -> str:
@@ -131,6 +140,11 @@ class FittedModel:
     def offset_names(self) -> list[str]:
         """Which of offset and exposure the model was fitted with, where it has one."""
         return []
+
+    @property
+    def param_names(self) -> Sequence[Hashable] | None:
+        """Labels of the parameters, where they have any."""
+        return None
 
     @property
     def df(self) -> float | None:
@@ -175,10 +189,12 @@ class FittedModel:
         """
         return Numeric(self, bse)
 
-    def own_predictions(self, table: Table) -> np.ndarray | None:
+    def own_predictions(
+        self, table: Table, offset: np.ndarray | None = None
+    ) -> np.ndarray | None:
         """What the package itself predicts of a table, of shape (n, n_outputs).
 
-        None where it is compared otherwise.
+        None where it is compared otherwise. An offset is for what `takes_offset`.
         """
         return None
 
@@ -224,10 +240,14 @@ def compare_with_own(
     scale = max(np.abs(own).max(initial=0.0), np.abs(rebuilt).max(initial=0.0))
     gaps = [theirs - ours for ours, theirs in zip(rebuilt, own, strict=True)]
     gap = np.stack(gaps if fitted.has_level else [gaps[1] - gaps[0]])
+    if not np.isfinite(gap).all():
+        raise ValueError(
+            f"{fitted.name} predicts NaN or infinity of these rows, before or after a step. "
+            "An effect needs finite predictions: check the model, or leave the rows out."
+        )
     if not np.abs(gap).max() <= 1e-7 * scale:
         raise ValueError(
             f"The predictions rebuilt of {fitted.name} differ from those of its own predict "
             f"by up to {np.abs(gap).max():.3g}, so that no standard error can be formed of "
-            "its parameters. Give an object with params, cov_params() and predict(params, "
-            "table) (skfme.statsmodels.ParametricModel), or see bootstrap_effects."
+            f"its parameters. {fitted.advice}"
         )

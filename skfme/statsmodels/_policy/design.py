@@ -8,12 +8,13 @@ over P pairs the power of a noncentral t with ncp = √P M / σ_p. The bias is a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from skfme._text.printing import ShownTables, TitledTable, format_number
-from skfme.statsmodels._policy.pairs import FEWEST_PAIRS, checked_step
+from skfme.statsmodels._policy.pairs import FEWEST_PAIRS, NUMBER, checked_step
 
 __all__ = ["PairDesign", "pair_design"]
 
@@ -75,14 +76,18 @@ def pair_design(
     alpha: float,
 ) -> PairDesign:
     """See :meth:`ClusterPairExperiment.design`."""
-    positive: dict[str, float | None] = {
-        "sd_change": sd_change,
-        "bias_ratio": bias_ratio,
-    }
-    positive |= {"third_derivative": third_derivative, "n_units": n_units}
-    for name, value in positive.items():
-        if value is not None and not 0 < value < np.inf:
-            raise ValueError(f"{name} must be a positive number, got {value!r}.")
+    _check_numbers(
+        sd_change=sd_change,
+        bias_ratio=bias_ratio,
+        third_derivative=third_derivative,
+        n_units=n_units,
+    )
+    if effect is not None and not (isinstance(effect, NUMBER) and np.isfinite(effect)):
+        raise ValueError(f"effect must be a finite number, got {effect!r}.")
+    if eta is not None:
+        checked_step(eta, beta)
+    if not (isinstance(alpha, NUMBER) and 0 < alpha < 1):
+        raise ValueError(f"alpha must lie between 0 and 1, got {alpha!r}.")
     if n_pairs is None and not effect:
         raise ValueError(
             "Say how many pairs there are (n_pairs=), or which effect is to be found "
@@ -93,8 +98,11 @@ def pair_design(
             "The step needs eta= itself, third_derivative= (a bound, for a small bias) or "
             "n_units= (of a cluster, for its power -1/4)."
         )
-    if n_pairs is not None and n_pairs < FEWEST_PAIRS:
-        raise ValueError(f"n_pairs must be at least {FEWEST_PAIRS}, got {n_pairs}.")
+    whole = isinstance(n_pairs, int | np.integer)
+    if n_pairs is not None and (not whole or n_pairs < FEWEST_PAIRS):
+        raise ValueError(
+            f"n_pairs must be a whole number of at least {FEWEST_PAIRS}, got {n_pairs!r}."
+        )
 
     def step(pairs: int) -> float:
         if eta is not None:
@@ -108,7 +116,7 @@ def pair_design(
         return _power(pairs, effect, sd_change / (np.sqrt(2) * step(pairs)), alpha)
 
     if n_pairs is None:
-        if not alpha < power < 1:
+        if not (isinstance(power, NUMBER) and alpha < power < 1):
             raise ValueError(f"power must lie between alpha and 1, got {power!r}.")
         n_pairs = FEWEST_PAIRS
         while reached(n_pairs) < power:
@@ -122,6 +130,13 @@ def pair_design(
     return _described(
         n_pairs, step(n_pairs), reached(n_pairs), sd_change, third_derivative
     )
+
+
+def _check_numbers(**values: Any) -> None:
+    """Refuse what is given and no positive number."""
+    for name, value in values.items():
+        if value is not None and not (isinstance(value, NUMBER) and 0 < value < np.inf):
+            raise ValueError(f"{name} must be a positive number, got {value!r}.")
 
 
 def _widest(beta: float | None) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.groups import groups_in, labels_beside, row_labels
+from skfme._frames.hints import shown
 from skfme._frames.tables import as_table
 
 __all__ = ["FEWEST_PAIRS", "NUMBER", "ClusterPairs", "checked_step"]
@@ -65,8 +66,9 @@ class ClusterPairs:
         wrong = np.flatnonzero(~np.isfinite(numbers))
         if len(wrong):
             raise ValueError(
-                f"{what} is missing, or no finite number, in {len(wrong)} of {self._n} "
-                f"units (the first is {wrong[0]}). Leave these units out of all arguments."
+                f"{what} is no finite number in {len(wrong)} of {self._n} units (the "
+                f"first, {wrong[0]}, has {shown(column.iloc[wrong[0]])}). Give numbers, or "
+                "leave these units out of all arguments."
             )
         return numbers
 
@@ -108,8 +110,9 @@ class ClusterPairs:
         if len(empty):
             raise ValueError(
                 f"Each pair has one cluster on each side, with units in every wave; "
-                f"{_shown([self.pairs[p] for p in empty])} of {len(self.pairs)} pairs "
-                "lacks one. Leave it out, or check `side` and `wave`."
+                f"{len(empty)} of {len(self.pairs)} pairs lack one: "
+                f"{_shown([self.pairs[p] for p in empty])}. Leave them out, or check `side` "
+                "and `wave`."
             )
         if len(self.pairs) < FEWEST_PAIRS:
             raise ValueError(

@@ -80,6 +80,10 @@ class MultiWaveExperiment(ShownTables):
     def __init__(
         self, n_pairs: int, n_waves: int, *, beta: float, eta: float, curvature: float
     ) -> None:
+        if beta is None:
+            raise ValueError(
+                "beta is None; give the probability of treatment to start from."
+            )
         checked_step(eta, beta)
         counts: dict[str, Any] = {"n_pairs": n_pairs, "n_waves": n_waves}
         for name, value in counts.items():

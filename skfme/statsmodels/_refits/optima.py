@@ -13,7 +13,8 @@ import textwrap
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,9 @@ from skfme.statsmodels._refits.confidence import (
 )
 from skfme.statsmodels._refits.refitting import Refitting, prepared, replicated
 from skfme.statsmodels._refits.resampling import Units, check_count, seed_sequence
+
+if TYPE_CHECKING:
+    from skfme.plotting import OptimumDisplay
 
 __all__ = ["OptimumEquality", "OptimumResults", "optimum_effects"]
 
@@ -83,9 +87,8 @@ class OptimumEquality:
         -------
         text : str
         """
-        unit = (
-            "logarithms (0.1 is about a tenth)" if self.log else "the feature's units"
-        )
+        logs = "logarithms (0.1 is about a tenth)"
+        unit = logs if self.log else "the feature's units"
         wald = (
             f"Exact equality: chi2({int(self.wald.df_denom)}) = "
             f"{float(self.wald.statistic):.3g}, P = {float(self.wald.pvalue):.3g}."
@@ -116,7 +119,6 @@ class OptimumResults(BootstrapResults):
         Resamples whose optimum lies at the edge of what was observed.
     replicates : ndarray of shape (n_resamples - n_failed, k)
         The optimum in each resample.
-    jackknife : None
     method : str
         How intervals are read from the replicates.
     failures : tuple of str
@@ -143,10 +145,9 @@ class OptimumResults(BootstrapResults):
         labels = self.labels.copy()
         if self.optimum.log:
             labels["effect"] = [f"log {effect}" for effect in labels["effect"]]
+        scaled = take(of.estimates), take(of.replicates)
         return BootstrapResults(
-            BootstrapDistribution(
-                take(of.estimates), take(of.replicates), None, of.method
-            ),
+            BootstrapDistribution(*scaled, None, of.method),
             self.failures,
             labels=labels,
             covers=self.covers,
@@ -177,17 +178,38 @@ class OptimumResults(BootstrapResults):
         intervals : DataFrame of shape (k, 2)
             Lower and upper ends in columns 0 and 1.
         """
+        asked: dict[str, Any] = {"simultaneous": simultaneous, "method": method}
         if self.optimum.log:
-            ends = self.on_scale.conf_int(
-                alpha, simultaneous=simultaneous, method=method
-            )
+            ends = self.on_scale.conf_int(alpha, **asked)
             intervals = pd.DataFrame(np.exp(ends.to_numpy()), self.names, ends.columns)
         else:
-            intervals = super().conf_int(
-                alpha, simultaneous=simultaneous, method=method
-            )
+            intervals = super().conf_int(alpha, **asked)
         intervals[self._is_bound] = np.nan
         return intervals
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Estimates over standard errors; NaN where the optimum is a bound."""
+        return super().tvalues.mask(self._is_bound)
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values of an optimum at 0; NaN where it is a bound."""
+        return super().pvalues.mask(self._is_bound)
+
+    def plot(self, **options: Any) -> OptimumDisplay:
+        """Draw the curves of the model of all rows; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.OptimumDisplay.from_optimum`.
+
+        Returns
+        -------
+        display : OptimumDisplay
+        """
+        return self.optimum.plot(**options)
 
     def equality(
         self, margin: float | None = None, *, alpha: float = 0.05
@@ -213,14 +235,17 @@ class OptimumResults(BootstrapResults):
             If there are fewer than two groups, an optimum is a bound, or none of them
             differs in any resample.
         """
+        given: Any = margin
+        if margin is not None and not (
+            isinstance(given, Real) and 0 < float(given) < np.inf
+        ):
+            raise ValueError(f"margin must be a positive number, got {margin!r}.")
         if len(self.names) < 2:
             raise ValueError(
                 "equality compares the optima of groups, and there is one of all rows. "
                 "Give optimum_effects the groups, by=…"
             )
-        bounds = [
-            n for n, bound in zip(self.names, self._is_bound, strict=True) if bound
-        ]
+        bounds = list(self.share_at_edge.index[self._is_bound])
         if bounds:
             raise ValueError(
                 f"The optimum of {', '.join(bounds[:3])} lies at the edge of what was "
@@ -260,10 +285,8 @@ class OptimumResults(BootstrapResults):
 def _within_outputs(labels: pd.DataFrame) -> np.ndarray:
     """Each group of an output minus its first."""
     outputs = labels["output"] if "output" in labels else pd.Series(0, labels.index)
-    rows = []
-    for places in outputs.groupby(outputs, sort=False).indices.values():
-        for place in places[1:]:
-            rows.append(np.eye(len(labels))[place] - np.eye(len(labels))[places[0]])
+    one, found = np.eye(len(labels)), outputs.groupby(outputs, sort=False).indices
+    rows = [one[p] - one[places[0]] for places in found.values() for p in places[1:]]
     if not rows:
         raise ValueError("equality compares groups, and each output has one only.")
     return np.array(rows)

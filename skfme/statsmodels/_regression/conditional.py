@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, overload
 
+from skfme._frames.hints import shown
 from skfme._results.effects import ForwardEffect
 from skfme.statsmodels._regression.conditional_results import ConditionalEffectsResults
 from skfme.statsmodels._regression.crossed import CrossedConditionalEffects
@@ -69,6 +70,12 @@ class ConditionalEffects:
     """
 
     def __init__(self, counted: CountedRows, design: EffectDesign) -> None:
+        if not isinstance(counted, CountedRows):
+            raise TypeError(
+                "ConditionalEffects is made by from_formula(effect, formula), "
+                "from_groups(effect, by), from_tree(effect, tree), from_response(y, X, "
+                f"formula) or mixed(effect, formula, groups); got {shown(counted)}."
+            )
         self.counted = counted.take(design.rows)
         self.design = design
 

@@ -127,9 +127,11 @@ def _solved(
     dependent = independent <= DEPENDENT * lengths
     if dependent.any():
         shown = ", ".join(repr(names[j]) for j in np.flatnonzero(dependent)[:5])
+        one = np.count_nonzero(dependent) == 1
         raise ValueError(
             f"The design is singular: {shown} can be computed from the columns before "
-            "it, or is zero throughout, among the rows that count. Leave it out."
+            f"{'it' if one else 'them'}, or {'is' if one else 'are'} zero throughout, among "
+            f"the rows that count. Leave {'it' if one else 'them'} out."
         )
     projected = orthonormal.T @ weights.times(endog, 0.5)
     coef = linalg.solve_triangular(root, projected)

@@ -137,7 +137,7 @@ class MixedConditionalEffectsResults(EffectResults):
         name = f"the effect {effect.full_name}" if effect.step else effect.name
         notes = [
             *(outcome_notes(effect.context, counted.outputs) if effect.step else ()),
-            f"{len(sizes)} subjects of {sizes.min()} to {sizes.max()} rows; "
+            f"{len(sizes)} subjects of {_range(sizes)} rows; "
             f"{fit.method}{'' if fit.converged else ', which did not converge'}.",
             f"Intraclass correlation {self.icc:.4g}; design effect {self.design_effect:.4g}.",
         ]
@@ -243,3 +243,8 @@ def _components(
             matrices[i].append(exog[:, used])
             columns[i].append([design.names[j] for j in used])
     return VCSpec(names, columns, matrices)
+
+
+def _range(sizes: np.ndarray) -> str:
+    low, high = sizes.min(), sizes.max()
+    return str(low) if low == high else f"{low} to {high}"

@@ -327,9 +327,9 @@ class _Contrasts:
         n = int(both.sum())
         if n < 2:
             raise ValueError(
-                f"The models {shown(first)} and {shown(second)} share {n} examples; "
-                "two at least are needed. Check that examples have the same labels for all "
-                "models."
+                f"The models {shown(first)} and {shown(second)} share {n} "
+                f"example{'s' * (n != 1)}; two at least are needed. Check that examples "
+                "have the same labels for all models."
             )
         if self.common:
             used = both

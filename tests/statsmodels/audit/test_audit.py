@@ -350,6 +350,8 @@ BAD = {
     "leak bound": ({"leak_bound": 0}, "leak_bound must be positive"),
     "share": ({"least_share": 1.5}, "least_share must lie between 0 and 1"),
     "resamples": ({"n_resamples": 10}, "at least 19"),
+    "resamples of a level": ({"n_resamples": 98, "alpha": 0.01}, "at least 99"),
+    "no count": ({"n_resamples": "many"}, "whole number of at least 19, .* got 'many'"),
     "cluster": ({"clusters": "one"}, "all rows in one cluster"),
     "y": ({"y": [1, 2]}, "y has shape"),
     "transform": ({"transform": lambda X: X.head(3)}, "transform made 3 rows"),
@@ -364,6 +366,8 @@ BAD = {
         },
         "z=1 has 2 rows; 10 at least",
     ),
+    "strata of one group": ({"strata": "z"}, "rows of one group of 'z' alone"),
+    "y in words": ({"y": np.repeat("a", 60)}, "y must be numbers, .* got 'a'"),
     "loss": ({"y": np.zeros(60), "loss": lambda y, f: 0.0}, "the loss of each row"),
 }
 
@@ -385,8 +389,23 @@ def test_bad_input_is_refused_with_its_reason(case):
         response_audit(model, model, X, options.pop("sensitive"), **options)
 
 
+def test_rows_that_all_respond_alike_are_no_pocket_that_passes():
+    X = pd.DataFrame({"z": np.arange(60) % 2, "a": np.arange(60.0)})
+    options = {"bound": 0.2, "n_resamples": 19, "random_state": 0}
+    audit = response_audit(lambda X: X["z"], lambda X: 0.5 * X["z"], X, "z", **options)
+    assert audit.passed["pockets"] is False
+    assert "together they respond by 0.5000, beyond ± 0.2" in " ".join(
+        str(audit).split()
+    )
+    assert line(audit, "direct", "share_within")["conf_low"] == 0
+    small = response_audit(lambda X: X["z"], lambda X: 0.1 * X["z"], X, "z", **options)
+    assert small.passed["pockets"]
+
+
 def test_what_is_no_model_is_refused():
     X = pd.DataFrame({"z": np.arange(60) % 2})
+    with pytest.raises(TypeError, match="transform must be a function of a table"):
+        response_audit(len, len, X, "z", bound=0.1, transform="scaler")
     with pytest.raises(TypeError, match="fitted models or functions of a table"):
         response_audit(3, 3, X, "z", bound=0.1)
 
@@ -428,6 +447,26 @@ def test_rows_with_missing_numbers_are_moved_by_no_map():
     (moved,) = audit.responses["proxy"].values()
     assert np.isnan(moved[1]).tolist() == [True] * 10 + [False] * 190
     assert np.isfinite(line(audit, "proxy", "mean_abs")["after"])
+
+
+def test_a_class_is_the_same_whatever_type_its_label_has():
+    rng = np.random.default_rng(12)
+    X = pd.DataFrame({"z": rng.integers(2, size=90), "a": rng.normal(size=90)})
+    y = (X["a"] > 0).astype(int)
+    model = LogisticRegression().fit(X, y)
+    options = {"bound": 0.1, "n_resamples": 19, "random_state": 0}
+    losses = [
+        line(
+            response_audit(model, model, X, "z", y=of, **options),
+            "utility",
+            "mean_loss",
+        )
+        for of in (y, y.astype(float), y.astype(bool))
+    ]
+    by_hand = np.mean((model.predict_proba(X)[:, 1] - y) ** 2)
+    assert [loss["after"] for loss in losses] == pytest.approx([by_hand] * 3)
+    with pytest.raises(ValueError, match="y has 2, which is no class of the model"):
+        response_audit(model, model, X, "z", y=y + 1, **options)
 
 
 def test_several_outputs_leave_a_choice_and_take_it():

@@ -80,3 +80,24 @@ def test_tests_of_equal_predictions_hold_their_level():
         for name in rejected:
             rejected[name] += leak.pvalues[name] <= 0.05
     assert max(rejected.values()) <= 5 + 4 * np.sqrt(100 * 0.05 * 0.95)
+
+
+@pytest.mark.parametrize(
+    ("scale", "truth"),
+    [
+        (1.0, {"ks": 0.0, "w1": 0.0}),
+        # Of N(0, 1) and N(0, 4): F_b − F_a at its crossing, and ∫ |F_b − F_a| / SD.
+        (2.0, {"ks": 0.1613, "w1": 0.5046}),
+    ],
+)
+def test_intervals_of_distances_hold_them_whether_groups_are_alike_or_not(scale, truth):
+    rng = np.random.default_rng(5)
+    missed = dict.fromkeys(truth, 0)
+    for _ in range(100):
+        member = np.arange(200) % 2 == 1
+        f = rng.normal(size=200) * np.where(member, scale, 1)
+        leak = found(f, member, n_resamples=39)
+        for name, value in truth.items():
+            missed[name] += not leak.low[name] <= value <= leak.high[name]
+            assert leak.low[name] <= leak.estimates[name] <= leak.high[name]
+    assert max(missed.values()) <= 5 + 4 * np.sqrt(100 * 0.05 * 0.95)

@@ -114,6 +114,10 @@ def test_large_numbers_are_not_taken_for_repeated_covariates(recwarn):
         (np.full((7, 7), np.nan), "cov has NaN or infinite entries"),
         (np.triu(np.ones((7, 7))), "cov is not a covariance: symmetric"),
         (-np.eye(7), "variances at least 0"),
+        (
+            "HC1",
+            "cov must be a matrix of shape .* got 'HC1'. The name of a type goes to",
+        ),
     ],
 )
 def test_a_matrix_that_is_no_covariance_is_refused(cov, match):

@@ -295,6 +295,21 @@ def test_another_covariance_equals_that_of_a_fit_made_with_it(name, cov_type):
     np.testing.assert_allclose(back.bse, plain.bse, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["ols", "logit", "mnlogit"])
+def test_a_covariance_with_the_parameters_names_may_have_them_in_any_order(name):
+    results = fit(name)
+    cov = results.cov_params()
+    own = delta_effects(results, data(), {"x": 1}).bse
+    turned = delta_effects(results, data(), {"x": 1}, cov=cov.iloc[::-1, ::-1])
+    np.testing.assert_allclose(turned.bse, own, rtol=1e-12)
+    rows_alone = delta_effects(results, data(), {"x": 1}, cov=cov.iloc[::-1])
+    np.testing.assert_allclose(rows_alone.bse, own, rtol=1e-12)
+    unnamed = cov.set_axis(range(len(cov))).set_axis(range(len(cov)), axis=1)
+    np.testing.assert_allclose(
+        delta_effects(results, data(), {"x": 1}, cov=unnamed).bse, own, rtol=1e-12
+    )
+
+
 def test_clusters_are_those_of_the_rows_that_the_fit_used():
     rows = data().copy()
     rows.loc[[3, 50, 120], "x"] = np.nan

@@ -236,6 +236,18 @@ def test_ratios_are_tested_against_one(logit):
     assert list(table)[-4:] == ["before", "after", "comparison", "average"]
 
 
+@pytest.mark.parametrize("name", ["ratio", "log_odds_ratio"])
+def test_a_function_is_tested_against_its_value_of_no_change(logit, name):
+    def own(before, after):
+        return COMPARISONS[name](before, after)
+
+    ours = delta_effects(logit, DATA, {"x": H}, comparison=own)
+    theirs = delta_effects(logit, DATA, {"x": H}, comparison=name)
+    np.testing.assert_allclose(ours.tvalues, theirs.tvalues, rtol=1e-6)
+    np.testing.assert_allclose(ours.pvalues, theirs.pvalues, rtol=1e-4)
+    assert ("an estimate is 1" in str(ours)) == (name == "ratio")
+
+
 def test_undefined_comparisons_are_refused(poisson):
     with pytest.raises(
         ValueError, match="log_odds_ratio' of .* needs predictions between"

@@ -629,6 +629,8 @@ def test_separate_fits_make_one_family_with_one_adjustment():
     assert by_fit.params.tolist() == [0.0] * 6
     independent = np.sqrt(2 * np.diag(one.cov_params()))
     np.testing.assert_allclose(by_fit.bse, independent)
+    assert "different fits are taken for independent" in str(by_fit)
+    assert "taken for independent" not in str(whole.pairwise(over="sex"))
 
 
 def test_the_label_of_separate_fits_has_a_name_of_its_own():
@@ -656,6 +658,11 @@ def test_p_values_are_adjusted_within_each_effect_as_if_by_itself(method):
         )
     with pytest.raises(ValueError, match="within names 'efect'.*Did you mean 'effect'"):
         whole.pvalues_adjusted(method, within="efect")
+
+
+def test_a_family_is_of_results_alone():
+    with pytest.raises(TypeError, match="'b' is 3"):
+        EffectResults.concat({"b": 3})
 
 
 def test_missing_labels_are_a_family():

@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRe
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, SplineTransformer
 
-from skfme import Contrast, ame
+from skfme import Contrast, ame, fme
 from skfme.statsmodels import ParametricModel, delta_effects
 from tests.statsmodels.models.fits import data
 
@@ -87,6 +87,18 @@ def test_any_object_with_parameters_has_effects_of_the_closed_form(
         assert effects.bse.iloc[group] == pytest.approx(error, rel=1e-8)
 
 
+def test_effects_of_rows_are_those_of_the_estimated_parameters():
+    table = data()[["z"]]
+    effect = fme(Curve(), table, {"z": 0.25}, extrapolation=None)
+    a, b = Curve.params
+    high = table["z"] + 0.25
+    np.testing.assert_allclose(
+        effect.fme, a * high / (b + high) - a * table["z"] / (b + table["z"])
+    )
+    average = delta_effects(Curve(), table, {"z": 0.25})
+    assert effect.ame == pytest.approx(average.params.iloc[0], rel=1e-12)
+
+
 def test_a_row_that_misses_a_value_does_not_count():
     table = data()[["z"]].copy()
     table.iloc[3, 0] = np.nan
@@ -142,8 +154,23 @@ class Unnamed(Shares):
     outputs = ("first",)
 
 
+class Slanted(CurveWithGradient):
+    def gradient(self, params, table):
+        return super().gradient(params, table) * [1, 1.01]
+
+
+class Unknown(Curve):
+    def predict(self, params, table):
+        return np.full(len(table), np.nan)
+
+
 WRONG = {
-    "alone": (Lonely, "predictions rebuilt of Lonely differ from those of its own"),
+    "alone": (
+        Lonely,
+        "rebuilt of Lonely differ from those of its own.*must be its own",
+    ),
+    "a wrong slope": (Slanted, "Slanted.gradient is .* in parameter 1 where its pred"),
+    "no number": (Unknown, "Unknown predicts NaN or infinity of these rows"),
     "gradient": (Jagged, r"gradient returned.*\(240, 1, 3\).*expected \(240, 1, 2\)"),
     "outputs": (Unnamed, "predict has 2 outputs; its attribute outputs names 1"),
 }

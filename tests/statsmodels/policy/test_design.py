@@ -88,6 +88,14 @@ REFUSED = {
     "three pairs": ({"n_pairs": 3}, "at least 4"),
     "no spread": ({"sd_change": 0.0}, "sd_change must be a positive number"),
     "all power": ({"power": 1.0}, "power must lie between"),
+    "an unknown effect": (
+        {"effect": np.nan},
+        "effect must be a finite number, got nan",
+    ),
+    "a text": ({"sd_change": "a"}, "sd_change must be a positive number, got 'a'"),
+    "half a pair": ({"n_pairs": 5.5}, "n_pairs must be a whole number .* got 5.5"),
+    "no step in numbers": ({"eta": "a"}, "eta must be a number above 0"),
+    "a level beyond 1": ({"alpha": 2}, "alpha must lie between 0 and 1, got 2"),
     "a tiny effect": ({"effect": 1e-4}, "More than 100000 pairs"),
 }
 

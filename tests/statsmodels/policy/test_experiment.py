@@ -178,11 +178,11 @@ FRAME, _ = changes()
 REFUSED = {
     "unpaired": (
         {"data": FRAME.drop(index=[0, 12])},
-        "0 of 6 pairs lacks one",
+        "1 of 6 pairs lack one: 0. Leave",
     ),
     "a cluster without a baseline": (
         {"data": FRAME.drop(index=3)},
-        "units in every wave; 1 of 6 pairs",
+        "units in every wave; 1 of 6 pairs lack one: 1",
     ),
     "three pairs": ({"data": FRAME[FRAME["pair"] < 3]}, "There are 3 pairs"),
     "beyond one": ({"beta": 0.95}, "0.85 and 1.05.*outside"),
@@ -202,7 +202,11 @@ REFUSED = {
     ),
     "an infinite outcome": (
         {"data": FRAME.assign(outcome=np.inf)},
-        "no finite number, in 24",
+        "outcome is no finite number in 24 of 24 units .the first, 0, has inf",
+    ),
+    "waves in words": (
+        {"data": FRAME.assign(wave=np.where(FRAME["wave"] > 0, "after", "before"))},
+        "wave is no finite number in 24 .* has 'before'.. Give numbers",
     ),
     "a misspelt column": ({"pair": "pairs"}, "Did you mean 'pair'"),
     "treatments": ({"treatment": "side"}, "treatment must be 0 or 1"),

@@ -129,6 +129,7 @@ REFUSED = {
     "no curvature": ({"curvature": None}, "curvature must be positive, got None"),
     "three pairs": ({"n_pairs": 3}, "at least 4"),
     "outside": ({"beta": 0.05}, "outside"),
+    "no start": ({"beta": None}, "beta is None; give the probability"),
     "a convex outcome": ({"curvature": -1.0}, "curvature must be positive"),
 }
 

@@ -95,6 +95,9 @@ def test_an_optimum_at_the_edge_has_no_interval_and_equals_nothing():
     assert results.share_at_edge.tolist() == [0, 1]
     missing = results.conf_int().isna().all(axis=1)
     assert missing.tolist() == [False, True]
+    assert results.pvalues.isna().tolist() == [False, True]
+    assert np.isnan(results.to_frame()["statistic"].iloc[1])
+    assert results.plot().ax_ is not None
     assert "it is a bound, and has no interval" in " ".join(str(results).split())
     with pytest.raises(ValueError, match="a bound, which equals nothing"):
         results.equality(0.1)
@@ -105,6 +108,13 @@ def test_one_group_has_no_equality_to_test():
     results = results_of(LAW, X, y, by=None, n_resamples=5)
     with pytest.raises(ValueError, match="there is one of all rows"):
         results.equality(0.1)
+
+
+def test_a_margin_that_is_none_is_refused():
+    results = results_of(LAW, *runs(), n_resamples=5)
+    for margin in ("small", 0, -0.1, np.inf):
+        with pytest.raises(ValueError, match="margin must be a positive number, got"):
+            results.equality(margin)
 
 
 def test_a_frozen_model_and_unknown_choices_are_refused():

@@ -983,3 +983,9 @@ def test_a_response_is_no_change_of_a_prediction():
     for bad in (loss[:5], ["a"] * 30, loss.replace(loss[3], np.inf)):
         with pytest.raises(ValueError, match="y h"):
             ConditionalEffects.from_response(bad, table, "x")
+
+
+def test_an_effect_is_no_regression_yet():
+    effect = fme(lambda X: X["a"] ** 2, pd.DataFrame({"a": [1.0, 2, 3]}), {"a": 1})
+    with pytest.raises(TypeError, match=r"made by from_formula\(effect, formula\)"):
+        ConditionalEffects(effect, "a")

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from skfme._frames.tables import Table
+from skfme.statsmodels._models.designs import probe_rows
 from skfme.statsmodels._models.gradients import Given, MeanFunction
 from skfme.statsmodels._models.inputs import MeanInputs
 from skfme.statsmodels._models.parametric import FittedModel, ParametricModel
 from skfme.statsmodels._models.readers.designs import TableDesign
 from skfme.statsmodels._models.readers.index_model import as_outputs
+
+_NUMERIC = 1e-3  # of a parameter's slopes, up to which differences have errors
 
 __all__ = ["TableModel", "follows_protocol"]
 
@@ -31,6 +34,8 @@ class TableModel(FittedModel):
     name : str or None, default=None
         The class of the model; None for its own.
     """
+
+    advice = "A row's prediction must be its own: the same whatever rows are predicted with it."
 
     def __init__(self, model: ParametricModel, name: str | None = None) -> None:
         self._model, self._name = model, name or type(model).__name__
@@ -71,9 +76,39 @@ class TableModel(FittedModel):
         return mean
 
     def mean_function(self, bse: np.ndarray) -> MeanFunction:
+        numeric = super().mean_function(bse)
         if getattr(self._model, "gradient", None) is None:
-            return super().mean_function(bse)
-        return Given(self, self._gradient)
+            return numeric
+        unchecked = [numeric]
+
+        def gradient(params: np.ndarray, inputs: MeanInputs) -> np.ndarray:
+            slopes = self._gradient(params, inputs)
+            if unchecked:  # once, of the first rows
+                self._check_gradient(unchecked.pop(), slopes, inputs)
+            return slopes
+
+        return Given(self, gradient)
+
+    def _check_gradient(
+        self, numeric: MeanFunction, slopes: np.ndarray, inputs: MeanInputs
+    ) -> None:
+        """Refuse gradients that are not those of the predictions of a few rows."""
+        rows = probe_rows(len(slopes))
+        point = numeric.at(inputs.take(rows))
+        each = np.arange(len(rows))
+        expected = numeric.gradients(point, np.ones(len(rows)), each, len(rows))
+        gap = np.abs(slopes[rows] - expected)
+        scale = np.maximum(np.abs(slopes[rows]), np.abs(expected)).max(axis=(0, 1))
+        wrong = np.flatnonzero((gap > _NUMERIC * scale).any(axis=(0, 1)))
+        if len(wrong):
+            row, output = np.argwhere(gap[..., wrong[0]] == gap[..., wrong[0]].max())[0]
+            at = (row, output, wrong[0])
+            raise ValueError(
+                f"{self._name}.gradient is {slopes[rows][at]:.6g} in parameter {wrong[0]} "
+                f"where its predictions have a slope of {expected[at]:.6g}. Expected the "
+                "derivatives of predict in each parameter; without a gradient they are "
+                "computed numerically."
+            )
 
     def _gradient(self, params: np.ndarray, inputs: MeanInputs) -> np.ndarray:
         n, shape = len(inputs.X), (len(inputs.X), len(self.outputs), len(params))
@@ -88,7 +123,9 @@ class TableModel(FittedModel):
             )
         return slopes
 
-    def own_predictions(self, table: Table) -> np.ndarray:
+    def own_predictions(
+        self, table: Table, offset: np.ndarray | None = None
+    ) -> np.ndarray:
         own: Any = getattr(self._model, "own_predictions", None)
         if own is not None:
             return as_outputs(own(table.private()), len(table), self._name)

@@ -60,8 +60,16 @@ def read_glum(model: Any, training: Table, response_method: Any) -> IndexModel:
         design=design,
         slope=single(link.inverse, link.inverse_derivative),
         predicts=model.predict,
-        names=("y",),
+        names=(_outcome(model),),
+        takes_offset=True,  # and keeps none of the fit
     )
+
+
+def _outcome(model: Any) -> str:
+    """The name that the formula has for it, if there is one."""
+    formula = getattr(model, "formula", None)
+    left = str(formula).partition("~")[0].strip() if formula is not None else ""
+    return left or "y"
 
 
 def _columns(model: Any) -> tuple[list[Hashable] | None, list[Hashable]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +32,8 @@ class IndexModel(FittedModel):
     slope : callable
         Linear predictors of shape (n_predictors, n) -> Slope.
     predicts : callable or None
-        A native table -> what the package itself predicts of it; None where that was
-        compared as the model was read.
+        A native table, and the offset of a model that takes one -> what the package
+        itself predicts of it; None where that was compared as the model was read.
     names : tuple of str
         Of the outputs.
     n_predictors : int, default=1
@@ -45,12 +45,13 @@ class IndexModel(FittedModel):
     covariance: Any = field()
     design: Design = field()
     slope: Callable[[np.ndarray], Slope] = field()
-    predicts: Callable[[Any], Any] | None = field()
+    predicts: Callable[..., Any] | None = field()
     names: tuple[str, ...] = field()
     n_predictors: int = 1
     degrees: float | None = None
     kind: str = "of the fit"
     has_level: bool = True
+    takes_offset: bool = False
     weighted: bool = False
     offsets: np.ndarray | None = None
     offset_columns: Mapping[str, Any] = field(default_factory=dict)
@@ -62,6 +63,10 @@ class IndexModel(FittedModel):
     @property
     def outputs(self) -> tuple[str, ...]:
         return self.names
+
+    @property
+    def param_names(self) -> Sequence[Hashable] | None:
+        return self.design.names if self.n_predictors == 1 else None
 
     @property
     def df(self) -> float | None:
@@ -98,10 +103,14 @@ class IndexModel(FittedModel):
             raise ValueError(self.covariance)
         return self.covariance
 
-    def own_predictions(self, table: Table) -> np.ndarray | None:
+    def own_predictions(
+        self, table: Table, offset: np.ndarray | None = None
+    ) -> np.ndarray | None:
         if self.predicts is None:
             return None
-        return as_outputs(self.predicts(table.private()), len(table), self.label)
+        added = {"offset": offset} if self.takes_offset else {}
+        predicted = self.predicts(table.private(), **added)
+        return as_outputs(predicted, len(table), self.label)
 
 
 def as_outputs(predicted: Any, n: int, name: str) -> np.ndarray:

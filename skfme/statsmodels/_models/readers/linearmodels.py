@@ -136,7 +136,8 @@ def _of_formula(
     frame = training.given.native
     if not isinstance(frame, pd.DataFrame):
         frame = frame.to_pandas()
-    parts = _learned(model, formula, frame)
+    asked = _with_entities(model, frame)
+    parts = _learned(model, formula, asked)
     design = PickedDesign(parts, names)
     rebuilt = design.matrix(training)
     stateful = [part for part in parts if part.spec.transform_state]
@@ -149,7 +150,7 @@ def _of_formula(
             f"{formula!r} learned in the fit. Give the rows of the fit as background, from "
             "which it is learned again."
         )
-    _compare(results, rebuilt, frame)
+    _compare(results, rebuilt, asked)
     return design
 
 
@@ -186,6 +187,15 @@ def _same_rows(rebuilt: np.ndarray, index: pd.Index, fitted: pd.DataFrame) -> bo
     return np.allclose(
         table.to_numpy(), fitted.to_numpy(dtype=float), rtol=1e-8, atol=1e-10
     )
+
+
+def _with_entities(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows as a panel model takes them, each an entity where they name none."""
+    index = frame.index
+    if hasattr(model, "instruments") or (index.nlevels == 2 and index.is_unique):
+        return frame
+    rows = np.arange(len(frame))
+    return frame.set_axis(pd.MultiIndex.from_arrays([rows, np.zeros_like(rows)]))
 
 
 def _compare(results: Any, rebuilt: np.ndarray, frame: pd.DataFrame) -> None:
