@@ -14,17 +14,17 @@ from skfme import FMEExplainer, ame, attribute, came, fme, write_report
 from skfme.statsmodels import ConditionalEffects, average_effects
 
 N = 240
-RNG = np.random.default_rng(0)
 MARKUP = "<b id=\"x\" title='y'>&amp;</b><script>1</script>"
 CATEGORIES = [f"{MARKUP} {i}" for i in range(3)]
 CONTROLS = "red \x1b[31m bell \a back \b\r over \u202e line\nfeed\u2028 \x9b2J"
 
 
 def table_of(name, categories=CATEGORIES):
-    codes = RNG.integers(0, len(categories), N)
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, len(categories), N)
     return pd.DataFrame(
         {
-            name: RNG.normal(size=N),
+            name: rng.normal(size=N),
             name + "2": pd.Categorical(np.array(categories, dtype=object)[codes]),
         }
     )
@@ -196,7 +196,9 @@ QUOTES = [
 @pytest.mark.parametrize("level", QUOTES)
 def test_queries_quote_categories(level):
     table = table_of("x", [level, "plain", "other " + level])
-    tree = came(fme(model_of(table, "f"), table, {"x": 1.0}, extrapolation=None), 2)
+    effect = fme(model_of(table, "f"), table, {"x": 1.0}, extrapolation=None)
+    tree = came(effect, 3, features=["x2"], method="cart")
+    assert any(repr(level) in query for query in tree.queries_)
     masks = tree.masks(table)
     for leaf, query in tree.queries_.items():
         found = table.query(query).index
@@ -207,7 +209,8 @@ def test_queries_quote_categories(level):
 def test_queries_quote_columns_or_refuse_them(name):
     table = table_of("x")
     table = table.rename(columns={"x2": name})
-    tree = came(fme(model_of(table, "f"), table, {"x": 1.0}, extrapolation=None), 2)
+    effect = fme(model_of(table, "f"), table, {"x": 1.0}, extrapolation=None)
+    tree = came(effect, 2, features=[name], method="cart")
     masks = tree.masks(table)
     if set(name) & set("'\"`@\\\n#"):
         with pytest.raises(ValueError, match="query cannot quote the column name"):
@@ -242,7 +245,7 @@ def test_a_formula_takes_a_quoted_column_for_its_name(name, monkeypatch):
     calls = Calls()
     monkeypatch.setattr("builtins.touched", calls, raising=False)
     table = table_of("x").rename(columns={"x2": "g"})
-    table[name] = RNG.normal(size=N)
+    table[name] = np.random.default_rng(1).normal(size=N)
     numbers = table[["x", name]].to_numpy()
     effect = fme(
         lambda t: np.asarray(t["x"]) * (1 + 3 * np.asarray(t[name])),
