@@ -176,6 +176,7 @@ needs_proc = pytest.mark.skipif(
         ("loky", "explain", False),
         ("loky", "bootstrap", True),
         ("multiprocessing", "explain", True),
+        ("multiprocessing", "bootstrap", False),
     ],
 )
 def test_five_seconds_after_an_interrupt_no_process_is_left(

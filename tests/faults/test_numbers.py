@@ -10,6 +10,7 @@ from scipy.special import erfcx
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_limits
 
 from skfme import (
     IQR,
@@ -116,22 +117,17 @@ MODELS = {
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_order_of_rows_and_the_jobs_change_nothing(model):
+def test_the_order_of_rows_jobs_and_threads_change_nothing(model):
     fitted = MODELS[model].fit(X, X[:, 0] ** 2 + X[:, 1])
     rng = np.random.default_rng(1)
     weights = rng.uniform(0.5, 2, N)
     orders = [np.arange(N), np.arange(N)[::-1], rng.permutation(N)]
     figures = []
     for order in orders:
-        for jobs in ({}, {"n_jobs": 2}, {"batch_size": 7}):
-            effect = fme(
-                fitted,
-                X[order],
-                {0: 1.0},
-                sample_weight=weights[order],
-                nlm=True,
-                **jobs,
-            )
+        for threads, jobs in [(1, {}), (2, {}), (2, {"n_jobs": 2, "batch_size": 7})]:
+            options = {"sample_weight": weights[order], "nlm": True} | jobs
+            with threadpool_limits(threads):
+                effect = fme(fitted, X[order], {0: 1.0}, **options)
             figures.append([effect.ame, effect.sd, effect.anlm, effect.after])
     first = np.tile(figures[0], (len(figures), 1))
     # The SD of equal effects is what rounding left of 0.
