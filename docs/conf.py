@@ -37,6 +37,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 
 plot_formats = [("png", 110)]
+plot_include_source = True
 plot_html_show_formats = False
 plot_html_show_source_link = False
 

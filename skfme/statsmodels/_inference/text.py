@@ -62,6 +62,11 @@ class EstimateTables(JointEstimates):
         """What the intervals cover, in a sentence."""
         return COVERS.get(self.covers, f"Intervals cover: {self.covers}.")
 
+    @property
+    def footnotes(self) -> list[str]:
+        """What stands below the printed table, a sentence each."""
+        return self._all_notes()
+
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """One row per estimate.
 
