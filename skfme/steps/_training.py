@@ -238,8 +238,12 @@ def check_finite(value: Any, training: TrainingColumn, what: str) -> None:
             f"The {what} of the step of {training.name!r} must be a number, got "
             f"{shown(value)}."
         )
-    if not np.isfinite(value):
+    try:  # NumPy judges neither fractions nor integers of more than 64 bits
+        held = float(value)
+    except OverflowError:
+        held = float("inf")
+    if not np.isfinite(held) or (held == 0 and value != 0):
         raise ValueError(
             f"The {what} of the step of {training.name!r} is {shown(value)}; it must be "
-            "finite."
+            "finite, and a number that 64 bits hold."
         )
