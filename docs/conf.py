@@ -76,6 +76,7 @@ html_sidebars = {
         "promises",
         "recipes",
         "supported",
+        "trust",
     )
 }
 html_theme_options = {
