@@ -97,7 +97,10 @@ def delta_effects(
         the coefficients, output by output. A dataframe labelled by the parameters' own
         names may have them in any order.
     cov_type, cov_kwds : str and mapping, default=None
-        Another type instead of the fit's own, as in statsmodels' ``fit``.
+        Another type instead of the fit's own, as in statsmodels' ``fit``, with the degrees
+        of freedom of a fit of that type: of G clusters G − 1. ``{"groups": …}`` are labels
+        of the fit's rows, a column of its data, or a list of two, ``{"use_t": …}`` takes
+        the t or the normal distribution; by default as the fit does.
     offset, exposure : column of data, or array-like of shape (n,), default=None
         As the model was fitted with; needed where the data are not the rows it was
         fitted on, and always for glum, which keeps none. A row keeps its own, unless the
