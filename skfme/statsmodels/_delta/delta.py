@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from statsmodels.base.covtype import descriptions
+
 from skfme._frames.checks import checked_weights
 from skfme._frames.tables import as_table
 from skfme._text.compared import average_note, comparison_text, null_notes
@@ -24,6 +26,7 @@ from skfme.statsmodels._delta.sums import Sums
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._models.estimation_sample import unused_note
 from skfme.statsmodels._models.offsets import offset_of
+from skfme.statsmodels._rows.clusters import cluster_notes
 from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["delta_effects"]
@@ -231,6 +234,8 @@ def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
         yield from filter(None, [average_note(comparison)])
         yield from null_notes(comparison)
     yield f"Covariance of the parameters: {mean.covariance.kind}."
+    if mean.covariance.clusters:
+        yield from cluster_notes(mean.covariance.clusters, _way_out(mean))
     if plan.rows.offset.given:
         yield "Rows keep their offset, unless its column is stepped."
     if mean.fitted.is_weighted and not plan.rows.weights.given:
@@ -243,3 +248,15 @@ def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
         reasons = [f"{n} {status.replace('_', ' ')}" for status, n in counts if n]
         if reasons:
             yield f"Rows left out of {step.name!r}: {', '.join(reasons)}."
+
+
+def _way_out(mean: EstimatedMean) -> str | None:
+    """What suits few clusters; None where the covariance does."""
+    if mean.covariance.kind in ("cluster-crv3", "cluster-jk", "bias_reduced"):
+        return None
+    if mean.covariance.kind == "robust":
+        return "fit GEE with cov_type='bias_reduced'"
+    draws = "bootstrap_effects(…, groups=…) refits on clusters drawn anew"
+    if mean.fitted.name in ("OLS", "WLS") and "cluster-crv3" in descriptions:
+        return f"cov_type='cluster-crv3' suits few clusters, and {draws}"
+    return draws

@@ -28,11 +28,14 @@ class ParameterCovariance:
         Degrees of freedom of a t distribution; None where the fit uses the normal.
     kind : str
         Its type, as a summary names it.
+    clusters : tuple of int, default=()
+        Number of clusters in each way, where they are known.
     """
 
     matrix: np.ndarray
     df: float | None
     kind: str
+    clusters: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -78,7 +81,7 @@ class ParameterCovariance:
             matrix = fitted.cov_params()
         matrix = _checked(matrix, p, name)
         kind = _kind(fitted, str(cov_type or fitted.covariance_type), matrix)
-        return cls(matrix, fitted.df, kind)
+        return cls(matrix, fitted.df, kind, fitted.cluster_numbers)
 
 
 def _own(fitted: FittedResults, name: str) -> Any:

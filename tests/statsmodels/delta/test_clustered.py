@@ -5,8 +5,15 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from statsmodels.base.covtype import descriptions
 
-from skfme.statsmodels import StatsmodelsEstimator, delta_effects
+from skfme import fme
+from skfme.statsmodels import (
+    ConditionalEffects,
+    StatsmodelsEstimator,
+    average_effects,
+    delta_effects,
+)
 
 STEPS = {"x": 1}
 
@@ -138,3 +145,60 @@ def test_options_of_a_covariance_that_would_have_no_effect_are_refused(
 ):
     with pytest.raises(ValueError, match=message):
         delta_effects(smf.ols("y ~ x", data).fit(), data, STEPS, **options)
+
+
+def few(results):
+    return [note for note in results.notes if "fewer than 40 clusters" in note]
+
+
+def test_few_clusters_are_counted_and_warned_of_in_the_words_of_regressions(data):
+    groups = {"groups": codes(data, "firm")}
+    own = smf.ols("y ~ x", data).fit(cov_type="cluster", cov_kwds=groups)
+    effect = fme(lambda X: X["x"] ** 2, data[["x", "firm"]], {"x": 1})
+    regression = ConditionalEffects.from_formula(effect, "x")
+    by_firm = regression.fit("cluster", {"groups": "firm"})
+    for results in (
+        delta_effects(own, data, STEPS),
+        asked(smf.ols("y ~ x", data).fit(), data, groups="firm"),
+        average_effects(effect, groups="firm"),
+    ):
+        assert "11 clusters." in results.notes
+        said, words = few(results)[0], few(by_firm)[0]
+        assert said.split(";")[0] == words.split(";")[0]
+
+
+def test_forty_clusters_and_covariances_for_few_are_not_warned_of(data):
+    fit = smf.ols("y ~ x", data).fit()
+    forty = np.arange(200) % 40
+    assert "40 clusters." in asked(fit, data, groups=forty).notes
+    assert not few(asked(fit, data, groups=forty))
+    assert few(asked(fit, data, groups=np.arange(200) % 39))
+    assert not few(
+        average_effects(fme(fit, data, STEPS), groups="firm", cov_type="CR3")
+    )
+
+
+def test_both_ways_of_clusters_are_counted(data):
+    fit = smf.ols("y ~ x", data).fit()
+    assert "11 and 8 clusters." in asked(fit, data, groups=["firm", "year"]).notes
+
+
+def test_the_clusters_of_gee_are_its_groups(data):
+    fit = smf.gee("y ~ x", "firm", data).fit()
+    effects = delta_effects(fit, data, STEPS)
+    assert "11 clusters." in effects.notes
+    assert "bias_reduced" in few(effects)[0]
+    reduced = smf.gee("y ~ x", "firm", data).fit(cov_type="bias_reduced")
+    assert not few(delta_effects(reduced, data, STEPS))
+
+
+@pytest.mark.skipif(
+    "cluster-crv3" not in descriptions, reason="statsmodels before 0.15"
+)
+def test_the_covariance_advised_for_few_clusters_is_one_that_can_be_asked_for(data):
+    fit = smf.ols("y ~ x", data).fit()
+    assert "cluster-crv3" in few(asked(fit, data, groups="firm"))[0]
+    options = {"cov_type": "cluster-crv3", "cov_kwds": {"groups": "firm"}}
+    effects = delta_effects(fit, data, STEPS, **options)
+    assert effects.df[0] == 10
+    assert not few(effects)
