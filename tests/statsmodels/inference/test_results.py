@@ -320,6 +320,20 @@ def test_adjusted_p_values_are_statsmodels(method):
         found.pairwise("holmes", over="effect")
 
 
+def test_intervals_beside_adjusted_p_values_are_said_to_be_pointwise():
+    pairs = random_results(3, df=9).pairwise(over="effect")
+    said = "P is adjusted for 3 tests; intervals are pointwise"
+    for text in (str(pairs), pairs._repr_html_()):
+        assert said in " ".join(text.split())
+    together = pairs.conf_int(simultaneous=True)
+    assert (together[1] - together[0] > pairs.conf_int()[1] - pairs.conf_int()[0]).all()
+    for other in (
+        random_results(3).pairwise(None, over="effect"),
+        random_results(2).pairwise(over="effect"),
+    ):
+        assert "pointwise" not in str(other)
+
+
 def test_missing_p_values_are_no_tests():
     cov = np.diag([1.0, np.nan, 4])
     with pytest.warns(RuntimeWarning, match="No standard error for 'x1 .1': no rows"):
