@@ -128,6 +128,8 @@ class EstimateTables(JointEstimates):
             "conf_high": f"{1 - alpha / 2:.4g}]",
         }
         frame = self.to_frame(alpha)
+        if not self._p_is_of_statistic:  # a reader would take P for its tail
+            del heads["statistic"]
         heads = {name: head for name, head in heads.items() if name in frame}
         columns = [self._texts(name, frame[name].astype(float)) for name in heads]
         rows = map(list, zip(self.names, *columns, strict=True))

@@ -252,6 +252,10 @@ def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound(method):
     )
     far, near = results.summary().splitlines()[3:5]
     assert ("P>|z|" in results.summary()) == (method == "normal")
+    heads = results.summary().splitlines()[2].split()
+    assert ("z" in heads) == (method == "normal")
+    assert "<th>z</th>" not in results._repr_html_() or method == "normal"
+    assert "statistic" in results.to_frame()
     bounded = method != "normal"  # which reads no tail of the replicates
     assert ("<" in far, "<" in near) == (bounded, False)
     assert ("<" in results.pairwise(over="effect").summary()) == bounded
