@@ -10,11 +10,13 @@ averaged in `averaging.py`, and the averages and their covariance are in `estima
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 from statsmodels.base.covtype import descriptions
 
 from skfme._frames.checks import checked_weights
+from skfme._frames.hints import refuse_unknown
 from skfme._frames.tables import as_table
 from skfme._text.compared import average_note, comparison_text, null_notes
 from skfme.statsmodels._delta.averaging import sums_of_effects
@@ -32,11 +34,31 @@ from skfme.statsmodels._rows.groups import Groups
 __all__ = ["delta_effects"]
 
 COVERS = ("parameters", "sample + parameters")
+# What other packages ask for in the same call.
+_MEANT = {
+    "vcov": (
+        " Another covariance is cov_type='HC3', or cov_type='cluster' with cov_kwds="
+        "{'groups': …}; a matrix is cov=…."
+    ),
+    "groups": (
+        " Clusters are cov_type='cluster', cov_kwds={'groups': …}; averages by group are "
+        "by=…."
+    ),
+    "variables": " What is changed is steps, such as {'age': 5}.",
+    **dict.fromkeys(
+        ("weights", "wts"), " Weights of the averages are sample_weight=…."
+    ),
+    "newdata": " The rows to average over are data; see skfme.profiles for chosen values.",
+    "hypothesis": " Test what is returned: effects.nonlinear_test('b1 = b2'), or pairwise().",
+    "equivalence": " Test what is returned: effects.equivalence_test(low, high).",
+    **dict.fromkeys(("alpha", "conf_level"), " Take effects.conf_int(alpha)."),
+    "ep_method": " Extrapolation points are left out by extrapolation='envelope'.",
+}
 
 
 def delta_effects(
     results: Any,
-    data: Any,
+    data: Any = None,
     steps: Any = None,
     *,
     by: Any = None,
@@ -56,6 +78,7 @@ def delta_effects(
     categorical_features: Any = "auto",
     rows: str = "fit",
     batch_size: int | str = "auto",
+    **unknown: Any,
 ) -> EffectResults:
     """Average marginal effects of a fitted parametric model, by the delta method.
 
@@ -127,6 +150,8 @@ def delta_effects(
         "all" averages over them as well. New rows count under both.
     batch_size : int or "auto", default="auto"
         Rows taken at once.
+    **unknown
+        None is taken: words of other packages are refused with those used here.
 
     Returns
     -------
@@ -177,6 +202,13 @@ def delta_effects(
     0            age +5    0.0290     0.0057
     1  religious 1 -> 4   -0.2644     0.0206
     """
+    known = list(signature(delta_effects).parameters)
+    refuse_unknown(unknown, known[:-1], _MEANT, "delta_effects")
+    if data is None:
+        raise TypeError(
+            "delta_effects needs data, the rows to average over: delta_effects(fit, data, "
+            "{'age': 5}). The rows of the fit are those that it was given."
+        )
     if covers not in COVERS:
         raise ValueError(f"covers must be one of {COVERS}, got {covers!r}.")
     if rows not in ("fit", "all"):

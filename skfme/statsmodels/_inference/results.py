@@ -326,7 +326,7 @@ class EffectResults(EstimateTables):
         return self.contrasts(R, labels)
 
     def equivalence_test(
-        self, low: Any, high: Any, *, alpha: float = 0.05
+        self, low: Any, high: Any = None, *, alpha: float = 0.05
     ) -> EquivalenceResults:
         """Show that effects are small: two one-sided tests (TOST).
 

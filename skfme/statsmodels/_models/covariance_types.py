@@ -54,6 +54,7 @@ def of_type(
             f"with fit(cov_type={cov_type!r}), or give the matrix as cov."
         )
     options = dict(cov_kwds or {})
+    _refuse_other(fitted, cov_type, options)
     _refuse_unknown(cov_type, options)
     use_t = _read_use_t(options, results)
     _read_rows(fitted, options)
@@ -69,6 +70,24 @@ def of_type(
         ) from error
     results.use_t = use_t
     return replace(fitted, results=results)
+
+
+def _refuse_other(fitted: FittedResults, cov_type: str, options: Mapping) -> None:
+    """Refuse a type that regressions of effects take, and clusters without labels."""
+    kind = str(cov_type)
+    if kind.upper() in ("CR0", "CR1", "CR2", "CR3", "CRV1", "CRV3"):
+        raise ValueError(
+            f"cov_type={cov_type!r} is no type of statsmodels. delta_effects takes clusters "
+            "by cov_type='cluster', cov_kwds={'groups': …}; 'CR3' is taken by "
+            "average_effects and by fit() of ConditionalEffects, which have the error of "
+            "rows."
+        )
+    if kind.lower().startswith("cluster") and options.get("groups") is None:
+        raise ValueError(
+            f"cov_type={cov_type!r} needs cov_kwds={{'groups': …}}: a column of the data that "
+            f"{fitted.name} was fitted on, or one label for each row; a list of two "
+            "clusters in two ways."
+        )
 
 
 def _refuse_unknown(cov_type: str, options: Mapping[Hashable, Any]) -> None:

@@ -146,7 +146,9 @@ class FittedResults(FittedModel):
         elif kind in ("robust", "bias_reduced"):  # GEE's
             labels = getattr(self.model, "group_labels", None)
             return () if labels is None else (len(labels),)
-        ways = [] if groups is None else np.atleast_2d(np.transpose(groups))
+        if groups is None:
+            return ()
+        ways = np.atleast_2d(np.transpose(groups))
         return tuple(len(set(way.tolist())) for way in ways)
 
     @property

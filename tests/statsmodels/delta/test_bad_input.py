@@ -128,7 +128,7 @@ def test_a_matrix_that_is_no_covariance_is_refused(cov, match):
     ("name", "kwds", "match"),
     [
         ("ols", {"cov_type": "HC9"}, "cov_type='HC9'"),
-        ("logit", {"cov_type": "cluster"}, "failed: KeyError: 'groups'"),
+        ("logit", {"cov_type": "cluster"}, "needs cov_kwds=.'groups'"),
         ("ols", {"cov": np.eye(7), "cov_type": "HC1"}, "either cov or cov_type"),
         ("ols", {"covers": "all"}, "covers must be one of"),
     ],
