@@ -41,6 +41,7 @@ from skfme.statsmodels._rows.clusters import (
 from skfme.statsmodels._rows.counted import (
     counted_rows,
     kind_for_inference,
+    kind_notes,
     refuse_other,
 )
 from skfme.statsmodels._rows.groups import Groups
@@ -147,6 +148,7 @@ def average_effects(
         notes += cluster_notes(clusters.numbers, way_out)
     if weights.given:
         notes.append(f"Weights of type {weights.kind}.")
+        notes += kind_notes(listed[0], weights)
     return EffectResults(
         np.concatenate([s.means for s in samples]),
         cov,

@@ -28,7 +28,7 @@ from skfme.statsmodels._regression.wild_bootstrap import (
     wild_cluster_test,
 )
 from skfme.statsmodels._rows.clusters import Clusters, cluster_notes
-from skfme.statsmodels._rows.counted import CountedRows
+from skfme.statsmodels._rows.counted import CountedRows, kind_notes
 
 __all__ = ["ConditionalEffectsResults"]
 
@@ -138,6 +138,7 @@ class ConditionalEffectsResults(EffectResults):
             notes.append(
                 f"Weights of type {weights.kind}; they sum to {weights.sum:.6g}."
             )
+            notes += kind_notes(counted.effect, weights)
         return [*notes, *self.model.design.notes]
 
     @property
