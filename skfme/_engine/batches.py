@@ -8,20 +8,24 @@ passed in.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
+from multiprocessing import parent_process
 from typing import Any
 
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn import get_config
 from sklearn.utils import gen_batches
 from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from skfme._engine.sharing import Shared, call_shared
 from skfme._frames.tables import Table
 
-__all__ = ["Schedule", "plan_rows", "run_batches", "with_progress"]
+__all__ = ["Schedule", "in_order", "plan_rows", "run_batches", "with_progress"]
 
 # Copies of a batch that are alive at once: the batch, its stepped version, the
 # array that a model's own validation makes of a dataframe, and the predictions.
@@ -44,6 +48,29 @@ class Schedule:
     batch_size: int | str
     n_jobs: int | None
     verbose: int
+    here: bool = False  # whether no backend is asked
+
+    def of_engine(self, name: str) -> Schedule:
+        """The schedule for an engine, which may gain nothing from a cluster.
+
+        Trees are walked faster than a batch of rows travels to another machine.
+        """
+        backend, _ = get_active_backend()
+        away = type(backend).__name__ in _CLUSTERS
+        if name != "trees" or self.n_jobs is not None or not away:
+            return self
+        warnings.warn(
+            "The tree engine walks rows faster than joblib's cluster backends send them, "
+            "so that it stays in this process. n_jobs=… on the explainer insists; "
+            "explain_batches takes a table that lives on the cluster.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return replace(self, here=True)
+
+
+# joblib's backends that send rows to other machines.
+_CLUSTERS = ("DaskDistributedBackend", "RayBackend", "SparkDistributedBackend")
 
 
 def plan_rows(
@@ -91,28 +118,51 @@ def run_batches(
 ) -> Iterator[tuple[slice, Any]]:
     """Yield each batch's slice with the function's result for it, in order."""
     slices = list(gen_batches(len(table), rows_per_batch))
-    shared = Shared(function)
-    calls = (delayed(call_shared)(shared, table.take(rows), rows) for rows in slices)
-    results = _in_order(calls, schedule.n_jobs)
+    results: Iterator[Any]
+    if schedule.here:
+        results = (function(table.take(rows), rows) for rows in slices)
+    else:
+        shared = Shared(function)
+        results = in_order(
+            (delayed(call_shared)(shared, table.take(rows), rows) for rows in slices),
+            schedule.n_jobs,
+            prefer="threads",
+        )
     if schedule.verbose:
         results = with_progress(results, len(slices), "effects", "batch")
     yield from zip(slices, results, strict=True)
 
 
-def _in_order(calls: Iterator[Any], n_jobs: int | None) -> Iterator[Any]:
-    """Results of calls in their order, at hand as soon as the backend allows."""
+def in_order(
+    calls: Iterable[Any], n_jobs: int | None, *, prefer: str | None = None
+) -> Iterator[Any]:
+    """Results of delayed calls in their order, at hand as soon as the backend allows."""
     try:
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        parallel = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator")
     except ValueError:  # multiprocessing, Ray and Spark return lists alone
-        return _in_lists(calls, n_jobs)
+        return _in_lists(iter(calls), n_jobs, prefer)
     return iter(parallel(calls))
 
 
-def _in_lists(calls: Iterator[Any], n_jobs: int | None) -> Iterator[Any]:
-    with Parallel(n_jobs=n_jobs, prefer="threads") as parallel:
-        size = _LISTED * effective_n_jobs(n_jobs)
-        while listed := list(islice(calls, size)):
-            yield from parallel(listed)
+def _in_lists(
+    calls: Iterator[Any], n_jobs: int | None, prefer: str | None
+) -> Iterator[Any]:
+    with Parallel(n_jobs=n_jobs, prefer=prefer) as parallel:
+        jobs = effective_n_jobs(n_jobs)
+        n_threads = max(1, cpu_count() // jobs)
+        while listed := list(islice(calls, _LISTED * jobs)):
+            yield from parallel(delayed(_limited)(n_threads, call) for call in listed)
+
+
+def _limited(n_threads: int, call: tuple[Callable, tuple, dict]) -> Any:
+    """Make a delayed call, with its share of the cores where it is a process of a pool."""
+    delayed_function, args, options = call
+    # Its wrapper of scikit-learn's is around this function now.
+    function = getattr(delayed_function, "function", delayed_function)
+    if parent_process() is None:
+        return function(*args, **options)
+    with threadpool_limits(n_threads):
+        return function(*args, **options)
 
 
 def with_progress(

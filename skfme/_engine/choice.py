@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,12 @@ _LOG = logging.getLogger(__name__)
 _WORTH_LOADING = 50_000
 _CHECKED_PREDICTIONS = 2048
 _ROWS_TO_SAMPLE = 8192
+# Of each later table of a stream: all of them together are checked on more rows.
+_CHECKED_AGAIN = 256
+_ROWS_TO_SAMPLE_AGAIN = 512
+
+# Threads of one process read a model's trees once.
+_READING = RLock()
 
 # (batch, its rows in the table) -> effects
 StepRows = Callable[[Table, Any], Sequence[Stepped]]
@@ -63,6 +70,10 @@ class EngineChoice:
         self.requested = requested
         self._probe = probe.take(slice(0, 1))
         self._models: dict[str, TreeModel | str] = {}
+        self._n_streamed: float | None = None  # predictions, of tables of one stream
+        self._equalled = (
+            False  # whether an exact engine did so, on a table of the stream
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # The fitted model is pickled beside it, and can be read again.
@@ -71,6 +82,14 @@ class EngineChoice:
     def over(self, response: Response) -> EngineChoice:
         """The same choice for another model of the same kind."""
         return EngineChoice(response, self.requested, self._probe)
+
+    def over_stream(self) -> EngineChoice:
+        """The same choice for tables that come one after another, which count together."""
+        if self._n_streamed is not None:
+            return self
+        stream = self.over(self.response)
+        stream._models, stream._n_streamed = self._models, 0
+        return stream
 
     @property
     def asks_trees(self) -> bool:
@@ -108,14 +127,16 @@ class EngineChoice:
         from skfme._engine.trees.models import check_ensemble
 
         check_ensemble(self.response)
-        if "trees" not in self._models:
-            insisted = self.requested == "trees"
-            try:
-                model = _tree_model(self.response, self._probe, insisted)
-                self._models["trees"] = model
-            except ModelNotReadError as reason:
-                self._models["trees"] = str(reason)
-        return self._models["trees"]
+        models = self._models
+        with _READING:
+            if "trees" not in models:
+                insisted = self.requested == "trees"
+                try:
+                    model = _tree_model(self.response, self._probe, insisted)
+                    models["trees"] = model
+                except ModelNotReadError as reason:
+                    models["trees"] = str(reason)
+            return models["trees"]
 
     def tree_model(self) -> TreeModel | str:
         """The model's trees, whatever the number of predictions; or why not."""
@@ -148,9 +169,15 @@ class EngineChoice:
         """
         predict = PredictEngine(self.response, rows_per_call)
         exact_nlm = rule is not None and is_best(rule)
-        for name in self._tried(sample.n_predictions, exact_nlm):
+        n_predictions = sample.n_predictions
+        if self._n_streamed is not None:
+            n_predictions += self._n_streamed
+            self._n_streamed = n_predictions
+        for name in self._tried(n_predictions, exact_nlm):
+            sample.is_first = not self._equalled
             engine = self._checked_engine(name, sample, predict, rule)
             if not isinstance(engine, str):
+                self._equalled = self._n_streamed is not None
                 return engine
             reason = engine
             if self.requested != "auto":
@@ -181,7 +208,7 @@ class EngineChoice:
         reason = _mismatch(engine, sample, rule, every=self.requested != "auto")
         if reason is not None and read_before:
             # The model may have been fitted again since it was read.
-            del self._models[name]
+            self._models.pop(name, None)
             return self._checked_engine(name, sample, predict, rule)
         return reason or engine
 
@@ -229,12 +256,15 @@ class ProbeSample:
     n_effects : int
     n_points : float
         Points of each row that are to be predicted for an effect.
+    is_first : bool
+        Whether no table before it has been checked.
     """
 
     table: Table
     effects_of: StepRows
     n_effects: int
     n_points: float = 1
+    is_first: bool = True
 
     @property
     def n_predictions(self) -> float:
@@ -244,10 +274,13 @@ class ProbeSample:
     @cached_property
     def stepped(self) -> tuple[Table, Sequence[Stepped]]:
         """The rows, and each effect on them."""
-        rows = _spread(np.arange(len(self.table)), _ROWS_TO_SAMPLE)
+        first = self.is_first
+        most = _ROWS_TO_SAMPLE if first else _ROWS_TO_SAMPLE_AGAIN
+        rows = _spread(np.arange(len(self.table)), most)
         effects = self.effects_of(self.table.take(rows), rows)
         counted = np.logical_or.reduce([effect.counted for effect in effects])
-        most = max(_CHECKED_PREDICTIONS // (self.n_effects + 1), 16)
+        checked = _CHECKED_PREDICTIONS if first else _CHECKED_AGAIN
+        most = max(checked // (self.n_effects + 1), 16)
         rows = rows[_spread(np.flatnonzero(counted), most)]
         batch = self.table.take(rows)
         return batch, self.effects_of(batch, rows)

@@ -37,6 +37,7 @@ class PredictEngine:
 
     response: Response
     rows_per_call: int
+    name = "predict"
 
     def __call__(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None

@@ -153,6 +153,7 @@ def forward_differences(
     engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule, comparisons)
     n_outside_before = 0
+    schedule = schedule.of_engine(engine.name)
     for rows, (parts, n_outside) in run_batches(work, table, rows_per_batch, schedule):
         n_outside_before += n_outside
         for result, (status, measured) in zip(results, parts, strict=True):

@@ -1,14 +1,15 @@
 """A function that processes share: pickled once, and unpickled once in each of them.
 
 A model may take long to pickle, and a batch of rows does not. Threads share memory
-and call the function itself; what other backends of joblib send with every batch is
-bytes that are made once, which loky maps into its workers' memory and
-dask.distributed scatters.
+and call the function itself; what other backends of joblib, and clusters' engines, send
+with every batch is bytes that are made once, which loky maps into its workers' memory
+and dask.distributed scatters. Equal bytes are one function: what a process has read of
+a model serves the next call too.
 """
 
 from __future__ import annotations
 
-import uuid
+import hashlib
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
@@ -45,9 +46,9 @@ class Shared:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.away = False  # whether this process has unpickled it
-        self._token = uuid.uuid4().hex
         self._packed: np.ndarray | None = None
         self._n_bytes: int | None = None
+        self._token: str | None = None
 
     def packed(self) -> np.ndarray:
         """The function as bytes, in an array, which joblib and dask share."""
@@ -58,8 +59,19 @@ class Shared:
                 self._n_bytes = len(pickled)
             return self._packed
 
+    def token(self) -> str:
+        """What tells functions apart: the digest of their bytes."""
+        packed = self.packed()
+        if self._token is None:
+            self._token = hashlib.sha256(packed.data).hexdigest()
+        return self._token
+
     def __reduce__(self) -> tuple[Callable[..., Shared], tuple[str, np.ndarray]]:
-        return _unpack, (self._token, self.packed())
+        return _unpack, (self.token(), self.packed())
+
+    def __dask_tokenize__(self) -> str:
+        # Else dask pickles, and unpickles, what it makes a name for.
+        return self.token()
 
     def __sizeof__(self) -> int:
         # joblib's dask backend calls this, and scatters what is large; so do dask's workers.

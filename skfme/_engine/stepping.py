@@ -109,6 +109,10 @@ class Measured:
 class Engine(Protocol):
     """How predictions before and after the steps are obtained and differenced."""
 
+    @property
+    def name(self) -> str:
+        """As users ask for it."""
+
     def __call__(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:

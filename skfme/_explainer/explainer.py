@@ -32,6 +32,7 @@ from skfme._explainer.fitting import (
     refuse_no_estimator,
     response_of,
 )
+from skfme._explainer.streams import StreamedEffects
 from skfme._frames.checks import (
     check_columns_as_in_fit,
     checked_weights,
@@ -42,8 +43,6 @@ from skfme._frames.tables import Table, as_table, has_no_rows
 from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffects
-from skfme._streaming.effect_summaries import EffectSummaries
-from skfme._streaming.explain_batches import summarize_batches
 from skfme._summaries.comparisons import AVERAGES
 from skfme._summaries.weighting import WEIGHTS_TYPES
 from skfme._text.outputs import names_by_output
@@ -61,6 +60,7 @@ class FMEExplainer(
     DelegatedPredictions,
     StepExploration,
     StepSplitting,
+    StreamedEffects,
     VersionedPickle,
     MetaEstimatorMixin,
     TransformerMixin,
@@ -350,64 +350,6 @@ class FMEExplainer(
             self.response_label,
         )
         return ForwardEffects.of(context, steps, differences, comparisons)
-
-    def explain_batches(
-        self, batches: Iterable[Any], sample_weight: Any = None, *, by: Any = None
-    ) -> EffectSummaries:
-        """Summarize the effects of tables that come one after another, in one pass.
-
-        No row is kept, so that a file larger than memory can be explained, or parts
-        of the data on several machines: the results' ``+`` merges them.
-
-        Parameters
-        ----------
-        batches : iterable of tables
-            Arrays or dataframes as `explain` takes them, and record batches of
-            pyarrow; a generator is used up. Such as
-            ``pyarrow.parquet.ParquetFile(path, pre_buffer=False).iter_batches()``,
-            which holds one row group; pyarrow's default reads the whole file ahead.
-            Batches without rows are passed over.
-        sample_weight : label of a column, callable or None, default=None
-            Weights of the averages: a column of the batches, or a function
-            batch -> array of shape (n_rows,).
-        by : label of a column, list of labels or None, default=None
-            Columns whose values are the groups, for `EffectSummary.average`.
-            Memory grows with the number of groups.
-
-        Returns
-        -------
-        summaries : EffectSummaries
-            AME, SD, counts and ANLM as `explain` has them for the batches stacked;
-            quartiles within 0.1 % of their values.
-
-        Raises
-        ------
-        TypeError
-            If `batches` is a table or a path and no iterable of tables.
-        ValueError
-            If a batch differs from fit's columns or their kinds, if predictions are not
-            finite numbers, or if a step's function looks at other rows; the message
-            names the batch, counted from 0.
-
-        Notes
-        -----
-        Columns that `sample_weight` and `by` name are taken out of each batch where
-        fit did not see them; of an array, those are its last ones.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_diabetes
-        >>> from sklearn.linear_model import LinearRegression
-        >>> from skfme import FMEExplainer
-        >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-        >>> explainer = FMEExplainer(LinearRegression(), {"bmi": -2}).fit(X, y)
-        >>> batches = (X[start : start + 100] for start in range(0, len(X), 100))
-        >>> summaries = explainer.explain_batches(batches)
-        >>> summaries["bmi -2"]
-        EffectSummary('bmi -2', n=422, ame=-11.2059)
-        """
-        check_is_fitted(self, "estimator_")
-        return summarize_batches(self, batches, sample_weight, by)
 
     def transform(self, X: Any) -> np.ndarray:
         """FMEs as columns.

@@ -9,7 +9,17 @@ import numpy as np
 
 from skfme._frames.hints import shown
 
-__all__ = ["array_of", "refuse_no_table"]
+__all__ = ["array_of", "refuse_elsewhere", "refuse_no_table"]
+
+# What the classes of lazy tables have, and what brings them here.
+_ELSEWHERE = {
+    "mapInArrow": "toPandas",
+    "to_delayed": "compute",
+    "iter_batches": "to_pandas",
+    "collect_schema": "collect",
+    "fetch_arrow_reader": "df",
+    "get_fragments": "to_table",
+}
 
 
 def array_of(values: Any, what: str) -> np.ndarray:
@@ -54,3 +64,20 @@ def refuse_no_table(X: Any) -> None:
             f"X is {shown(X)}, and no table. The model or explainer comes first, then X, "
             "then steps or y: fme(model, X, steps), explainer.fit(X, y)."
         )
+
+
+def refuse_elsewhere(X: Any) -> None:
+    """Refuse a table that is lazy, in a database or on a cluster, with what takes it.
+
+    Raises
+    ------
+    TypeError
+    """
+    for mark, brings in _ELSEWHERE.items():
+        if hasattr(type(X), mark):
+            raise TypeError(
+                f"X is a lazy table ({type(X).__module__.split('.')[0]}'s "
+                f"{type(X).__name__}). explain_batches summarizes its effects in one pass, "
+                "and transform_batches has them as columns; where it fits in memory, call "
+                f"its .{brings}() first."
+            )

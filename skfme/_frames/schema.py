@@ -77,7 +77,7 @@ def converted(table: Table, kind: Any, columns: Sequence[Column]) -> Table:
         result: Table = FrameTable(_named_frame(table, kind, columns))
     else:
         assert isinstance(table, FrameTable)
-        result = _in_library(table.frame, kind)
+        result = _in_library(table, kind)
     result._given = table.given
     return result
 
@@ -94,7 +94,8 @@ def _named_frame(table: ArrayTable, kind: Any, columns: Sequence[Column]) -> Any
     return nw.from_dict(data, backend=kind)
 
 
-def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
+def _in_library(table: FrameTable, kind: Any) -> Table:
+    frame = table.frame
     if kind == "numpy":
         columns = [frame.get_column(name) for name in frame.columns]
         if not any(map(is_coded, columns)):
@@ -102,7 +103,8 @@ def _in_library(frame: nw.DataFrame, kind: Any) -> Table:
         return ArrayTable(np.column_stack([objects_in(column) for column in columns]))
     if kind == "pandas":
         return FrameTable(nw.from_native(frame.to_pandas(), eager_only=True))
-    arrow = frame.to_arrow()
+    # Labels of rows would become a column.
+    arrow = table.relabelled().frame.to_arrow()
     if kind == "pyarrow":
         return FrameTable(nw.from_native(arrow, eager_only=True))
     return FrameTable(nw.from_arrow(arrow, backend=kind))

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_array
 
 from skfme._frames.arithmetic import widened
 from skfme._frames.columns import ColumnData
-from skfme._frames.given import array_of, refuse_no_table
+from skfme._frames.given import array_of, refuse_elsewhere, refuse_no_table
 from skfme._frames.hints import known_names, nearest
 
 __all__ = [
@@ -385,6 +385,7 @@ def as_table(X: Any) -> Table:
             "matrix, with steps in its input columns."
         )
     if not nw.dependencies.is_into_dataframe(X):
+        refuse_elsewhere(X)
         if not _is_arrow_stream(X):
             return ArrayTable(_as_array(X))
         X = nw.from_arrow(X, backend="pyarrow").to_native()
@@ -426,8 +427,6 @@ def is_one_table(X: Any) -> bool:
 
 
 def _as_array(X: Any) -> np.ndarray:
-    if hasattr(X, "collect") and hasattr(X, "lazy"):
-        raise TypeError("X is a lazy table; call its .collect() first.")
     refuse_no_table(X)
     if isinstance(X, np.ma.MaskedArray):
         X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)

@@ -19,9 +19,13 @@ from skfme._results.effects import ForwardEffects
 from skfme._results.printed import PrintedEffects
 from skfme._streaming.effect_summary import PRECISION, EffectSummary, MergeContext
 from skfme._streaming.tallies import RowKeys, Tally
+from skfme._summaries.joint import JointMoments
 from skfme._summaries.weighting import Weighting
 
-__all__ = ["EffectSummaries"]
+__all__ = ["MOST_JOINT", "EffectSummaries"]
+
+# Pairs of more effects and outputs than these are not kept for each group.
+MOST_JOINT = 10
 
 
 @dataclass(eq=False, repr=False)
@@ -69,6 +73,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
     about: MergeContext
     _groups: tuple[tuple[Any, ...], ...]
     _tallies: tuple[Tally, ...]
+    _joint: JointMoments  # of all effects and outputs
     n_rows: int
     n_batches: int
     n_outside_before: int | None
@@ -90,6 +95,10 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             about,
             groups,
             (tally,) * len(about.effects),
+            JointMoments.empty(
+                len(groups) if _has_joint_groups(about) else 1,
+                len(about.effects) * len(about.outputs),
+            ),
             n_rows=0,
             n_batches=0,
             n_outside_before=0 if about.extrapolation else None,
@@ -110,6 +119,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             about,
             groups.keys,
             tuple(Tally.of(effect, weights, groups) for effect in effects.values()),
+            _joint_moments(about, effects, weights, groups),
             n_rows=len(groups.codes),
             n_batches=n_batches,
             n_outside_before=effects.context.n_outside_before,
@@ -187,6 +197,7 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             self.about,
             tuple(position),
             tuple(one.merged(two, codes, len(position)) for one, two in pairs),
+            self._joint_with(other, codes, len(position)),
             n_rows=self.n_rows + other.n_rows,
             n_batches=self.n_batches + other.n_batches,
             n_outside_before=_added(self.n_outside_before, other.n_outside_before),
@@ -197,6 +208,13 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
                 for pair in zip_longest(self._orders, other._orders, fillvalue=())
             ),
         )
+
+    def _joint_with(
+        self, other: EffectSummaries, codes: np.ndarray, n_groups: int
+    ) -> JointMoments:
+        if not _has_joint_groups(self.about):
+            codes, n_groups = np.zeros(2, dtype=np.intp), 1
+        return self._joint.merged(other._joint, codes, n_groups)
 
     def _refuse_another_context(self, other: EffectSummaries) -> None:
         for name, value in vars(self.about).items():
@@ -253,6 +271,30 @@ class EffectSummaries(PrintedEffects[EffectSummary]):
             for name in ("min", "max", "std_error")
         }
         return super().to_frame().assign(**columns)
+
+
+def _joint_moments(
+    about: MergeContext, effects: ForwardEffects, weights: Weighting, groups: RowKeys
+) -> JointMoments:
+    """What the effects have in common, over the rows of positive weight."""
+    fme, codes, array = (
+        np.hstack([effect.fme_2d for effect in effects.values()]),
+        groups.codes,
+        weights.array,
+    )
+    if array is not None:
+        positive = np.flatnonzero(array)
+        fme, codes, array = fme[positive], codes[positive], array[positive]
+        if about.weights_type != "frequency":  # inverse probabilities of selection
+            array = array**2
+    if not _has_joint_groups(about):
+        return JointMoments.of(fme, array, np.zeros_like(codes), 1)
+    return JointMoments.of(fme, array, codes, len(groups.keys))
+
+
+def _has_joint_groups(about: MergeContext) -> bool:
+    """Whether pairs of effects are kept by group, and not over all rows alone."""
+    return len(about.effects) * len(about.outputs) <= MOST_JOINT
 
 
 def _added(one: Any, other: Any) -> Any:

@@ -1,7 +1,8 @@
 """Effects of tables larger than memory: batch by batch, in one pass.
 
 Each batch is explained as any table is, and only summaries of it are kept, which merge.
-How batches are read, and what they must have in common, lives beside this.
+How batches are read, and what they must have in common, lives beside this; so do the
+sources that they come from.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from sklearn.utils import gen_batches
 from skfme._engine.batches import with_progress
 from skfme._engine.comparing import read_comparisons
 from skfme._engine.prediction import model_title
+from skfme._engine.sharing import Shared
 from skfme._engine.trees.models import has_jumps
 from skfme._results.effect_tables import warn_of_empty
 from skfme._streaming.effect_summaries import EffectSummaries
@@ -27,13 +30,16 @@ from skfme._streaming.reading import (
     Batch,
     BatchExplainer,
     BatchReader,
+    columns_needed,
     kept,
     labels_of,
     naming,
     numbered,
-    refuse_tables,
     stacked_batches,
 )
+from skfme._streaming.sources.local import Batches, LazyTable
+from skfme._streaming.sources.partitions import read_parts
+from skfme._streaming.sources.telling import source_of
 from skfme._streaming.trial import Trial
 from skfme.quadrature import as_rule
 
@@ -46,28 +52,60 @@ _COPIES = 4
 
 
 def summarize_batches(
-    explainer: BatchExplainer, batches: Iterable[Any], sample_weight: Any, by: Any
+    explainer: BatchExplainer, batches: Any, sample_weight: Any, by: Any
 ) -> EffectSummaries:
-    """Explain each batch, and keep summaries alone.
+    """Explain each batch of a source, and keep summaries alone.
 
     Parameters and errors are those of :meth:`skfme.FMEExplainer.explain_batches`.
     """
-    refuse_tables(batches)
+    source = source_of(batches)
     about = _merge_context(explainer, sample_weight, by)
-    reader = BatchReader(explainer, sample_weight, by)
-    tables = numbered(batches)
-    if explainer.verbose:
-        n_batches = len(batches) if isinstance(batches, Sized) else None
-        tables = with_progress(tables, n_batches, "effects", "batch")
-    quiet = copy.copy(explainer)
-    quiet.verbose = 0  # progress is that of batches
-    total = EffectSummaries.empty(about)
-    for neighbours in _together(map(reader, tables)):
-        for summaries in _summarized(quiet, about, neighbours):
-            total = total.merge(summaries)
-        neighbours.clear()  # before the next batch is read
+    columns = columns_needed(explainer, source.names, sample_weight, by)
+    work = _Summarizing(explainer, about, sample_weight, by, source.names is None)
+    if isinstance(source, Batches | LazyTable):
+        total = work(source.read(columns))
+    else:
+        total = EffectSummaries.empty(about)
+        for part in read_parts(source.parts(Shared(work.on_a_worker()), columns)):
+            total = total.merge(part)
     _warn_of_nothing(total)
     return total
+
+
+@dataclass(frozen=True)
+class _Summarizing:
+    """Summaries of tables that come one after another, here or on a worker."""
+
+    explainer: BatchExplainer
+    about: MergeContext
+    sample_weight: Any
+    by: Any
+    strict: bool
+
+    def on_a_worker(self) -> _Summarizing:
+        """The same for one of many processes, whose rows come to few cores."""
+        explainer = copy.copy(self.explainer)
+        explainer.n_jobs, explainer.verbose = None, 0
+        explainer._choice = explainer._choice.over_stream()
+        return replace(self, explainer=explainer)
+
+    def __call__(self, tables: Iterable[Any], within: str = "") -> EffectSummaries:
+        reader = BatchReader(
+            self.explainer, self.sample_weight, self.by, strict=self.strict
+        )
+        batches = numbered(tables, within)
+        if self.explainer.verbose:
+            n_batches = len(tables) if isinstance(tables, Sized) else None
+            batches = with_progress(batches, n_batches, "effects", "batch")
+        quiet = copy.copy(self.explainer)
+        quiet.verbose = 0  # progress is that of batches
+        quiet._choice = self.explainer._choice.over_stream()
+        total = EffectSummaries.empty(self.about)
+        for neighbours in _together(map(reader, batches)):
+            for summaries in _summarized(quiet, self.about, neighbours):
+                total = total.merge(summaries)
+            neighbours.clear()  # before the next batch is read
+        return total
 
 
 def _merge_context(

@@ -6,7 +6,7 @@ computed of a batch is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from skfme._engine.choice import EngineChoice
 from skfme._engine.prediction import Response
 from skfme._frames.checks import row_weights
 from skfme._frames.columns import (
@@ -26,8 +27,10 @@ from skfme._frames.columns import (
     objects_in,
 )
 from skfme._frames.groups import in_joint_order, label_series
+from skfme._frames.hints import known_names
 from skfme._frames.schema import Column
-from skfme._frames.tables import Table, as_table, has_no_rows, is_one_table, stacked
+from skfme._frames.tables import Table, as_table, has_no_rows, stacked
+from skfme._frames.transit import in_types_of_fit
 from skfme._results.effects import ForwardEffects
 from skfme._streaming.tallies import RowKeys
 from skfme._summaries.weighting import Weighting
@@ -38,33 +41,14 @@ __all__ = [
     "Batch",
     "BatchExplainer",
     "BatchReader",
+    "as_dataframe",
+    "columns_needed",
     "kept",
     "labels_of",
     "naming",
     "numbered",
-    "refuse_tables",
     "stacked_batches",
 ]
-
-
-def refuse_tables(batches: Any) -> None:
-    if isinstance(batches, (str, bytes)) or hasattr(batches, "__fspath__"):
-        raise TypeError(
-            f"batches is a path, {batches!r}; expected an iterable of tables. Read it in "
-            "batches, such as pyarrow.parquet.ParquetFile(path, pre_buffer=False)"
-            ".iter_batches()."
-        )
-    if is_one_table(batches):
-        raise TypeError(
-            f"batches is one {type(batches).__name__}; expected an iterable of tables. "
-            "Give [X], or the table's parts: LazyFrame.collect_batches() of polars, or "
-            "(part.compute() for part in X.partitions) of dask."
-        )
-    if not isinstance(batches, Iterable):
-        raise TypeError(
-            f"batches is a {type(batches).__name__}; expected an iterable of tables, such "
-            "as .to_batches() of a pyarrow dataset or .iter_batches() of a Parquet file."
-        )
 
 
 def labels_of(by: Any) -> list[Hashable]:
@@ -77,8 +61,37 @@ def labels_of(by: Any) -> list[Hashable]:
     return labels
 
 
-def numbered(batches: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Each batch with its place, which errors name."""
+def columns_needed(
+    explainer: BatchExplainer,
+    names: Sequence[Hashable] | None,
+    sample_weight: Any,
+    by: Any,
+) -> list[Any] | None:
+    """What is read of a source: columns of fit, of weights and of groups; None is all.
+
+    Raises
+    ------
+    ValueError
+        If the source says which columns it has, and those are not among them.
+    """
+    if names is None or explainer._sample.kind == "numpy":
+        return None
+    labels = labels_of(by)
+    if sample_weight is not None and not callable(sample_weight):
+        labels.append(sample_weight)
+    needed = [*(column.name for column in explainer.columns_), *labels]
+    missing = [name for name in dict.fromkeys(needed) if name not in names]
+    if missing:
+        what = ", ".join(map(repr, missing))
+        raise ValueError(
+            f"The source has no columns {what}, which the model was fitted on or "
+            "sample_weight and by name." + known_names(tuple(names))
+        )
+    return None if callable(sample_weight) else list(dict.fromkeys(needed))
+
+
+def numbered(batches: Iterable[Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Each batch with its place, which errors name; `within` is that of all."""
     iterator, index = iter(batches), 0
     while True:
         try:
@@ -86,11 +99,16 @@ def numbered(batches: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         except StopIteration:
             return
         except Exception as error:
-            error.add_note(f"while reading batches[{index}]")
+            error.add_note(f"while reading {within}batches[{index}]")
             raise
-        yield f"batches[{index}]", batch
+        yield f"{within}batches[{index}]", batch
         del batch  # before the next one is read
         index += 1
+
+
+def as_dataframe(batch: Any) -> Any:
+    """A dict of arrays, as Ray and torch hand batches over, as a dataframe."""
+    return pd.DataFrame(dict(batch)) if isinstance(batch, Mapping) else batch
 
 
 @contextmanager
@@ -176,6 +194,8 @@ class BatchExplainer(Protocol):
     steps_: tuple[NamedStep, ...]
     columns_: tuple[Column, ...]
     _response: Response
+    _choice: EngineChoice
+    _sample: Table
 
     def _table(self, X: Any) -> Table: ...
 
@@ -190,9 +210,18 @@ class BatchReader:
     explainer : BatchExplainer
     sample_weight : label, callable or None
     by : label, list of labels or None
+    strict : bool
+        Whether other columns than those of fit are refused, and not passed over.
     """
 
-    def __init__(self, explainer: BatchExplainer, sample_weight: Any, by: Any) -> None:
+    def __init__(
+        self,
+        explainer: BatchExplainer,
+        sample_weight: Any,
+        by: Any,
+        *,
+        strict: bool = True,
+    ) -> None:
         if not (callable(sample_weight) or isinstance(sample_weight, Hashable)):
             raise TypeError(
                 "sample_weight must be a column of the batches, or a function batch -> "
@@ -201,6 +230,7 @@ class BatchReader:
         self._explainer = explainer
         self._sample_weight = sample_weight
         self._by = labels_of(by)
+        self._strict = strict
         # Checked on the first batch of several rows, and no more then.
         self._functions = [
             change
@@ -212,12 +242,15 @@ class BatchReader:
     def __call__(self, numbered: tuple[str, Any]) -> Batch | None:
         """The batch, its columns assigned and checked; None where it has no rows."""
         where, batch = numbered
+        with naming(where):
+            batch = as_dataframe(batch)
         if has_no_rows(batch):
             return None
         with naming(where):
             table = as_table(batch)
-            weights, groups = self._weights(batch, table), self._groups(table)
+            weights = self._weights(batch, table)
             features = self._features(table)
+            groups = self._groups(table, features)
             self._check(features)
         return Batch(where, features, weights, groups)
 
@@ -237,31 +270,49 @@ class BatchReader:
         kind = self._explainer.weights_type
         return Weighting.of(row_weights(values, table), kind, len(table))
 
-    def _groups(self, table: Table) -> pd.DataFrame:
+    def _groups(self, table: Table, features: Table) -> pd.DataFrame:
+        """Labels of the groups; of a feature in its type of fit, so in its order there."""
         positions = [table.position(label, "by names") for label in self._by]
-        columns = {i: _labels(table.column(p)) for i, p in enumerate(positions)}
+        columns = {}
+        for i, position in enumerate(positions):
+            name = table.names[position]
+            known = table.kind != "numpy" and name in features.names
+            columns[i] = _labels(
+                features.column(features.names.index(name))
+                if known
+                else table.column(position)
+            )
         return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
 
     def _features(self, table: Table) -> Table:
-        """The columns of fit: those of weights and groups alone are taken out."""
-        in_fit = {column.name for column in self._explainer.columns_}
-        labels = list(self._by)
+        """The columns of fit, as fit saw them; those of weights and groups alone are out."""
+        fitted = [column.name for column in self._explainer.columns_]
+        in_fit, has_all = set(fitted), set(fitted) <= set(table.names)
+        set_aside = {table.position(label, "by names") for label in self._by}
         if self._sample_weight is not None and not callable(self._sample_weight):
-            labels.append(self._sample_weight)
-        set_aside = {table.position(label) for label in labels}
-        positions = [
-            position
+            set_aside.add(table.position(self._sample_weight))
+        new = [
+            name
             for position, name in enumerate(table.names)
-            if name in in_fit or position not in set_aside
+            if name not in in_fit and position not in set_aside
         ]
-        new = [table.names[p] for p in positions if table.names[p] not in in_fit]
-        if new and in_fit <= set(table.names):
+        if new and has_all and self._strict:
             raise ValueError(
                 f"The columns {', '.join(map(repr, new))} were not seen in fit. Read "
                 "its columns only, such as iter_batches(columns=[…]), and those that "
                 "sample_weight and by name."
             )
-        return table if len(positions) == len(table.names) else table.select(positions)
+        if has_all:
+            positions = [table.names.index(name) for name in fitted]
+        else:
+            positions = [
+                position
+                for position, name in enumerate(table.names)
+                if name in in_fit or position not in set_aside
+            ]
+        if positions != list(range(len(table.names))):
+            table = table.select(positions)
+        return in_types_of_fit(table, self._explainer._sample)
 
     def _check(self, features: Table) -> None:
         """Refuse what could not be equal to the effects of the stacked table."""

@@ -2,6 +2,7 @@
 
 import errno
 import importlib.util
+import os
 import pickle
 import subprocess
 import sys
@@ -137,3 +138,42 @@ def test_without_a_place_for_the_cache_auto_computes_by_trees():
     engine, gap = done.stdout.split()
     assert engine == "trees"
     assert float(gap) < 1e-12
+
+
+def test_processes_that_start_at_once_compile_once(tmp_path):
+    (tmp_path / "small.py").write_text(KERNEL)
+    code = """
+        import time
+        from pathlib import Path
+        import numba.core.compiler
+        from small import twice
+
+        compiled = numba.core.compiler.compile_extra
+
+        def slowly(*args, **options):
+            time.sleep(1)  # so that the other processes find nothing on disk yet
+            return compiled(*args, **options)
+
+        numba.core.compiler.compile_extra = slowly
+        import sys
+        Path(sys.argv[1]).touch()
+        while len(list(Path(sys.argv[1]).parent.glob("ready*"))) < 3:
+            time.sleep(0.01)
+        assert twice(3) == 6
+        print(sum(twice.stats.cache_misses.values()))
+    """
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / f"ready{i}")],
+            stdout=subprocess.PIPE,
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+                "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]),
+            },
+        )
+        for i in range(3)
+    ]
+    misses = [int(process.communicate(timeout=120)[0]) for process in processes]
+    assert sorted(misses) == [0, 0, 1]

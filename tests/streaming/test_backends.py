@@ -3,6 +3,7 @@
 import functools
 import operator
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -17,8 +18,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeRegressor
+from threadpoolctl import threadpool_info
 
 from skfme import FMEExplainer, GaussLegendre, StdDev
+from skfme._engine.batches import in_order
+from skfme.statsmodels import bootstrap_effects, cross_fit_effects
 
 N = 300
 
@@ -236,6 +240,35 @@ def test_a_model_is_scattered_once_over_a_dask_cluster(cluster, tmp_path):
     assert 1 <= marks.count("unpickled") <= 2
 
 
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads", None])
+def test_a_dask_table_is_computed_by_the_scheduler_that_is_set(
+    people, cluster, dask_table, scheduler
+):
+    explainer = explainer_on(*people, n_jobs=None)
+    expected = explainer.explain(people[0])
+    with pytest.importorskip("dask").config.set(scheduler=scheduler):
+        summaries = explainer.explain_batches(dask_table)
+        columns = explainer.transform_batches(dask_table).compute()
+    for name, effect in expected.items():
+        np.testing.assert_allclose(summaries[name].ame, effect.ame, rtol=1e-12)
+        np.testing.assert_allclose(columns[name], effect.fme, rtol=1e-12)
+
+
+def test_a_second_call_finds_the_model_in_the_workers(cluster, tmp_path):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["a", "b"])
+    model = CountsPickles(str(tmp_path))
+    explainer = FMEExplainer(
+        FrozenEstimator(model),
+        {"a": 1.0},
+        response_method=lambda model, X: model.predict(X.to_numpy()),
+    ).fit(X)
+    frame = pytest.importorskip("dask.dataframe").from_pandas(X, npartitions=8)
+    first, second = (explainer.explain_batches(frame) for _ in range(2))
+    pd.testing.assert_frame_equal(first.to_frame(), second.to_frame(), rtol=1e-12)
+    marks = [path.name.split("-")[0] for path in tmp_path.iterdir()]
+    assert marks.count("unpickled") <= 2  # once in each worker
+
+
 def test_partitions_of_a_dask_table_are_transformed_with_their_names(
     people, cluster, dask_table
 ):
@@ -286,12 +319,6 @@ def test_partitions_are_summarized_where_they_are_and_merged(
     pd.testing.assert_frame_equal(merged.to_frame(), one_pass.to_frame(), rtol=1e-12)
 
 
-def test_a_dask_table_is_no_iterable_of_tables(people, dask_table):
-    explainer = explainer_on(*people)
-    with pytest.raises(TypeError, match=r"batches is one DataFrame.*X\.partitions"):
-        explainer.explain_batches(dask_table)
-
-
 def test_parts_are_pickled_and_summed_as_workers_of_spark_do_it(people):
     X, y = people
     explainer = explainer_on(X, y, n_jobs=None)
@@ -335,3 +362,61 @@ def test_a_table_without_rows_must_still_have_the_columns_of_fit(people):
     explainer = FMEExplainer(LinearRegression(), {"age": 1}).fit(X, y)
     with pytest.raises(ValueError, match="unseen at fit time|seen at fit time"):
         explainer.transform(X.head(0).rename(columns={"age": "years"}))
+
+
+# Refits
+
+
+def refitted(people, **options):
+    X, y = people[0][["age", "dose"]], people[1]
+    explainer = FMEExplainer(LinearRegression(), [{"age": 1}, {"dose": 2}])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of few resamples
+        boots = bootstrap_effects(
+            explainer, X, y, n_resamples=12, random_state=0, **options
+        )
+    crossed = cross_fit_effects(explainer, X, y, cv=3, random_state=0, **options)
+    return boots.bse, crossed["age +1"].fme
+
+
+@pytest.mark.parametrize("backend", ["multiprocessing", "lists only"])
+def test_refits_run_on_backends_without_generators(people, backend):
+    expected = refitted(people)
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        errors, fme = refitted(people)
+    np.testing.assert_allclose(errors, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(fme, expected[1], rtol=1e-12)
+
+
+def threads_of(rows):
+    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
+
+
+def test_threads_in_processes_are_no_more_than_there_are_cores():
+    with joblib.parallel_config(backend="multiprocessing"):
+        found = list(in_order((joblib.delayed(threads_of)(i) for i in range(4)), 2))
+    assert max(found) <= max(1, joblib.cpu_count() // 2)
+
+
+class OfACluster(ThreadingBackend):
+    """Sends rows to other machines, as its name says."""
+
+
+OfACluster.__name__ = "DaskDistributedBackend"
+joblib.register_parallel_backend("of a cluster", OfACluster)
+
+
+def test_trees_stay_in_this_process_unless_told_and_say_so(people):
+    pytest.importorskip("numba", reason="the extra fast is not installed")
+    X, y = people[0][["age", "dose"]], people[1]
+    model = HistGradientBoostingRegressor(max_iter=5, random_state=0)
+    explainer = FMEExplainer(model, {"age": 5}, engine="trees").fit(X, y)
+    expected = explainer.explain(X)["age +5"].fme
+    with joblib.parallel_config(backend="of a cluster", n_jobs=2):
+        with pytest.warns(UserWarning, match="stays in this process.*insists"):
+            fme = explainer.explain(X)["age +5"].fme
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            explainer.set_params(n_jobs=2).explain(X)
+            explainer.set_params(n_jobs=None, engine="predict").fit(X, y).explain(X)
+    np.testing.assert_array_equal(fme, expected)

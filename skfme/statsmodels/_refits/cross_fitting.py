@@ -23,9 +23,9 @@ from sklearn.model_selection import (
     check_cv,
 )
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
-from skfme._engine.batches import with_progress
+from skfme._engine.batches import in_order, with_progress
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.checks import checked_weights
 from skfme._frames.groups import one_label
@@ -260,10 +260,12 @@ def cross_fit_effects(
         cv = _shuffled_folds(int(cv), refitting, groups, for_folds)
     splits = _splits(cv, refitting, groups)
     seeds, rule = for_models.spawn(len(splits)), as_rule(fitted.nlm)
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    by_fold = parallel(
-        delayed(refitting.effects)(train, seed, refitting.table.take(test), rule)
-        for (train, test), seed in zip(splits, seeds, strict=True)
+    by_fold = in_order(
+        (
+            delayed(refitting.effects)(train, seed, refitting.table.take(test), rule)
+            for (train, test), seed in zip(splits, seeds, strict=True)
+        ),
+        n_jobs,
     )
     if verbose:
         by_fold = with_progress(by_fold, len(splits), "folds", "fold")

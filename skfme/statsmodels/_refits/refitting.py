@@ -9,7 +9,7 @@ are counted is here too; which rows are drawn, and what is made of the effects, 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skfme._attribution.questions import Question
-from skfme._engine.batches import with_progress
+from skfme._engine.batches import in_order, with_progress
 from skfme._engine.prediction import model_name
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import (
@@ -240,8 +240,7 @@ def replicated(
     RuntimeError
         If more than a tenth of the tasks fail.
     """
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    running = parallel(delayed(_attempt)(work, task) for task in tasks)
+    running = in_order((delayed(_attempt)(work, task) for task in tasks), n_jobs)
     outcomes = with_progress(running, n_tasks, "refits", what) if verbose else running
     results, failures = [], []
     for number, outcome in enumerate(outcomes):
@@ -276,7 +275,7 @@ def _attempt(
         return f"{type(error).__name__}: {error}"
 
 
-def _abandon(running: Generator) -> None:
+def _abandon(running: Any) -> None:
     """Stop the jobs that run; joblib would warn of results that nothing reads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

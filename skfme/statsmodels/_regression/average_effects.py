@@ -21,10 +21,12 @@ import pandas as pd
 
 from skfme._results.averages import described
 from skfme._results.effects import ForwardEffect
+from skfme._streaming.effect_summaries import EffectSummaries
 from skfme._summaries.weighting import Weighting
 from skfme._text.compared import null_notes
 from skfme._text.outputs import outcome_notes, output_columns
 from skfme.statsmodels._inference.results import EffectResults
+from skfme.statsmodels._regression.average_summaries import averages_of_summaries
 from skfme.statsmodels._regression.least_squares import deviations_from
 from skfme.statsmodels._regression.sandwich import (
     cluster_gram,
@@ -50,7 +52,7 @@ __all__ = ["average_effects"]
 
 
 def average_effects(
-    effects: Mapping[str, ForwardEffect] | ForwardEffect,
+    effects: Mapping[str, ForwardEffect] | ForwardEffect | EffectSummaries,
     *,
     by: Any = None,
     cov_type: str | None = None,
@@ -64,7 +66,9 @@ def average_effects(
 
     Parameters
     ----------
-    effects : ForwardEffects or ForwardEffect
+    effects : ForwardEffects, ForwardEffect or EffectSummaries
+        Summaries of batches have covariances HC0 and HC1, all outputs or one, and the
+        groups that they were made by; their weights are as the explainer has them.
     by : column of X, list of columns, or array-like of shape (n_samples,), default=None
         Averages by group (cAMEs) instead of over all rows; missing labels are a group.
     cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "CR3"}, default=None
@@ -122,7 +126,16 @@ def average_effects(
             "are not all there is to it. effects.results() has the averages with their "
             "standard errors, and their spread over folds."
         )
-    listed = list(effects.values()) if isinstance(effects, Mapping) else [effects]
+    if isinstance(effects, EffectSummaries):
+        if groups is not None or cov_kwds is not None or weights_type != "auto":
+            raise ValueError(
+                "Clusters, and weights of another type, need the rows, which summaries do "
+                "not hold: explain a table in memory, or set weights_type on the explainer."
+            )
+        return averages_of_summaries(effects, by, cov_type, output, use_t=use_t)
+    listed: list[Any] = (
+        list(effects.values()) if isinstance(effects, Mapping) else [effects]
+    )
     if not listed:
         raise ValueError("There are no effects to average.")
     for effect in listed:

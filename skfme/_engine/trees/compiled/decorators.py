@@ -6,16 +6,18 @@ function inside another is optimised with each of those around it, and a tuple i
 apart wherever it is passed on: few levels and small tuples compile fastest.
 
 What is compiled is kept on disk, where there is a place that can be written and read;
-without one, each process compiles for itself.
+without one, each process compiles for itself. Processes that need the same kernels at
+once wait for the first one, and read what it has compiled.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from numba import njit
@@ -65,6 +67,52 @@ class _LenientCache(FunctionCache):
         return (*super()._index_key(sig, codegen), _SOURCES)
 
 
+class _FolderLock:
+    """One process at a time compiles into a folder; a thread may enter several times."""
+
+    def __init__(self) -> None:
+        self._threads = RLock()
+        self._depth = 0
+
+    @contextmanager
+    def __call__(self, folder: str) -> Iterator[None]:
+        with self._threads:
+            file = None if self._depth else _locked(folder)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if file is not None:
+                    file.close()  # which unlocks it
+
+
+def _locked(folder: str) -> Any:
+    """A file that this process has locked; None where files cannot be."""
+    try:
+        import fcntl
+
+        file = open(Path(folder) / "compiling.lock", "ab")  # noqa: SIM115
+        fcntl.lockf(file, fcntl.LOCK_EX)
+    except (ImportError, OSError) as error:  # Windows, or some network's files
+        _LOG.debug("processes may compile at once: %s", error)
+        return None
+    return file
+
+
+_compiling = _FolderLock()
+
+
+def _one_at_a_time(compile: Callable, folder: str) -> Callable:
+    """The dispatcher's own `compile`, which reads the cache first."""
+
+    def locked(signature: Any) -> Any:
+        with _compiling(folder):
+            return compile(signature)
+
+    return locked
+
+
 def _compiled(**options: Any) -> Callable[[Callable], Any]:
     """A decorator that compiles a function when it is first called, and keeps it."""
     compiled = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)
@@ -73,6 +121,8 @@ def _compiled(**options: Any) -> Callable[[Callable], Any]:
         dispatcher = compiled(function)
         try:
             dispatcher._cache = _LenientCache(function)
+            folder = dispatcher._cache.cache_path
+            dispatcher.compile = _one_at_a_time(dispatcher.compile, folder)
         except Exception as error:  # no place on disk, or none that can be written
             _LOG.debug("%s is compiled in each process: %s", function.__name__, error)
         return dispatcher
