@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from sklearn.utils._param_validation import StrOptions
 
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
 from skfme.statsmodels._tree.growing import Choice, Criterion, Layer, Limits, Part
@@ -32,10 +33,17 @@ from skfme.statsmodels._tree.split_tests import (
     preference,
 )
 
-__all__ = ["ConditionalInference", "LeastSquaresCriterion"]
+__all__ = ["ConditionalInference", "LeastSquaresCriterion", "MethodNames"]
 
 SPLITTRY = 2
 """Covariates tried for an admissible split, the most significant first."""
+
+
+class MethodNames(StrOptions):
+    """Names of the criteria; an error says which of R's packages they are like."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, 'cart' for R's rpart and 'ctree' for partykit"
 
 
 class ConditionalInference(Criterion):

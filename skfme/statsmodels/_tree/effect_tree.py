@@ -37,7 +37,11 @@ from skfme.statsmodels._tree.covariates import (
     learned_covariates,
     measures_in,
 )
-from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquaresCriterion
+from skfme.statsmodels._tree.criteria import (
+    ConditionalInference,
+    LeastSquaresCriterion,
+    MethodNames,
+)
 from skfme.statsmodels._tree.fitted_tree import FittedTree, TreeRows
 from skfme.statsmodels._tree.growing import Criterion, Limits, grow
 from skfme.statsmodels._tree.nodes import Node, leaf_of_rows
@@ -169,7 +173,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "method": [StrOptions({"ctree", "cart"})],
+        "method": [MethodNames({"ctree", "cart"})],
         "n_partitions": [
             Interval(Integral, 2, None, closed="left"),
             StrOptions({"auto"}),
