@@ -8,7 +8,7 @@ from a fitted tree.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -39,7 +39,8 @@ from skfme.statsmodels._tree.covariates import (
 )
 from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquaresCriterion
 from skfme.statsmodels._tree.fitted_tree import FittedTree, TreeRows
-from skfme.statsmodels._tree.growing import Criterion, Limits, grow
+from skfme.statsmodels._tree.growing import Limits, grow
+from skfme.statsmodels._tree.node_tables import measures_of
 from skfme.statsmodels._tree.nodes import Node, leaf_of_rows
 from skfme.statsmodels._tree.pruning import pruned
 from skfme.statsmodels._tree.sizing import (
@@ -312,7 +313,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         nodes = self._grown(sample)
         leaves = leaf_of_rows(nodes, len(sample))
         self._training = TreeRows(table.guarded(), effects, weights, leaves)
-        self._tabulate(nodes, weights, measures)
+        self._tabulate(nodes, weights.given, measures_of(nodes, measures, weights))
         return self
 
     def stability(
@@ -366,6 +367,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the "
                 "target y is None."
             )
+        self._check_size()
+
+    def _check_size(self) -> None:
         if self.n_partitions is not None and self.max_sd is not None:
             raise ValueError(
                 f"n_partitions={self.n_partitions!r} and max_sd={self.max_sd!r} are both "
@@ -403,7 +407,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         nodes = pruned(grow(grown_on, criterion), size, self.max_sd)
         return reestimated(nodes, sample, estimated_from) if self.honest else nodes
 
-    def _criterion(self, total: float) -> Callable[[Sample], Criterion]:
+    def _criterion(self, total: float) -> partial[Any]:
         """What splits nodes, by the options and the total weight of the rows."""
         ctree = self.method == "ctree"
         leaf = self.min_samples_leaf or (0.02 if ctree else 0.04)
