@@ -335,9 +335,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         check_is_fitted(self, "partitions_")
         if self._training is None:
             raise ValueError(
-                "stability needs the rows that the tree was grown on, which a pickled "
-                "tree, or one with the numbers of other rows, does not carry. Fit the "
-                "tree again."
+                "stability needs the rows that the tree was grown on, which a tree that "
+                "was pickled, grown over batches, or given the numbers of other rows does "
+                "not carry. Fit the tree again."
             )
         if n_resamples < 1:
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
