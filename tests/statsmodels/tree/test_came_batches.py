@@ -104,9 +104,7 @@ def test_weights_are_those_of_the_stacked_table(kind):
     X = X.assign(w=w)
     assert (w == 0).any()
     options = EffectTree(min_samples_leaf=20, drop=ASIDE)
-    streamed = came_batches(
-        explainer, batches(X, 90), sample_weight="w", tree=options
-    )
+    streamed = came_batches(explainer, batches(X, 90), sample_weight="w", tree=options)
     effect = explainer.explain(X.drop(columns="w"), sample_weight=w)["step +1"]
     assert_same_tree(streamed, came(effect, min_samples_leaf=20, drop=ASIDE))
     assert streamed.n_partitions_ > 2
@@ -120,7 +118,7 @@ def test_pruning_is_that_of_the_stacked_table(size):
     streamed = came_batches(explainer, batches(X, 300), tree=options, **size)
     stacked = came(explainer.explain(X)["step +1"], drop=ASIDE, **size)
     assert_same_tree(streamed, stacked)
-    assert options.n_partitions is None and options.max_sd is None
+    assert options.get_params() == EffectTree(drop=ASIDE).get_params()
     assert not hasattr(options, "partitions_")
 
 
@@ -145,7 +143,9 @@ def test_levels_have_one_order_whatever_batches_show_them_in():
     grade = pd.Categorical(
         rng.choice(["hi", "lo", "mid"], 500), ["lo", "mid", "hi"], ordered=True
     )
-    effects = np.isin(text, ["d", "a"]) + 2.0 * (grade == "hi") + rng.normal(size=500) / 9
+    effects = (
+        np.isin(text, ["d", "a"]) + 2.0 * (grade == "hi") + rng.normal(size=500) / 9
+    )
     X = pd.DataFrame({"text": text, "grade": grade, "flag": rng.random(500) < 0.5})
     effects += X["flag"] / 3
     explainer, X = explainer_of(X, effects)
@@ -301,11 +301,9 @@ def test_bad_input_is_refused_in_words(small):
         came_batches(explainer, [X.assign(w=0)], sample_weight="w")
     with pytest.raises(ValueError, match="No row has both an effect"):
         came_batches(explainer, [])
-    with pytest.raises(ValueError, match="names rows rather than groups|name rows"):
-        ids = X.assign(id=[f"p{i}" for i in range(len(X))])
-        named = FMEExplainer(
-            FrozenEstimator(Product()), {"step": 1}, extrapolation=None
-        ).fit(ids)
+    ids = X.assign(id=[f"p{i}" for i in range(len(X))])
+    named, _ = explainer_of(ids, X["given"])
+    with pytest.raises(ValueError, match="300 categories in 300 rows: they name rows"):
         came_batches(named, batches(ids, 40))
 
 
