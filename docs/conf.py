@@ -37,6 +37,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 
 plot_formats = [("png", 110)]
+plot_include_source = True
 plot_html_show_formats = False
 plot_html_show_source_link = False
 
@@ -60,6 +61,7 @@ html_show_sourcelink = False
 html_sidebars = {
     page: []
     for page in (
+        "benchmarks",
         "changelog",
         "citation",
         "coming_from",
@@ -74,6 +76,7 @@ html_sidebars = {
         "promises",
         "recipes",
         "supported",
+        "trust",
     )
 }
 html_theme_options = {

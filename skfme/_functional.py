@@ -6,9 +6,11 @@ What they compute is FMEExplainer's and EffectTree's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, overload
 
 from skfme._attribution.step_attribution import StepAttribution
+from skfme._frames.hints import refuse_unknown
 from skfme._given_model import asked_of
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffect, ForwardEffects
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from skfme.statsmodels import EffectTree
 
 __all__ = ["ame", "attribute", "came", "fme"]
+
+# What other packages call the size of a tree.
+_SIZES_MEANT = dict.fromkeys(
+    ("number_partitions", "num_partitions", "n_regions", "max_leaf_nodes"),
+    " The number of partitions is n_partitions=….",
+)
 
 
 class _Required:
@@ -351,6 +359,8 @@ def came(
     options.setdefault("categorical_features", list(effect.categorical_features))
     options.setdefault("weights_type", effect.weights_type)
     options |= {"features": features, "drop": drop}
+    known = list(signature(EffectTree).parameters)
+    refuse_unknown(options, known, _SIZES_MEANT, "EffectTree")
     tree = EffectTree(n_partitions=n_partitions, max_sd=max_sd, **options)
     nlm = None if nlm is None else nlm[:, column]
     tree.fit(effect.X, fme, effect.sample_weight, nlm=nlm, groups=groups)

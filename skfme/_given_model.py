@@ -22,7 +22,7 @@ from skfme._explainer.coefficients import (
 from skfme._explainer.explainer import FMEExplainer
 from skfme._explainer.fitting import without_weights
 from skfme._frames.checks import checked_weights, weights_named
-from skfme._frames.hints import known_names, nearest, shown
+from skfme._frames.hints import refuse_unknown, shown
 from skfme._frames.tables import as_table
 from skfme._text.labels import response_words
 
@@ -45,6 +45,11 @@ _MEANT = {
     "vcov": _ERRORS,
 }
 _MEANT["newdata"] = " The rows to explain are X; see skfme.profiles for chosen values."
+_MEANT["ep_method"] = (
+    " Extrapolation points are left out by extrapolation='envelope'; None counts all rows."
+)
+_MEANT |= dict.fromkeys(("weights", "wts"), " Weights of rows are sample_weight=….")
+_MEANT["variables"] = " What is changed is steps, such as {'bmi': -2}."
 
 
 class GivenModel(VersionedPickle, FrozenEstimator):
@@ -191,15 +196,6 @@ class Asked:
         return response_words(response_label, own)
 
 
-def _refuse_unknown(options: dict[str, Any]) -> None:
-    """Refuse keywords that are none of the explainer's, with what is likely meant."""
-    known = [name for name in signature(FMEExplainer).parameters if name != "estimator"]
-    for name in options:
-        if name not in known:
-            hint = _MEANT.get(name) or nearest(name, known) or known_names(known)
-            raise TypeError(f"{name!r} is no parameter of FMEExplainer.{hint}")
-
-
 def asked_of(
     model: Any,
     X: Any,
@@ -210,7 +206,8 @@ def asked_of(
 ) -> Asked:
     """An explainer of a fitted model, which has learned the columns of its rows."""
     model, X, beside = _with_offset(model, X, background, options)
-    _refuse_unknown(options)
+    known = [name for name in signature(FMEExplainer).parameters if name != "estimator"]
+    refuse_unknown(options, known, _MEANT, "FMEExplainer")
     model = frozen(model, options.get("response_method", "auto"))
     explainer = FMEExplainer(model, steps=steps, **(_defaults(model) | options))
     explainer._keeps_training = False

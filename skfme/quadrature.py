@@ -26,7 +26,7 @@ __all__ = ["Adaptive", "GaussLegendre", "Rule", "Simpson38"]
 # (rows of shape (r,), t of shape (r, m)) -> values of shape (r, m, n_outputs)
 Path = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-_CONSTANT_ULPS = 8
+CONSTANT_ULPS = 8
 _MOST_VALUES = 2**22  # path values held at once, 32 MiB
 
 
@@ -84,7 +84,7 @@ class _Paths:
 
     def nlm(self, off: np.ndarray, total: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """1 − off / total; NaN where the path is constant but for rounding."""
-        least = _CONSTANT_ULPS * self.resolution * np.maximum(scale, abs(self.end))
+        least = CONSTANT_ULPS * self.resolution * np.maximum(scale, abs(self.end))
         varies = np.sqrt(np.maximum(total, 0)) > least
         ratio = np.full(off.shape, np.nan)
         np.divide(off, total, out=ratio, where=varies)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from skfme._engine.differences import PredictEngine
 from skfme._engine.prediction import Response
@@ -31,7 +33,8 @@ from skfme._frames.tables import Table
 from skfme.quadrature import Rule, is_best
 
 if TYPE_CHECKING:
-    from skfme._engine.linear.linear import LinearEngine, LinearModel
+    from skfme._engine.linear.linear import LinearEngine
+    from skfme._engine.trees.plain import PathEngine, PlainModel
     from skfme._engine.trees.trees import TreeEngine, TreeModel
 
 __all__ = ["ENGINES", "EngineChoice", "ProbeSample"]
@@ -41,6 +44,12 @@ ENGINES = ("auto", "predict", "trees", "linear")
 _LOG = logging.getLogger(__name__)
 # Fewer stepped predictions than these are made before the compiled engine is loaded.
 _WORTH_LOADING = 50_000
+# Fewer nodes than these are visited by NumPy, in about a second, before walks that
+# integrate paths are compiled, which takes several.
+_WORTH_COMPILING = 20_000_000
+# Without a compiler, paths of more rows are integrated only where all of them together
+# pass no more thresholds than that: 50 predictions of 100,000 rows.
+_MOST_PLAIN_ROWS, _MOST_PASSED = 100_000, 5_000_000
 _CHECKED_PREDICTIONS = 2048
 _ROWS_TO_SAMPLE = 8192
 # Of each later table of a stream: all of them together are checked on more rows.
@@ -69,7 +78,8 @@ class EngineChoice:
         self.response = response
         self.requested = requested
         self._probe = probe.take(slice(0, 1))
-        self._models: dict[str, TreeModel | str] = {}
+        self._models: dict[str, Any] = {}  # as an engine reads the model; or why not
+        self._n_visits = 0
         self._n_streamed: float | None = None  # predictions, of tables of one stream
         self._equalled = (
             False  # whether an exact engine did so, on a table of the stream
@@ -111,43 +121,53 @@ class EngineChoice:
             if isinstance(model, str):
                 raise refusal(self.requested, model)
 
-    def _model(self, engine: str) -> TreeModel | LinearModel | str:
+    def _model(self, engine: str) -> Any:
         """The model as an engine reads it, its trees once; or why it does not."""
         try:
             if engine == "linear":
                 from skfme._engine.linear.linear import read_linear
 
                 return read_linear(self.response, self._probe)
-            return self._trees()
+            return self._trees(engine)
         except ModelNotReadError as reason:
             return str(reason)
 
-    def _trees(self) -> TreeModel | str:
-        """The model's trees; or why they are not read."""
+    def _trees(self, engine: str) -> Any:
+        """The model's trees, compiled or plain; or why they are not read."""
         from skfme._engine.trees.models import check_ensemble
 
         check_ensemble(self.response)
         models = self._models
         with _READING:
-            if "trees" not in models:
-                insisted = self.requested == "trees"
+            if engine not in models:
                 try:
-                    model = _tree_model(self.response, self._probe, insisted)
-                    models["trees"] = model
+                    models[engine] = self._read(engine)
                 except ModelNotReadError as reason:
-                    models["trees"] = str(reason)
-            return models["trees"]
+                    models[engine] = str(reason)
+            return models[engine]
+
+    def _read(self, engine: str) -> TreeModel | PlainModel:
+        # What `import skfme` has no need of.
+        from skfme._engine.trees.models import read_ensemble
+        from skfme._engine.trees.plain import PlainModel
+
+        if engine == "plain":
+            return PlainModel(*read_ensemble(self.response, self._probe))
+        if find_spec("numba") is None:
+            raise ModelNotReadError(MISSING_EXTRA)
+        plain = self._trees("plain")
+        if isinstance(plain, str):
+            raise ModelNotReadError(plain)
+        return _compiled(plain, insisted=self.requested == "trees")
 
     def tree_model(self) -> TreeModel | str:
         """The model's trees, whatever the number of predictions; or why not."""
-        try:
-            return self._trees()
-        except ModelNotReadError as reason:
-            return str(reason)
+        model: TreeModel | str = self._model("trees")
+        return model
 
     def forget_trees(self) -> None:
         """Read the trees anew when they are next asked for."""
-        self._models.pop("trees", None)
+        self._models.clear()
 
     def engine(
         self, sample: ProbeSample, rule: Rule | None, rows_per_call: int
@@ -173,53 +193,74 @@ class EngineChoice:
         if self._n_streamed is not None:
             n_predictions += self._n_streamed
             self._n_streamed = n_predictions
-        for name in self._tried(n_predictions, exact_nlm):
+        for name in self._tried(sample, n_predictions, exact_nlm):
             sample.is_first = not self._equalled
             engine = self._checked_engine(name, sample, predict, rule)
             if not isinstance(engine, str):
                 self._equalled = self._n_streamed is not None
                 return engine
-            reason = engine
             if self.requested != "auto":
-                raise refusal(name, reason)
-            if exact_nlm and reason == MISSING_EXTRA:
-                _warn_of_quadrature()
-            _LOG.debug("engine %r is not used: %s", name, reason)
+                raise refusal(name, engine)
+            _LOG.debug("engine %r is not used: %s", name, engine)
         return predict
 
-    def _tried(self, n_predictions: float, exact_nlm: bool) -> list[str]:
+    def _tried(
+        self, sample: ProbeSample, n_predictions: float, exact_nlm: bool
+    ) -> list[str]:
         """The exact engines to try, the first one first."""
         if self.requested != "auto":
             return [name for name in ("linear", "trees") if name == self.requested]
         # The rest of a table that came in batches needs no loading any more.
         loaded = "trees" in self._models
-        worth_loading = exact_nlm or loaded or n_predictions >= _WORTH_LOADING
+        if exact_nlm:
+            few = not loaded and self._are_few_visits(sample)
+            return ["linear", *(("plain", "trees") if few else ("trees", "plain"))]
+        many = sample.n_effects * sample.n_points >= self._least_points
+        worth_loading = loaded or n_predictions >= _WORTH_LOADING
+        worth_loading &= many
         return ["linear", "trees"] if worth_loading else ["linear"]
+
+    @property
+    def _least_points(self) -> int:
+        """Stepped predictions of a row, fewer of which cost less than a walk."""
+        from skfme._engine.trees.models import least_points
+
+        return least_points(self.response.estimator)
+
+    def _are_few_visits(self, sample: ProbeSample) -> bool:
+        """Whether the paths of a table visit fewer nodes than compiling is worth.
+
+        Those of earlier tables count as well, as of one that comes in batches.
+        """
+        model = self._model("plain")
+        if isinstance(model, str):
+            return False
+        visits = len(sample.table) * sample.n_effects * model.n_levels
+        few = self._n_visits + visits <= _WORTH_COMPILING
+        self._n_visits += visits * few
+        return few
 
     def _checked_engine(
         self, name: str, sample: ProbeSample, predict: PredictEngine, rule: Rule | None
-    ) -> TreeEngine | LinearEngine | str:
+    ) -> Engine | str:
         """An exact engine that equals the model on a sample; or why there is none."""
-        read_before = name in self._models
+        read_before = name != "linear" and bool(self._models)
         model = self._model(name)
         if isinstance(model, str):
             return model
+        if name == "plain" and _passes_too_many(model, sample, rule, predict):
+            _warn_of_quadrature()
+            return "its paths pass too many thresholds"
         engine = model.engine(predict)
         reason = _mismatch(engine, sample, rule, every=self.requested != "auto")
         if reason is not None and read_before:
             # The model may have been fitted again since it was read.
-            self._models.pop(name, None)
+            self.forget_trees()
             return self._checked_engine(name, sample, predict, rule)
         return reason or engine
 
 
-# Both exact engines load what `import skfme` has no need of.
-def _tree_model(response: Response, probe: Table, insisted: bool) -> TreeModel:
-    from skfme._engine.trees.models import read_ensemble
-
-    if find_spec("numba") is None:
-        raise ModelNotReadError(MISSING_EXTRA)
-    ensemble, inputs = read_ensemble(response, probe)
+def _compiled(plain: PlainModel, *, insisted: bool) -> TreeModel:
     try:
         from numba import config
 
@@ -229,16 +270,31 @@ def _tree_model(response: Response, probe: Table, insisted: bool) -> TreeModel:
         raise ModelNotReadError(f"numba cannot be loaded: {error}") from error
     if config.DISABLE_JIT:
         raise ModelNotReadError("NUMBA_DISABLE_JIT keeps numba from compiling")
-    walks = Walks(ensemble)
+    walks = Walks(plain.ensemble)
     walks.complete  # noqa: B018 - too large ones are refused here
-    return TreeModel(walks, inputs, insisted)
+    return TreeModel(walks, plain.inputs, insisted)
+
+
+def _passes_too_many(
+    model: PlainModel, sample: ProbeSample, rule: Rule | None, predict: PredictEngine
+) -> bool:
+    """Whether paths are too many, and too long, to be integrated without a compiler."""
+    table = sample.table
+    if len(table) <= _MOST_PLAIN_ROWS:
+        return False
+    passed = np.zeros(sample.n_effects)
+    for rows in gen_batches(len(table), predict.rows_per_call):
+        batch = table.take(rows)
+        with suppress(RowsNotReadError):  # then the batch is left to predictions
+            passed += model.n_passed(batch, sample.effects_of(batch, rows), rule)
+    return bool(passed.max(initial=0) > _MOST_PASSED)
 
 
 def _warn_of_quadrature() -> None:
     warnings.warn(
-        "nlm=True integrates tree ensembles exactly only with the extra `fast` (pip "
-        "install 'skfme[fast]'). GaussLegendre(8) is used, which sees their jumps only "
-        "where its nodes fall.",
+        f"nlm=True integrates tree ensembles exactly over more than {_MOST_PLAIN_ROWS:,} "
+        "rows only with the extra `fast` (pip install 'skfme[fast]'). GaussLegendre(8) is "
+        "used, which sees their jumps only where its nodes fall.",
         UserWarning,
         stacklevel=2,
     )
@@ -294,7 +350,7 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def _mismatch(
-    engine: TreeEngine | LinearEngine,
+    engine: TreeEngine | PathEngine | LinearEngine,
     sample: ProbeSample,
     rule: Rule | None,
     *,

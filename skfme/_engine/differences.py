@@ -150,6 +150,8 @@ def naming_refused_type(
     """
     try:
         yield
+    except MemoryError:  # which says nothing of a type
+        raise
     except Exception as error:
         changes = [bound for effect in effects for bound in effect.changes]
         widened = [bound for bound in changes if bound.is_widened(batch)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skfme._engine.batches import Schedule, plan_rows, run_batches
 from skfme._engine.choice import EngineChoice, ProbeSample
 from skfme._engine.comparing import compared
+from skfme._engine.judging import WalkedSupport, walked_support
 from skfme._engine.stepping import (
     COUNTED,
     Engine,
@@ -18,6 +20,7 @@ from skfme._engine.stepping import (
     shared_starts,
     step_rows,
 )
+from skfme._engine.waiting import told_of_compiling
 from skfme._frames.tables import Table
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme.extrapolation._support import Support
@@ -67,7 +70,7 @@ class Differences:
     ) -> Differences:
         """Room for the rows of `before`, of which `fill` has filled none."""
         fme, after, nlm = (
-            np.full(before.shape, np.nan) if has_it else None
+            np.empty(before.shape) if has_it else None
             for has_it in (True, has_after, has_nlm)
         )
         assert fme is not None
@@ -76,7 +79,11 @@ class Differences:
     def fill(self, rows: slice, status: np.ndarray, measured: Measured) -> None:
         """Take over what an engine measured of some of the rows."""
         mask = status == COUNTED
-        counted = slice(None) if mask.all() else mask
+        every = bool(mask.all())
+        counted = slice(None) if every else mask
+        for filled in (self.fme, self.after, self.nlm):
+            if filled is not None and not every:
+                filled[rows][~mask] = np.nan
         self.fme[rows][counted] = measured.fme
         self.before[rows][counted] = measured.before
         if self.after is not None:
@@ -148,9 +155,11 @@ def forward_differences(
         )
         for i, comparison in zip(starts, comparisons, strict=True)
     ]
-    stepping = Stepping(bound, support, choice.response.complete_only)
+    judge = walked_support(support, table, len(steps))
+    stepping = Stepping(bound, judge, choice.response.complete_only)
     sample = ProbeSample(table, stepping.effects, len(steps))
-    engine = choice.engine(sample, rule, rows_per_batch)
+    with told_of_compiling(schedule.verbose):
+        engine = choice.engine(sample, rule, rows_per_batch)
     work = _Work(stepping, engine, rule, comparisons)
     n_outside_before = 0
     schedule = schedule.of_engine(engine.name)
@@ -166,26 +175,29 @@ class Stepping:
     """The steps of one slice of rows, and which rows count."""
 
     bound: list[tuple[BoundChange, ...]]
-    support: Support | None
+    support: WalkedSupport | Support | None
     complete_only: bool
 
     def __call__(self, batch: Table, rows: slice) -> tuple[list[Stepped], int]:
-        n_outside, before = 0, None
-        if self.support is not None:
-            outside, before = self.support.before(batch)
-            n_outside = int(np.count_nonzero(outside))
-        stepped = [
+        if self.support is None:
+            return self._stepped(batch, rows, None, None), 0
+        if not isinstance(self.support, Support):
+            stepped = self._stepped(batch, rows, None, None)
+            return self.support.judged(batch, stepped)
+        outside, before = self.support.before(batch)
+        n_outside = int(np.count_nonzero(outside))
+        return self._stepped(batch, rows, self.support, before), n_outside
+
+    def _stepped(
+        self, batch: Table, rows: slice, support: Support | None, before: Any
+    ) -> list[Stepped]:
+        complete_only = self.complete_only
+        return [
             step_rows(
-                batch,
-                rows,
-                changes,
-                self.support,
-                before,
-                complete_only=self.complete_only,
+                batch, rows, changes, support, before, complete_only=complete_only
             )
             for changes in self.bound
         ]
-        return stepped, n_outside
 
     def effects(self, batch: Table, rows: slice) -> list[Stepped]:
         return self(batch, rows)[0]

@@ -30,7 +30,8 @@ __all__ = [
 ]
 
 _LIBRARIES = frozenset(
-    {"lightgbm", "sklearn", "skfme", "skopt", "statsmodels", "xgboost"}
+    {"_catboost", "catboost", "interpret", "lightgbm", "sklearn", "skfme", "skopt"}
+    | {"statsmodels", "xgboost"}
 )
 # Where decorators come from that the libraries put around their methods.
 _DECORATORS = frozenset(

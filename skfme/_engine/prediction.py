@@ -22,6 +22,7 @@ from sklearn.utils import get_tags
 
 from skfme._engine.adapters import refuse_without_tables
 from skfme._engine.claims import broken_claim
+from skfme._engine.halving import predict_in_halves
 from skfme._frames.checks import PredictionError
 from skfme._frames.columns import in_order_of
 from skfme._frames.contents import lacking
@@ -54,6 +55,8 @@ class Response:
         Whether rows may come under other labels than their own.
     complete_only : bool
         Whether a row with a missing value has no prediction, and does not count.
+    divisible : bool
+        Whether a batch may be predicted in parts, as no row depends on another.
     """
 
     estimator: Any
@@ -63,6 +66,7 @@ class Response:
     resolution: float = float(np.finfo(np.float64).eps)
     ignores_labels: bool = False
     complete_only: bool = False
+    divisible: bool = False
 
     @property
     def name(self) -> str:
@@ -117,6 +121,18 @@ class Response:
 
     def unchecked(self, table: Table) -> np.ndarray:
         """The same, finite or not."""
+        if self.divisible:
+            return predict_in_halves(self._at_once, table, self.name)
+        try:
+            return self._at_once(table)
+        except MemoryError as error:
+            raise MemoryError(
+                f"{self.name} ran out of memory on {len(table):,} rows at once. They are "
+                "not asked for in halves, as a prediction may depend on the rows beside "
+                "it. Free memory, or give fewer rows."
+            ) from error
+
+    def _at_once(self, table: Table) -> np.ndarray:
         # A copy, as a model may return a view of the table it was given.
         values = np.array(_call(self.estimator, self.method, table), dtype=np.float64)
         if values.shape[1] == 2 and self.positive_only:

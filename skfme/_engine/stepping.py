@@ -7,7 +7,7 @@ How predictions are obtained lives elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = [
     "as_before",
     "asked_for",
     "joined",
+    "left_out",
     "selected",
     "shared_starts",
     "step_rows",
@@ -177,6 +178,13 @@ def step_rows(
                 outside = support.outside(batch, before, columns, judged)
                 status[outside & judged] = _EXTRAPOLATION
     return Stepped(changes, status, start, end, retyped)
+
+
+def left_out(effect: Stepped, outside: np.ndarray) -> Stepped:
+    """An effect without the rows that are outside."""
+    status = effect.status.copy()
+    status[outside & (status == COUNTED)] = _EXTRAPOLATION
+    return replace(effect, status=status)
 
 
 def as_before(table: Table, step: NamedStep, *, continuous: bool) -> Table:

@@ -101,7 +101,8 @@ class FMEExplainer(
         detector is cloned and fitted on the training rows.
     nlm : bool, str or Rule, default=False
         Whether to measure, for each row, how far the prediction along the step is
-        from a straight line: False, True (``GaussLegendre(8)``), "simpson38",
+        from a straight line: False, True (exactly for tree ensembles and linear
+        models, else by ``GaussLegendre(8)``), "simpson38",
         "gauss-legendre", "adaptive", or a rule of :mod:`skfme.quadrature`. Only
         numeric features move along the path; categories and dates stand at their
         new values, and where nothing else is changed the NLM is NaN.

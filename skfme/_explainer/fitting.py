@@ -233,6 +233,7 @@ def response_of(explainer: BaseEstimator, rows: Table, y: Any) -> Response:
         if asked is rows:
             raise
         asked, response = rows, choose_response(model, method, rows, y)
+    response = replace(response, divisible=explainer.check_rows)
     if isinstance(model, FrozenEstimator):
         check_names(response, asked)
     if explainer.check_rows:

@@ -50,8 +50,9 @@ def integer_bounds(column: ColumnData) -> tuple[int, int] | None:
         return int(column.min()), int(column.max())
     if not column.dtype.is_integer():
         return None
-    low, high = column.min(), column.max()
-    return None if low is None or low != low else (int(low), int(high))
+    if column.null_count() == len(column):
+        return None
+    return int(column.min()), int(column.max())
 
 
 def numeric_type(column: ColumnData) -> np.dtype | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 __all__ = [
     "known_names",
     "nearest",
+    "refuse_unknown",
     "shown",
 ]
 
@@ -19,6 +20,27 @@ def nearest(key: object, known: Iterable[object]) -> str:
     names = [str(name) for name in known]
     close = difflib.get_close_matches(str(key), names, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def refuse_unknown(
+    options: Iterable[str], known: Sequence[str], meant: Mapping[str, str], what: str
+) -> None:
+    """Refuse keywords that are no parameters, with what is likely meant.
+
+    Parameters
+    ----------
+    options : iterable of str
+    known : sequence of str
+        The parameters.
+    meant : mapping of str -> str
+        Closing sentences for words of other packages.
+    what : str
+        Whose parameters they are.
+    """
+    for name in options:
+        if name not in known:
+            hint = meant.get(name) or nearest(name, known) or known_names(known)
+            raise TypeError(f"{name!r} is no parameter of {what}.{hint}")
 
 
 def known_names(known: Sequence[object], most: int = 20) -> str:

@@ -345,11 +345,14 @@ class _Writer:
                 self.reported.parts, inference=self.inference, **self.words
             )
             pictures.append(_picture(display, _OVERVIEW))
+        footnotes = getattr(self.inference, "footnotes", ())
+        more = [self.with_labels(text) for text in footnotes if text != note]
         return section(
             "How sure",
             paragraph(note or "The results do not say what their intervals cover."),
             *pictures,
             self.frame(self.inference.to_frame(), "Estimates with their intervals"),
+            *map(paragraph, more),
         )
 
     def audited(self, audit: ResponseAudit) -> Markup:
@@ -361,6 +364,12 @@ class _Writer:
             _picture(audit.plot(), " ".join(verdicts), _AUDITED),
             self.frame(audit.to_frame(), "What the verdicts rest on"),
         )
+
+    def with_labels(self, text: str) -> str:
+        """A text with the rules of trees as readers know them."""
+        for rule, labelled in self.rules.items():
+            text = text.replace(str(rule), labelled)
+        return text
 
     def frame(self, frame: pd.DataFrame, caption: str) -> Markup:
         """A table of numbers and texts, with labels of effects, columns and rules."""

@@ -31,6 +31,9 @@ class Context:
     has_jumps: bool = False
     notes: tuple[str, ...] = ()
     joint: JointStep | None = None  # of which the effects are parts
+    resolution: float = (
+        0.0  # machine epsilon of predictions; 0 where none are differenced
+    )
 
     @classmethod
     def of(
@@ -53,6 +56,7 @@ class Context:
             tuple(c.name for c in columns if c.kind == "categorical"),
             response_label,
             has_jumps=has_jumps(response.estimator),
+            resolution=response.resolution,
         )
 
     @property

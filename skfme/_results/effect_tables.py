@@ -181,10 +181,22 @@ def effect_notes(effects: Sequence[EffectAverages]) -> list[str]:
         rules = rules_together(*(effect.nlm_rule for effect in effects))
         if any(name in rules for name in ("Simpson", "Gauss")):
             notes.append(_OF_TREES)
+    unmoved = [repr(effect.name) for effect in effects if _moves_nothing(effect)]
+    if unmoved and effects[0].context.has_jumps:
+        notes.append(
+            f"No prediction changes by {', '.join(unmoved)}. The trees may not split the "
+            "column, or none of their thresholds lies within so small a change."
+        )
     sizes = dict.fromkeys(size for effect in effects for size in effect.sizes)
     if sizes:
         notes.append("Step sizes: " + "; ".join(sizes))
     return notes
+
+
+def _moves_nothing(effect: EffectAverages) -> bool:
+    null = effect.comparison.null
+    still = all(of.mean == null and of.sd == 0 for of in effect.figures)
+    return effect.n > 0 and effect.context.joint is None and still
 
 
 def warn_of_empty(

@@ -22,6 +22,7 @@ from skfme._results.by_group import averages_by_group, ends_of
 from skfme._results.context import Context
 from skfme._results.counted_data import CountedData
 from skfme._results.printed import PrintedEffect, PrintedEffects
+from skfme._results.rounding import rounding_note
 from skfme._results.row_table import table_of_rows
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._summaries.weighted import (
@@ -348,6 +349,11 @@ class ForwardEffects(PrintedEffects[ForwardEffect]):
         comparisons: Sequence[Comparison],
     ) -> ForwardEffects:
         """The effects of some steps, as the engine computed them."""
+        if all(comparison.is_difference for comparison in comparisons):
+            names = [step.name for step in steps]
+            note = rounding_note(names, differences, context.resolution)
+            if note is not None:
+                context = replace(context, notes=(*context.notes, note))
         effects = [
             ForwardEffect(
                 step.name,

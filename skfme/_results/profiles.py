@@ -19,7 +19,13 @@ from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.weighted import weighted_mean
 from skfme._summaries.weighting import Weighting
-from skfme._text.printing import ShownTables, TitledTable, format_number, notebook_page
+from skfme._text.printing import (
+    ShownTables,
+    Text,
+    TitledTable,
+    format_number,
+    notebook_page,
+)
 from skfme.steps._changes import NamedStep, Step
 
 if TYPE_CHECKING:
@@ -139,7 +145,7 @@ class LargestStep(NamedTuple):
     sentence: str
 
     def __str__(self) -> str:
-        return self.sentence
+        return Text(self.sentence)
 
     def _repr_html_(self) -> str:
         return notebook_page([], [self.sentence])

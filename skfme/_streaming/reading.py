@@ -299,7 +299,8 @@ class BatchReader:
         if new and has_all and self._strict:
             raise ValueError(
                 f"The columns {', '.join(map(repr, new))} were not seen in fit. Read "
-                "its columns only, such as iter_batches(columns=[…]), and those that "
+                "its columns only, such as usecols=[…] of read_csv or columns=[…] of "
+                "iter_batches, and those that "
                 "sample_weight and by name."
             )
         if has_all:

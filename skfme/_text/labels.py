@@ -120,7 +120,7 @@ def number(value: float, digits: int = 3) -> str:
     """A number for people: significant digits, no trailing zeros, a true minus."""
     if math.isnan(value):
         return "–"
-    text = format_number(value, digits)
+    text = format_number(float(value), digits)  # fractions have no format
     mantissa, mark, exponent = text.partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")

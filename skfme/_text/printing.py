@@ -29,10 +29,20 @@ REGION_HEADINGS = {
 }
 
 
+# What a terminal would obey rather than show, or what turns lines round: controls, line
+# separators, and marks of direction, each as Python writes it.
+_OBEYED = (*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x2028, 0x202F))
+_SHOWN = {code: repr(chr(code))[1:-1] for code in (*_OBEYED, *range(0x2066, 0x206A))}
+_SHOWN_IN_LINES = {code: text for code, text in _SHOWN.items() if code != ord("\n")}
+
+
 class Text(str):
-    """A text that shows itself in a session as it prints."""
+    """A text that shows itself in a session as it prints, and all that is in it."""
 
     __slots__ = ()
+
+    def __new__(cls, text: str = "") -> Text:
+        return super().__new__(cls, str(text).translate(_SHOWN_IN_LINES))
 
     def __repr__(self) -> str:
         return str(self)
@@ -55,7 +65,7 @@ class ShownTables:
             heading = [textwrap.fill(title, WIDTH)] if title else []
             blocks.append("\n".join([*heading, text_table(header, rows)]))
         blocks += [textwrap.fill(note, WIDTH) for note in notes]
-        return "\n\n".join(blocks)
+        return "\n\n".join(blocks).translate(_SHOWN_IN_LINES)
 
     def _repr_html_(self) -> str:
         tables, notes = self._shown()
@@ -80,8 +90,9 @@ def text_table(
     """Columns padded to their widest entry; a long first entry takes several lines.
 
     Where a word of the first column has no room beside the others, its entries stand on
-    lines of their own, above what belongs to them.
+    lines of their own, above what belongs to them. A line feed in an entry starts no line.
     """
+    header, *rows = [[c.translate(_SHOWN) for c in row] for row in (header, *rows)]
     rest = [max(len(row[i]) for row in [header, *rows]) for i in range(1, len(header))]
     gap = 2 if width - sum(rest) - 2 * len(rest) >= 14 else 1
     room = max(width - sum(rest) - gap * len(rest), 8)

@@ -44,7 +44,7 @@ class DetectorSupport:
     """The same checks by an outlier detector."""
 
     def __init__(self, detector: Any) -> None:
-        self._detector = detector
+        self.detector = detector
         try:
             self._takes_missing = get_tags(detector).input_tags.allow_nan
         except (AttributeError, TypeError):
@@ -52,7 +52,7 @@ class DetectorSupport:
 
     def before(self, table: Table) -> tuple[np.ndarray, None]:
         """Rows outside before any step; those it cannot judge are not."""
-        return self._outliers(table, self._judged(table)), None
+        return self._outliers(table, self.judgeable(table)), None
 
     def outside(
         self,
@@ -66,20 +66,20 @@ class DetectorSupport:
 
     def refuse_if_none_is_inside(self, table: Table) -> None:
         """Refuse what takes all training rows for outliers, as no step could stay inside."""
-        rows = np.flatnonzero(self._judged(table))
+        rows = np.flatnonzero(self.judgeable(table))
         few = rows[:: max(1, len(rows) // _FEW_ROWS)]
         for some in (few, rows):  # all of them only where none of a few is inside
             if not len(some) or (self._labels(table.take(some)) == 1).any():
                 return
         raise ValueError(
-            f"extrapolation={self._detector!r} finds all {len(rows)} training rows outside, "
+            f"extrapolation={self.detector!r} finds all {len(rows)} training rows outside, "
             f"so that no row would count. {_CONVENTION} Else let it find fewer outliers, "
             "such as by its contamination or nu."
         )
 
     def warn_of_whole_groups(self, table: Table, columns: Sequence[Column]) -> None:
         """Warn where no training row of a group is inside, so that none of it can count."""
-        rows = np.flatnonzero(self._judged(table))
+        rows = np.flatnonzero(self.judgeable(table))
         few = rows[:: max(1, len(rows) // _ROWS_OF_GROUPS)]
         inside = (
             self._labels(table.take(few)) == 1 if len(few) else np.ones(0, dtype=bool)
@@ -98,7 +98,7 @@ class DetectorSupport:
                     lost.append(f"{name} ({len(members):,} rows)")
         if lost:
             warnings.warn(
-                f"extrapolation={self._detector!r} finds every training row outside of "
+                f"extrapolation={self.detector!r} finds every training row outside of "
                 f"{', '.join(lost)}: steps of these rows, and steps to these values, are "
                 "left out whole. Fit the detector without these columns, or let it find "
                 "fewer outliers.",
@@ -106,7 +106,8 @@ class DetectorSupport:
                 stacklevel=2,
             )
 
-    def _judged(self, table: Table) -> np.ndarray:
+    def judgeable(self, table: Table) -> np.ndarray:
+        """Rows that the detector takes."""
         if self._takes_missing:
             return np.ones(len(table), dtype=bool)
         return complete_rows(table)
@@ -122,17 +123,15 @@ class DetectorSupport:
         """The detector's label of each row: 1 inside, −1 outside, and nothing else."""
         n_rows, index = len(table), table.index
         try:
-            raw = self._detector.predict(table.private())
+            raw = self.detector.predict(table.private())
         except (ValueError, TypeError) as error:
             raise type(error)(
-                f"extrapolation={self._detector!r} could not judge the rows: {error}"
+                f"extrapolation={self.detector!r} could not judge the rows: {error}"
             ) from error
-        labels = np.asarray(
-            in_order_of(index, raw, f"extrapolation={self._detector!r}")
-        )
+        labels = np.asarray(in_order_of(index, raw, f"extrapolation={self.detector!r}"))
         if labels.shape not in ((n_rows,), (n_rows, 1)):
             raise ValueError(
-                f"extrapolation={self._detector!r} is no outlier detector: it returned an "
+                f"extrapolation={self.detector!r} is no outlier detector: it returned an "
                 f"array of shape {labels.shape} for {n_rows} rows. {_CONVENTION}"
             )
         if labels.dtype.kind in "iuf":
@@ -142,7 +141,7 @@ class DetectorSupport:
         if not known.all():
             others = list(dict.fromkeys(map(str, labels.ravel()[~known])))
             raise ValueError(
-                f"extrapolation={self._detector!r} is no outlier detector: it labels rows "
+                f"extrapolation={self.detector!r} is no outlier detector: it labels rows "
                 f"{', '.join(others[:3])}{', …' if len(others) > 3 else ''}. {_CONVENTION}"
             )
         return labels.ravel()

@@ -51,9 +51,11 @@ def fit_support(
         return None
     if isinstance(extrapolation, str):
         if extrapolation != "envelope":
+            none = extrapolation.lower() in ("none", "off", "all", "false")
             raise ValueError(
                 "extrapolation must be None, 'envelope', an Envelope or an outlier "
                 f"detector; got {shown(extrapolation)}."
+                + (" None without quotes counts all rows." if none else "")
             )
         extrapolation = Envelope()
     if _is_plain(extrapolation):

@@ -296,8 +296,14 @@ def _group_texts(frame: pd.DataFrame, keys: list[Any], texts: Labels) -> list[st
     """Groups as one text; with the column's label where one column makes them."""
     rows = frame[keys].astype(object).itertuples(index=False)
     if len(keys) == 1 and keys != ["group"]:
-        return [f"{texts.short(str(keys[0]))} {row[0]}" for row in rows]
-    return [", ".join(map(str, row)) for row in rows]
+        name = texts.short(str(keys[0]))
+        return [f"{name} {_group_text(row[0])}" for row in rows]
+    return [", ".join(map(_group_text, row)) for row in rows]
+
+
+def _group_text(label: Any) -> str:
+    missing = pd.api.types.is_scalar(label) and pd.isna(label)
+    return "missing" if missing else str(label)
 
 
 # Columns of texts that say what an estimate is of.

@@ -157,7 +157,7 @@ class Quantile(Step):
                 f"Quantile of {training.name!r} must lie between 0 and 1, got "
                 f"{self.q!r}."
             )
-        value = float(training.quantiles([self.q])[0])
+        value = float(training.quantiles([float(self.q)])[0])
         change = SetTo(value)._resolve(training)
         text = number_text(self.q)
         size = f"quantile {text} of {training.name} = {value:.4g}"

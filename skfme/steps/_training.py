@@ -176,9 +176,30 @@ class TrainingColumn:
             raise ValueError(
                 f"{shown(value)} is not a category of {self.name!r} in the training rows."
                 + known_names(categories)
+                + _contrast_meant(value, categories)
                 + (nearest(value, categories) or GIVE_ROWS)
             )
         return matches[0]
+
+
+# What other packages call comparisons of several categories.
+_COMPARISONS = ("pairwise", "revpairwise", "sequential", "revsequential", "reference")
+
+
+def _contrast_meant(value: Any, categories: Sequence[Any]) -> str:
+    """A closing sentence where a comparison of categories may be meant."""
+    numbers = is_number(value) and all(map(is_number, categories))
+    listed = isinstance(value, tuple | list)
+    worded = isinstance(value, str) and value in _COMPARISONS
+    if len(categories) < 2 or not (listed or numbers or worded):
+        return ""
+    named = listed and len(value) == 2
+    named = named and all(any(_same(c, v) for c in categories) for v in value)
+    first, second = value if named else categories[:2]
+    return (
+        f" The step from one category to another is Contrast({shown(first)}, "
+        f"{shown(second)})."
+    )
 
 
 GIVE_ROWS = (
@@ -238,8 +259,12 @@ def check_finite(value: Any, training: TrainingColumn, what: str) -> None:
             f"The {what} of the step of {training.name!r} must be a number, got "
             f"{shown(value)}."
         )
-    if not np.isfinite(value):
+    try:  # NumPy judges neither fractions nor integers of more than 64 bits
+        held = float(value)
+    except OverflowError:
+        held = float("inf")
+    if not np.isfinite(held) or (held == 0 and value != 0):
         raise ValueError(
             f"The {what} of the step of {training.name!r} is {shown(value)}; it must be "
-            "finite."
+            "finite, and a number that 64 bits hold."
         )

@@ -31,7 +31,7 @@ from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
 from skfme._engine.trees import from_sklearn
 from skfme._engine.trees.compiled import kernels
 from skfme._engine.trees.ensembles import CategorySplit, Tree, packed
-from skfme._engine.trees.from_boosters import _lightgbm_levels
+from skfme._engine.trees.from_lightgbm import _levels
 from skfme._engine.trees.packing import pack
 from skfme._frames.tables import as_table
 
@@ -248,7 +248,10 @@ def own_objective(y_true, y_pred):
     ("options", "reason"),
     [
         ({"linear_tree": True}, "linear_tree=True puts linear models into its leaves"),
-        ({"zero_as_missing": True}, "zero_as_missing=True is read wrongly"),
+        (
+            {"zero_as_missing": True},
+            "zero_as_missing=True makes a number a missing value",
+        ),
         ({"objective": own_objective}, "its objective is a function"),
         ({"objective": "cross_entropy_lambda"}, "its link"),
     ],
@@ -330,7 +333,7 @@ def test_lightgbm_on_other_columns_of_type_category_is_refused():
     library = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     model = library.LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1).fit(frame, y)
     with pytest.raises(ModelNotReadError, match=r"trained on 0 columns .* has 1"):
-        _lightgbm_levels(model.booster_, as_table(levels))
+        _levels(model.booster_, as_table(levels))
 
 
 def stump(**options):
@@ -359,15 +362,10 @@ def test_an_ensemble_of_too_many_features_is_refused():
         pack(wide, missing=False)
 
 
-def test_without_the_extra_nothing_is_read_and_exact_nonlinearity_warns(
-    left, monkeypatch
-):
+def test_without_the_extra_nothing_is_walked(left, monkeypatch):
     monkeypatch.setattr(choice, "find_spec", lambda name: None)
     model = RandomForestRegressor(3, random_state=0).fit(X, y)
     left(model, X, {0: 0.5}, MISSING_EXTRA)
-    explainer = FMEExplainer(FrozenEstimator(model), {0: 0.5}, nlm=True).fit(X)
-    with pytest.warns(UserWarning, match="only with the extra `fast`"):
-        explainer.explain(X)
 
 
 def test_a_model_fitted_again_in_place_is_read_again():

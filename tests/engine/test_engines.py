@@ -26,8 +26,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, fme
-from skfme._engine.trees import trees
+from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, SetTo, fme
+from skfme._engine.trees import packing, trees
+from skfme._engine.trees.compiled import kernels
 
 N = 300
 
@@ -147,7 +148,7 @@ def test_stepped_values_are_held_for_some_rows_at_a_time(sample, monkeypatch):
     model = make_pipeline(PCA(), RandomForestRegressor(10, random_state=0)).fit(X, y)
     explainer = FMEExplainer(FrozenEstimator(model), STEPS, engine="trees", nlm=True)
     whole = explainer.fit(X).explain(X)
-    monkeypatch.setattr(trees, "_MOST_VALUES", 1000)
+    monkeypatch.setattr(trees, "MOST_VALUES", 1000)
     parts = explainer.explain(X)
     for name in whole:
         np.testing.assert_array_equal(parts[name].fme, whole[name].fme)
@@ -237,3 +238,68 @@ def test_auto_falls_back_to_predictions_where_no_engine_is_exact(sample):
     model = Wrong(5, random_state=0).fit(X, y)
     assert fme(model, X, {0: 1.0}, nlm=True).engine == "predict"
     assert fme(LinearRegression().fit(X, y), X, {0: 1.0}).engine == "linear"
+
+
+@pytest.mark.parametrize("link", ["identity", "logistic"])
+def test_contrasts_share_the_walk_of_other_effects(link, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 4))
+    kind = {
+        "identity": HistGradientBoostingRegressor,
+        "logistic": HistGradientBoostingClassifier,
+    }
+    target = rows[:, 0] * rows[:, 1] + rows[:, 2]
+    target = target if link == "identity" else target > 0
+    model = kind[link](max_iter=20).fit(rows, target)
+    steps = [{0: 0.5}, {1: Contrast(-1, 1)}, {2: -0.2}, {0: Contrast(0, 1), 3: 1}]
+    walks = []
+    walk = kernels.walk
+    monkeypatch.setattr(kernels, "walk", lambda *a: (walks.append(a), walk(*a))[1])
+    explainer = FMEExplainer(
+        FrozenEstimator(model), steps, engine="trees", extrapolation=None
+    ).fit(rows)
+    effects = list(explainer.explain(rows).values())
+    assert len(walks) == 2  # of the sample that is checked, and of all rows
+    predict = model.predict
+    if link == "logistic":
+        predict = lambda table: model.predict_proba(table)[:, 1]  # noqa: E731
+    low, high = rows.copy(), rows.copy()
+    low[:, 1], high[:, 1] = -1, 1
+    np.testing.assert_allclose(effects[1].fme, predict(high) - predict(low), atol=1e-12)
+    low, high = rows.copy(), rows + [0, 0, 0, 1]
+    low[:, 0], high[:, 0] = 0, 1
+    np.testing.assert_allclose(effects[3].fme, predict(high) - predict(low), atol=1e-12)
+
+
+def test_contrasts_replace_values_that_the_model_refuses_as_missing():
+    rows = np.random.default_rng(0).normal(size=(100, 3))
+    model = GradientBoostingRegressor(n_estimators=5).fit(rows, rows[:, 0])
+    lacking = rows.copy()
+    lacking[:10, 1] = np.nan
+    steps = [{1: Contrast(-1, 1)}, {1: Contrast(0, 1)}]
+    explainer = FMEExplainer(
+        FrozenEstimator(model), steps, engine="trees", extrapolation=None
+    ).fit(rows)
+    for effect in explainer.explain(lacking).values():
+        assert (effect.engine, effect.n) == ("trees", 100)
+
+
+@pytest.mark.parametrize("categories", [None, [3]])
+def test_codes_of_many_cuts_may_be_coarse(categories, sample, monkeypatch):
+    X, y = sample
+    X = X.copy()
+    X[:, 3] = np.arange(N) % 4
+    model = HistGradientBoostingRegressor(max_iter=30, categorical_features=categories)
+    model.fit(X, y)
+    steps = [{0: 1.0}, {1: -0.3}, {2: 0.1}, {0: 1.0, 2: -0.5}, {3: SetTo(2)}]
+    found = []
+    for coarse in (0, 1):
+        monkeypatch.setattr(packing, "_coarse", lambda most, bits=coarse: bits)
+        explainer = FMEExplainer(
+            FrozenEstimator(model), steps, engine="trees", nlm=True, extrapolation=None
+        )
+        found.append(explainer.fit(X).explain(X))
+    for exact, coarse in zip(*(effects.values() for effects in found), strict=True):
+        assert np.nanmax(np.abs(exact.fme)) > 0
+        np.testing.assert_array_equal(exact.fme, coarse.fme)
+        np.testing.assert_array_equal(exact.nlm, coarse.nlm)

@@ -220,3 +220,11 @@ def test_a_mixture_is_refused_where_it_is_read(use):
         (TypeError, ValueError), match="1 of type int and 'one' of type str"
     ):
         use(mixed_table())
+
+
+@pytest.mark.parametrize("dtype", ["Int32", "int32[pyarrow]"])
+def test_integers_that_are_all_missing_have_no_effect_and_no_error(dtype):
+    X = pd.DataFrame({"a": [1, 2, 3], "b": pd.array([None] * 3, dtype=dtype)})
+    with pytest.warns(UserWarning, match="No row counts"):
+        effect = fme(lambda T: np.asarray(T["a"], float), X, {"b": -0.5})
+    assert list(effect.status) == ["missing"] * 3

@@ -11,6 +11,7 @@ from skfme.statsmodels import (
     average_effects,
     delta_effects,
 )
+from tests.plotting.pictures import people, risk
 
 N = 400
 RNG = np.random.default_rng(3)
@@ -160,3 +161,22 @@ def test_one_effect_is_found_among_several():
     np.testing.assert_allclose(
         estimates, frame.loc[frame["effect"] == "age +5", "estimate"]
     )
+
+
+def test_unordered_categories_have_means_and_no_line_between_them():
+    X = people()
+    effect = fme(risk, X, {"bmi": -2})
+    assert _line_of(effect.plot(against="sex")).get_linestyle() == "None"
+    X["sex"] = X["sex"].cat.as_ordered()
+    effect = fme(risk, X, {"bmi": -2})
+    assert _line_of(effect.plot(against="sex")).get_linestyle() == "-"
+
+
+def _line_of(display):
+    lines = display.ax_.lines
+    return next(line for line in lines if line.get_label() == "mean at each value")
+
+
+def test_a_plot_by_groups_of_one_effect_says_what_to_call():
+    with pytest.raises(TypeError, match=r"effects\.plot\(by=…\)"):
+        fme(risk, people(), {"bmi": -2}).plot(by="sex")

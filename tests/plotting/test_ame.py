@@ -228,3 +228,9 @@ def test_averages_stand_beside_and_a_mean_off_its_line_is_explained():
     assert "by few large effects" in " ".join(texts)
     even = ame(lambda T: 2 * T["a"], X, {"a": 1}, extrapolation=None).plot()
     assert "few large" not in " ".join(t.get_text() for t in even.ax_.texts)
+
+
+def test_rows_without_a_group_are_called_missing():
+    X = pd.DataFrame({"a": np.arange(60.0), "g": ["x", "y", None] * 20})
+    display = ame(lambda T: T["a"], X, [{"a": 1}, {"a": 2}]).plot(by="g")
+    assert {"g x", "g y", "g missing"} == set(display.dots_)

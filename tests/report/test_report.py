@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
 
 import skfme
 from skfme import FMEExplainer, StdDev, came, fme, write_report
-from skfme.statsmodels import average_effects
+from skfme.statsmodels import average_effects, bootstrap_effects
 from tests.report.chromium import EXECUTABLE, visit
 
 EVIL = "<script>alert(1)</script>"
@@ -155,6 +156,16 @@ def test_intervals_are_shown_with_what_they_cover(single, tmp_path):
     assert "conf_low" in words
     assert "0.001234" in words
     assert "no standard errors" not in words
+
+
+def test_what_results_say_below_their_table_is_in_the_report(tmp_path):
+    X = people()[["bp", "bmi"]]
+    explainer = FMEExplainer(LinearRegression(), {"bmi": -2})
+    refits = bootstrap_effects(explainer, X, X["bmi"], n_resamples=40, random_state=0)
+    effects = explainer.fit(X, X["bmi"]).explain(X)
+    path = write_report(effects, tmp_path / "r.html", inference=refits)
+    words = plain(path.read_text("utf-8"))
+    assert "Intervals and P: percentile, from 40 refits." in words
 
 
 def test_a_single_tree_is_about_the_single_effect(tmp_path):

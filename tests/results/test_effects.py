@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 
 from skfme import FMEExplainer, StdDev, ame, fme
 from skfme._text.printing import format_number
@@ -310,3 +311,11 @@ def test_an_effect_of_one_row_warns_of_its_sd_alone():
         assert "5" in str(effect.summary())
     with pytest.warns(RuntimeWarning, match="SD of effects is not defined"):
         assert np.isnan(effect.sd)
+
+
+def test_a_step_within_the_gaps_of_trees_is_told_from_no_effect():
+    X = pd.DataFrame({"age": np.repeat([20.0, 25.0, 30.0], 20), "z": np.arange(60.0)})
+    tree = DecisionTreeRegressor(random_state=0).fit(X, X["age"])
+    assert "No prediction changes by 'age +1'." in str(fme(tree, X, {"age": 1}))
+    assert "No prediction changes" not in str(fme(tree, X, {"age": 5}))
+    assert "No prediction changes" not in str(fme(lambda T: T["z"], X, {"age": 1}))

@@ -22,8 +22,9 @@ from skfme._engine.trees.compiled.curves import (
     summed_up,
 )
 from skfme._engine.trees.compiled.descent import rows_for
-from skfme._engine.trees.encoding import Move, entries_of, values_of
+from skfme._engine.trees.encoding import Move, values_of
 from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
+from skfme._engine.trees.packing import entries_of
 from skfme._engine.trees.trees import TreeModel
 from skfme._engine.trees.walks import Walks
 from skfme._frames.tables import Table

@@ -1,8 +1,7 @@
 """A batch's values before and after some moves, as the kernels take them.
 
 Numbers and categories stand in one row for each feature, and in one for each feature
-that a move changes. Which columns of a packed ensemble these are for is laid out here
-too; codes are made from the values by the kernels.
+that a move changes. Codes are made of the values where they are walked.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.refusals import RowsNotReadError
-from skfme._engine.trees.compiled.coding import Coding, Entries
 from skfme._engine.trees.ensembles import Ensemble
 from skfme._engine.trees.inputs import Features
+from skfme._frames.tables import Rows
 
-__all__ = ["Move", "Values", "entries_of", "values_of"]
+__all__ = ["Move", "Values", "values_of"]
 
 _SINGLE_MAX = float(np.finfo(np.float32).max)
 
@@ -37,6 +36,14 @@ class Move:
     start: Features
     end: Features
     counted: np.ndarray
+
+    def at(self, rows: Rows) -> Move:
+        """The same move of some of the rows."""
+        start, end = (
+            {j: values[rows] for j, values in features.items()}
+            for features in (self.start, self.end)
+        )
+        return Move(start, end, self.counted[rows])
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,8 @@ def values_of(ensemble: Ensemble, features: Features, moves: Sequence[Move]) -> 
 
 def _largest(values: np.ndarray) -> float:
     """The largest magnitude."""
-    return float(np.fmax.reduce(np.abs(values), axis=None, initial=0.0))
+    low = np.fmin.reduce(values, axis=None, initial=0.0)
+    return float(max(-low, np.fmax.reduce(values, axis=None, initial=0.0)))
 
 
 def _places(ensemble: Ensemble, feature: int, values: np.ndarray) -> np.ndarray:
@@ -114,24 +122,3 @@ def _places(ensemble: Ensemble, feature: int, values: np.ndarray) -> np.ndarray:
     nearest = np.minimum(np.searchsorted(categories, whole), len(categories) - 1)
     places = np.where(categories[nearest] == whole, nearest, len(categories))
     return np.where(missing, len(categories) + 1, places).astype(np.float64)
-
-
-def entries_of(coding: Coding, values: Values, n_effects: int) -> Entries:
-    """Which columns of a packed ensemble the ends concern."""
-    named = [
-        (column, effect, values.row_of[int(feature), effect])
-        for column, feature in enumerate(coding.feature)
-        for effect in range(n_effects)
-        if (int(feature), effect) in values.row_of
-    ]
-    n_columns = len(coding.feature)
-    column, effect, row = np.array(named, dtype=np.int64).reshape(-1, 3).T.copy()
-    place = np.tile(np.arange(n_columns), (n_effects, 1))
-    place[effect, column] = n_columns + np.arange(len(named))
-    return Entries(
-        first=n_columns + np.searchsorted(column, np.arange(n_columns + 1)),
-        effect=np.concatenate([np.zeros(n_columns, dtype=np.int64), effect]),
-        column=column,
-        row=row,
-        place=place,
-    )

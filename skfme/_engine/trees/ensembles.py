@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from skfme._engine.refusals import ModelNotReadError
 
-__all__ = ["CategorySplit", "Ensemble", "Precision", "Tree", "packed"]
+__all__ = [
+    "ROUNDING_ULPS",
+    "CategorySplit",
+    "Ensemble",
+    "Precision",
+    "Tree",
+    "members_of",
+    "packed",
+    "passed",
+]
 
 
 @dataclass(frozen=True)
@@ -132,9 +143,22 @@ class Ensemble:
     link: str
     precision: Precision
 
+    def respond(self, margin: np.ndarray) -> np.ndarray:
+        """Predictions of margins, the base included, along the last axis."""
+        if self.link == "logistic":
+            return expit(margin)
+        if self.link == "exponential":
+            return np.exp(margin)
+        if self.link == "softmax":
+            return softmax(margin, axis=-1)
+        return margin
 
+
+# Within so many units in the last place, a threshold is at the end of a path.
+ROUNDING_ULPS = 2
 # Once this share of the rows is left on their way down, the others are set aside.
 _THIN_OUT_AT = 0.7
+_LAID_TOGETHER = 2**15  # nodes
 _USUAL = Precision()
 
 
@@ -164,16 +188,8 @@ def packed(
     """
     if not trees:
         raise ModelNotReadError("it has no trees")
-    laid = [_breadth_first(tree) for tree in trees]
-    nodes = _Nodes(
-        *map(np.concatenate, zip(*(tree.nodes for tree in laid), strict=True))
-    )
-    first = np.cumsum([0, *(len(tree.nodes.child) for tree in laid)])
-    splits = {
-        int(start) + place: split
-        for start, tree in zip(first, laid, strict=False)
-        for place, split in tree.splits.items()
-    }
+    laid = _laid_out(trees)
+    nodes, splits = laid.nodes, laid.splits
     cuts, rank = _ranked(nodes, list(splits), precision.single)
     coded, sets = _numbered_sets(nodes, splits, categories or {})
     rank[list(splits)] = np.arange(len(splits))
@@ -188,10 +204,10 @@ def packed(
         child=nodes.child,
         missing_left=nodes.missing_left,
         value=nodes.value,
-        first=first,
-        depth=np.array([len(tree.thin_out) for tree in laid], dtype=np.int64),
+        first=laid.first,
+        depth=laid.depth,
         output=np.array([tree.output for tree in trees], dtype=np.int64),
-        thin_out=np.concatenate([tree.thin_out for tree in laid]),
+        thin_out=laid.thin_out,
         cuts=cuts,
         categories=coded,
         sets=sets,
@@ -199,6 +215,12 @@ def packed(
         link=link,
         precision=precision,
     )
+
+
+def members_of(bits: np.ndarray) -> np.ndarray:
+    """The numbers that a bit set of 32-bit words holds."""
+    as_bytes = np.ascontiguousarray(bits).astype("<u4").view(np.uint8)
+    return np.flatnonzero(np.unpackbits(as_bytes, bitorder="little"))
 
 
 class _Nodes(NamedTuple):
@@ -212,44 +234,124 @@ class _Nodes(NamedTuple):
 
 
 class _Laid(NamedTuple):
-    """One tree, breadth first; its splits by place."""
+    """All trees, breadth first; splits by place among all nodes."""
 
     nodes: _Nodes
+    first: np.ndarray
+    depth: np.ndarray
     thin_out: np.ndarray
     splits: dict[int, CategorySplit]
 
 
-def _breadth_first(tree: Tree) -> _Laid:
-    levels = [np.zeros(1, dtype=np.int64)]
-    while len(inner := levels[-1][tree.left[levels[-1]] >= 0]):
-        levels.append(np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel())
-    order = np.concatenate([levels[0], levels[0], *levels[1:]])
-    leaf = tree.left[order] < 0
-    leaf[1] = True
-    place = np.zeros(len(tree.left), dtype=np.int64)
-    place[order[2:]] = np.arange(2, len(order))
-    nodes = _Nodes(
-        feature=np.where(leaf, -1, tree.feature[order]).astype(np.int32),
-        threshold=tree.threshold[order],
-        # The children of the first inner node come first.
-        child=np.where(leaf, np.arange(len(order)), 2 * np.cumsum(~leaf)),
-        missing_left=tree.missing_left[order],
-        value=np.where(leaf[:, None], tree.value[order], 0.0),
+def _laid_out(trees: Sequence[Tree]) -> _Laid:
+    """All trees, several small ones at a time, whose nodes stay in the nearer caches."""
+    n_nodes = np.cumsum([len(tree.left) for tree in trees])
+    group = n_nodes // _LAID_TOGETHER
+    ends = np.flatnonzero(np.diff(group, append=group[-1] + 1)) + 1
+    parts = [
+        _laid_together(trees[start:stop])
+        for start, stop in pairwise([0, *ends.tolist()])
+    ]
+    begins = np.cumsum([0, *(part.first[-1] for part in parts)])
+    return _Laid(
+        _Nodes(*map(np.concatenate, zip(*(p.nodes for p in parts), strict=True))),
+        np.concatenate(
+            [[0], *(p.first[1:] + b for b, p in zip(begins, parts, strict=False))]
+        ),
+        np.concatenate([part.depth for part in parts]),
+        np.concatenate([part.thin_out for part in parts]),
+        {
+            int(begin) + at: split
+            for begin, part in zip(begins, parts, strict=False)
+            for at, split in part.splits.items()
+        },
     )
-    splits = {int(place[node]): split for node, split in tree.splits.items()}
-    return _Laid(nodes, _thinning(tree, levels), splits)
 
 
-def _thinning(tree: Tree, levels: list[np.ndarray]) -> np.ndarray:
-    """Levels at which enough rows reach a leaf, were every split even."""
-    thin_out = np.zeros(len(levels) - 1, dtype=bool)
-    share = last = 1.0
-    for level, nodes in enumerate(levels[1:], start=1):
-        share -= np.count_nonzero(tree.left[nodes] < 0) * 2.0**-level
-        if share < _THIN_OUT_AT * last:
-            thin_out[level - 1], last = True, share
-    thin_out[-1:] = False  # no row goes on
-    return thin_out
+def _laid_together(trees: Sequence[Tree]) -> _Laid:
+    sizes = np.array([len(tree.left) for tree in trees])
+    start = np.cumsum([0, *sizes])
+    offset = np.repeat(start[:-1], sizes)
+    left, right = (
+        np.concatenate([getattr(tree, side) for tree in trees])
+        for side in ("left", "right")
+    )
+    is_leaf, left, right = left < 0, left + offset, right + offset
+    levels, of_tree = [start[:-1]], [np.arange(len(trees))]
+    while True:
+        inner = ~is_leaf[levels[-1]]
+        above, owner = levels[-1][inner], of_tree[-1][inner]
+        if not len(above):
+            break
+        levels.append(np.stack([left[above], right[above]], axis=1).ravel())
+        of_tree.append(np.repeat(owner, 2))
+    tree = np.concatenate(of_tree)
+    order = np.argsort(tree, kind="stable")
+    source, tree = np.concatenate(levels)[order], tree[order]
+    n_each = np.bincount(tree) + 1
+    first = np.cumsum([0, *n_each])
+    # Behind each root a place stays empty.
+    within = np.arange(len(tree)) - (first[:-1] - np.arange(len(trees)))[tree]
+    within += within > 0
+    place = first[tree] + within
+    placed = np.full(start[-1], -1)
+    placed[source] = place
+    splits = {
+        int(at): split
+        for begin, laid in zip(start, trees, strict=False)
+        for node, split in laid.splits.items()
+        if (at := placed[begin + node]) >= 0
+    }
+    inner = ~is_leaf[source]
+    n_inner = np.cumsum(inner)
+    own = n_inner - (n_inner - inner)[within == 0][tree]
+    nodes = _empty_nodes(first, trees[0].value.shape[1])
+    feature, threshold, missing_left, value = (
+        np.concatenate([getattr(tree, name) for tree in trees])[source]
+        for name in ("feature", "threshold", "missing_left", "value")
+    )
+    nodes.feature[place] = np.where(inner, feature, -1)
+    nodes.threshold[place] = threshold
+    # The children of the first inner node come first.
+    nodes.child[place] = np.where(inner, 2 * own, within)
+    nodes.missing_left[place] = missing_left
+    nodes.value[place] = np.where(inner[:, None], 0.0, value)
+    depth, thin_out = _thinning(is_leaf, levels, of_tree)
+    return _Laid(nodes, first, depth, thin_out, splits)
+
+
+def _empty_nodes(first: np.ndarray, width: int) -> _Nodes:
+    n = first[-1]
+    return _Nodes(
+        feature=np.full(n, -1, dtype=np.int32),
+        threshold=np.zeros(n),
+        child=np.ones(n, dtype=np.int64),
+        missing_left=np.zeros(n, dtype=bool),
+        value=np.zeros((n, width)),
+    )
+
+
+def _thinning(
+    is_leaf: np.ndarray, levels: Sequence[np.ndarray], of_tree: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The depth of each tree, and its levels at which enough rows reach a leaf, were every
+    split even.
+    """
+    n_trees = len(of_tree[0])
+    thin_out = np.zeros((n_trees, len(levels) - 1), dtype=bool)
+    depth = np.zeros(n_trees, dtype=np.int64)
+    share = last = np.ones(n_trees)
+    for level, (nodes, tree) in enumerate(
+        zip(levels[1:], of_tree[1:], strict=True), start=1
+    ):
+        depth[tree] = level
+        leaves = np.bincount(tree[is_leaf[nodes]], minlength=n_trees)
+        share = share - leaves * 2.0**-level
+        enough = share < _THIN_OUT_AT * last
+        thin_out[enough, level - 1] = True
+        last = np.where(enough, share, last)
+    thin_out[depth > 0, depth[depth > 0] - 1] = False  # no row goes on
+    return depth, thin_out[np.arange(len(levels) - 1) < depth[:, None]]
 
 
 def _ranked(
@@ -276,6 +378,13 @@ def _rounded_down(values: np.ndarray) -> np.ndarray:
     above = rounded > values
     rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
     return rounded.astype(np.float64)
+
+
+def passed(cuts: np.ndarray) -> np.ndarray:
+    """Where values that are rounded pass cuts: half way to the next number."""
+    with np.errstate(over="ignore"):
+        above = np.nextafter(cuts.astype(np.float32), np.float32(np.inf))
+    return np.where(np.isfinite(above), (cuts + above) / 2, cuts)
 
 
 def _numbered_sets(

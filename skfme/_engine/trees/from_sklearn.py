@@ -24,12 +24,19 @@ from skfme._engine.trees.ensembles import (
     Ensemble,
     Precision,
     Tree,
+    members_of,
     packed,
 )
 from skfme._engine.trees.inputs import Inputs
 from skfme._frames.tables import Table
 
-__all__ = ["gradient_boosting", "hist_gradient_boosting", "parts", "single_trees"]
+__all__ = [
+    "gradient_boosting",
+    "hist_gradient_boosting",
+    "parts",
+    "single_trees",
+    "tree_of",
+]
 
 _SINGLE = Precision(single=True)
 _CONSTANT = (DummyClassifier, DummyRegressor)
@@ -68,7 +75,7 @@ def single_trees(model: Any, method: str, probe: Table) -> tuple[Ensemble, Input
     for member in members:
         values = member.tree_.value
         values = values[:, 0, classes] if n_classes else values[:, :, 0]
-        trees.append(_tree(member.tree_, values / len(members)))
+        trees.append(tree_of(member.tree_, values / len(members)))
     base = np.zeros(trees[0].value.shape[1])
     return packed(trees, base, precision=_SINGLE), _plain_inputs(model)
 
@@ -78,7 +85,8 @@ def _plain_inputs(model: Any) -> Inputs:
     return Inputs(tuple(range(model.n_features_in_)), {}, takes_missing)
 
 
-def _tree(tree: Any, value: np.ndarray, output: int = 0) -> Tree:
+def tree_of(tree: Any, value: np.ndarray, output: int = 0) -> Tree:
+    """A Cython tree whose leaves add some values."""
     missing = getattr(tree, "missing_go_to_left", None)
     if missing is None or len(missing) != tree.node_count:
         missing = np.zeros(tree.node_count)
@@ -112,7 +120,7 @@ def gradient_boosting(model: Any, method: str, probe: Table) -> tuple[Ensemble, 
         factor = 2.0 if model.loss == "exponential" else 1.0
     scale = factor * model.learning_rate
     trees = [
-        _tree(member.tree_, scale * member.tree_.value[:, 0, :], output)
+        tree_of(member.tree_, scale * member.tree_.value[:, 0, :], output)
         for stage in stages
         for output, member in enumerate(stage)
     ]
@@ -161,13 +169,7 @@ def _encoded_inputs(model: Any) -> Inputs:
 def _trained_categories(model: Any) -> Iterator[tuple[int, np.ndarray]]:
     bits, place = model._bin_mapper.make_known_categories_bitsets()
     for feature in np.flatnonzero(model._bin_mapper.is_categorical_):
-        yield int(feature), _members(bits[place[feature]])
-
-
-def _members(bits: np.ndarray) -> np.ndarray:
-    """The numbers that a bit set of 32-bit words holds."""
-    as_bytes = np.ascontiguousarray(bits).astype("<u4").view(np.uint8)
-    return np.flatnonzero(np.unpackbits(as_bytes, bitorder="little"))
+        yield int(feature), members_of(bits[place[feature]])
 
 
 def _record_tree(predictor: Any, output: int) -> Tree:
@@ -176,7 +178,7 @@ def _record_tree(predictor: Any, output: int) -> Tree:
     missing_left = nodes["missing_go_to_left"].astype(bool)
     splits = {
         int(node): CategorySplit(
-            _members(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]),
+            members_of(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]),
             members_left=True,
             # An unknown category is treated as a missing value.
             unknown_left=bool(missing_left[node]),

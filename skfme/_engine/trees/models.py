@@ -7,6 +7,7 @@ searches and pipelines are looked through (see :mod:`skfme._engine.originals`).
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from sklearn.utils import get_tags
@@ -15,10 +16,18 @@ from skfme._engine.originals import check_original, looked_through
 from skfme._engine.prediction import Response, model_name
 from skfme._engine.refusals import ModelNotReadError
 from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.forests import IsolationTrees, isolation_trees
 from skfme._engine.trees.inputs import Inputs, TransformedInputs, transformed_table
 from skfme._frames.tables import Table
 
-__all__ = ["asks_trees", "check_ensemble", "has_jumps", "read_ensemble"]
+__all__ = [
+    "asks_trees",
+    "check_ensemble",
+    "has_jumps",
+    "least_points",
+    "read_ensemble",
+    "read_isolation_forest",
+]
 
 # Library and type -> module and function (model, method, probe) -> Ensemble, Inputs. Each
 # module has a function `parts`: model -> objects that predictions go through.
@@ -32,14 +41,21 @@ _SKLEARN = {
 }
 _XGBOOST = ("XGBRegressor", "XGBClassifier", "XGBRFRegressor", "XGBRFClassifier")
 _LIGHTGBM = ("LGBMRegressor", "LGBMClassifier", "Booster")
+_CATBOOST = ("CatBoostRegressor", "CatBoostClassifier")
+_INTERPRET = ("ExplainableBoostingRegressor", "ExplainableBoostingClassifier")
 _READERS: dict[tuple[str, str], tuple[str, str]] = {
     **{
         ("sklearn", f"{name}{kind}"): ("from_sklearn", reader)
         for name, reader in _SKLEARN.items()
         for kind in ("Regressor", "Classifier")
     },
-    **{("xgboost", name): ("from_boosters", "xgboost") for name in _XGBOOST},
-    **{("lightgbm", name): ("from_boosters", "lightgbm") for name in _LIGHTGBM},
+    **{("xgboost", name): ("from_xgboost", "xgboost") for name in _XGBOOST},
+    **{("lightgbm", name): ("from_lightgbm", "lightgbm") for name in _LIGHTGBM},
+    **{("catboost", name): ("from_catboost", "catboost") for name in _CATBOOST},
+    **{
+        ("interpret", name): ("from_interpret", "boosting_machine")
+        for name in _INTERPRET
+    },
 }
 
 
@@ -55,6 +71,12 @@ def asks_trees(estimator: Any) -> bool:
     members = getattr(looked_through(estimator)[0], "estimators_", None)
     # Not so gradient boosting, whose trees are an array and called at once.
     return isinstance(members, list) and any(hasattr(m, "tree_") for m in members[:1])
+
+
+def least_points(estimator: Any) -> int:
+    """Stepped predictions of a row, fewer of which cost less than a walk."""
+    # CatBoost asks all rows a level's one question in a few instructions.
+    return 24 if _key(looked_through(estimator)[0])[0] == "catboost" else 1
 
 
 def _key(model: Any) -> tuple[str, str]:
@@ -116,6 +138,23 @@ def read_ensemble(
     if transformers:
         return ensemble, TransformedInputs(tuple(transformers), inputs)
     return ensemble, inputs
+
+
+def read_isolation_forest(detector: Any, table: Table) -> IsolationTrees:
+    """The path lengths of an isolation forest, plain or at the end of a pipeline.
+
+    Raises
+    ------
+    ModelNotReadError
+        If it is none, or may judge otherwise than by its library's own code.
+    """
+    model, transformers, wrappers = looked_through(detector)
+    if _key(model) != ("sklearn", "IsolationForest"):
+        raise ModelNotReadError(f"{model_name(model)} is no isolation forest")
+    check_original(*wrappers, model)
+    members = ((member, member.tree_) for member in model.estimators_)
+    check_original(*chain.from_iterable(members))
+    return isolation_trees(model, transformers)
 
 
 def _check_method(model: Any, method: str, name: str) -> None:

@@ -13,19 +13,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from skfme._engine.refusals import ModelNotReadError
-from skfme._engine.trees.compiled.coding import Coding
+from skfme._engine.trees.compiled.coding import (
+    COARSE,
+    CODE_AT,
+    HIGH_AT,
+    Coding,
+    Entries,
+)
 from skfme._engine.trees.compiled.descent import (
-    CHILD_BITS,
-    COLUMN_BITS,
+    COLUMN_AT,
+    LEAF,
     MOST_CODES,
     MOST_COLUMNS,
     MOST_NODES,
     Categories,
     Forest,
 )
-from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.encoding import Values
+from skfme._engine.trees.ensembles import Ensemble, passed
 
-__all__ = ["Packed", "pack"]
+__all__ = ["Packed", "entries_of", "pack"]
+
+_U = np.uint64
+# Most buckets of a column are to hold no cut, so that nothing is searched for, but not
+# more of them than stay in the processor's nearest cache.
+_BUCKETS_A_CUT, _MOST_SPARE_BUCKETS = 8, 2**12
 
 
 @dataclass(frozen=True)
@@ -58,8 +70,10 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
     below = numeric if missing else []
     features = [-1, *numeric, *below, *categorical]
     _check_size(ensemble, len(features))
+    coding = _coding(ensemble, features, len(numeric))
     forest = Forest(
-        _words(ensemble, features, len(below)),
+        _links(ensemble, features, len(below)),
+        _tests(ensemble, coding.coarse),
         _writable(ensemble.value),
         _writable(ensemble.first),
         _writable(ensemble.depth),
@@ -68,7 +82,7 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
     )
     first = len(features) - len(categorical)
     categories = Categories(first, _writable(ensemble.sets)) if categorical else None
-    return Packed(forest, categories, _coding(ensemble, features, len(numeric)))
+    return Packed(forest, categories, coding)
 
 
 def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
@@ -82,14 +96,20 @@ def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
         feature=np.array(features, dtype=np.int64),
         cuts=every,
         cut_first=np.cumsum([0, *map(len, cuts)]),
-        passed=_passed(every) if single else every,
+        passed=passed(every) if single else every,
         grid=np.concatenate(grid),
         grid_first=np.cumsum([0, *map(len, grid)]),
         low=np.array(low),
         scale=np.array(scale),
         missing_code=missing_code,
+        coarse=_coarse(max(map(len, cuts))),
         single=single,
     )
+
+
+def _coarse(most_cuts: int) -> int:
+    """By how many bits the lowest and highest codes are cut short to fit."""
+    return int(most_cuts >= COARSE)
 
 
 def _cuts(ensemble: Ensemble, feature: int) -> np.ndarray:
@@ -97,13 +117,6 @@ def _cuts(ensemble: Ensemble, feature: int) -> np.ndarray:
         # A category's code is its own: there is a cut below each but the first.
         return np.arange(len(ensemble.categories[feature]) + 1) + 0.5
     return ensemble.cuts.get(feature, np.empty(0))
-
-
-def _passed(cuts: np.ndarray) -> np.ndarray:
-    """Where values that are rounded pass cuts: half way to the next number."""
-    with np.errstate(over="ignore"):
-        above = np.nextafter(cuts.astype(np.float32), np.float32(np.inf))
-    return np.where(np.isfinite(above), (cuts + above) / 2, cuts)
 
 
 def _writable(array: np.ndarray) -> np.ndarray:
@@ -125,8 +138,8 @@ def _check_size(ensemble: Ensemble, n_columns: int) -> None:
         )
 
 
-def _words(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
-    """Each node in one word.
+def _links(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
+    """The child of each node, and the column that it looks at.
 
     The first `n_below` columns after the leaves' have missing values above all cuts, and
     as many after them have those below, for the nodes that send them left.
@@ -135,12 +148,17 @@ def _words(ensemble: Ensemble, features: list[int], n_below: int) -> np.ndarray:
     column_of[features[::-1]] = np.arange(len(features))[::-1]
     column = column_of[ensemble.feature]
     column[ensemble.missing_left & (column > 0) & (column <= n_below)] += n_below
-    rank = np.where(ensemble.feature >= 0, ensemble.rank, MOST_CODES).astype(np.uint64)
-    return (
-        ensemble.child.astype(np.uint64)
-        | (column.astype(np.uint64) << np.uint64(CHILD_BITS))
-        | (rank << np.uint64(CHILD_BITS + COLUMN_BITS))
+    return ensemble.child.astype(np.uint64) | (
+        column.astype(np.uint64) << _U(COLUMN_AT)
     )
+
+
+def _tests(ensemble: Ensemble, coarse: int) -> np.ndarray:
+    """What is subtracted from the codes of a row at each node."""
+    is_leaf = ensemble.feature < 0
+    rank = np.where(is_leaf, LEAF, ensemble.rank.astype(np.uint64))
+    end = np.minimum((rank >> _U(coarse)) + _U(1), COARSE)
+    return end | ((rank + _U(1)) << CODE_AT) | (end << HIGH_AT)
 
 
 def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
@@ -150,7 +168,7 @@ def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
     cuts alike, so that the code itself is exact.
     """
     finite = cuts[np.isfinite(cuts)]
-    n = max(len(finite), 1)
+    n = max(len(finite), min(_BUCKETS_A_CUT * len(finite), _MOST_SPARE_BUCKETS), 1)
     low, high = (finite[0], finite[-1]) if len(finite) else (np.float64(0),) * 2
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scale = n / (high - low)
@@ -160,3 +178,27 @@ def _grid(cuts: np.ndarray) -> tuple[np.ndarray, float, float]:
     bucket = np.clip(bucket, 0, n - 1).astype(np.int64)
     counts = np.searchsorted(bucket, np.arange(n + 1), side="left")
     return counts.astype(np.int32), float(low), float(scale)
+
+
+def entries_of(coding: Coding, values: Values, n_effects: int) -> Entries:
+    """Which columns of a packed ensemble the ends concern."""
+    columns_of: dict[int, list[int]] = {}
+    for at, feature in enumerate(coding.feature.tolist()):
+        columns_of.setdefault(feature, []).append(at)
+    named = sorted(
+        (at, effect, row)
+        for (feature, effect), row in values.row_of.items()
+        for at in columns_of.get(feature, ())
+    )
+    n_columns = len(coding.feature)
+    column, effect, row = np.array(named, dtype=np.int64).reshape(-1, 3).T.copy()
+    # Small, as it is looked into at every node.
+    place = np.tile(np.arange(n_columns, dtype=np.uint32), (n_effects, 1))
+    place[effect, column] = n_columns + np.arange(len(named))
+    return Entries(
+        first=n_columns + np.searchsorted(column, np.arange(n_columns + 1)),
+        effect=np.concatenate([np.zeros(n_columns, dtype=np.int64), effect]),
+        column=column,
+        row=row,
+        place=place,
+    )

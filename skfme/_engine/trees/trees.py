@@ -2,8 +2,8 @@
 
 What this costs grows with the number of nodes that the steps cross, not with the
 number of effects (see the compiled `kernels` and `jumps`).
-This module plans the walks of a batch: which features change, from where, and whose
-paths can be integrated.
+What is walked for each effect is planned elsewhere; this module groups the walks of a
+batch.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from skfme._engine.differences import PredictEngine
 from skfme._engine.refusals import RowsNotReadError, refusal
 from skfme._engine.stepping import Measured, Stepped, asked_for, joined
 from skfme._engine.trees.encoding import Move
-from skfme._engine.trees.inputs import Features, Inputs, TransformedInputs
+from skfme._engine.trees.inputs import Inputs, TransformedInputs
+from skfme._engine.trees.plans import planned
 from skfme._engine.trees.walks import Walked, Walks
 from skfme._frames.tables import Table
-from skfme.quadrature import Rule, is_best, rule_name
+from skfme.quadrature import Rule, rule_name
 
-__all__ = ["TreeEngine", "TreeModel"]
+__all__ = ["MOST_VALUES", "TreeEngine", "TreeModel", "grouped_by_ends"]
 
 _LOG = logging.getLogger(__name__)
-_MOST_VALUES = 2**24  # stepped values that are held at once: 128 MB
+MOST_VALUES = 2**24  # stepped values that are held at once: 128 MB
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,6 @@ class TreeModel:
     def engine(self, predict: PredictEngine) -> TreeEngine:
         """The engine over this model."""
         return TreeEngine(self, predict)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is walked for one effect; the path is None without an exact NLM."""
-
-    move: Move
-    path: Move | None
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,7 @@ class TreeEngine:
             empty = np.empty((0, len(self.predict.response.outputs)))
             nlm = None if rule is None else empty
             return [Measured(empty, empty, nlm=nlm, engine=self.name) for _ in effects]
-        most = max(_MOST_VALUES // self.model.inputs.n_values(len(effects)), 1)
+        most = max(MOST_VALUES // self.model.inputs.n_values(len(effects)), 1)
         if len(batch) <= most:
             return self._measured_at_once(batch, effects, rule)
         measured = [
@@ -134,23 +127,34 @@ class TreeEngine:
     def _measured_at_once(
         self, batch: Table, effects: Sequence[Stepped], rule: Rule | None
     ) -> list[Measured]:
-        return [
-            self._measured(batch, effect, walked, rule)
-            for effect, walked in self._walked(batch, effects, rule)
-        ]
+        measured = []
+        last, start = None, np.empty(0)  # most walks start alike
+        for effect, walked in self._walked(batch, effects, rule):
+            if walked.margin is not last:
+                last = walked.margin
+                start = self.model.walks.respond(self.model.walks.ensemble.base + last)
+            measured.append(self._measured(batch, effect, walked, start, rule))
+        return measured
 
     def _measured(
-        self, batch: Table, effect: Stepped, walked: Walked, rule: Rule | None
+        self,
+        batch: Table,
+        effect: Stepped,
+        walked: Walked,
+        start: np.ndarray,
+        rule: Rule | None,
     ) -> Measured:
         """What a walk found of one effect, on the rows that count."""
         rows: Any = slice(None) if effect.counted.all() else effect.counted
-        fme, lost = walked.delta[rows], 0
+        fme, low, lost = walked.delta[rows], start[rows], 0
         nlm = None if walked.nlm is None else walked.nlm[rows]
         quadrature = rule if nlm is None else None
-        low, high = self._ends(walked, rows)
-        if self.model.walks.ensemble.link != "identity":
+        high = None
+        if quadrature is not None or self.model.walks.ensemble.link != "identity":
+            _, high = self._ends(walked, rows)
             fme = high - low
         if quadrature is not None:
+            assert high is not None
             nlm, lost = self.predict.nonlinearity(batch, effect, low, high, quadrature)
         name = (
             "" if rule is None else "exact" if quadrature is None else rule_name(rule)
@@ -168,14 +172,20 @@ class TreeEngine:
     ) -> Iterator[tuple[Stepped, Walked]]:
         """Every effect, and the walk of its move, with the exact NLM of its path."""
         before = self.model.inputs.features(batch)
-        plans = [self._plan(batch, before, effect, rule) for effect in effects]
-        walks, missing = self.model.walks, self.model.inputs.takes_missing
+        inputs, coded = self.model.inputs, self.model.walks.ensemble.categories
+        plan_of = partial(planned, inputs, coded, batch, before, rule)
+        plans = [plan_of(effect) for effect in effects]
+        walks, missing = self.model.walks, inputs.takes_missing
         resolution = self.predict.response.resolution
-        moves = _grouped(
+        # Where values are missing that the model refuses, and a move replaces them.
+        apart = not inputs.takes_missing and any(
+            np.isnan(before[j]).any() for plan in plans for j in plan.move.start
+        )
+        moves = (grouped if apart else grouped_by_ends)(
             [plan.move for plan in plans if plan.path is not plan.move],
             lambda group: walks.walk(before, group, missing),
         )
-        paths = _grouped(
+        paths = grouped(
             [plan.path for plan in plans if plan.path is not None],
             lambda group: walks.walk_paths(before, group, missing, resolution),
         )
@@ -187,39 +197,8 @@ class TreeEngine:
             else:
                 yield effect, replace(next(moves), nlm=next(paths).nlm)
 
-    def _plan(
-        self, batch: Table, before: Features, effect: Stepped, rule: Rule | None
-    ) -> _Plan:
-        changed = partial(self.model.inputs.changed, batch, before, rows=effect.counted)
-        end = changed(effect.end)
-        move = _move(before, changed(effect.start), end, effect.counted)
-        moving = frozenset(
-            bound.change.position for bound in effect.changes if bound.change.numeric
-        )
-        if not (rule is not None and is_best(rule) and moving):
-            return _Plan(move, None)
-        path = move
-        if len(moving) < len(effect.changes):
-            # Categories and dates stand at their new value all along.
-            fixed = {p: column for p, column in effect.end.items() if p not in moving}
-            path = _move(before, changed(effect.start | fixed), end, effect.counted)
-        straight = self.model.inputs.is_straight(batch, moving)
-        exact = straight and not self._passes_categories(before, path)
-        return _Plan(move, path if exact else None)
 
-    def _passes_categories(self, before: Features, path: Move) -> bool:
-        """Whether a path leads through numbers that the model takes for categories."""
-        coded = path.end.keys() & self.model.walks.ensemble.categories.keys()
-        rows = path.counted
-        return any(
-            not np.array_equal(
-                path.start.get(j, before[j])[rows], path.end[j][rows], equal_nan=True
-            )
-            for j in coded
-        )
-
-
-def _grouped(
+def grouped(
     moves: Sequence[Move], walk: Callable[[Sequence[Move]], list[Walked]]
 ) -> Iterator[Walked]:
     """The walks of some moves; those that start at the row's own values share one."""
@@ -229,8 +208,26 @@ def _grouped(
         yield walk([move])[0] if move.start else next(shared)
 
 
-def _move(
-    before: Features, start: Features, end: Features, counted: np.ndarray
-) -> Move:
-    """A move whose end names every feature that its start does."""
-    return Move(start, {j: before[j] for j in start} | end, counted)
+def grouped_by_ends(
+    moves: Sequence[Move], walk: Callable[[Sequence[Move]], list[Walked]]
+) -> Iterator[Walked]:
+    """The same of moves without paths, which all share one walk.
+
+    One that starts elsewhere is what the row's way to its end changes more than that to
+    its start.
+    """
+    if len(moves) < 2:
+        yield from grouped(moves, walk)
+        return
+    ways = [
+        Move({}, end, move.counted)
+        for move in moves
+        for end in ([move.start, move.end] if move.start else [move.end])
+    ]
+    walked = iter(walk(ways))
+    for move in moves:
+        first = next(walked)
+        if not move.start:
+            yield first
+            continue
+        yield Walked(first.margin + first.delta, next(walked).delta - first.delta)

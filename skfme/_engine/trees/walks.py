@@ -11,26 +11,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit, softmax
 from sklearn.utils import gen_batches
 
 from skfme._engine.refusals import RowsNotReadError
 from skfme._engine.trees.compiled import integrals, jumps, kernels
 from skfme._engine.trees.compiled.coding import Entries, code_block
 from skfme._engine.trees.compiled.descent import BlockRows, rows_for
-from skfme._engine.trees.encoding import Move, Values, entries_of, values_of
-from skfme._engine.trees.ensembles import Ensemble
+from skfme._engine.trees.encoding import Move, Values, values_of
+from skfme._engine.trees.ensembles import ROUNDING_ULPS, Ensemble
 from skfme._engine.trees.inputs import Features
-from skfme._engine.trees.packing import Packed, pack
+from skfme._engine.trees.packing import Packed, entries_of, pack
 
 __all__ = ["CodedBatch", "Walked", "Walks"]
 
+_MOST_VALUES = 2**20  # of rows that are laid out together: 8 MB
 # A block and a tree share the processor's nearer caches.
 _LEAST_BYTES, _MOST_BYTES = 2**18, 2**20
 _MOST_CROSSINGS = 2**18  # of a block's paths in one tree
 _LOGGED = 2**19  # jumps of a block
-# Within so many units in the last place, a threshold is at the end of a path.
-_ROUNDING_ULPS = 2
 
 
 @dataclass(frozen=True)
@@ -69,13 +67,7 @@ class Walks:
 
     def respond(self, margin: np.ndarray) -> np.ndarray:
         """Predictions of margins, the base included, along the last axis."""
-        if self.ensemble.link == "logistic":
-            return expit(margin)
-        if self.ensemble.link == "exponential":
-            return np.exp(margin)
-        if self.ensemble.link == "softmax":
-            return softmax(margin, axis=-1)
-        return margin
+        return self.ensemble.respond(margin)
 
     def walk(
         self, features: Features, moves: Sequence[Move], takes_missing: bool
@@ -96,18 +88,13 @@ class Walks:
         RowsNotReadError
             If the model would refuse a value, or read it otherwise.
         """
-        batch = self.coded(features, moves, takes_missing)
-        margin, delta = self._zeros(moves)
-        n_block = batch.rows_per_block
-        scratch = kernels.scratch_for(n_block, batch.entries, margin.shape[1])
-        forest, categories = batch.packed.forest, batch.packed.categories
-        for block in gen_batches(len(margin), n_block):
-            n_rows = len(margin[block])
-            batch.code(block.start, n_rows, scratch.rows)
-            scratch.seen.fill(-1)
-            scratch.changes.fill(0)
-            kernels.walk(forest, categories, batch.entries, scratch, margin[block])
-            delta[:, block] = scratch.changes[:n_rows].swapaxes(0, 1)
+        margin, delta = self._room(moves)
+        n_values = len(features) + sum(len(move.end) for move in moves)
+        for part in gen_batches(len(margin), max(_MOST_VALUES // n_values, 1)):
+            own = {j: values[part] for j, values in features.items()}
+            some = [move.at(part) for move in moves]
+            batch = self.coded(own, some, takes_missing)
+            _walk(batch, margin[part], delta[:, part])
         return [Walked(margin, change) for change in delta]
 
     def walk_paths(
@@ -127,7 +114,8 @@ class Walks:
             Machine epsilon of the model's own predictions.
         """
         batch = self.coded(features, moves, takes_missing)
-        margin, delta = self._zeros(moves)
+        margin, delta = self._room(moves)
+        delta.fill(0)  # as few paths jump
         nlm = np.empty(delta.shape)
         _PathWalk(self.ensemble, batch, resolution).measure(margin, delta, nlm)
         return [Walked(margin, delta[e], nlm[e]) for e in range(len(moves))]
@@ -143,9 +131,10 @@ class Walks:
         entries = entries_of(packed.coding, values, len(moves))
         return CodedBatch(packed, values, entries)
 
-    def _zeros(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
+    def _room(self, moves: Sequence[Move]) -> tuple[np.ndarray, np.ndarray]:
+        """Margins to add to, and room for what the moves change."""
         shape = (len(moves[0].counted), len(self.ensemble.base))
-        return np.zeros(shape), np.zeros((len(moves), *shape))
+        return np.zeros(shape), np.empty((len(moves), *shape))
 
 
 @dataclass(frozen=True)
@@ -162,7 +151,7 @@ class CodedBatch:
         n_effects, n_columns = self.entries.place.shape
         forest, n_entries = self.packed.forest, len(self.entries.row)
         row_bytes = 12 * n_columns + 4 * n_entries + 8 * n_effects
-        tree_bytes = 8 * (1 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
+        tree_bytes = 8 * (2 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
         block_bytes = min(max(tree_bytes, _LEAST_BYTES), _MOST_BYTES)
         return int(np.clip(block_bytes // row_bytes, 64, kernels.MOST_ROWS))
 
@@ -175,12 +164,26 @@ class CodedBatch:
     def lines(self, single: bool, start: int, n_rows: int) -> jumps.Lines:
         """The paths of a block, of numbers in single precision or double."""
         coding, entries = self.packed.coding, self.entries
-        ulps = float(_ROUNDING_ULPS * np.finfo(np.float32 if single else float).eps)
+        ulps = float(ROUNDING_ULPS * np.finfo(np.float32 if single else float).eps)
         feature = coding.feature[entries.column]
         line = np.empty((n_rows, len(entries.row), 3))
         ends = (self.values.base, self.values.ends)
         jumps.lines_of_block(feature, entries.row, *ends, ulps, start, line)
         return jumps.Lines(line, coding.passed, coding.cut_first)
+
+
+def _walk(batch: CodedBatch, margin: np.ndarray, delta: np.ndarray) -> None:
+    """Add to the margins of a batch, and set what its moves change."""
+    n_block, entries = batch.rows_per_block, batch.entries
+    scratch = kernels.scratch_for(n_block, entries, margin.shape[1])
+    forest, categories = batch.packed.forest, batch.packed.categories
+    for block in gen_batches(len(margin), n_block):
+        n_rows = len(margin[block])
+        batch.code(block.start, n_rows, scratch.rows)
+        scratch.seen.fill(-1)
+        scratch.changes.fill(0)
+        kernels.walk(forest, categories, entries, scratch, margin[block])
+        delta[:, block] = scratch.changes[:n_rows].swapaxes(0, 1)
 
 
 @dataclass(frozen=True)

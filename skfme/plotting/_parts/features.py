@@ -51,6 +51,8 @@ class FeatureAxis:
         Names of the positions of an ordinal axis.
     dates : bool, default=False
         Whether values are days since 1970.
+    nominal : bool, default=False
+        Whether positions have no order, so that no line joins them.
     """
 
     values: np.ndarray
@@ -61,6 +63,7 @@ class FeatureAxis:
     target: float | None = None
     ticks: Sequence[str] | None = None
     dates: bool = False
+    nominal: bool = False
 
     def format(self, axes: Axes, which: str = "x") -> None:
         """Label one axis and set its ticks.
@@ -108,8 +111,9 @@ def feature_axis(effect: Effect, column: Hashable, labels: Labels) -> FeatureAxi
     kind = "categorical" if categorical else kind_of(entries)
     if kind == "other":
         raise TypeError(f"{name!r} holds neither numbers, dates nor categories.")
+    nominal = False
     if kind == "categorical":
-        values, ticks = _category_positions(table, position)
+        values, ticks, nominal = _category_positions(table, position)
     else:
         values, ticks = _as_floats(numbers_in(entries)), None
     axis = FeatureAxis(
@@ -118,6 +122,7 @@ def feature_axis(effect: Effect, column: Hashable, labels: Labels) -> FeatureAxi
         values[effect.extrapolated],
         ticks=ticks,
         dates=kind == "datetime",
+        nominal=nominal,
     )
     if kind == "categorical":
         return axis
@@ -144,12 +149,16 @@ def bin_edges(axis: FeatureAxis, n_bins: int, *values: np.ndarray) -> np.ndarray
     return np.array([low - 0.5, low + 0.5])
 
 
-def _category_positions(table: Table, position: int) -> tuple[np.ndarray, list[str]]:
-    """Position of each entry among the categories, NaN if missing; and their names."""
-    categories = describe_column(table, position, categorical=True).categories
+def _category_positions(
+    table: Table, position: int
+) -> tuple[np.ndarray, list[str], bool]:
+    """Positions among the categories, NaN if missing; their names; if without order."""
+    column = describe_column(table, position, categorical=True)
+    categories = column.categories
     codes = category_codes(table.column(position), categories).astype(float)
     codes[codes < 0] = np.nan
-    return codes, [str(category) for category in categories]
+    nominal = not column.ordered and not all(map(is_number, categories))
+    return codes, [str(category) for category in categories], nominal
 
 
 def _as_floats(values: np.ndarray) -> np.ndarray:

@@ -146,6 +146,7 @@ def draw_smooth(
         grid = np.flatnonzero(totals > 0)
         means = sums[grid] / totals[grid]
         style = {"label": "mean at each value", "marker": "o"}
+        style |= {"linestyle": "none"} if axis.nominal else {}
     if not len(grid):
         return None
     (line,) = axes.plot(

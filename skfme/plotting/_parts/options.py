@@ -46,8 +46,17 @@ def _message(display: type, option: str, artist: str | None) -> str:
     return (
         f"{option!r} is no option of {display.__name__}, nor of what Matplotlib draws for "
         f"it ({artist or 'its artist'}). Options: {', '.join(own)}, and Matplotlib's, such "
-        f"as color or alpha.{nearest(option, [*own, *_properties(artist)])}"
+        f"as color or alpha.{_meant(option, [*own, *_properties(artist)])}"
     )
+
+
+def _meant(option: str, names: list[str]) -> str:
+    if option == "by" and "against" in names:
+        return (
+            " For a dot for each group, draw the mapping of effects: effects.plot(by=…); "
+            "against='column' draws this effect against a column."
+        )
+    return nearest(option, names)
 
 
 def _own_options(display: type) -> list[str]:

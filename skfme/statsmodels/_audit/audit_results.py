@@ -55,7 +55,7 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         undecided = "told" if self.question == "utility" else "undecided"
         mark = {True: "passed", False: "FAILED", None: undecided}[self.passed]
-        return f"{self.question}: {mark}. {self.sentence}"
+        return Text(f"{self.question}: {mark}. {self.sentence}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,9 +10,13 @@ averaged in `averaging.py`, and the averages and their covariance are in `estima
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from inspect import signature
 from typing import Any
 
+from statsmodels.base.covtype import descriptions
+
 from skfme._frames.checks import checked_weights
+from skfme._frames.hints import refuse_unknown
 from skfme._frames.tables import as_table
 from skfme._text.compared import average_note, comparison_text, null_notes
 from skfme.statsmodels._delta.averaging import sums_of_effects
@@ -24,16 +28,37 @@ from skfme.statsmodels._delta.sums import Sums
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._models.estimation_sample import unused_note
 from skfme.statsmodels._models.offsets import offset_of
+from skfme.statsmodels._rows.clusters import cluster_notes
 from skfme.statsmodels._rows.groups import Groups
 
 __all__ = ["delta_effects"]
 
 COVERS = ("parameters", "sample + parameters")
+# What other packages ask for in the same call.
+_MEANT = {
+    "vcov": (
+        " Another covariance is cov_type='HC3', or cov_type='cluster' with cov_kwds="
+        "{'groups': …}; a matrix is cov=…."
+    ),
+    "groups": (
+        " Clusters are cov_type='cluster', cov_kwds={'groups': …}; averages by group are "
+        "by=…."
+    ),
+    "variables": " What is changed is steps, such as {'age': 5}.",
+    **dict.fromkeys(
+        ("weights", "wts"), " Weights of the averages are sample_weight=…."
+    ),
+    "newdata": " The rows to average over are data; see skfme.profiles for chosen values.",
+    "hypothesis": " Test what is returned: effects.nonlinear_test('b1 = b2'), or pairwise().",
+    "equivalence": " Test what is returned: effects.equivalence_test(low, high).",
+    **dict.fromkeys(("alpha", "conf_level"), " Take effects.conf_int(alpha)."),
+    "ep_method": " Extrapolation points are left out by extrapolation='envelope'.",
+}
 
 
 def delta_effects(
     results: Any,
-    data: Any,
+    data: Any = None,
     steps: Any = None,
     *,
     by: Any = None,
@@ -53,6 +78,7 @@ def delta_effects(
     categorical_features: Any = "auto",
     rows: str = "fit",
     batch_size: int | str = "auto",
+    **unknown: Any,
 ) -> EffectResults:
     """Average marginal effects of a fitted parametric model, by the delta method.
 
@@ -97,7 +123,10 @@ def delta_effects(
         the coefficients, output by output. A dataframe labelled by the parameters' own
         names may have them in any order.
     cov_type, cov_kwds : str and mapping, default=None
-        Another type instead of the fit's own, as in statsmodels' ``fit``.
+        Another type instead of the fit's own, as in statsmodels' ``fit``, with the degrees
+        of freedom of a fit of that type: of G clusters G − 1. ``{"groups": …}`` are labels
+        of the fit's rows, a column of its data, or a list of two, ``{"use_t": …}`` takes
+        the t or the normal distribution; by default as the fit does.
     offset, exposure : column of data, or array-like of shape (n,), default=None
         As the model was fitted with; needed where the data are not the rows it was
         fitted on, and always for glum, which keeps none. A row keeps its own, unless the
@@ -121,6 +150,8 @@ def delta_effects(
         "all" averages over them as well. New rows count under both.
     batch_size : int or "auto", default="auto"
         Rows taken at once.
+    **unknown
+        None is taken: words of other packages are refused with those used here.
 
     Returns
     -------
@@ -171,6 +202,13 @@ def delta_effects(
     0            age +5    0.0290     0.0057
     1  religious 1 -> 4   -0.2644     0.0206
     """
+    known = list(signature(delta_effects).parameters)
+    refuse_unknown(unknown, known[:-1], _MEANT, "delta_effects")
+    if data is None:
+        raise TypeError(
+            "delta_effects needs data, the rows to average over: delta_effects(fit, data, "
+            "{'age': 5}). The rows of the fit are those that it was given."
+        )
     if covers not in COVERS:
         raise ValueError(f"covers must be one of {COVERS}, got {covers!r}.")
     if rows not in ("fit", "all"):
@@ -228,6 +266,8 @@ def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
         yield from filter(None, [average_note(comparison)])
         yield from null_notes(comparison)
     yield f"Covariance of the parameters: {mean.covariance.kind}."
+    if mean.covariance.clusters:
+        yield from cluster_notes(mean.covariance.clusters, _way_out(mean))
     if plan.rows.offset.given:
         yield "Rows keep their offset, unless its column is stepped."
     if mean.fitted.is_weighted and not plan.rows.weights.given:
@@ -240,3 +280,15 @@ def _notes(mean: EstimatedMean, plan: Plan, sums: Sums) -> Iterator[str]:
         reasons = [f"{n} {status.replace('_', ' ')}" for status, n in counts if n]
         if reasons:
             yield f"Rows left out of {step.name!r}: {', '.join(reasons)}."
+
+
+def _way_out(mean: EstimatedMean) -> str | None:
+    """What suits few clusters; None where the covariance does."""
+    if mean.covariance.kind in ("cluster-crv3", "cluster-jk", "bias_reduced"):
+        return None
+    if mean.covariance.kind == "robust":
+        return "fit GEE with cov_type='bias_reduced'"
+    draws = "bootstrap_effects(…, groups=…) refits on clusters drawn anew"
+    if mean.fitted.name in ("OLS", "WLS") and "cluster-crv3" in descriptions:
+        return f"cov_type='cluster-crv3' suits few clusters, and {draws}"
+    return draws

@@ -60,6 +60,8 @@ class Estimates:
         effects, positions, groups = np.nonzero(counting)
         columns = chosen[positions]
         _refuse_too_many(len(effects))
+        if sums.moments is not None:
+            _refuse_single_rows(sums, plan)
         weight = sums.weight[effects, groups]
         cells = (effects, groups, columns)
         ends = np.array([end[cells] / weight for end in sums.ends])
@@ -121,19 +123,36 @@ def _warn_of_empty(sums: Sums, plan: Plan) -> None:
     # A group may well be where the step leads, and then nothing is amiss.
     at_target = sums.status[:, :, STATUSES.index("at_target")]
     amiss = empty & (at_target < sums.status.sum(axis=2))
+    if amiss.any():
+        warnings.warn(
+            f"No row counts for {_cells(amiss, plan)}: left out.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _refuse_single_rows(sums: Sums, plan: Plan) -> None:
+    """Refuse to cover the choice of rows where there is one row, which has no variance."""
+    single = (sums.weight > 0) & (sums.n == 1)
+    if single.any():
+        raise ValueError(
+            "covers='sample + parameters' needs two rows at least, and one row counts for "
+            f"{_cells(single, plan)}: its variance over the choice of rows is unknown. "
+            "Take covers='parameters', also for rows that profiles(…) makes, which are no "
+            "sample."
+        )
+
+
+def _cells(mask: np.ndarray, plan: Plan) -> str:
+    """Effects and groups in words, of a mask of shape (n_effects, n_groups)."""
     texts = []
-    for effect, group in np.argwhere(amiss):
+    for effect, group in np.argwhere(mask):
         labels = plan.rows.groups.keys.iloc[group].items()
         key = ", ".join(f"{name}={label}" for name, label in labels)
         where = f" where {key}" if key else ""
         texts.append(f"{plan.steps[effect].name!r}{where}")
-    if texts:
-        more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
-        warnings.warn(
-            f"No row counts for {'; '.join(texts[:5])}{more}: left out.",
-            UserWarning,
-            stacklevel=4,
-        )
+    more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
+    return "; ".join(texts[:5]) + more
 
 
 def _refuse_too_many(n_estimates: int) -> None:

@@ -165,6 +165,13 @@ def two_one_sided_tests(
     alpha : float
     """
     check_alpha(alpha)
+    if bounds[1] is None:
+        given = bounds[0]
+        pair = tuple(given) if np.ndim(given) and len(given) == 2 else (-1, 1)
+        raise TypeError(
+            "equivalence_test takes two bounds, low and high: "
+            f"equivalence_test({shown(pair[0])}, {shown(pair[1])}); got {shown(given)} alone."
+        )
     estimates, se, df = results.params, results.bse, results._df()
     low, high = (_bound(bound, len(estimates)) for bound in bounds)
     if not (low < high).all():

@@ -24,6 +24,14 @@ from skfme.statsmodels._inference.simultaneous import max_t_quantiles, max_t_tai
 __all__ = ["JointEstimates", "check_alpha"]
 
 
+# What R calls adjustments.
+_METHODS_MEANT = {
+    **dict.fromkeys(("tukey", "dunnett", "mvt", "single-step"), "max-t"),
+    **dict.fromkeys(("bh", "fdr"), "fdr_bh"),
+    "by": "fdr_by",
+}
+
+
 class JointEstimates:
     """Estimates with their joint covariance; for parameters see EffectResults."""
 
@@ -177,10 +185,12 @@ class JointEstimates:
             if tested.any():
                 pvalues[tested] = multipletests(pvalues[tested], method=method)[1]
         except ValueError:
+            meant = _METHODS_MEANT.get(str(method).lower())
             raise ValueError(
                 f"method={method!r} is not known; expected 'holm', 'fdr_bh', "
                 "'bonferroni', 'max-t' or another method of "
                 "statsmodels.stats.multitest.multipletests."
+                + (f" Did you mean {meant!r}?" if meant else "")
             ) from None
         return np.asarray(pvalues)
 

@@ -96,15 +96,16 @@ def pairs_within(
     ValueError
         If there is no such column, or no such pair.
     """
-    if within == "output" and "output" not in labels:
-        within = None
-    families = families_of(labels, within)
+    columns = [within] if isinstance(within, str) else list(within or [])
+    if "output" not in labels:  # all are of the one there is
+        columns = [name for name in columns if name != "output"]
+    families = families_of(labels, columns)
     pairs = sorted(pair for rows in families for pair in combinations(rows.tolist(), 2))
     if not pairs:
-        columns = [within] if isinstance(within, str) else within or []
         raise ValueError(
             f"No two estimates agree in {', '.join(columns)}, within which pairwise "
-            "compares. within=None compares all."
+            "compares. over='effect' compares effects with one another, and within=None "
+            "all."
         )
     return pairs
 

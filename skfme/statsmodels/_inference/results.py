@@ -326,7 +326,7 @@ class EffectResults(EstimateTables):
         return self.contrasts(R, labels)
 
     def equivalence_test(
-        self, low: Any, high: Any, *, alpha: float = 0.05
+        self, low: Any, high: Any = None, *, alpha: float = 0.05
     ) -> EquivalenceResults:
         """Show that effects are small: two one-sided tests (TOST).
 
@@ -383,7 +383,7 @@ class EffectResults(EstimateTables):
         self,
         method: str | None = "holm",
         *,
-        within: str | Sequence[str] | None = "output",
+        within: str | Sequence[str] | None = ("effect", "output"),
         over: str | None = None,
     ) -> EffectResults:
         """Differences of two estimates, each the later minus the earlier.
@@ -392,13 +392,15 @@ class EffectResults(EstimateTables):
         ----------
         method : str or None, default="holm"
             Adjustment of the p-values, as in :meth:`pvalues_adjusted`.
-        within : label column, list of label columns or None, default="output"
+        within : label column, list of label columns or None, \
+                default=("effect", "output")
             Only estimates that agree in these are compared. By default those of one
-            output: probabilities of several classes sum to one, and their differences
-            are rarely asked for. None compares all.
+            effect and output, such as two groups': other steps have other units, and
+            probabilities of several classes sum to one. None compares all.
         over : label column or None, default=None
             Instead: only estimates that differ in this and agree in all else, such as
-            "sex". Differences of differences are ``pairwise(over="sex")`` once more.
+            "effect" or "sex". Differences of differences are ``pairwise(over="sex")`` once
+            more.
 
         Returns
         -------

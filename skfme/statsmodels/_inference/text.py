@@ -62,6 +62,11 @@ class EstimateTables(JointEstimates):
         """What the intervals cover, in a sentence."""
         return COVERS.get(self.covers, f"Intervals cover: {self.covers}.")
 
+    @property
+    def footnotes(self) -> list[str]:
+        """What stands below the printed table, a sentence each."""
+        return self._all_notes()
+
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """One row per estimate.
 
@@ -128,6 +133,8 @@ class EstimateTables(JointEstimates):
             "conf_high": f"{1 - alpha / 2:.4g}]",
         }
         frame = self.to_frame(alpha)
+        if not self._p_is_of_statistic:  # a reader would take P for its tail
+            del heads["statistic"]
         heads = {name: head for name, head in heads.items() if name in frame}
         columns = [self._texts(name, frame[name].astype(float)) for name in heads]
         rows = map(list, zip(self.names, *columns, strict=True))
@@ -155,6 +162,12 @@ class EstimateTables(JointEstimates):
             least, most = np.nanmin(self.df), np.nanmax(self.df)
             span = f"{least:.6g}" if least == most else f"{least:.4g} to {most:.4g}"
             notes.append(f"t distribution with {span} degrees of freedom.")
+        if self.adjustment is not None and len(self.names) > 1:
+            notes.append(
+                f"P is adjusted for {len(self.names)} tests; intervals are pointwise, each "
+                "for its own estimate. conf_int(simultaneous=True) has those that hold "
+                "together."
+            )
         still = [repr(name) for name, se in self.bse.items() if se == 0]
         if still:
             shown = ", ".join(still[:5]) + (", …" if len(still) > 5 else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skfme._frames.hints import shown
-from skfme.statsmodels._models.fit_rows import entries_of_fit
+from skfme.statsmodels._models.covariance_types import of_type
 from skfme.statsmodels._models.fitted import FittedResults
 from skfme.statsmodels._models.parametric import FittedModel
 
@@ -29,11 +28,14 @@ class ParameterCovariance:
         Degrees of freedom of a t distribution; None where the fit uses the normal.
     kind : str
         Its type, as a summary names it.
+    clusters : tuple of int, default=()
+        Number of clusters in each way, where they are known.
     """
 
     matrix: np.ndarray
     df: float | None
     kind: str
+    clusters: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -54,6 +56,12 @@ class ParameterCovariance:
             Another of statsmodels' types instead of the fit's own.
         """
         p = len(fitted.params)
+        if cov_type is None and cov_kwds:
+            names = ", ".join(map(repr, cov_kwds))
+            raise ValueError(
+                f"cov_kwds has {names}, which goes with a cov_type, such as "
+                "cov_type='cluster', cov_kwds={'groups': …}."
+            )
         if cov is not None:
             if cov_type is not None:
                 raise ValueError("Give either cov or cov_type, not both.")
@@ -61,7 +69,9 @@ class ParameterCovariance:
             return cls(_checked(given, p, "cov"), fitted.df, "as given")
         name = f"cov_params() of the {fitted.name} fit"
         if isinstance(fitted, FittedResults):
-            matrix = _of_results(fitted, name, cov_type, cov_kwds)
+            if cov_type is not None and hasattr(fitted.results, "cov_params"):
+                fitted = of_type(fitted, cov_type, cov_kwds)
+            matrix = _own(fitted, name)
         elif cov_type is not None:
             raise ValueError(
                 f"cov_type={cov_type!r} is for results of statsmodels. Fit {fitted.name} with "
@@ -71,13 +81,11 @@ class ParameterCovariance:
             matrix = fitted.cov_params()
         matrix = _checked(matrix, p, name)
         kind = _kind(fitted, str(cov_type or fitted.covariance_type), matrix)
-        return cls(matrix, fitted.df, kind)
+        return cls(matrix, fitted.df, kind, fitted.cluster_numbers)
 
 
-def _of_results(
-    fitted: FittedResults, name: str, cov_type: str | None, cov_kwds: Mapping | None
-) -> Any:
-    """The covariance of results of statsmodels, or another of its types."""
+def _own(fitted: FittedResults, name: str) -> Any:
+    """The covariance that results of statsmodels have."""
     results = fitted.results
     if not hasattr(results, "cov_params"):
         raise TypeError(
@@ -85,8 +93,6 @@ def _of_results(
             "none. Give the covariance of the parameters as cov, or use "
             "bootstrap_effects, which refits."
         )
-    if cov_type is not None:
-        results = _of_type(fitted, cov_type, dict(cov_kwds or {}))
     try:
         return results.cov_params()
     except Exception as error:
@@ -100,46 +106,12 @@ def _kind(fitted: FittedModel, kind: str, matrix: np.ndarray) -> str:
     if kind not in ("HC1", "HC2", "HC3") or not isinstance(fitted, FittedResults):
         return kind
     try:
-        plain = np.asarray(_of_type(fitted, "HC0", {}).cov_params(), dtype=float)
+        plain = of_type(fitted, "HC0", {}).results.cov_params()
     except (ValueError, NotImplementedError):
         return kind
-    if np.allclose(plain, matrix, rtol=1e-9, atol=0):
+    if np.allclose(np.asarray(plain, dtype=float), matrix, rtol=1e-9, atol=0):
         return f"HC0, which statsmodels computes of {fitted.name} under the name {kind}"
     return kind
-
-
-def _of_type(fitted: FittedResults, cov_type: str, cov_kwds: dict) -> Any:
-    """The results with another covariance."""
-    # A copy, as statsmodels changes the results in place.
-    results = copy.copy(getattr(fitted.results, "_results", fitted.results))
-    if not hasattr(results, "_get_robustcov_results"):
-        raise ValueError(
-            f"{fitted.name} results cannot take another cov_type after the fit. Refit "
-            f"with fit(cov_type={cov_type!r}), or give the matrix as cov."
-        )
-    if fitted.model.endog is not None and cov_kwds.get("groups") is not None:
-        groups = entries_of_fit(fitted.model, cov_kwds["groups"], "cov_kwds['groups']")
-        missing = int(np.count_nonzero(pd.isna(groups)))
-        if missing:
-            raise ValueError(
-                f"cov_kwds['groups'] is missing in {missing} rows of the fit. Give these rows "
-                "a label of their own, or fit the model without them."
-            )
-        cov_kwds["groups"] = groups
-    if cov_type == "nonrobust":
-        vars(results).pop("cov_params_default", None)
-    try:
-        results._get_robustcov_results(cov_type=cov_type, **cov_kwds)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"cov_type={cov_type!r} with cov_kwds={{{_described(cov_kwds)}}} failed: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    return results
-
-
-def _described(options: Mapping) -> str:
-    return ", ".join(f"{key!r}: {shown(value)}" for key, value in options.items())
 
 
 def _in_order(cov: Any, names: Sequence[Hashable] | None) -> Any:

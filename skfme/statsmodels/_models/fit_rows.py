@@ -54,7 +54,7 @@ def entries_of_fit(model: Any, values: Any, what: str) -> np.ndarray:
     Parameters
     ----------
     model : statsmodels model
-    values : str or array-like of shape (n,) or (n, m)
+    values : str, array-like of shape (n,) or (n, m), or list of one or two of these
         Text is a column of the data frame that the model was fitted on.
     what : str
         The argument, for errors.
@@ -64,6 +64,9 @@ def entries_of_fit(model: Any, values: Any, what: str) -> np.ndarray:
     ValueError
         If it has not one entry for each row.
     """
+    if isinstance(values, list | tuple) and len(values) <= 2 < len(model.endog):
+        columns = [entries_of_fit(model, part, what) for part in values]
+        return np.array(pd.DataFrame(dict(enumerate(columns))))
     if isinstance(values, str):
         values = _column_of_fit(model, values, what)
     entries, index = np.asarray(values), getattr(values, "index", None)

@@ -139,6 +139,19 @@ class FittedResults(FittedModel):
         return str(getattr(self.results, "cov_type", "nonrobust"))
 
     @property
+    def cluster_numbers(self) -> tuple[int, ...]:
+        kind, groups = self.covariance_type.lower(), None
+        if kind.startswith("cluster"):
+            groups = getattr(self.results, "cov_kwds", {}).get("groups")
+        elif kind in ("robust", "bias_reduced"):  # GEE's
+            labels = getattr(self.model, "group_labels", None)
+            return () if labels is None else (len(labels),)
+        if groups is None:
+            return ()
+        ways = np.atleast_2d(np.transpose(groups))
+        return tuple(len(set(way.tolist())) for way in ways)
+
+    @property
     def param_names(self) -> Sequence[Hashable] | None:
         labels = getattr(self.results.params, "index", None)
         if np.ndim(self.results.params) > 1:  # an equation a column

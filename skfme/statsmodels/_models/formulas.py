@@ -25,6 +25,7 @@ from skfme._frames.columns import (
 )
 from skfme._frames.contents import covariate_frame
 from skfme._frames.hints import known_names, nearest
+from skfme._frames.schema import describe_columns
 from skfme._frames.tables import Table
 from skfme.statsmodels._models.designs import Columns, Design
 
@@ -101,7 +102,7 @@ class FormulaDesign(Design):
         except Exception as error:
             raise ValueError(
                 f"Rows of the design of {self.wording} could not be built from the data: "
-                f"{error}"
+                f"{error}{_between_categories(error, self.categorical(), table)}"
             ) from error
         if len(rows) < len(frame):
             rows = rows.reindex(frame.index)
@@ -253,3 +254,15 @@ def _arguments(node: ast.AST, name: str) -> list[ast.expr]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.args if node.func.id == name else []
     return []
+
+
+def _between_categories(error: Exception, names: list[Hashable], table: Table) -> str:
+    """What to do where rows hold numbers between those that C(…) knows, as means do."""
+    columns = describe_columns(table, "auto")
+    numeric = [c.name for c in columns if c.kind == "numeric" and c.name in names]
+    if not numeric or "level" not in str(error):
+        return ""
+    return (
+        f" If profiles(…) made these rows, say categorical_features={numeric} there: the "
+        "formula takes such numbers as categories, which have a mode and no mean."
+    )

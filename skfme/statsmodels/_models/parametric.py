@@ -157,6 +157,11 @@ class FittedModel:
         return "of the fit"
 
     @property
+    def cluster_numbers(self) -> tuple[int, ...]:
+        """Number of clusters of the covariance in each way, where they are known."""
+        return ()
+
+    @property
     def is_weighted(self) -> bool:
         """Whether the fit gave rows unlike weights."""
         return False

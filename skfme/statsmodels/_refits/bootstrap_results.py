@@ -128,7 +128,7 @@ class BootstrapResults(EffectResults):
         return _BootstrapTests(self.contrasts(R))
 
     def equivalence_test(
-        self, low: Any, high: Any, *, alpha: float = 0.05
+        self, low: Any, high: Any = None, *, alpha: float = 0.05
     ) -> EquivalenceResults:
         """Show that effects are small: two one-sided tests (TOST).
 

@@ -37,11 +37,13 @@ from skfme.statsmodels._rows.clusters import (
     CLUSTERED,
     Clusters,
     checked_cov_type,
+    cluster_notes,
     clusters_of,
 )
 from skfme.statsmodels._rows.counted import (
     counted_rows,
     kind_for_inference,
+    kind_notes,
     refuse_other,
 )
 from skfme.statsmodels._rows.groups import Groups
@@ -155,9 +157,11 @@ def average_effects(
     notes = outcome_notes(listed[0].context, outputs, comparison)
     notes += [*null_notes(comparison), f"Covariance {kind}."]
     if clusters is not None:
-        notes.append(clusters.described)
+        way_out = None if kind == "CR3" else "cov_type='CR3' suits few clusters"
+        notes += cluster_notes(clusters.numbers, way_out)
     if weights.given:
         notes.append(f"Weights of type {weights.kind}.")
+        notes += kind_notes(listed[0], weights)
     return EffectResults(
         np.concatenate([s.means for s in samples]),
         cov,

@@ -27,13 +27,10 @@ from skfme.statsmodels._regression.wild_bootstrap import (
     WildClusterTest,
     wild_cluster_test,
 )
-from skfme.statsmodels._rows.clusters import Clusters
-from skfme.statsmodels._rows.counted import CountedRows
+from skfme.statsmodels._rows.clusters import Clusters, cluster_notes
+from skfme.statsmodels._rows.counted import CountedRows, kind_notes
 
 __all__ = ["ConditionalEffectsResults"]
-
-# Below this number of clusters, robust standard errors are too small.
-FEW_CLUSTERS = 40
 
 _AFTER_GROUPS = ("output", "n", "estimate")  # columns of the tables
 
@@ -129,21 +126,19 @@ class ConditionalEffectsResults(EffectResults):
             )
         notes.append(f"R-squared {explained}; covariance {self.cov_type}.")
         if self.clusters is not None:
-            notes.append(self.clusters.described)
-            few = min(self.clusters.numbers) < FEW_CLUSTERS
-            if few and self.cov_type == "cluster":
-                way_out = "cov_type='CR3' suits few clusters"
-                if len(self.clusters.ways) == 1:
-                    way_out += ", and wild_bootstrap() tests without standard errors"
-                notes.append(
-                    f"With fewer than {FEW_CLUSTERS} clusters such standard errors tend "
-                    f"to be too small; {way_out}."
-                )
+            way_out = "cov_type='CR3' suits few clusters"
+            if len(self.clusters.ways) == 1:
+                way_out += ", and wild_bootstrap() tests without standard errors"
+            suits_few = self.cov_type == "CR3"
+            notes += cluster_notes(
+                self.clusters.numbers, None if suits_few else way_out
+            )
         weights = self._fit.weights
         if weights.given:
             notes.append(
                 f"Weights of type {weights.kind}; they sum to {weights.sum:.6g}."
             )
+            notes += kind_notes(counted.effect, weights)
         return [*notes, *self.model.design.notes]
 
     @property

@@ -174,8 +174,8 @@ def _refuse_dates(formula: str, frame: pd.DataFrame) -> None:
 
 
 def _occurs(name: str, formula: str) -> bool:
-    if not name.isidentifier():
-        return name in formula
+    if not name.isidentifier():  # in Q(…), as Python writes it
+        return name in formula or repr(name)[1:-1] in formula
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", formula) is not None
 
 

@@ -5,7 +5,7 @@ Covariances are computed elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,9 +16,11 @@ from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._rows.groups import complete_labels
 
-__all__ = ["CLUSTERED", "Clusters", "checked_cov_type", "clusters_of"]
+__all__ = ["CLUSTERED", "Clusters", "checked_cov_type", "cluster_notes", "clusters_of"]
 
 CLUSTERED = ("cluster", "CR3")
+# Below this number of clusters, robust standard errors are too small.
+FEW_CLUSTERS = 40
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", *CLUSTERED)
 
 
@@ -53,10 +55,6 @@ class Clusters:
         return tuple(int(codes.max()) + 1 for codes in self.ways)
 
     @property
-    def described(self) -> str:
-        return f"{' and '.join(map(str, self.numbers))} clusters."
-
-    @property
     def df(self) -> int:
         """G − 1, in the way with fewer clusters."""
         return min(self.numbers) - 1
@@ -84,6 +82,25 @@ def checked_cov_type(cov_type: str | None, weights: Weighting) -> str:
             "precisions or counts, say weights_type='importance' or 'frequency'."
         )
     return cov_type
+
+
+def cluster_notes(numbers: Sequence[int], way_out: str | None) -> list[str]:
+    """How many clusters there are, and that they are few.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Of each way.
+    way_out : str or None
+        What to do where they are few; None where the covariance suits few.
+    """
+    notes = [f"{' and '.join(map(str, numbers))} clusters."]
+    if way_out is not None and min(numbers) < FEW_CLUSTERS:
+        notes.append(
+            f"With fewer than {FEW_CLUSTERS} clusters such standard errors tend "
+            f"to be too small; {way_out}."
+        )
+    return notes
 
 
 def clusters_of(

@@ -16,7 +16,13 @@ from skfme._summaries.weighting import Weighting
 from skfme._text.outputs import output_columns
 from skfme._text.reasons import no_row_counts, what_to_write
 
-__all__ = ["CountedRows", "counted_rows", "kind_for_inference", "refuse_other"]
+__all__ = [
+    "CountedRows",
+    "counted_rows",
+    "kind_for_inference",
+    "kind_notes",
+    "refuse_other",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +91,17 @@ def kind_for_inference(weights: Weighting, weights_type: str) -> str:
     if weights_type != "auto":
         return weights_type
     return weights.kind if weights.told else "sampling"
+
+
+def kind_notes(effect: ForwardEffect, weights: Weighting) -> list[str]:
+    """Why weights are of another type than the effect calls them, in a sentence."""
+    if effect.weights.told or weights.kind != "sampling" or effect.weights.sampling:
+        return []
+    return [
+        f"The effect calls these weights {effect.weights.kind}, as they are whole numbers. "
+        "Survey weights may be, too, and standard errors of counts are smaller: "
+        "weights_type='frequency' says that they are counts."
+    ]
 
 
 def refuse_other(effect: Any) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils._param_validation import StrOptions
 
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
 from skfme.statsmodels._tree.growing import Choice, Criterion, Layer, Limits, Part
@@ -43,11 +44,19 @@ __all__ = [
     "ConditionalInference",
     "InferenceRules",
     "LeastSquaresCriterion",
+    "MethodNames",
     "level_split",
 ]
 
 SPLITTRY = 2
 """Covariates tried for an admissible split, the most significant first."""
+
+
+class MethodNames(StrOptions):
+    """Names of the criteria; an error says which of R's packages they are like."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, 'cart' for R's rpart and 'ctree' for partykit"
 
 
 @dataclass(frozen=True)

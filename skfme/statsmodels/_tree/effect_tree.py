@@ -37,9 +37,13 @@ from skfme.statsmodels._tree.covariates import (
     learned_covariates,
     measures_in,
 )
-from skfme.statsmodels._tree.criteria import ConditionalInference, LeastSquaresCriterion
+from skfme.statsmodels._tree.criteria import (
+    ConditionalInference,
+    LeastSquaresCriterion,
+    MethodNames,
+)
 from skfme.statsmodels._tree.fitted_tree import FittedTree, TreeRows
-from skfme.statsmodels._tree.growing import Limits, grow
+from skfme.statsmodels._tree.growing import Limits, grow, is_share
 from skfme.statsmodels._tree.node_tables import measures_of
 from skfme.statsmodels._tree.nodes import Node, leaf_of_rows
 from skfme.statsmodels._tree.pruning import pruned
@@ -132,6 +136,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     See Also
     --------
     skfme.came : The same in one call, for an effect.
+    came_batches : The same of a table larger than memory.
 
     Notes
     -----
@@ -170,7 +175,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "method": [StrOptions({"ctree", "cart"})],
+        "method": [MethodNames({"ctree", "cart"})],
         "n_partitions": [
             Interval(Integral, 2, None, closed="left"),
             StrOptions({"auto"}),
@@ -411,10 +416,10 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         """What splits nodes, by the options and the total weight of the rows."""
         ctree = self.method == "ctree"
         leaf = self.min_samples_leaf or (0.02 if ctree else 0.04)
-        if _is_share(leaf):
+        if is_share(leaf):
             leaf = max(1, math.floor(leaf * total) if ctree else round(leaf * total))
         split = self.min_samples_split or (20 if ctree else 3 * leaf)
-        if _is_share(split):
+        if is_share(split):
             split = split * total
         depth = self.max_depth or (math.inf if ctree else 30)
         limits = Limits(leaf, split, self.minprob, depth)
@@ -441,8 +446,3 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.sparse = False
         return tags
-
-
-def _is_share(value: Any) -> bool:
-    """As in scikit-learn, a float is a share and an integer a weight."""
-    return not isinstance(value, Integral)

@@ -110,7 +110,7 @@ class Stability(ShownTables):
         same = (
             f"The root splits the same variable in {self.root_variable:.0%} of the "
             f"resamples, and at the same place in {self.root_split:.0%}. They have "
-            f"{low} to {high} partitions."
+            f"{low if low == high else f'{low} to {high}'} partitions."
         )
         return tables, [same]
 

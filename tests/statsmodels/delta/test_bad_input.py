@@ -11,7 +11,7 @@ from sklearn import config_context
 from sklearn.tree import DecisionTreeRegressor
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-from skfme import Contrast
+from skfme import Contrast, profiles
 from skfme.statsmodels import StatsmodelsEstimator, delta_effects
 from tests.statsmodels.models.fits import data, fit
 
@@ -128,7 +128,7 @@ def test_a_matrix_that_is_no_covariance_is_refused(cov, match):
     ("name", "kwds", "match"),
     [
         ("ols", {"cov_type": "HC9"}, "cov_type='HC9'"),
-        ("logit", {"cov_type": "cluster"}, "failed: KeyError: 'groups'"),
+        ("logit", {"cov_type": "cluster"}, "needs cov_kwds=.'groups'"),
         ("ols", {"cov": np.eye(7), "cov_type": "HC1"}, "either cov or cov_type"),
         ("ols", {"covers": "all"}, "covers must be one of"),
     ],
@@ -292,3 +292,27 @@ def test_splines_say_where_they_end():
             results, data(), {"x": 5})  # fmt: skip
     inside = delta_effects(results, data(), {"x": 0.5}, extrapolation="envelope")
     assert inside.nobs[0] < len(data())
+
+
+@pytest.mark.parametrize(
+    ("rows", "by", "cell"),
+    [
+        (lambda table: table.iloc[[4]], None, "'x \\+1'"),
+        (
+            lambda table: profiles(table, x=[0, 1]),
+            "x",
+            "'x \\+1' where x=0.*; 'x \\+1' where x=1.*",
+        ),
+    ],
+    ids=["one row", "profiles"],
+)
+def test_the_choice_of_one_row_cannot_be_covered(rows, by, cell):
+    results, table = smf.ols("y ~ x", data()).fit(), rows(data())
+    refused(
+        ValueError,
+        f"one row counts for {cell}: its variance .* profiles",
+        *(results, table, STEP),
+        by=by,
+        covers="sample + parameters",
+    )
+    assert (delta_effects(results, table, STEP, by=by).bse > 0).all()

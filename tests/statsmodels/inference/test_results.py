@@ -241,7 +241,7 @@ def test_combinations_of_dependent_estimates_have_the_smallest_degrees_of_freedo
 def test_pairwise_differences_have_their_covariance():
     found = random_results(3)
     R = np.array([[-1.0, 1, 0], [-1, 0, 1], [0, -1, 1]])
-    pairs = found.pairwise()
+    pairs = found.pairwise(over="effect")
     np.testing.assert_allclose(pairs.params, R @ found.params)
     np.testing.assert_allclose(pairs.cov_params(), R @ found.cov_params() @ R.T)
     again = pairs.t_test("b2 - b1 = b3")  # (3 − 1) − (2 − 1) = 3 − 2
@@ -266,23 +266,37 @@ def test_pairwise_differences_have_their_covariance():
         ),
     ],
 )
-def test_pairwise_compares_within_outputs_unless_told_otherwise(within, pairs):
+def test_pairwise_compares_estimates_that_agree_in_what_within_names(within, pairs):
     labels = pd.DataFrame({"effect": list("xxyy"), "output": list("abab")})
     found = results([1.0, 2, 4, 8], np.eye(4), labels=labels)
     assert found.pairwise(within=within).names == pairs
-    assert found.pairwise().params.tolist() == [3, 6]
     with pytest.raises(
         ValueError, match="within names 'outputs'.*Did you mean 'output'"
     ):
         found.pairwise(within="outputs")
     with pytest.raises(ValueError, match=r"agree in effect, output.*within=None"):
-        found.pairwise(within=["effect", "output"])
+        found.pairwise()
+
+
+def test_pairwise_compares_groups_of_one_effect_unless_told_otherwise():
+    found = family()
+    pairs = found.pairwise("bonferroni")
+    assert pairs.names == [f"{effect} | sex=m - f" for effect in ("a", "b", "a, b")]
+    expected = np.minimum(3 * pairs.pvalues, 1)  # not 15, of all pairs
+    np.testing.assert_allclose(pairs.pvalues_adjusted("bonferroni"), expected)
+    over = found.pairwise(over="effect")
+    assert over.labels["sex"].tolist() == ["f", "f", "m", "m", "f", "m"]
+
+
+def test_pairwise_of_single_effects_asks_whether_they_are_to_be_compared():
+    with pytest.raises(ValueError, match="agree in effect.*over='effect' compares"):
+        random_results(3).pairwise()
 
 
 def test_differences_of_equal_estimates_are_zero_and_not_what_rounding_left():
     third = 1 / 3
     found = results([third * 3e5, 1e5 + 1e-11, 2e5], np.zeros((3, 3)))
-    pairs = found.pairwise()
+    pairs = found.pairwise(over="effect")
     assert pairs.params.iloc[0] == 0
     np.testing.assert_allclose(pairs.params.iloc[1:], 1e5)
     assert (pairs.tvalues.iloc[0], pairs.pvalues.iloc[0]) == (0, 1)
@@ -298,12 +312,26 @@ def test_adjusted_p_values_are_statsmodels(method):
     found = random_results(7, df=12)
     known = multipletests(found.pvalues, method=method)[1]
     np.testing.assert_allclose(found.pvalues_adjusted(method), known, rtol=1e-13)
-    pairs = found.pairwise(method)
+    pairs = found.pairwise(method, over="effect")
     known = multipletests(pairs.pvalues, method=method)[1]
     np.testing.assert_allclose(pairs.to_frame()["p_adjusted"], known, rtol=1e-13)
     assert f"{method} P" in pairs.summary()
     with pytest.raises(ValueError, match="method='holmes' is not known"):
-        found.pairwise("holmes")
+        found.pairwise("holmes", over="effect")
+
+
+def test_intervals_beside_adjusted_p_values_are_said_to_be_pointwise():
+    pairs = random_results(3, df=9).pairwise(over="effect")
+    said = "P is adjusted for 3 tests; intervals are pointwise"
+    for text in (str(pairs), pairs._repr_html_()):
+        assert said in " ".join(text.split())
+    together = pairs.conf_int(simultaneous=True)
+    assert (together[1] - together[0] > pairs.conf_int()[1] - pairs.conf_int()[0]).all()
+    for other in (
+        random_results(3).pairwise(None, over="effect"),
+        random_results(2).pairwise(over="effect"),
+    ):
+        assert "pointwise" not in str(other)
 
 
 def test_missing_p_values_are_no_tests():
@@ -519,7 +547,7 @@ def test_summaries_keep_significant_digits():
 
 
 def test_results_survive_pickling():
-    found = random_results(3, df=5).pairwise("fdr_bh")
+    found = random_results(3, df=5).pairwise("fdr_bh", over="effect")
     again = pickle.loads(pickle.dumps(found))
     pd.testing.assert_frame_equal(again.to_frame(), found.to_frame())
     assert str(again) == str(found)
@@ -534,7 +562,7 @@ def test_a_notebook_shows_the_table():
 def test_no_warning_where_nothing_is_missing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        random_results(3, df=4).pairwise().summary()
+        random_results(3, df=4).pairwise(over="effect").summary()
 
 
 def family():
@@ -689,7 +717,7 @@ def test_an_interaction_of_averages_over_other_rows_is_refused():
 
 
 def test_differences_of_averages_over_other_rows_say_so():
-    unlike = average_effects(effects_of_unlike_rows()).pairwise()
+    unlike = average_effects(effects_of_unlike_rows()).pairwise(over="effect")
     assert "over the rows that count for it, which differ" in str(unlike.summary())
 
 

@@ -252,9 +252,13 @@ def test_the_smallest_p_value_of_resamples_is_printed_as_a_bound(method):
     )
     far, near = results.summary().splitlines()[3:5]
     assert ("P>|z|" in results.summary()) == (method == "normal")
+    heads = results.summary().splitlines()[2].split()
+    assert ("z" in heads) == (method == "normal")
+    assert "<th>z</th>" not in results._repr_html_() or method == "normal"
+    assert "statistic" in results.to_frame()
     bounded = method != "normal"  # which reads no tail of the replicates
     assert ("<" in far, "<" in near) == (bounded, False)
-    assert ("<" in results.pairwise().summary()) == bounded
+    assert ("<" in results.pairwise(over="effect").summary()) == bounded
     if method in ("percentile", "basic"):
         assert results.pvalues["far"] == pytest.approx(1 / 200)
         assert " <0.0050" in far
@@ -285,7 +289,7 @@ def test_differences_have_the_distribution_of_the_differences():
     explainer = FMEExplainer(Ridge(), steps=[{2: -2}, {3: -10}])
     results = bootstrap_effects(explainer, X, y, n_resamples=199, random_state=0)
     difference = results.replicates[:, 1] - results.replicates[:, 0]
-    pairs = results.pairwise()
+    pairs = results.pairwise(over="effect")
     assert isinstance(pairs, BootstrapResults)
     assert pairs.bse.iloc[0] == pytest.approx(difference.std(ddof=1))
     ends = np.quantile(difference, [0.025, 0.975], method="weibull")

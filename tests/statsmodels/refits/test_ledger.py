@@ -151,7 +151,7 @@ def test_differences_have_parts_of_their_own(data):
         explainer_of(SeedSlope(), steps), X, y, n_resamples=20, random_state=0
     )
     assert isinstance(ledger, EffectResults)
-    difference = ledger.pairwise()
+    difference = ledger.pairwise(over="effect")
     # slopes are shared, so that a step of 3 minus a step of 1 is a step of 2
     np.testing.assert_allclose(
         difference.variances.iloc[0], 4 * ledger.variances.iloc[0], atol=1e-12
@@ -182,7 +182,7 @@ def test_differences_in_several_labels_are_summarised_by_their_names(data):
     ledger = uncertainty_ledger(
         explainer_of(SeedSlope(), [{0: 1}, {0: 3}]), X, y, by=by, n_resamples=5
     )
-    differences = ledger.pairwise()
+    differences = ledger.pairwise(within=None)
     both = next(name for name in differences.names if name.count("|") == 2)
     assert differences.variances.loc[both, "refit"] >= 0
     assert list(differences.together.index) == differences.names

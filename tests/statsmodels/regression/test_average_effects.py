@@ -349,3 +349,31 @@ def test_cross_fitted_effects_are_averaged_by_their_own_results():
     effects = cross_fit_effects(explainer, X, X["a"] ** 2)
     with pytest.raises(TypeError, match=r"effects\.results\(\) has the averages"):
         average_effects(effects)
+
+
+@pytest.mark.parametrize(
+    ("weights_type", "said"),
+    [("auto", True), ("sampling", False), ("frequency", False)],
+)
+def test_whole_weights_taken_for_sampling_weights_are_said_to_be_so_and_why(
+    weights_type, said
+):
+    X = np.arange(12.0)[:, None]
+    effect = fme(
+        lambda X: X[:, 0] ** 2,
+        X,
+        {0: 1},
+        sample_weight=np.arange(12) % 3 + 1,
+        weights_type=weights_type,
+        extrapolation=None,
+    )
+    averages = average_effects(effect)
+    regression = ConditionalEffects.from_formula(effect, "x0").fit()
+    for results in (averages, regression):
+        text = str(results)
+        assert ("The effect calls these weights frequency" in text) is said
+        used = "frequency" if weights_type == "frequency" else "sampling"
+        assert f"Weights of type {used}" in text
+    # as the note says: the same weights as counts have smaller standard errors
+    counts = average_effects(effect, weights_type="frequency")
+    assert (counts.bse <= averages.bse).all()

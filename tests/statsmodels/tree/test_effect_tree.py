@@ -260,6 +260,7 @@ def test_stability_counts_what_recurs(example):
     assert stability.roots["share"].sum() == pytest.approx(1)
     assert 0 < stability.root_split <= stability.root_variable <= 1
     assert (stability.n_partitions == 3).all()
+    assert "They have 3 partitions." in " ".join(str(stability).split())
     share = stability.co_membership()
     inside = tree.apply(X) == tree.partitions_.index[1]
     pairs = share[np.ix_(inside, inside)][np.triu_indices(inside.sum(), 1)]

@@ -14,10 +14,12 @@ import numpy as np
 from skfme._engine.trees.compiled.decorators import inner, kernel
 
 __all__ = [
+    "COARSE",
     "CODE",
+    "CODE_AT",
     "CODE_BITS",
+    "GUARDS",
     "HIGH_AT",
-    "LOW_AT",
     "Coding",
     "Entries",
     "code_block",
@@ -25,9 +27,12 @@ __all__ = [
 
 CODE_BITS = 21
 _U = np.uint64
-CODE = _U(2**CODE_BITS - 1)
-# One word: a row's code in a column, and the lowest and highest that effects give it.
-LOW_AT, HIGH_AT = _U(CODE_BITS), _U(2 * CODE_BITS)
+CODE, COARSE = _U(2**CODE_BITS - 1), _U(2 ** (CODE_BITS - 1) - 1)
+# One word: the lowest code that effects give a row in a column, its own, and the highest,
+# each below a guard bit, which a subtraction clears where a threshold is not below the
+# code. The lowest and the highest have a bit less: of many cuts they are coarse.
+CODE_AT, HIGH_AT = _U(CODE_BITS), _U(2 * CODE_BITS + 1)
+GUARDS = _U(1 << 20 | 1 << 42 | 1 << 63)
 
 
 class Coding(NamedTuple):
@@ -52,6 +57,8 @@ class Coding(NamedTuple):
         A value's bucket is (value − low) · scale.
     missing_code : ndarray of shape (n_columns,), int64
         Missing values lie above or below all cuts.
+    coarse : int
+        By how many bits the lowest and highest codes are cut short.
     single : bool
         Whether the model compares values in single precision.
     """
@@ -65,6 +72,7 @@ class Coding(NamedTuple):
     low: np.ndarray
     scale: np.ndarray
     missing_code: np.ndarray
+    coarse: int
     single: bool
 
 
@@ -79,7 +87,7 @@ class Entries(NamedTuple):
         The effect of each entry, after n_columns that mean nothing.
     column, row : ndarray of shape (n_entries,), int64
         The column of each entry, and where its values are.
-    place : ndarray of shape (n_effects, n_columns), int64
+    place : ndarray of shape (n_effects, n_columns), uint32
         Where an effect's code of a column is: the column itself, or n_columns + entry.
     """
 
@@ -139,8 +147,9 @@ def code_block(coding, entries, base, ends, start, ranges, codes):
         Set to a row's codes, and those that effects give it.
     """
     n_rows, n_columns = ranges.shape
+    coarse = _U(coding.coarse)
     for r in range(n_rows):
-        codes[r, 0], ranges[r, 0] = 0, 0
+        codes[r, 0], ranges[r, 0] = 0, GUARDS
     for k in range(1, n_columns + len(entries.column)):
         entry = k - n_columns
         c = k if entry < 0 else entries.column[entry]
@@ -148,10 +157,13 @@ def code_block(coding, entries, base, ends, start, ranges, codes):
         _code(coding, c, values[start : start + n_rows], codes, k)
         for r in range(n_rows):
             code = _U(codes[r, k])
+            low = code >> coarse
+            high = low + coarse if low < COARSE else low
             if entry < 0:
-                ranges[r, c] = code | (code << LOW_AT) | (code << HIGH_AT)
-                continue
-            word = ranges[r, c]
-            low, high = (word >> LOW_AT) & CODE, word >> HIGH_AT
-            low, high = code if code < low else low, code if code > high else high
-            ranges[r, c] = (word & CODE) | (low << LOW_AT) | (high << HIGH_AT)
+                word = GUARDS | (code << CODE_AT)
+            else:
+                word = ranges[r, c]
+                before, last = word & COARSE, (word >> HIGH_AT) & COARSE
+                low, high = min(low, before), max(high, last)
+                word = word & ~(COARSE | (COARSE << HIGH_AT))
+            ranges[r, c] = word | low | (high << HIGH_AT)

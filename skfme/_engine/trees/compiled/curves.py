@@ -21,10 +21,10 @@ import numpy as np
 from skfme._engine.trees.compiled.decorators import inlined, kernel
 from skfme._engine.trees.compiled.descent import (
     CHILD,
-    LEAF,
     branches,
     column_of,
     goes_right,
+    is_inner,
     threshold_of,
 )
 
@@ -92,13 +92,13 @@ def _add(sums, place, value):
 
 
 @inlined
-def _part(word, categories, codes, scratch, first, end):
+def _part(column, test, categories, codes, scratch, first, end):
     """Put a node's rows that go left before those that go right; where these start."""
     row, passed = scratch.row, scratch.passed
     n_left, n_right = _U(first), _U(0)
     for k in range(first, end):
         r = row[_U(k)]
-        right = _U(goes_right(_U(codes[_U(r)]), word, categories))
+        right = _U(goes_right(_U(codes[_U(r)]), column, test, categories))
         row[n_left] = r
         passed[n_right] = r
         n_left += _U(1) - right
@@ -153,10 +153,10 @@ def add_curves(forest, categories, rows, scratch, changes):
         while n_waiting > 0:
             n_waiting -= 1
             node, first, end, low, high = stack[n_waiting]
-            word = tree.words[node]
-            while threshold_of(word) != LEAF:
-                column, cut = column_of(word), np.int64(threshold_of(word))
-                left = np.int64(word & CHILD)
+            link = tree.links[_U(node)]
+            while is_inner(link, _U(node)):
+                column, test = column_of(link), tree.tests[_U(node)]
+                cut, left = np.int64(threshold_of(test)), np.int64(link & CHILD)
                 middle, split = end, high
                 if rows.free[column]:
                     node = left if low <= cut else left + 1
@@ -168,7 +168,7 @@ def add_curves(forest, categories, rows, scratch, changes):
                         n_waiting += 1
                 else:
                     codes = rows.codes[column]
-                    middle = _part(word, categories, codes, scratch, first, end)
+                    middle = _part(column, test, categories, codes, scratch, first, end)
                     node = left if middle > first else left + 1
                     if first < middle < end:
                         stack[n_waiting, 0] = left + 1
@@ -177,7 +177,7 @@ def add_curves(forest, categories, rows, scratch, changes):
                         n_waiting += 1
                     middle = middle if middle > first else end
                 end, high = middle, split
-                word = tree.words[node]
+                link = tree.links[_U(node)]
             _add_leaf(tree, node, rows, scratch, (first, end, low, high), changes)
 
 

@@ -1,7 +1,7 @@
 """Compiled descent: how the rows of a block go down one tree, level by level.
 
-Nodes are packed words, and rows go down on *codes*: the code of a value is the number
-of cuts of its column below it, so that every comparison is of integers and exactly the
+Nodes are two words, and rows go down on *codes*: the code of a value is the number of
+cuts of its column below it, so that every comparison is of integers and exactly the
 model's own. No branch of the program depends on a value. What the steps do on the way
 lives in :mod:`~skfme._engine.trees.compiled.kernels` and
 :mod:`~skfme._engine.trees.compiled.jumps`.
@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from skfme._engine.trees.compiled.coding import (
+    COARSE,
     CODE,
+    CODE_AT,
     CODE_BITS,
     HIGH_AT,
-    LOW_AT,
     Entries,
 )
 from skfme._engine.trees.compiled.decorators import inlined
@@ -25,7 +26,7 @@ from skfme._engine.trees.compiled.decorators import inlined
 __all__ = [
     "CHILD",
     "CHILD_BITS",
-    "COLUMN_BITS",
+    "COLUMN_AT",
     "LEAF",
     "MOST_CODES",
     "MOST_COLUMNS",
@@ -39,22 +40,30 @@ __all__ = [
     "branches",
     "column_of",
     "goes_right",
+    "is_inner",
+    "node_of",
+    "row_of",
     "rows_for",
+    "start_rows",
     "still_inside",
+    "stopped",
     "threshold_of",
 ]
 
-# A node is one word: the position of its left child within the tree (a leaf's own),
-# the column it looks at, and its threshold among the column's cuts (or, for a
-# categorical column, the number of its set); all ones at a leaf.
-CHILD_BITS, COLUMN_BITS = 28, 15
-MOST_NODES, MOST_COLUMNS = 2**CHILD_BITS, 2**COLUMN_BITS
+# A node's link is the position of its left child within the tree (a leaf's own), and the
+# column it looks at. Its test is one more than its threshold among the column's cuts
+# (or, for a categorical column, than the number of its set), once beside each of the codes
+# that it is subtracted from; at a leaf, more than any code. Halves of words cost no
+# instruction to take.
+CHILD_BITS, COLUMN_AT = 28, 32
+MOST_NODES, MOST_COLUMNS = 2**CHILD_BITS, 2**15
 MOST_CODES = 2**CODE_BITS - 1
 
 _U = np.uint64
-CHILD, LEAF = _U(MOST_NODES - 1), _U(MOST_CODES)
-_COLUMN, _COLUMN_AT = _U(MOST_COLUMNS - 1), _U(CHILD_BITS)
-_THRESHOLD_AT = _U(CHILD_BITS + COLUMN_BITS)
+CHILD, LEAF = _U(MOST_NODES - 1), _U(MOST_CODES - 1)
+_HALF, _HALF_AT = _U(2**32 - 1), _U(32)
+_OWN_GUARD, _HIGHEST = _U(2 * CODE_BITS), _U(63)
+_LOW_TO_HIGH = _U(CODE_BITS + CODE_BITS + 1)
 _ZERO, _ONE = _U(0), _U(1)
 
 
@@ -63,7 +72,7 @@ class Forest(NamedTuple):
 
     Attributes
     ----------
-    words : ndarray of shape (n_nodes,), uint64
+    links, tests : ndarray of shape (n_nodes,), uint64
         Nodes, siblings side by side.
     leaves : ndarray of shape (n_nodes, width)
         What a leaf adds: one number, or one for each output.
@@ -75,7 +84,8 @@ class Forest(NamedTuple):
         For each tree and level, whether to set aside what is at a leaf.
     """
 
-    words: np.ndarray
+    links: np.ndarray
+    tests: np.ndarray
     leaves: np.ndarray
     first: np.ndarray
     depth: np.ndarray
@@ -86,7 +96,8 @@ class Forest(NamedTuple):
 class Branches(NamedTuple):
     """One tree of a forest: its part of the nodes and leaves, and its output."""
 
-    words: np.ndarray
+    links: np.ndarray
+    tests: np.ndarray
     leaves: np.ndarray
     output: int
 
@@ -113,18 +124,19 @@ class BlockRows(NamedTuple):
     ----------
     ranges, codes : ndarray
         As :func:`skfme._engine.trees.compiled.coding.code_block` sets them.
-    at, active : ndarray of shape (n_block,), uint32
-        The node of each row, and the rows that are not at a leaf.
-    met_row, met_word : ndarray of shape (n_block + 1,), uint32 and uint64
-        Rows at a node at which some effect may part with them, and the node.
+    at : ndarray of shape (n_block,), uint32
+        The node of each row that is at the end of its way.
+    active : ndarray of shape (n_block,), uint64
+        Rows that are not there, and below them their node.
+    met : ndarray of shape (n_block + 1,), uint64
+        Those at a node at which some effect may part with them.
     """
 
     ranges: np.ndarray
     codes: np.ndarray
     at: np.ndarray
     active: np.ndarray
-    met_row: np.ndarray
-    met_word: np.ndarray
+    met: np.ndarray
 
 
 def rows_for(n_block: int, entries: Entries) -> BlockRows:
@@ -134,9 +146,8 @@ def rows_for(n_block: int, entries: Entries) -> BlockRows:
         ranges=np.empty((n_block, n_columns), np.uint64),
         codes=np.empty((n_block, n_columns + len(entries.row)), np.uint32),
         at=np.empty(n_block, np.uint32),
-        active=np.empty(n_block, np.uint32),
-        met_row=np.empty(n_block + 1, np.uint32),
-        met_word=np.empty(n_block + 1, np.uint64),
+        active=np.empty(n_block, np.uint64),
+        met=np.empty(n_block + 1, np.uint64),
     )
 
 
@@ -144,28 +155,54 @@ def rows_for(n_block: int, entries: Entries) -> BlockRows:
 def branches(forest, number):
     """One tree of a forest."""
     nodes = slice(forest.first[number], forest.first[number + 1])
-    return Branches(forest.words[nodes], forest.leaves[nodes], forest.output[number])
+    links, tests = forest.links[nodes], forest.tests[nodes]
+    return Branches(links, tests, forest.leaves[nodes], forest.output[number])
 
 
 @inlined
-def column_of(word):
+def column_of(link):
     """The column that a node looks at."""
-    return (word >> _COLUMN_AT) & _COLUMN
+    return link >> _HALF_AT
 
 
 @inlined
-def threshold_of(word):
+def is_inner(link, node):
+    """Whether a node has children."""
+    return (link & CHILD) != node
+
+
+@inlined
+def threshold_of(test):
     """A node's threshold among the cuts of its column, or the number of its set."""
-    return word >> _THRESHOLD_AT
+    return ((test >> CODE_AT) & CODE) - _ONE
 
 
 @inlined
-def goes_right(code, word, categories):
+def goes_right(code, column, test, categories):
     """Whether a code goes to the right child of a node."""
-    if categories is None or column_of(word) < categories.first:
-        return code > threshold_of(word)
-    bits = categories.right[threshold_of(word), code >> _U(6)]
+    if categories is None or column < categories.first:
+        return code >= (test >> CODE_AT) & CODE
+    bits = categories.right[threshold_of(test), code >> _U(6)]
     return ((bits >> (code & _U(63))) & _ONE) == _ONE
+
+
+@inlined
+def row_of(active):
+    """The row of a block on its way down."""
+    return active >> _HALF_AT
+
+
+@inlined
+def node_of(active):
+    """Where it is."""
+    return active & _HALF
+
+
+@inlined
+def start_rows(rows, n_rows):
+    """Put all rows of a block at the root."""
+    for r in range(n_rows):
+        rows.active[r] = _U(r) << _HALF_AT
 
 
 @inlined
@@ -178,19 +215,21 @@ def advance(tree, categories, rows, n_active):
     """
     n_met = _ZERO
     for k in range(n_active):
-        r = _U(rows.active[_U(k)])
-        word = tree.words[_U(rows.at[r])]
-        column, threshold = column_of(word), threshold_of(word)
-        code = rows.ranges[r, column]
-        low, high = (code >> LOW_AT) & CODE, code >> HIGH_AT
-        right = goes_right(code & CODE, word, categories)
-        met = (low > threshold) != (high > threshold)
+        active = rows.active[_U(k)]
+        r, node = row_of(active), node_of(active)
+        link, test = tree.links[node], tree.tests[node]
+        column = column_of(link)
+        codes = rows.ranges[r, column]
+        guards = codes - test
+        right = (guards >> _OWN_GUARD) & _ONE
+        met = (guards ^ (guards << _LOW_TO_HIGH)) >> _HIGHEST
         if categories is not None and column >= categories.first:
-            met = low != high
-        rows.at[r] = np.uint32((word & CHILD) + _U(right))
-        rows.met_row[n_met] = np.uint32(r)
-        rows.met_word[n_met] = word
-        n_met += _U(met)
+            own = (codes >> CODE_AT) & CODE
+            right = _U(goes_right(own, column, test, categories))
+            met = _U((codes & COARSE) != (codes >> HIGH_AT) & COARSE)
+        rows.active[_U(k)] = (active - node) + ((link & _HALF) + right)
+        rows.met[n_met] = active
+        n_met += met
     return np.int64(n_met)
 
 
@@ -199,10 +238,20 @@ def still_inside(tree, rows, n_active):
     """Keep the active rows that are not at a leaf; return how many."""
     n_inside = _ZERO
     for k in range(n_active):
-        r = rows.active[_U(k)]
-        rows.active[n_inside] = r
-        n_inside += _U(threshold_of(tree.words[_U(rows.at[_U(r)])]) != LEAF)
+        active = rows.active[_U(k)]
+        node = node_of(active)
+        rows.at[row_of(active)] = np.uint32(node)
+        rows.active[n_inside] = active
+        n_inside += _U(is_inner(tree.links[node], node))
     return np.int64(n_inside)
+
+
+@inlined
+def stopped(rows, n_active):
+    """Note where the last active rows are."""
+    for k in range(n_active):
+        active = rows.active[_U(k)]
+        rows.at[row_of(active)] = np.uint32(node_of(active))
 
 
 @inlined

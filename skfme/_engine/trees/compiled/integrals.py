@@ -19,6 +19,7 @@ import numpy as np
 
 from skfme._engine.trees.compiled.decorators import inner, kernel, merged, summed
 from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
+from skfme.quadrature import CONSTANT_ULPS
 
 __all__ = [
     "LINKS",
@@ -32,7 +33,6 @@ __all__ = [
 LINKS = ("identity", "logistic", "exponential", "softmax")
 IDENTITY, LOGISTIC, EXPONENTIAL, SOFTMAX = range(4)
 
-_CONSTANT_ULPS = 8
 _OUTPUT_BITS, _OUTPUT = np.int64(OUTPUT_BITS), np.int64(2**OUTPUT_BITS - 1)
 
 
@@ -194,7 +194,7 @@ def _measure(t, u, n_jumps, start, resolution):
         total += length * (u[k] - mean) * (u[k] - mean)
     scale = math.fabs(start + low)
     scale = math.fabs(start + high) if math.fabs(start + high) > scale else scale
-    if math.sqrt(total) <= _CONSTANT_ULPS * resolution * scale:
+    if math.sqrt(total) <= CONSTANT_ULPS * resolution * scale:
         return np.nan
     return 1.0 - off / (3.0 * total)
 

@@ -15,13 +15,17 @@ import numpy as np
 from skfme._engine.trees.compiled.decorators import inlined, kernel, merged
 from skfme._engine.trees.compiled.descent import (
     CHILD,
-    LEAF,
     add_leaves,
     advance,
     branches,
     column_of,
     goes_right,
+    is_inner,
+    node_of,
+    row_of,
+    start_rows,
     still_inside,
+    stopped,
     threshold_of,
 )
 
@@ -160,15 +164,15 @@ def lines_of_block(feature, row, base, ends, ulps, start, line):
 
 
 @inlined
-def crossing_time(lines, r, s, word):
+def crossing_time(lines, r, s, column, test):
     """Share of the step at which a row's entry `s` passes a node's threshold.
 
     What rounding alone sets apart from an end of the path is at that end: a single
     point carries no measure, where a piece of length 1e-16 would make the NLM huge.
     """
     line, first = lines.line, lines.cut_first
-    entry, column = s - _U(len(first) - 1), column_of(word)
-    passed = lines.passed[_U(first[column]) + threshold_of(word)]
+    entry = s - _U(len(first) - 1)
+    passed = lines.passed[_U(first[column]) + threshold_of(test)]
     t, rounding = (passed - line[r, entry, 0]) * line[r, entry, 1], line[r, entry, 2]
     if t <= rounding:
         return 0.0
@@ -177,29 +181,30 @@ def crossing_time(lines, r, s, word):
 
 @inlined
 def _push_crossings(
-    categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
+    tree, categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
 ):
     """Push the crossings of one level; those count that come before all above them."""
-    first, effect, codes, at = entries.first, entries.effect, rows.codes, rows.at
+    first, effect, codes = entries.first, entries.effect, rows.codes
     top, touched, placed = crossings.top, crossings.touched, crossings.t
     node, below = crossings.node, crossings.below
-    met_row, met_word = rows.met_row, rows.met_word
+    met, links, tests = rows.met, tree.links, tree.tests
     for k in range(n_met):
-        r, word = _U(met_row[_U(k)]), met_word[_U(k)]
-        column = column_of(word)
-        right = (_U(at[r]) & _ONE) == _ONE
+        r, above = row_of(met[_U(k)]), node_of(met[_U(k)])
+        link, test = links[above], tests[above]
+        column = column_of(link)
+        right = goes_right(_U(codes[r, column]), column, test, categories)
         for s in range(first[column], first[column + _ONE]):
-            if goes_right(_U(codes[r, _U(s)]), word, categories) == right:
+            if goes_right(_U(codes[r, _U(s)]), column, test, categories) == right:
                 continue
             e = _U(effect[_U(s)])
-            t = crossing_time(lines, r, _U(s), word)
+            t = crossing_time(lines, r, _U(s), column, test)
             last = top[r, e]
             if last >= 0 and t >= placed[last]:
                 continue
             if last < 0:
                 touched[n_touched] = (r << _ROW_AT) | e
                 n_touched += 1
-            node[n_pushed] = at[r] ^ np.uint32(1)
+            node[n_pushed] = np.uint32((link & CHILD) + _U(not right))
             placed[n_pushed] = t
             below[n_pushed] = last
             top[r, e] = n_pushed
@@ -233,26 +238,26 @@ def _down_to_leaf(tree, categories, entries, rows, lines, stack, height, r, e):
     leaf, height : int
         The crossings on the way are on the stack in its place.
     """
-    words, places, codes = tree.words, entries.place, rows.codes
+    links, tests, places, codes = tree.links, tree.tests, entries.place, rows.codes
     stack_node, stack_t = stack.node, stack.t
     height -= 1
     node, since = stack_node[height], stack_t[height]
     until = stack_t[height - 1] if height > 0 else _BEYOND
-    word = words[node]
-    while threshold_of(word) != LEAF:
-        column = column_of(word)
+    link = links[node]
+    while is_inner(link, node):
+        column, test = column_of(link), tests[node]
         s = _U(places[e, column])
-        right = goes_right(_U(codes[r, column]), word, categories)
-        far = goes_right(_U(codes[r, s]), word, categories)
+        right = goes_right(_U(codes[r, column]), column, test, categories)
+        far = goes_right(_U(codes[r, s]), column, test, categories)
         if far != right:
-            t = crossing_time(lines, r, s, word)
+            t = crossing_time(lines, r, s, column, test)
             if t <= since:
                 right = far
             elif t < until:
-                stack_node[height], stack_t[height] = (word & CHILD) + _U(far), t
+                stack_node[height], stack_t[height] = (link & CHILD) + _U(far), t
                 height, until = height + 1, t
-        node = (word & CHILD) + _U(right)
-        word = words[node]
+        node = (link & CHILD) + _U(right)
+        link = links[node]
     return node, height
 
 
@@ -312,22 +317,30 @@ def log_jumps(forest, categories, entries, rows, lines, crossings, stack, margin
     n_logged : int
         −1 if the log is full; the margins are then of no use.
     """
-    at, active, thin_out = rows.at, rows.active, forest.thin_out
+    thin_out = forest.thin_out
     touched, n_jumps = crossings.touched, crossings.n_jumps
     n_logged, level = np.int64(0), 0
     for number in range(len(forest.depth)):
         tree = branches(forest, number)
         n_active, n_touched, n_pushed = np.int64(len(margin)), np.int64(0), np.int64(0)
-        for r in range(len(margin)):
-            at[r], active[r] = 0, r
+        start_rows(rows, len(margin))
         for _ in range(forest.depth[number]):
             n_met = advance(tree, categories, rows, n_active)
             n_touched, n_pushed = _push_crossings(
-                categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
+                tree,
+                categories,
+                entries,
+                rows,
+                lines,
+                crossings,
+                n_met,
+                n_touched,
+                n_pushed,
             )
             if thin_out[level]:
                 n_active = still_inside(tree, rows, n_active)
             level += 1
+        stopped(rows, n_active)
         for k in range(n_touched):
             path, n_before = touched[k], n_logged
             height = _unstack(crossings, stack, path)

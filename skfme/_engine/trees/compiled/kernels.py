@@ -20,16 +20,19 @@ from skfme._engine.trees.compiled.decorators import inlined, kernel
 from skfme._engine.trees.compiled.descent import (
     CHILD,
     CHILD_BITS,
-    LEAF,
     BlockRows,
     add_leaves,
     advance,
     branches,
     column_of,
     goes_right,
+    is_inner,
+    node_of,
+    row_of,
     rows_for,
+    start_rows,
     still_inside,
-    threshold_of,
+    stopped,
 )
 
 __all__ = ["MOST_ROWS", "Scratch", "scratch_for", "walk"]
@@ -75,17 +78,19 @@ def scratch_for(n_block: int, entries: Entries, n_outputs: int) -> Scratch:
 
 
 @inlined
-def _start_walkers(categories, entries, scratch, number, n_met, n_walkers):
+def _start_walkers(tree, categories, entries, scratch, number, n_met, n_walkers):
     """Start a walker for every effect that takes a met row to the other side."""
     rows, seen, n_walkers = scratch.rows, scratch.seen, _U(n_walkers)
     for k in range(n_met):
-        r, word = _U(rows.met_row[_U(k)]), rows.met_word[_U(k)]
-        column = column_of(word)
-        right = (_U(rows.at[r]) & _ONE) == _ONE
-        other = (_U(rows.at[r]) ^ _ONE) | (r << _ROW_AT)
+        met = rows.met[_U(k)]
+        r, node = row_of(met), node_of(met)
+        link, test = tree.links[node], tree.tests[node]
+        column = column_of(link)
+        right = goes_right(_U(rows.codes[r, column]), column, test, categories)
+        other = ((link & CHILD) + _U(not right)) | (r << _ROW_AT)
         for s in range(entries.first[column], entries.first[column + _ONE]):
             e, code = _U(entries.effect[_U(s)]), _U(rows.codes[r, _U(s)])
-            parts = goes_right(code, word, categories) != right
+            parts = goes_right(code, column, test, categories) != right
             # Below the first node where they part, the row's own path says nothing
             # of the stepped one.
             parts &= seen[r, e] != number
@@ -101,11 +106,12 @@ def _descend(tree, categories, entries, scratch, n_walkers):
     codes, walkers = scratch.rows.codes, scratch.walkers
     for k in range(n_walkers):
         walker = walkers[_U(k)]
-        word = tree.words[walker & CHILD]
+        node = walker & CHILD
+        link, column = tree.links[node], column_of(tree.links[node])
         r, e = (walker >> _ROW_AT) & _ROW, walker >> _EFFECT_AT
-        code = _U(codes[r, _U(entries.place[e, column_of(word)])])
-        right = goes_right(code, word, categories)
-        walkers[_U(k)] = (walker & ~CHILD) | ((word & CHILD) + _U(right))
+        code = _U(codes[r, _U(entries.place[e, column])])
+        right = goes_right(code, column, tree.tests[node], categories)
+        walkers[_U(k)] = (walker - node) + ((link & CHILD) + _U(right))
 
 
 @inlined
@@ -115,11 +121,12 @@ def _set_aside(tree, scratch, n_walkers, n_done):
     n_left, n_done = _ZERO, _U(n_done)
     for k in range(n_walkers):
         walker = walkers[_U(k)]
-        leaf = _U(threshold_of(tree.words[walker & CHILD]) == LEAF)
+        node = walker & CHILD
+        inner = _U(is_inner(tree.links[node], node))
         done[n_done] = walker
-        n_done += leaf
+        n_done += _ONE - inner
         walkers[n_left] = walker
-        n_left += _ONE - leaf
+        n_left += inner
     return np.int64(n_left), np.int64(n_done)
 
 
@@ -157,18 +164,18 @@ def walk(forest, categories, entries, scratch, margin):
     for number in range(len(forest.depth)):
         tree = branches(forest, number)
         n_active, n_walkers, n_done = np.int64(len(margin)), np.int64(0), np.int64(0)
-        for r in range(len(margin)):
-            rows.at[r], rows.active[r] = 0, r
+        start_rows(rows, len(margin))
         for _ in range(forest.depth[number]):
             _descend(tree, categories, entries, scratch, n_walkers)
             n_met = advance(tree, categories, rows, n_active)
             n_walkers = _start_walkers(
-                categories, entries, scratch, number, n_met, n_walkers
+                tree, categories, entries, scratch, number, n_met, n_walkers
             )
             if forest.thin_out[level]:
                 n_active = still_inside(tree, rows, n_active)
                 n_walkers, n_done = _set_aside(tree, scratch, n_walkers, n_done)
             level += 1
+        stopped(rows, n_active)
         add_leaves(tree, rows, margin)
         _add_changes(tree, rows.at, scratch.walkers, n_walkers, changes)
         _add_changes(tree, rows.at, scratch.done, n_done, changes)

@@ -293,7 +293,8 @@ def add_responses(
         Whether so many features passed at once that a jump could not be shared.
     """
     for r in range(row, len(parts)):
-        margin[:] = prediction.base
+        for o in range(len(margin)):
+            margin[o] = prediction.base[o]
         n_events = 0
         for number in range(len(forest.depth)):
             tree = branches(forest, number)

@@ -14,10 +14,9 @@ import numpy as np
 from skfme._engine.trees.compiled.decorators import inlined
 from skfme._engine.trees.compiled.descent import (
     CHILD,
-    LEAF,
     column_of,
     goes_right,
-    threshold_of,
+    is_inner,
 )
 from skfme._engine.trees.compiled.jumps import crossing_time
 
@@ -114,14 +113,14 @@ def next_leaf(tree, categories, codes, place, player_of, lines, tie, r, search, 
         how[n] = ENTERS
         n += 1
     node = _U(search.node[height])
-    word = tree.words[node]
-    while threshold_of(word) != LEAF:
-        column = column_of(word)
+    link = tree.links[node]
+    while is_inner(link, node):
+        column, test = column_of(link), tree.tests[node]
         s = place[column]
-        right = goes_right(_U(codes[r, column]), word, categories)
-        far = goes_right(_U(codes[r, s]), word, categories)
+        right = goes_right(_U(codes[r, column]), column, test, categories)
+        far = goes_right(_U(codes[r, s]), column, test, categories)
         if far != right:
-            t = crossing_time(lines, r, _U(s), word)
+            t = crossing_time(lines, r, _U(s), column, test)
             near_left = t if t < left else left
             far_entered = t if t > entered else entered
             passing[n], passed_at[n] = player_of[column], t
@@ -129,15 +128,15 @@ def next_leaf(tree, categories, codes, place, player_of, lines, tie, r, search, 
                 how[n], right, entered = ENTERS, far, far_entered
             else:
                 if far_entered <= left + tie:
-                    search.node[height] = np.int64((word & CHILD) + _U(far))
+                    search.node[height] = np.int64((link & CHILD) + _U(far))
                     search.kept[height], search.player[height] = n, player_of[column]
                     search.entered[height], search.left[height] = far_entered, left
                     search.time[height] = t
                     height += 1
                 how[n], left = LEAVES, near_left
             n += 1
-        node = (word & CHILD) + _U(right)
-        word = tree.words[node]
+        node = (link & CHILD) + _U(right)
+        link = tree.links[node]
     return node, height, n, entered, left
 
 

@@ -16,10 +16,9 @@ from skfme._engine.trees.compiled.decorators import inlined
 from skfme._engine.trees.compiled.descent import (
     CHILD,
     CHILD_BITS,
-    LEAF,
     column_of,
     goes_right,
-    threshold_of,
+    is_inner,
 )
 
 __all__ = [
@@ -145,11 +144,11 @@ def descend(tree, categories, player_of, walkers, n_walkers):
     n = _U(n_walkers)
     for k in range(n_walkers):
         walker = words[_U(k)]
-        word = tree.words[walker & CHILD]
-        column, child = column_of(word), word & CHILD
+        link, test = tree.links[walker & CHILD], tree.tests[walker & CHILD]
+        column, child = column_of(link), link & CHILD
         codes = pairs[(walker >> _ROW_AT) & _ROW, column]
-        right = goes_right(codes & _LOW, word, categories)
-        far = goes_right(codes >> _HALF, word, categories)
+        right = goes_right(codes & _LOW, column, test, categories)
+        far = goes_right(codes >> _HALF, column, test, categories)
         kept = walker & ~CHILD
         if right == far:
             words[_U(k)] = kept | (child + _U(right))
@@ -175,7 +174,8 @@ def descend(tree, categories, player_of, walkers, n_walkers):
 @inlined
 def is_at_leaf(tree, walker):
     """Whether a walker is at the end of its way."""
-    return threshold_of(tree.words[walker & CHILD]) == LEAF
+    node = walker & CHILD
+    return not is_inner(tree.links[node], node)
 
 
 @inlined

@@ -1,0 +1,1 @@
+"""What goes wrong around the package: every answer is whole, or it is refused."""

@@ -1,0 +1,1 @@
+"""Names and categories from strangers: shown as they are, and never evaluated."""
