@@ -24,6 +24,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, StdDev
 from skfme._engine import choice
+from skfme._engine.trees import models
 from skfme._streaming import explain_batches as streaming
 from skfme.statsmodels import average_effects
 from tests.recorder import Recorder
@@ -837,9 +838,9 @@ def test_partitions_of_one_process_count_together_and_read_the_trees_once(
 ):
     monkeypatch.setattr(choice, "_WORTH_LOADING", 250)
     read = []
-    tree_model = choice._tree_model
+    read_ensemble = models.read_ensemble
     monkeypatch.setattr(
-        choice, "_tree_model", lambda *args: read.append(1) or tree_model(*args)
+        models, "read_ensemble", lambda *args: read.append(1) or read_ensemble(*args)
     )
     dask = pytest.importorskip("dask", reason="dask is not installed")
     table = pytest.importorskip("dask.dataframe").from_pandas(
