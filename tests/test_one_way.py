@@ -228,7 +228,8 @@ def test_options_after_the_second_argument_are_given_by_name():
             placed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
             placed = [p for p in placed if p.name not in ("self", "cls")]
             lax += [label for p in placed[2:] if p.default is not p.empty]
-    assert set(lax) <= {"delta_effects"}  # results, data, steps, as fme() has them
+    # Results or explainer, data, and what of them, as fme() has them.
+    assert set(lax) <= {"came_batches", "delta_effects"}
 
 
 @pytest.mark.parametrize("engine", ["auto", "predict"])

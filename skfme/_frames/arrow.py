@@ -99,6 +99,7 @@ def _batches(
         batch_size=BATCH_ROWS,
         batch_readahead=1,
         fragment_readahead=1,
+        use_threads=False,  # threads read small row groups ahead, as many as there are
         **options,
     )
     return batches

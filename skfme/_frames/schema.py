@@ -6,7 +6,7 @@ How entries are read and changed lives beside this.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -29,6 +29,7 @@ __all__ = [
     "converted",
     "describe_column",
     "describe_columns",
+    "joint_column",
 ]
 
 
@@ -177,6 +178,35 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
         ordered=ordered,
         categories=tuple(map(_plain, levels)),
         ranks=tuple(ranks[level] for level in levels) if ordered else (),
+    )
+
+
+def joint_column(one: Column, other: Column, entries: ColumnData) -> Column:
+    """A column as the rows of two tables show it; `entries` are those of the other.
+
+    Raises
+    ------
+    ValueError
+        If it is of another kind in the other table.
+    """
+    if one.kind != other.kind:
+        raise ValueError(
+            f"{str(one.name)!r} is {other.kind} here, and was {one.kind} before. Give all "
+            "batches the column types of fit, such as with a schema or dtype=."
+        )
+    levels = {*one.categories, *other.categories}
+    ranks = {}
+    if is_coded(entries):
+        declared = map(_plain, declared_categories(entries)[0])
+        # Those that this table does not declare are the last ones.
+        order = dict.fromkeys([*declared, *one.categories])
+        ranks = {value: i for i, value in enumerate(order)}
+    ordered = sorted(levels, key=ranks.__getitem__ if ranks else _sort_key)
+    return replace(
+        one,
+        integer=one.integer and other.integer,
+        categories=tuple(ordered),
+        ranks=tuple(map(ranks.__getitem__, ordered)) if one.ordered else (),
     )
 
 

@@ -43,7 +43,7 @@ from skfme._streaming.sources.telling import source_of
 from skfme._streaming.trial import Trial
 from skfme.quadrature import as_rule
 
-__all__ = ["summarize_batches"]
+__all__ = ["summarize_batches", "together"]
 
 # Rows explained at once are at least this many for each job, if their batch has them,
 # and no more than have results that fit in working_memory, with what summing up copies.
@@ -101,7 +101,7 @@ class _Summarizing:
         quiet.verbose = 0  # progress is that of batches
         quiet._choice = self.explainer._choice.over_stream()
         total = EffectSummaries.empty(self.about)
-        for neighbours in _together(map(reader, batches)):
+        for neighbours in together(map(reader, batches)):
             for summaries in _summarized(quiet, self.about, neighbours):
                 total = total.merge(summaries)
             neighbours.clear()  # before the next batch is read
@@ -141,7 +141,7 @@ def _detector_name(extrapolation: Any) -> str:
     return extrapolation if named else type(extrapolation).__name__
 
 
-def _together(batches: Iterator[Batch | None]) -> Iterator[list[Batch]]:
+def together(batches: Iterator[Batch | None]) -> Iterator[list[Batch]]:
     """Short neighbours of equal schema, to be explained as one."""
     waiting: list[Batch] = []
     n_waiting = 0

@@ -137,7 +137,7 @@ class EffectTreeDisplay(Display):
         tree : EffectTree
         X, y : table of shape (n_samples, n_features), array-like of (n_samples,)
             Rows and effects of the histograms; None takes those of ``fit``, which a
-            pickled tree does not carry.
+            tree that was pickled, or grown over batches, does not carry.
         inference : results, default=None
             Intervals of the cAMEs: an object whose ``to_frame()`` has ``conf_low``,
             ``conf_high`` and a column with the tree's subspaces (the index of
@@ -157,7 +157,7 @@ class EffectTreeDisplay(Display):
         Raises
         ------
         ValueError
-            If a pickled tree is drawn without rows, or `inference` is not about this
+            If a tree without rows is drawn without any, or `inference` is not about this
             tree's subspaces.
         """
         check_matplotlib(f"{cls.__name__}.from_tree")
@@ -305,8 +305,8 @@ def _rows(tree: DrawnTree, X: Any, y: Any, rows_of_fit: tuple | None) -> tuple:
         return effects, leaves, Weighting(None, len(effects))
     if rows_of_fit is None:
         raise ValueError(
-            "A pickled tree does not carry its rows; pass X and y, the rows and their "
-            "effects."
+            "A tree that was pickled, or grown over batches, does not carry its rows; pass "
+            "X and y, the rows and their effects."
         )
     return rows_of_fit
 

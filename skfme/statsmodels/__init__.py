@@ -45,6 +45,7 @@ from skfme.statsmodels._regression.model_comparison import (
     compare_models,
 )
 from skfme.statsmodels._regression.wild_bootstrap import WildClusterTest
+from skfme.statsmodels._tree.came_batches import came_batches
 from skfme.statsmodels._tree.effect_tree import EffectTree
 from skfme.statsmodels._tree.stability import Stability
 
@@ -78,6 +79,7 @@ __all__ = [
     "WildClusterTest",
     "average_effects",
     "bootstrap_effects",
+    "came_batches",
     "compare_models",
     "cross_fit_effects",
     "delta_effects",

@@ -45,15 +45,18 @@ class Batches:
         Names of the columns; None where they are only seen in the tables.
     schema : object
         Of Arrow; None where it is only seen in the tables.
+    once : bool
+        Whether reading uses it up.
     """
 
     read: Callable[[Columns], Iterable[Any]]
     names: tuple[str, ...] | None = None
     schema: Any = None
+    once: bool = False
 
 
 def given_batches(tables: Iterable[Any]) -> Batches:
-    return Batches(lambda columns: tables)
+    return Batches(lambda columns: tables, once=isinstance(tables, Iterator))
 
 
 def given_table(table: Any) -> Batches:
@@ -90,7 +93,8 @@ def given_dataset(source: Any) -> Batches:
 def given_stream(source: Any) -> Batches:
     """A reader of record batches, or anything that exports Arrow's stream."""
     reader = source if hasattr(source, "read_next_batch") else one_stream(source)
-    return Batches(lambda columns: reader, tuple(reader.schema.names), reader.schema)
+    names = tuple(reader.schema.names)
+    return Batches(lambda columns: reader, names, reader.schema, once=True)
 
 
 def given_relation(relation: Any) -> Batches:

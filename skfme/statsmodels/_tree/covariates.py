@@ -40,10 +40,14 @@ __all__ = [
     "Sample",
     "Split",
     "counted_rows",
+    "covariate_of",
     "covariates_like",
+    "decimals_of",
     "effects_in",
     "learned_covariates",
     "measures_in",
+    "refuse_columns",
+    "refuse_levels",
     "variance_explained",
 ]
 
@@ -84,9 +88,9 @@ class Covariate:
 
     def without_values(self) -> Covariate:
         """What is kept of it beside a fitted tree."""
-        decimals = (
-            _decimals(self.values) if self.numeric and self.scale is None else None
-        )
+        decimals = None
+        if self.numeric and self.scale is None:
+            decimals = decimals_of(self.values)
         return replace(self, values=self.values[:0].copy(), decimals=decimals)
 
     @property
@@ -119,6 +123,8 @@ class Split:
         Unordered: codes of the levels on either side.
     default_left : bool
         Whether missing values, and levels that the node has not seen, go left.
+    skipped : float
+        Largest share of the node's rows between neighbouring cuts that were tried.
     """
 
     covariate: int
@@ -127,6 +133,7 @@ class Split:
     left: tuple[int, ...] = ()
     right: tuple[int, ...] = ()
     default_left: bool = False
+    skipped: float = 0.0
 
     def goes_left(self, covariate: Covariate, values: np.ndarray) -> np.ndarray:
         """Mask of the entries of this split's covariate that go left."""
@@ -201,15 +208,18 @@ def learned_covariates(
     ValueError
         If the categories of a column name rows rather than groups.
     """
-    _refuse_columns(table, columns)
+    refuse_columns(table, columns)
+    for column in columns:
+        missing = missing_in(table.column(column.position))
+        refuse_levels(column, len(table) - int(missing.sum()))
     scales = [
         time_scale(table.column(column.position)) if column.kind == "datetime" else None
         for column in columns
     ]
-    return tuple(map(partial(_covariate, table), columns, scales))
+    return tuple(map(partial(covariate_of, table), columns, scales))
 
 
-def _decimals(values: np.ndarray) -> int | None:
+def decimals_of(values: np.ndarray) -> int | None:
     """How many decimals the numbers have, if they are few."""
     for decimals in range(_MOST_DECIMALS + 1):
         few, scale = values[:100], 10.0**decimals
@@ -225,10 +235,10 @@ def covariates_like(
 ) -> tuple[Covariate, ...]:
     """The same columns of another table, encoded by what fit learned of them."""
     scales = [covariate.scale for covariate in learned]
-    return tuple(map(partial(_covariate, table), columns, scales))
+    return tuple(map(partial(covariate_of, table), columns, scales))
 
 
-def _covariate(table: Table, column: Column, scale: TimeScale | None) -> Covariate:
+def covariate_of(table: Table, column: Column, scale: TimeScale | None) -> Covariate:
     entries = table.column(column.position)
     if column.kind in ("numeric", "datetime"):
         if scale is None:
@@ -244,7 +254,7 @@ def _covariate(table: Table, column: Column, scale: TimeScale | None) -> Covaria
     return Covariate(column.name, kind, column.categories, codes, missing, column.ranks)
 
 
-def _refuse_columns(table: Table, columns: Sequence[Column]) -> None:
+def refuse_columns(table: Table, columns: Sequence[Column]) -> None:
     """Refuse columns that no tree can split, by name."""
     for column in columns:
         mixture = mixture_in(table.column(column.position))
@@ -256,14 +266,18 @@ def _refuse_columns(table: Table, columns: Sequence[Column]) -> None:
                 "numbers, categories and dates: each argument must be a string or a "
                 f"number. Convert the column, or leave it out: drop=[{column.name!r}]."
             )
-        _refuse_names_of_rows(table, column)
-        families: dict[str, Any] = {}
-        for level in column.categories:
-            families.setdefault(_family(level), level)
-        if len(families) > 1:
-            examples = list(families.values())[:2]
-            shown = (f"{e!r} of type {type(e).__name__}" for e in examples)
-            raise _mixed(column, " and ".join(shown))
+
+
+def refuse_levels(column: Column, observed: int) -> None:
+    """Refuse levels that are of several types, or that name rows, of those observed."""
+    _refuse_names_of_rows(column, observed)
+    families: dict[str, Any] = {}
+    for level in column.categories:
+        families.setdefault(_family(level), level)
+    if len(families) > 1:
+        examples = list(families.values())[:2]
+        shown = (f"{e!r} of type {type(e).__name__}" for e in examples)
+        raise _mixed(column, " and ".join(shown))
 
 
 def _mixed(column: Column, examples: str) -> TypeError:
@@ -274,12 +288,11 @@ def _mixed(column: Column, examples: str) -> TypeError:
     )
 
 
-def _refuse_names_of_rows(table: Table, column: Column) -> None:
+def _refuse_names_of_rows(column: Column, observed: int) -> None:
     """Refuse categories, such as ids, of which most rows have one of their own."""
     n_levels = len(column.categories)
     if column.ordered or n_levels <= MOST_SMALL_LEVELS:
         return
-    observed = len(table) - int(missing_in(table.column(column.position)).sum())
     if 2 * n_levels <= observed:
         return
     dates = all(isinstance(level, datetime.date) for level in column.categories)

@@ -10,13 +10,20 @@ minimises SS(leaves) + cp SS(root) × leaves.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from skfme.statsmodels._tree.covariates import Covariate, Sample, Split
 from skfme.statsmodels._tree.growing import Choice, Criterion, Layer, Limits, Part
-from skfme.statsmodels._tree.node_sums import FactorLevels, Scores
+from skfme.statsmodels._tree.node_sums import (
+    FactorLevels,
+    LevelSums,
+    NodeMoments,
+    Scores,
+)
 from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed
 from skfme.statsmodels._tree.split_search import (
     TIE,
@@ -33,7 +40,13 @@ from skfme.statsmodels._tree.split_tests import (
     preference,
 )
 
-__all__ = ["ConditionalInference", "LeastSquaresCriterion", "MethodNames"]
+__all__ = [
+    "ConditionalInference",
+    "InferenceRules",
+    "LeastSquaresCriterion",
+    "MethodNames",
+    "level_split",
+]
 
 SPLITTRY = 2
 """Covariates tried for an admissible split, the most significant first."""
@@ -46,6 +59,65 @@ class MethodNames(StrOptions):
         return f"{super().__str__()}, 'cart' for R's rpart and 'ctree' for partykit"
 
 
+@dataclass(frozen=True)
+class InferenceRules:
+    """Tests of a layer from its sums, and what a node may be split by.
+
+    Parameters
+    ----------
+    limits : Limits
+    alpha : float
+        A covariate must have an adjusted p-value below it.
+    teststat : {"quadratic", "maximum"}
+    testtype : {"bonferroni", "univariate"}
+    variance : float
+        Of the root's effects, without weights.
+    """
+
+    limits: Limits
+    alpha: float
+    teststat: str
+    testtype: str
+    variance: float
+
+    def tests(
+        self,
+        positions: tuple[list[int], list[int]],
+        moments: NodeMoments | None,
+        levels: LevelSums | None,
+    ) -> list[Tests]:
+        """Of each node; `positions` are those of scored covariates, and of factors."""
+        scored, factors = positions
+        # partykit's tolerance is absolute. In units of the root's SDs it treats
+        # effects of 1e-9 as it does those of 1.
+        least_variance = TOLERANCE * self.variance
+        found = {}
+        if moments is not None:
+            quadratic = numeric_statistics(moments, least_variance)
+            maximum = self.teststat == "maximum"
+            statistic = np.sqrt(quadratic) if maximum else quadratic
+            found["scored"] = scored, statistic, log_1_minus_p(quadratic)
+        if levels is not None:
+            tested = factor_tests(levels, least_variance, self.teststat)
+            found["factors"] = factors, *tested
+        n_nodes = len(next(iter(found.values()))[1])
+        shape = n_nodes, len(scored) + len(factors)
+        statistics, logs = np.full((2, *shape), np.nan)
+        for columns, of_columns, logs_of_columns in found.values():
+            statistics[:, columns], logs[:, columns] = of_columns, logs_of_columns
+        return list(map(Tests, statistics, adjusted(logs, self.testtype)))
+
+    def candidates(self, spread: Spread, tests: Tests) -> list[int]:
+        """Covariates that a node may be split by, the most significant first."""
+        criterion, weight = tests.log_1_minus_p, spread.weight
+        threshold = math.log1p(-self.alpha)
+        too_small = weight < 2 * self.limits.least(weight)
+        if too_small or not (criterion > threshold).any():
+            return []
+        preferred = preference(criterion, tests.statistic)[:SPLITTRY]
+        return [j for j in preferred if criterion[j] > threshold]
+
+
 class ConditionalInference(Criterion):
     """Choose the covariate by a test; stop where none passes.
 
@@ -53,59 +125,32 @@ class ConditionalInference(Criterion):
     ----------
     sample : Sample
     limits : Limits
-    alpha : float
-        A covariate must have an adjusted p-value below it.
-    teststat : {"quadratic", "maximum"}
-    testtype : {"bonferroni", "univariate"}
+    **options
+        The other parameters of `InferenceRules`.
     """
 
-    def __init__(
-        self, sample: Sample, limits: Limits, alpha: float, teststat: str, testtype: str
-    ) -> None:
+    def __init__(self, sample: Sample, limits: Limits, **options: Any) -> None:
         self.sample, self.limits = sample, limits
-        self.threshold = math.log1p(-alpha)
-        self.teststat, self.testtype = teststat, testtype
-        # partykit's tolerance is absolute. In units of the root's SDs it treats
-        # effects of 1e-9 as it does those of 1.
-        self.least_variance = TOLERANCE * float(np.var(sample.effects))
+        variance = float(np.var(sample.effects))
+        self.rules = InferenceRules(limits, variance=variance, **options)
         self.scores = Scores(sample.covariates, len(sample))
         self.levels = FactorLevels(sample.covariates, len(sample))
 
     def find(self, layer: Layer) -> list[Choice]:
-        statistics, logs = self._tested(layer)
-        tests = map(Tests, statistics, adjusted(logs, self.testtype))
+        positions = self.scores.positions, self.levels.positions
+        tests = self.rules.tests(
+            positions,
+            self.scores.moments(layer) if positions[0] else None,
+            self.levels.sums(layer) if positions[1] else None,
+        )
         return [
             (self._split(part, of_part), of_part)
             for part, of_part in zip(layer.parts, tests, strict=True)
         ]
 
-    def _tested(self, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-        """Statistics and log(1 − p), nodes as rows and covariates as columns."""
-        shape = len(layer.parts), len(self.sample.covariates)
-        statistics, logs = np.full((2, *shape), np.nan)
-        scored, factors = self.scores.positions, self.levels.positions
-        if scored:
-            moments = self.scores.moments(layer)
-            quadratic = numeric_statistics(moments, self.least_variance)
-            maximum = self.teststat == "maximum"
-            statistics[:, scored] = np.sqrt(quadratic) if maximum else quadratic
-            logs[:, scored] = log_1_minus_p(quadratic)
-        if factors:
-            levels = self.levels.sums(layer)
-            statistics[:, factors], logs[:, factors] = factor_tests(
-                levels, self.least_variance, self.teststat
-            )
-        return statistics, logs
-
     def _split(self, part: Part, tests: Tests) -> Split | None:
         """By the most significant covariates, the first with an admissible split."""
-        criterion, weight = tests.log_1_minus_p, part.spread.weight
-        too_small = weight < 2 * self.limits.least(weight)
-        if too_small or not (criterion > self.threshold).any():
-            return None
-        for j in preference(criterion, tests.statistic)[:SPLITTRY]:
-            if not criterion[j] > self.threshold:
-                break
+        for j in self.rules.candidates(part.spread, tests):
             split = self._search(part, j)
             if split is not None:
                 return split
@@ -119,7 +164,8 @@ class ConditionalInference(Criterion):
             left = best_bipartition(weights, sums, least)
             if left is None:
                 return None
-            return _level_split(j, part, covariate, present[left], present[~left])
+            rows = _rows_by_level(part, covariate)
+            return level_split(j, rows, present[left], present[~left])
         values = part.of(covariate.values)
         order = _sorted(covariate, values)
         values = values[order]
@@ -196,7 +242,8 @@ class LeastSquaresCriterion(Criterion):
         if contiguous is None:
             return 0.0, None
         left, gain = contiguous
-        split = _level_split(j, part, covariate, present[left], present[~left])
+        rows = _rows_by_level(part, covariate)
+        split = level_split(j, rows, present[left], present[~left])
         return gain * float(weights.sum()), split
 
     def pruned(self, nodes: list[Node]) -> list[Node]:
@@ -241,12 +288,16 @@ def _by_level(
     return present, totals[present], sums[present]
 
 
-def _level_split(
-    j: int, part: Part, covariate: Covariate, left: np.ndarray, right: np.ndarray
-) -> Split:
-    """A split of levels; what the node has not seen goes where more rows went."""
+def _rows_by_level(part: Part, covariate: Covariate) -> np.ndarray:
     codes = part.of(covariate.values)
-    rows = np.bincount(codes[codes >= 0], minlength=len(covariate.levels))
+    return np.bincount(codes[codes >= 0], minlength=len(covariate.levels))
+
+
+def level_split(j: int, rows: np.ndarray, left: np.ndarray, right: np.ndarray) -> Split:
+    """A split of levels; what the node has not seen goes where more rows went.
+
+    `rows` are the node's numbers of rows by level.
+    """
     more_left = bool(rows[left].sum() > rows[right].sum())
     codes_left, codes_right = tuple(left.tolist()), tuple(right.tolist())
     return Split(j, left=codes_left, right=codes_right, default_left=more_left)

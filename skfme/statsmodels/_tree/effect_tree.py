@@ -8,7 +8,7 @@ from a fitted tree.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -43,7 +43,8 @@ from skfme.statsmodels._tree.criteria import (
     MethodNames,
 )
 from skfme.statsmodels._tree.fitted_tree import FittedTree, TreeRows
-from skfme.statsmodels._tree.growing import Criterion, Limits, grow
+from skfme.statsmodels._tree.growing import Limits, grow, is_share
+from skfme.statsmodels._tree.node_tables import measures_of
 from skfme.statsmodels._tree.nodes import Node, leaf_of_rows
 from skfme.statsmodels._tree.pruning import pruned
 from skfme.statsmodels._tree.sizing import (
@@ -135,6 +136,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
     See Also
     --------
     skfme.came : The same in one call, for an effect.
+    came_batches : The same of a table larger than memory.
 
     Notes
     -----
@@ -316,7 +318,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         nodes = self._grown(sample)
         leaves = leaf_of_rows(nodes, len(sample))
         self._training = TreeRows(table.guarded(), effects, weights, leaves)
-        self._tabulate(nodes, weights, measures)
+        self._tabulate(nodes, weights.given, measures_of(nodes, measures, weights))
         return self
 
     def stability(
@@ -338,9 +340,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         check_is_fitted(self, "partitions_")
         if self._training is None:
             raise ValueError(
-                "stability needs the rows that the tree was grown on, which a pickled "
-                "tree, or one with the numbers of other rows, does not carry. Fit the "
-                "tree again."
+                "stability needs the rows that the tree was grown on, which a tree that "
+                "was pickled, grown over batches, or given the numbers of other rows does "
+                "not carry. Fit the tree again."
             )
         if n_resamples < 1:
             raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
@@ -370,6 +372,9 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the "
                 "target y is None."
             )
+        self._check_size()
+
+    def _check_size(self) -> None:
         if self.n_partitions is not None and self.max_sd is not None:
             raise ValueError(
                 f"n_partitions={self.n_partitions!r} and max_sd={self.max_sd!r} are both "
@@ -407,14 +412,14 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         nodes = pruned(grow(grown_on, criterion), size, self.max_sd)
         return reestimated(nodes, sample, estimated_from) if self.honest else nodes
 
-    def _criterion(self, total: float) -> Callable[[Sample], Criterion]:
+    def _criterion(self, total: float) -> partial[Any]:
         """What splits nodes, by the options and the total weight of the rows."""
         ctree = self.method == "ctree"
         leaf = self.min_samples_leaf or (0.02 if ctree else 0.04)
-        if _is_share(leaf):
+        if is_share(leaf):
             leaf = max(1, math.floor(leaf * total) if ctree else round(leaf * total))
         split = self.min_samples_split or (20 if ctree else 3 * leaf)
-        if _is_share(split):
+        if is_share(split):
             split = split * total
         depth = self.max_depth or (math.inf if ctree else 30)
         limits = Limits(leaf, split, self.minprob, depth)
@@ -441,8 +446,3 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.sparse = False
         return tags
-
-
-def _is_share(value: Any) -> bool:
-    """As in scikit-learn, a float is a share and an integer a weight."""
-    return not isinstance(value, Integral)

@@ -34,8 +34,8 @@ from skfme.statsmodels._tree.covariates import (
     measures_in,
     variance_explained,
 )
-from skfme.statsmodels._tree.node_tables import tables_of
-from skfme.statsmodels._tree.nodes import Node, leaves_of, parents
+from skfme.statsmodels._tree.node_tables import measures_of, tables_of
+from skfme.statsmodels._tree.nodes import Node, Spread, leaves_of, parents
 from skfme.statsmodels._tree.rules import edges_of, queries_of, rules_of, tree_text
 from skfme.statsmodels._tree.sizing import reestimated
 
@@ -271,10 +271,10 @@ class FittedTree:
         return came
 
     def _tabulate(
-        self, nodes: list[Node], weights: Weighting, nlm: np.ndarray | None
+        self, nodes: list[Node], weighted: bool, measures: list[Spread] | None
     ) -> None:
         """Set the tables; the nodes no longer hold their rows."""
-        tables = tables_of(nodes, self._covariates, weights, nlm)
+        tables = tables_of(nodes, self._covariates, weighted, measures)
         self.nodes_, self.tests_, self.partitions_ = tables
         self.n_partitions_ = len(self.partitions_)
         within = sum(node.spread.ss for node in nodes if node.is_leaf)
@@ -294,7 +294,8 @@ class FittedTree:
         other = copy.copy(self)  # without the rows of fit
         other.n_dropped_ = len(table) - len(rows)
         nodes = reestimated(self._nodes, sample, np.arange(len(sample)))
-        other._tabulate(nodes, weights, measures_in(nlm, table, rows))
+        measures = measures_of(nodes, measures_in(nlm, table, rows), weights)
+        other._tabulate(nodes, weights.given, measures)
         return other
 
     def _rules(self, labels: Labels) -> pd.Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,16 @@ from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Sample, Split
 from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed
 
-__all__ = ["Choice", "Criterion", "Layer", "Limits", "Part", "entries", "grow"]
+__all__ = [
+    "Choice",
+    "Criterion",
+    "Layer",
+    "Limits",
+    "Part",
+    "entries",
+    "grow",
+    "is_share",
+]
 
 # Rows of a node, None for all of them, and the same in the order of each covariate.
 Members = tuple[np.ndarray | None, tuple[np.ndarray, ...]]
@@ -36,6 +46,11 @@ class Limits:
     def least(self, total: float) -> float:
         """Weight that a child of a node of weight `total` must have."""
         return max(self.min_leaf, math.ceil(total * self.minprob))
+
+
+def is_share(value: float) -> bool:
+    """As in scikit-learn, a float is a share and an integer a weight."""
+    return not isinstance(value, Integral)
 
 
 class Part(NamedTuple):

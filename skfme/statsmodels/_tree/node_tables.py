@@ -13,17 +13,20 @@ from skfme.statsmodels._tree.covariates import Covariate
 from skfme.statsmodels._tree.nodes import Node, Spread, leaf_of_rows, node_rows, parents
 from skfme.statsmodels._tree.rules import cut_of, rules_of
 
-__all__ = ["tables_of"]
+__all__ = ["measures_of", "tables_of"]
 
 
 def tables_of(
     nodes: list[Node],
     covariates: tuple[Covariate, ...],
-    weights: Weighting,
-    nlm: np.ndarray | None,
+    weighted: bool,
+    measures: list[Spread] | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Every node in pre-order, the tests in each, and every leaf."""
-    numbers = _numbers(nodes, weights, nlm)
+    """Every node in pre-order, the tests in each, and every leaf.
+
+    `measures` are the nodes' non-linearity measures.
+    """
+    numbers = _numbers(nodes, weighted, measures)
     leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
     partitions: dict[str, Any] = {"rule": rules_of(nodes, covariates)}
     partitions |= {name: values[leaves] for name, values in numbers.items()}
@@ -35,21 +38,30 @@ def tables_of(
 
 
 def _numbers(
-    nodes: list[Node], weights: Weighting, nlm: np.ndarray | None
+    nodes: list[Node], weighted: bool, measures: list[Spread] | None
 ) -> dict[str, np.ndarray]:
     """Rows, weight, cAME and SD of each node; cANLM and its SD where NLMs are given."""
     spreads = [node.spread for node in nodes]
     columns = {"n": np.array([spread.n for spread in spreads])}
-    if weights.given:
+    if weighted:
         columns["weight"] = np.array([spread.weight for spread in spreads])
     columns |= _mean_and_sd(spreads, "ame", "sd")
-    if nlm is not None:
-        spreads = []
-        for rows in node_rows(nodes, leaf_of_rows(nodes, len(nlm))):
-            rows = rows[~np.isnan(nlm[rows])]
-            spreads.append(Spread.of(nlm[rows], weights.take(rows)))
-        columns |= _mean_and_sd(spreads, "anlm", "sd_nlm")
+    if measures is not None:
+        columns |= _mean_and_sd(measures, "anlm", "sd_nlm")
     return columns
+
+
+def measures_of(
+    nodes: list[Node], nlm: np.ndarray | None, weights: Weighting
+) -> list[Spread] | None:
+    """Non-linearity measures of the rows of each node that have one."""
+    if nlm is None:
+        return None
+    spreads = []
+    for rows in node_rows(nodes, leaf_of_rows(nodes, len(nlm))):
+        rows = rows[~np.isnan(nlm[rows])]
+        spreads.append(Spread.of(nlm[rows], weights.take(rows)))
+    return spreads
 
 
 def _mean_and_sd(spreads: list[Spread], mean: str, sd: str) -> dict[str, np.ndarray]:

@@ -54,6 +54,19 @@ class Spread(NamedTuple):
         ss = float(weights.dot((values - mean) ** 2))
         return cls(len(values), weights.sum, mean, ss, weights.size)
 
+    def merged(self, other: Spread) -> Spread:
+        """That of the rows of both."""
+        weight, away = self.weight + other.weight, other.mean - self.mean
+        share = other.weight / weight if weight else 0.0
+        between = away**2 * self.weight * share
+        return Spread(
+            self.n + other.n,
+            weight,
+            self.mean + away * share,
+            self.ss + other.ss + between,
+            self.size + other.size,
+        )
+
     @property
     def sd(self) -> float:
         """SD with divisor size − 1; NaN of one row."""
@@ -113,11 +126,14 @@ def collapsed(nodes: list[Node], merged: set[int]) -> list[Node]:
     return tree
 
 
-def _rows_below(nodes: list[Node], i: int) -> np.ndarray:
-    """Rows of a leaf, or of the leaves below a node, which follow it, in their order."""
+def _rows_below(nodes: list[Node], i: int) -> np.ndarray | None:
+    """Rows of a leaf, or of the leaves below a node, which follow it, in their order.
+
+    None where no leaf holds any.
+    """
     below = takewhile(lambda n: n.depth > nodes[i].depth, islice(nodes, i + 1, None))
     rows = [node.rows for node in (nodes[i], *below) if node.rows is not None]
-    return np.sort(np.concatenate(rows))
+    return np.sort(np.concatenate(rows)) if rows else None
 
 
 def node_rows(nodes: list[Node], leaves: np.ndarray) -> list[np.ndarray]:
