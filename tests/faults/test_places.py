@@ -139,9 +139,9 @@ WITHOUT_A_HOME = """
     def refuse(self):
         raise refused
 
-    caching.InTreeCacheLocator.ensure_cache_path = refuse
-    if hasattr(caching, "InTreeCacheLocatorFsAgnostic"):
-        caching.InTreeCacheLocatorFsAgnostic.ensure_cache_path = refuse
+    for name in vars(caching):  # of older versions the names begin with a stroke
+        if "InTreeCacheLocator" in name:
+            getattr(caching, name).ensure_cache_path = refuse
 
     from sklearn.ensemble import RandomForestRegressor
 
