@@ -18,12 +18,8 @@ answers; the one-feature effects beside it say what a change of each would do.
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -34,6 +30,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
+from benchmarks.limits import chosen_rows, parser_of, printed, seconds, written
 from skfme import FMEExplainer
 
 N_TRAIN = 20_000
@@ -226,12 +223,6 @@ def pair_of(row: Row, n: int) -> Pair:
     return parts, lambda: model.predict(X), 1.0
 
 
-def seconds(run: Callable[[], object]) -> float:
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
 def measured(row: Row, n: int, repeats: int) -> list[float]:
     """The ratio of a line, once for each repeat."""
     with threadpool_limits(1):
@@ -240,43 +231,16 @@ def measured(row: Row, n: int, repeats: int) -> list[float]:
         return [scale * seconds(above) / seconds(below) for _ in range(repeats)]
 
 
-def line(row: Row, ratios: list[float]) -> str:
-    found = statistics.median(ratios)
-    text = f"{row.name}: {found:.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
-    if row.limit is None:
-        return text
-    met = found >= row.limit if row.at_least else found <= row.limit
-    sense = "at least" if row.at_least else "at most"
-    return f"{text}; {sense} {row.limit:g} {'holds' if met else 'MISSED'}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument(
-        "--only", nargs="+", default=[""], help="lines that contain all of these texts"
-    )
-    parser.add_argument("--list", action="store_true", help="name the lines, run none")
-    parser.add_argument("--json", help="where to write the table")
-    options = parser.parse_args()
-    chosen = [row for row in rows() if all(text in row.name for text in options.only)]
+    options = parser_of(__doc__.splitlines()[0], rows=20_000).parse_args()
+    chosen = chosen_rows(rows(), options)
     if find_spec("shap") is None:
         print("shap is not installed: its lines are left out")
         chosen = [row for row in chosen if "shap" not in row.measure]
     if options.list:
         print(*(row.name for row in chosen), sep="\n")
         return
-    print(f"n = {options.rows:,}; median (lowest to highest) of {options.repeats} runs")
-    table = []
-    for row in chosen:
-        ratios = measured(row, options.rows, options.repeats)
-        print(line(row, ratios), flush=True)
-        table.append({**asdict(row), "name": row.name, "ratios": ratios})
-    if options.json:
-        found = {"rows": options.rows, "repeats": options.repeats, "table": table}
-        with open(options.json, "w") as file:
-            json.dump(found, file, indent=1)
+    written(printed(chosen, measured, options), options)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from threadpoolctl import threadpool_limits
 
-from benchmarks.tree_engine import fitted, sample, seconds, with_threads
+from benchmarks.limits import seconds
+from benchmarks.tree_engine import fitted, sample, with_threads
 from skfme import Contrast, FMEExplainer
 
 MODELS = ("forest of depth 10", "HistGradientBoosting", "LightGBM", "XGBoost")
@@ -82,8 +83,7 @@ def measured(name: str, n: int, repeats: int) -> dict[str, tuple[float, int | No
         for question, (run, calls) in questions(model, X).items():
             run()
             ratios = [
-                seconds(run, 1) / seconds(lambda: model.predict(X), 1)
-                for _ in range(repeats)
+                seconds(run) / seconds(lambda: model.predict(X)) for _ in range(repeats)
             ]
             found[question] = (statistics.median(ratios), calls)
     return found

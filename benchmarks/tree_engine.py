@@ -14,16 +14,13 @@ is asked for, of the clock's where two are.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,6 +38,14 @@ from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
 import skfme
+from benchmarks.limits import (
+    chosen_rows,
+    parser_of,
+    printed,
+    seconds,
+    verdict,
+    written,
+)
 from skfme import FMEExplainer
 
 N_TRAIN = 20_000
@@ -200,13 +205,6 @@ def with_threads(model: Any, threads: int) -> Any:
     return model
 
 
-def seconds(run: Callable[[], object], threads: int) -> float:
-    clock = time.process_time if threads == 1 else time.perf_counter
-    start = clock()
-    run()
-    return clock() - start
-
-
 def explained(row: Row, model: Any, X: np.ndarray, **options: Any) -> FMEExplainer:
     effects = 1 if row.measure == "R" else row.features
     steps = [{j: row.share * float(np.ptp(X[:, j]))} for j in range(effects)]
@@ -292,59 +290,37 @@ def imported(name: str, p: int) -> float:
     return statistics.median(ratios)
 
 
-def line(row: Row, ratios: list[float]) -> str:
-    found = statistics.median(ratios)
-    text = f"{row.name}: {found:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    if row.limit is None:
-        return text
-    met = found >= row.limit if row.at_least else found <= row.limit
-    sense = "at least" if row.at_least else "at most"
-    return f"{text}; {sense} {row.limit:g} {'holds' if met else 'MISSED'}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument(
-        "--only", nargs="+", default=[""], help="lines that contain all of these texts"
-    )
+    parser = parser_of(__doc__.splitlines()[0], rows=100_000)
     parser.add_argument("--limits", action="store_true", help="lines with a limit")
-    parser.add_argument("--list", action="store_true", help="name the lines, run none")
-    parser.add_argument("--json", help="where to write the table")
     options = parser.parse_args()
-    chosen = [row for row in rows() if all(text in row.name for text in options.only)]
+    chosen = chosen_rows(rows(), options)
     chosen = [row for row in chosen if row.limit is not None or not options.limits]
     if options.list:
         print(*(row.name for row in chosen), sep="\n")
         return
-    print(f"n = {options.rows:,}; median (lowest to highest) of {options.repeats} runs")
-    table = []
-    for row in chosen:
-        ratios = measured(row, options.rows, options.repeats)
-        print(line(row, ratios), flush=True)
-        table.append({**asdict(row), "name": row.name, "ratios": ratios})
-    reads = {}
+    results = printed(chosen, measured, options)
+    results["reads"] = readings(chosen)
+    if options.limits and options.only == [""]:
+        print(isolation_forest(options.rows, options.repeats))
+        for text in first_calls():
+            print(text, flush=True)
+    results["versions"] = {"skfme": skfme.__version__}
+    results["versions"] |= {name: import_module(name).__version__ for name in PACKAGES}
+    written(results, options)
+
+
+def readings(chosen: list[Row]) -> dict[str, float]:
+    """What reading each model costs, beside one predict of 20,000 rows."""
+    reads: dict[str, float] = {}
     for row in chosen:
         key = f"{row.model}, {row.features} features"
         if row.measure in ("effects", "speed") and key not in reads:
             reads[key] = imported(row.model, row.features)
-            print(
-                f"{key}: reading the model ÷ one predict of 20,000 rows: {reads[key]:.2f}"
-                + read_limit(row.model, reads[key])
-            )
-    if not options.limits or options.only != [""]:
-        return finished(options, table, reads)
-    print(isolation_forest(options.rows, options.repeats))
-    for text in first_calls():
-        print(text, flush=True)
-    return finished(options, table, reads)
-
-
-def read_limit(model: str, found: float) -> str:
-    if model != "XGBoost":
-        return ""
-    return f"; at most 0.5 {'holds' if found <= 0.5 else 'MISSED'}"
+            limit = verdict(reads[key], 0.5) if row.model == "XGBoost" else ""
+            what = "reading the model ÷ one predict of 20,000 rows"
+            print(f"{key}: {what}: {reads[key]:.2f}{limit}")
+    return reads
 
 
 def isolation_forest(n: int, repeats: int) -> str:
@@ -362,11 +338,10 @@ def isolation_forest(n: int, repeats: int) -> str:
         judged, alone = (seconds(lambda: run.explain(X), 1) for run in runs)  # noqa: B023
         scored = seconds(lambda: detector.score_samples(X), 1)
         ratios += [(judged - alone) / scored] * (repeat > 0)
-    found = statistics.median(ratios)
+    median = statistics.median(ratios)
     return (
-        f"IsolationForest, 50 effects ÷ one score_samples: {found:.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f}); at most 2 "
-        f"{'holds' if found <= 2 else 'MISSED'}"
+        f"IsolationForest, 50 effects ÷ one score_samples: {median:.2f} "
+        f"({min(ratios):.2f} to {max(ratios):.2f}){verdict(median, 2)}"
     )
 
 
@@ -411,33 +386,20 @@ def with_empty_cache(code: str) -> float:
 
 def first_calls() -> Iterator[str]:
     """First calls in a process, where nothing is compiled yet."""
-    found = with_empty_cache(FIRST_SMALL_TABLE)
+    waited = with_empty_cache(FIRST_SMALL_TABLE)
     yield (
         f"442 rows of a forest of 100 trees, bmi + 2 with exact NLM, empty cache: "
-        f"{found:.2f} s; at most 2 {'holds' if found <= 2 else 'MISSED'}"
+        f"{waited:.2f} s{verdict(waited, 2)}"
     )
     for categories in ("None", "[2]"):
         for nlm, limit in (("False", 2.3), ("True", 4.5)):
             code = FIRST_CALL.replace("CATEGORIES", categories).replace("NLM", nlm)
-            found = statistics.median(with_empty_cache(code) for _ in range(3))
+            taken = statistics.median(with_empty_cache(code) for _ in range(3))
             yield (
                 f"first call, empty cache, {'no' if categories == 'None' else 'with'} "
-                f"categories, {'with' if nlm == 'True' else 'without'} NLM: {found:.2f} s "
-                f"of processor time; at most {limit} "
-                f"{'holds' if found <= limit else 'MISSED'}"
+                f"categories, {'with' if nlm == 'True' else 'without'} NLM: {taken:.2f} s "
+                f"of processor time{verdict(taken, limit)}"
             )
-
-
-def finished(options: argparse.Namespace, table: list, reads: dict[str, float]) -> None:
-    if options.json:
-        found = {"rows": options.rows, "repeats": options.repeats, "table": table}
-        found |= {
-            "reads": reads,
-            "versions": {"skfme": skfme.__version__}
-            | {name: import_module(name).__version__ for name in PACKAGES},
-        }
-        with open(options.json, "w") as file:
-            json.dump(found, file, indent=1)
 
 
 if __name__ == "__main__":
