@@ -1,6 +1,7 @@
 """Explainable boosting machines in the engine: bins, categories, pairs, and refusals."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfme import Contrast, FMEExplainer, fme
-from tests.ecosystem.zoo import library
+from tests.ecosystem.zoo import assert_engines_agree, library
 
 rng = np.random.default_rng(0)
 N = 400
@@ -32,10 +33,9 @@ CATEGORIES = [{"g": "v"}, {"g": "u", "b": 0.3}, {"g": Contrast("u", "w")}]
 
 
 def machine(name="Regressor", **options):
-    glassbox = pytest.importorskip(
-        "interpret.glassbox", reason="interpret comes with the extra 'test-packages'"
-    )
     library("interpret", "test-packages")
+    from interpret import glassbox
+
     options = {"max_rounds": 60, "n_jobs": 1, "random_state": 0} | options
     return getattr(glassbox, f"ExplainableBoosting{name}")(**options)
 
@@ -47,23 +47,7 @@ def _quiet():
         yield
 
 
-def assert_differences_of_predictions(model, table, steps, **options):
-    """Effects of the engine are f(x + h) − f(x), by the engine that asks the model."""
-    effects = {}
-    for engine in ("trees", "predict"):
-        explainer = FMEExplainer(
-            FrozenEstimator(model), steps, engine=engine, extrapolation=None, **options
-        )
-        effects[engine] = explainer.fit(table).explain(table)
-    moved = 0.0
-    for name, expected in effects["predict"].items():
-        exact = effects["trees"][name]
-        assert exact.engine == "trees"
-        np.testing.assert_array_equal(exact.status, expected.status)
-        np.testing.assert_allclose(exact.fme, expected.fme, rtol=0, atol=1e-12)
-        moved = max(moved, np.nanmax(np.abs(expected.fme)))
-    assert moved > 0.01
-
+assert_same_effects = partial(assert_engines_agree, atol=1e-12)
 
 FITTED = {
     "numbers": lambda: (machine().fit(numbers, y), numbers),
@@ -96,7 +80,7 @@ FITTED = {
 def test_walked_effects_are_differences_of_predictions(fitted):
     model, table = fitted()
     steps = STEPS + CATEGORIES * ("g" in table)
-    assert_differences_of_predictions(model, table, steps)
+    assert_same_effects(model, table, steps)
 
 
 def test_effects_by_hand():
@@ -109,7 +93,7 @@ def test_effects_by_hand():
 def test_margins_are_sums_of_terms():
     model = machine("Classifier").fit(numbers, thirds > 0)
     options = {"response_method": "decision_function"}
-    assert_differences_of_predictions(model, numbers, STEPS, **options)
+    assert_same_effects(model, numbers, STEPS, **options)
 
 
 def test_a_feature_in_no_pair_moves_its_own_term_alone():
@@ -130,31 +114,31 @@ def test_values_on_cuts_and_beside_them_fall_as_in_the_model():
         [cuts, *(np.nextafter(cuts, way) for way in (-np.inf, np.inf))]
     )
     table = pd.DataFrame({"a": edges, "b": edges[::-1]})
-    assert_differences_of_predictions(model, table, [{"a": 0.5}, {"b": -1}])
+    assert_same_effects(model, table, [{"a": 0.5}, {"b": -1}])
 
 
 def test_categories_that_training_did_not_have_are_in_the_last_bin():
     model = machine(feature_types=TYPES).fit(X, y)
     rows = X.assign(k=X["k"] + 2, g=X["g"].replace("w", "another"))
-    assert_differences_of_predictions(model, rows, STEPS)
+    assert_same_effects(model, rows, STEPS)
 
 
 @pytest.mark.parametrize("type_", ["category", "object", "str"])
 def test_categories_of_every_type_are_known_by_their_text(type_):
     table = X.assign(g=X["g"].astype(type_), k=X["k"].astype("category"))
     model = machine(feature_types=TYPES).fit(table, y)
-    assert_differences_of_predictions(model, table, CATEGORIES)
+    assert_same_effects(model, table, CATEGORIES)
 
 
 def test_columns_are_found_by_name():
     model = machine(feature_types=TYPES).fit(X, y)
     table = X[["k", "b", "g", "a"]].assign(id=np.arange(N))
-    assert_differences_of_predictions(model, table, STEPS)
+    assert_same_effects(model, table, STEPS)
 
 
 def test_a_pipeline_ends_in_it():
     model = make_pipeline(StandardScaler(), machine()).fit(numbers, y)
-    assert_differences_of_predictions(model, numbers, STEPS)
+    assert_same_effects(model, numbers, STEPS)
 
 
 def test_nonlinearity_is_exact_with_the_walk_and_without():

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
+from sklearn.frozen import FrozenEstimator
 
-from skfme import ForwardEffects
+from skfme import FMEExplainer, ForwardEffects
 
 # The full check sets this, so that a model that cannot be imported is no silent gap.
 EVERY_LIBRARY = os.environ.get("SKFME_TEST_MODELS") == "all"
@@ -62,3 +63,23 @@ def assert_differences_of(
         expected = (after - before).reshape(effect.fme.shape)
         np.testing.assert_allclose(effect.fme[counted], expected[counted], atol=atol)
         assert np.abs(expected[counted]).max() > 1e-3
+
+
+def assert_engines_agree(
+    model: Any, table: Any, steps: Any, atol: float, **options: Any
+) -> None:
+    """Effects of the tree engine are f(x + h) − f(x), by the engine that asks the model."""
+    effects = {}
+    for engine in ("trees", "predict"):
+        explainer = FMEExplainer(
+            FrozenEstimator(model), steps, engine=engine, extrapolation=None, **options
+        )
+        effects[engine] = explainer.fit(table).explain(table)
+    moved = 0.0
+    for name, expected in effects["predict"].items():
+        exact = effects["trees"][name]
+        assert exact.engine == "trees"
+        np.testing.assert_array_equal(exact.status, expected.status)
+        np.testing.assert_allclose(exact.fme, expected.fme, rtol=0, atol=atol)
+        moved = max(moved, np.nanmax(np.abs(expected.fme)))
+    assert moved > 0.01

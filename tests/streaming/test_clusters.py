@@ -21,31 +21,12 @@ from skfme import FMEExplainer
 from skfme.statsmodels import bootstrap_effects, cross_fit_effects
 from tests.streaming.wards import (
     FEATURES,
-    arrow_table,
     assert_summaries,
-    explainer_on,
-    in_memory,
-    write_files,
 )
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 ENGINES = ["spark", "ray", "dask"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_files(tmp_path_factory.mktemp("clusters") / "files", arrow_table())
-
-
-@pytest.fixture(scope="module")
-def rows(folder):
-    return in_memory(folder)
-
-
-@pytest.fixture(scope="module")
-def explainer(rows):
-    return explainer_on(rows[FEATURES])
 
 
 @pytest.fixture(scope="module")

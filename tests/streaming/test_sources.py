@@ -21,21 +21,6 @@ from tests.streaming.wards import (
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_files(tmp_path_factory.mktemp("wards") / "files", arrow_table())
-
-
-@pytest.fixture(scope="module")
-def rows(folder):
-    return in_memory(folder)
-
-
-@pytest.fixture(scope="module")
-def explainer(rows):
-    return explainer_on(rows[FEATURES])
-
-
 class OnlyAStream:
     """What offers Arrow's stream and nothing else."""
 
