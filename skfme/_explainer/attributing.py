@@ -20,10 +20,10 @@ from skfme._engine.prediction import Response
 from skfme._explainer.attribution_questions import check_memory, question_of
 from skfme._explainer.exploration import step_named
 from skfme._frames.checks import checked_weights, naming_missing_values
-from skfme._frames.schema import Column
 from skfme._frames.tables import Table
 from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
+from skfme._summaries.weighting import Weighting
 from skfme.extrapolation._support import Support
 from skfme.steps._changes import NamedStep
 from skfme.steps._kept_training import KeptTraining
@@ -36,9 +36,7 @@ class StepSplitting:
     """What a fitted explainer says of a joint step: which of its changes did it."""
 
     steps_: tuple[NamedStep, ...]
-    columns_: tuple[Column, ...]
     weights_type: str
-    response_label: str | None
     comparison: Any
     average: str
     batch_size: int | str
@@ -49,6 +47,7 @@ class StepSplitting:
     _choice: EngineChoice
     _support: Support | None
     _table: Callable[[Any], Table]
+    _context: Callable[[Table, Weighting, int | None], Context]
 
     def attribute(
         self,
@@ -176,14 +175,7 @@ class StepSplitting:
                 schedule,
                 unused,
             )
-        context = Context.of(
-            table,
-            weights,
-            self._response,
-            self.columns_,
-            n_outside_before,
-            self.response_label,
-        )
+        context = self._context(table, weights, n_outside_before)
         return StepAttribution.of_split(context, joint, question, split)
 
     def _joint_step(self, step: Any) -> NamedStep:

@@ -44,7 +44,7 @@ from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffects
 from skfme._summaries.comparisons import AVERAGES
-from skfme._summaries.weighting import WEIGHTS_TYPES
+from skfme._summaries.weighting import WEIGHTS_TYPES, Weighting
 from skfme._text.outputs import names_by_output
 from skfme.extrapolation._support import fit_support
 from skfme.quadrature import Rule, as_rule
@@ -342,7 +342,14 @@ class FMEExplainer(
                 schedule,
                 comparisons,
             )
-        context = Context.of(
+        context = self._context(table, weights, n_outside_before)
+        return ForwardEffects.of(context, steps, differences, comparisons)
+
+    def _context(
+        self, table: Table, weights: Weighting, n_outside_before: int | None
+    ) -> Context:
+        """What results of the rows have in common."""
+        return Context.of(
             table,
             weights,
             self._response,
@@ -350,7 +357,6 @@ class FMEExplainer(
             n_outside_before,
             self.response_label,
         )
-        return ForwardEffects.of(context, steps, differences, comparisons)
 
     def transform(self, X: Any) -> np.ndarray:
         """FMEs as columns.

@@ -222,9 +222,23 @@ def test_a_mixture_is_refused_where_it_is_read(use):
         use(mixed_table())
 
 
-@pytest.mark.parametrize("dtype", ["Int32", "int32[pyarrow]"])
-def test_integers_that_are_all_missing_have_no_effect_and_no_error(dtype):
-    X = pd.DataFrame({"a": [1, 2, 3], "b": pd.array([None] * 3, dtype=dtype)})
+EMPTY = {
+    "nullable": lambda: pd.DataFrame(
+        {"a": [1, 2], "b": pd.array([None] * 2, dtype="Int32")}
+    ),
+    "arrow-backed": lambda: pd.DataFrame(
+        {"a": [1, 2], "b": pd.array([None] * 2, dtype="int32[pyarrow]")}
+    ),
+    "polars": lambda: pl.DataFrame(
+        {"a": [1, 2], "b": pl.Series([None] * 2, dtype=pl.Int32)}
+    ),
+    "pyarrow": lambda: pa.table({"a": [1, 2], "b": pa.array([None] * 2, pa.int32())}),
+}
+
+
+@pytest.mark.parametrize("step", [2, -0.5, Scale(1.5), SetTo(3)])
+@pytest.mark.parametrize("library", EMPTY)
+def test_integers_that_are_all_missing_have_no_effect_and_no_error(library, step):
     with pytest.warns(UserWarning, match="No row counts"):
-        effect = fme(lambda T: np.asarray(T["a"], float), X, {"b": -0.5})
-    assert list(effect.status) == ["missing"] * 3
+        effect = fme(lambda T: np.asarray(T["a"], float), EMPTY[library](), {"b": step})
+    assert list(effect.status) == ["missing"] * 2
