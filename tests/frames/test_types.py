@@ -236,9 +236,11 @@ EMPTY = {
 }
 
 
-@pytest.mark.parametrize("step", [2, -0.5, Scale(1.5), SetTo(3)])
+@pytest.mark.parametrize("step", [2, -0.5, Scale(1.5)])
 @pytest.mark.parametrize("library", EMPTY)
 def test_integers_that_are_all_missing_have_no_effect_and_no_error(library, step):
     with pytest.warns(UserWarning, match="No row counts"):
         effect = fme(lambda T: np.asarray(T["a"], float), EMPTY[library](), {"b": step})
     assert list(effect.status) == ["missing"] * 2
+    with pytest.raises(ValueError, match="'b' has no observed value"):
+        fme(lambda T: np.asarray(T["a"], float), EMPTY[library](), {"b": SetTo(3)})
