@@ -21,7 +21,6 @@ __all__ = [
     "binary_table",
     "conforming",
     "one_stream",
-    "parquet_batches",
     "parquet_dataset",
     "reader_of",
     "refuse_taken",
@@ -78,23 +77,21 @@ def parquet_dataset(path: Any) -> Any:
     return dataset
 
 
-def parquet_batches(dataset: Any, columns: Sequence[str] | None) -> Iterator[Any]:
-    """Batches of Parquet files, of which about one row group is held at a time."""
+def scanned(dataset: Any, columns: Sequence[str] | None) -> Iterator[Any]:
+    """Batches of a dataset, of whose Parquet about one row group is held at a time."""
     import pyarrow.dataset
 
-    options = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False)
-    return _batches(dataset, columns, fragment_scan_options=options)
-
-
-def scanned(dataset: Any, columns: Sequence[str] | None) -> Iterator[Any]:
-    """Batches of a dataset of any format."""
-    return _batches(dataset, columns)
-
-
-def _batches(
-    dataset: Any, columns: Sequence[str] | None, **options: Any
-) -> Iterator[Any]:
-    batches: Iterator[Any] = dataset.to_batches(
+    if hasattr(dataset, "children"):  # datasets of other formats or places, joined
+        for child in dataset.children:
+            yield from scanned(child.replace_schema(dataset.schema), columns)
+        return
+    options = {}
+    file_format = getattr(dataset, "format", None)
+    if isinstance(file_format, pyarrow.dataset.ParquetFileFormat):
+        options["fragment_scan_options"] = pyarrow.dataset.ParquetFragmentScanOptions(
+            pre_buffer=False  # which holds what was read until the file ends
+        )
+    yield from dataset.to_batches(
         columns=None if columns is None else list(columns),
         batch_size=BATCH_ROWS,
         batch_readahead=1,
@@ -102,7 +99,6 @@ def _batches(
         use_threads=False,  # threads read small row groups ahead, as many as there are
         **options,
     )
-    return batches
 
 
 def one_stream(source: Any) -> Any:

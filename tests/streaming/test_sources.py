@@ -5,10 +5,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from sklearn.linear_model import LinearRegression
 
 from skfme import FMEExplainer
+from skfme._frames.arrow import scanned
 from skfme._frames.tables import as_table
 from skfme._frames.transit import in_types_of_fit
 from tests.streaming.wards import (
@@ -330,3 +332,28 @@ def test_tables_of_other_columns_are_named_as_they_are_read(rows):
     reader = explainer.transform_batches([rows[["id"]], rows[["id", "age"]]])
     with pytest.raises(ValueError, match=r"batches\[1\].*were id in the first table"):
         reader.read_all()
+
+
+def test_a_dataset_of_parquet_is_not_held_as_it_is_read(tmp_path):
+    n, groups = 20_000, 60
+    part = pa.table(
+        {f"x{j}": np.random.default_rng(j).normal(size=n) for j in range(5)}
+    )
+    with pq.ParquetWriter(tmp_path / "rows.parquet", part.schema) as writer:
+        for _ in range(groups):
+            writer.write_table(part, row_group_size=n)
+    before, most = pa.total_allocated_bytes(), 0
+    seen = 0
+    for batch in scanned(ds.dataset(tmp_path), ["x0", "x1", "x2", "x3", "x4"]):
+        most = max(most, pa.total_allocated_bytes() - before)
+        seen += batch.num_rows
+    assert seen == n * groups
+    assert most < part.nbytes * groups / 3
+
+
+def test_joined_datasets_are_read_one_after_the_other(tmp_path):
+    first, second = pa.table({"a": [1.0, 2.0]}), pa.table({"a": [4.0]})
+    pq.write_table(second, tmp_path / "rows.parquet")
+    joined = ds.dataset([ds.dataset(first), ds.dataset(tmp_path)])
+    values = [v for batch in scanned(joined, ["a"]) for v in batch["a"].to_pylist()]
+    assert values == [1.0, 2.0, 4.0]

@@ -14,7 +14,6 @@ from typing import Any
 from skfme._frames.arrow import (
     BATCH_ROWS,
     one_stream,
-    parquet_batches,
     parquet_dataset,
     scanned,
 )
@@ -70,12 +69,7 @@ def given_table(table: Any) -> Batches:
 
 
 def given_path(path: Any) -> Batches:
-    dataset = parquet_dataset(path)
-    return Batches(
-        lambda columns: parquet_batches(dataset, columns),
-        tuple(dataset.schema.names),
-        dataset.schema,
-    )
+    return given_dataset(parquet_dataset(path))
 
 
 def given_dataset(source: Any) -> Batches:
