@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skfme._engine.refusals import RowsNotReadError
-from skfme._engine.trees.compiled import integrals, jumps, kernels
-from skfme._engine.trees.compiled.coding import Entries, code_block
+from skfme._engine.trees.compiled import integrals, jumps, kernels, small_trees
+from skfme._engine.trees.compiled.coding import Entries, code_block, code_words
 from skfme._engine.trees.compiled.descent import BlockRows, rows_for
 from skfme._engine.trees.encoding import Move, Values, values_of
 from skfme._engine.trees.ensembles import ROUNDING_ULPS, Ensemble
@@ -174,6 +174,37 @@ class CodedBatch:
 
 def _walk(batch: CodedBatch, margin: np.ndarray, delta: np.ndarray) -> None:
     """Add to the margins of a batch, and set what its moves change."""
+    crossed = batch.packed.crossed(batch.entries)
+    if crossed is None:
+        _walk_rows(batch, margin, delta)
+    else:
+        _walk_words(batch, crossed, margin, delta)
+
+
+def _walk_words(
+    batch: CodedBatch,
+    crossed: small_trees.Crossed,
+    margin: np.ndarray,
+    delta: np.ndarray,
+) -> None:
+    """The same of small trees, 64 rows at a time."""
+    coding, entries, small = batch.packed.coding, batch.entries, batch.packed.small
+    assert small is not None
+    n_places = len(coding.feature) + len(entries.row)
+    n_block = int(np.clip(_MOST_BYTES // (2 * n_places), 64, 4096)) // 64 * 64
+    n_block = min(n_block, len(margin))
+    words = small_trees.words_for(
+        n_block, n_places, crossed, len(delta), margin.shape[1]
+    )
+    ends = (batch.values.base, batch.values.ends)
+    for block in gen_batches(len(margin), n_block):
+        rows = (len(margin[block]), block.start)
+        code_words(coding, entries, *ends, *rows[::-1], words.codes)
+        small_trees.walk_small(small.trees, crossed, words, *rows, margin, delta)
+
+
+def _walk_rows(batch: CodedBatch, margin: np.ndarray, delta: np.ndarray) -> None:
+    """The same of large trees, row by row."""
     n_block, entries = batch.rows_per_block, batch.entries
     scratch = kernels.scratch_for(n_block, entries, margin.shape[1])
     forest, categories = batch.packed.forest, batch.packed.categories
