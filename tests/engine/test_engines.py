@@ -28,7 +28,6 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, SetTo, fme
 from skfme._engine.trees import packing, trees
-from skfme._engine.trees import small_trees as layouts
 from skfme._engine.trees.compiled import small_trees
 
 N = 300
@@ -306,39 +305,3 @@ def test_codes_of_many_cuts_may_be_coarse(categories, sample, monkeypatch):
         assert np.nanmax(np.abs(exact.fme)) > 0
         np.testing.assert_array_equal(exact.fme, coarse.fme)
         np.testing.assert_array_equal(exact.nlm, coarse.nlm)
-
-
-def not_laid_out(monkeypatch):
-    monkeypatch.setattr(packing, "small_layout", lambda *given: None)
-
-
-def too_many_to_be_numbered(monkeypatch):
-    monkeypatch.setattr(layouts, "MOST_FIELD", 515)
-
-
-@pytest.mark.parametrize("large", [not_laid_out, too_many_to_be_numbered])
-@pytest.mark.parametrize("n_rows", [1, 63, 64, 65, N])
-def test_small_trees_have_the_effects_of_large_ones_to_the_last_bit(
-    large, n_rows, sample, monkeypatch
-):
-    X, y = sample
-    lacking = X.copy()
-    lacking[3::7, 1] = np.nan
-    steps = [{0: 1.0}, {1: -0.3}, {0: 2.0, 2: -0.5}, {0: -1.0, 1: 1.0, 2: 1.0}]
-    model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=None)
-    model.fit(lacking, np.digitize(y, np.quantile(y, [0.3, 0.6])))
-    walked = []
-    for change in (None, large):
-        if change is not None:
-            change(monkeypatch)
-            monkeypatch.setattr(small_trees, "walk_small", None)
-        for rows in (X[:n_rows], lacking[:n_rows]):
-            explainer = FMEExplainer(
-                FrozenEstimator(model), steps, engine="trees", extrapolation=None
-            )
-            walked.append(explainer.fit(X).explain(rows))
-    for small, row_by_row in zip(walked[:2], walked[2:], strict=True):
-        for ours, theirs in zip(small.values(), row_by_row.values(), strict=True):
-            np.testing.assert_array_equal(ours.fme, theirs.fme)
-            np.testing.assert_array_equal(ours.before, theirs.before)
-        assert n_rows < N or np.nanmax(np.abs(ours.fme)) > 0

@@ -8,8 +8,10 @@ that no walk has to ask.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +32,11 @@ from skfme._engine.trees.compiled.descent import (
     Categories,
     Forest,
 )
+from skfme._engine.trees.compiled.small_paths import PassedNodes
 from skfme._engine.trees.compiled.small_trees import Crossed
 from skfme._engine.trees.encoding import Values
 from skfme._engine.trees.ensembles import Ensemble, passed
+from skfme._engine.trees.small_paths import passed_by
 from skfme._engine.trees.small_trees import SmallLayout, crossed_by, small_layout
 
 __all__ = ["Packed", "entries_of", "pack"]
@@ -61,9 +65,7 @@ class Packed:
     categories: Categories | None
     coding: Coding
     ensemble: Ensemble
-    _last: dict[str, tuple[np.ndarray, Crossed | None]] = field(
-        default_factory=dict, init=False
-    )
+    _last: dict[str, tuple[np.ndarray, Any]] = field(default_factory=dict, init=False)
 
     @cached_property
     def small(self) -> SmallLayout | None:
@@ -72,13 +74,20 @@ class Packed:
         return small_layout(self.ensemble, column)
 
     def crossed(self, entries: Entries) -> Crossed | None:
-        """Where effects cross small trees; the batches of a table ask alike."""
-        if self.small is None:
-            return None
-        place, last = entries.place, self._last.get("entries")
-        if last is None or not np.array_equal(last[0], place):
-            last = self._last["entries"] = (place, crossed_by(self.small, entries))
-        return last[1]
+        """Where effects cross small trees; None where they are walked row by row."""
+        return None if self.small is None else self._found(crossed_by, entries)
+
+    def passed(self, entries: Entries) -> PassedNodes | None:
+        """Where paths pass their nodes; None where they are followed one by one."""
+        return None if self.small is None else self._found(passed_by, entries)
+
+    def _found(self, find: Callable, entries: Entries) -> Any:
+        """What a function finds; the batches of a table ask alike."""
+        place, found = self._last.get(find.__name__, (None, None))
+        if place is None or not np.array_equal(place, entries.place):
+            found = find(self.small, entries)
+            self._last[find.__name__] = (entries.place, found)
+        return found
 
 
 def pack(ensemble: Ensemble, missing: bool) -> Packed:

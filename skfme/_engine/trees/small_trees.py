@@ -23,7 +23,14 @@ from skfme._engine.trees.compiled.small_trees import (
 )
 from skfme._engine.trees.ensembles import Ensemble
 
-__all__ = ["SmallLayout", "crossed_by", "small_layout"]
+__all__ = [
+    "SmallLayout",
+    "crossed_by",
+    "numbers_within",
+    "parents_of",
+    "small_layout",
+    "words_of",
+]
 
 _U = np.uint64
 
@@ -78,7 +85,7 @@ def small_layout(ensemble: Ensemble, column: np.ndarray) -> SmallLayout | None:
     lines, test = line[children], ensemble.rank[inner] + 1
     return SmallLayout(
         SmallTrees(
-            _words(column[inner], test, lines[:, 1], lines[:, 0]),
+            words_of(column[inner], test, lines[:, 1], lines[:, 0]),
             first,
             first_leaf,
             np.ascontiguousarray(ensemble.value[leaf]),
@@ -101,19 +108,19 @@ def crossed_by(layout: SmallLayout, entries: Entries) -> Crossed | None:
     place = entries.place[effect, layout.column[node]].astype(np.int64)
     below = _places_among(every, effect, layout.children[node], layout)
     is_again = (below >= 0).any(axis=1) | has_upper
-    line = AGAIN + _numbers_within(tree, effect, is_again, -node)
+    line = AGAIN + numbers_within(tree, effect, is_again, -node)
     if max(line.max(initial=0), place.max(initial=0), len(entries.place)) > MOST_FIELD:
         return None
     left, right = np.where(below >= 0, line[below], layout.lines[node]).T
-    question = _words(place, layout.test[node], right, left)
+    question = words_of(place, layout.test[node], right, left)
     again, upper, alone = (
         np.flatnonzero(kind)[np.lexsort((-node[kind], effect[kind], tree[kind]))]
         for kind in (is_again, is_again & ~has_upper, ~is_again)
     )
-    ends = _words(left, right, effect, own)
+    ends = words_of(left, right, effect, own)
     return Crossed(
         again=question[again],
-        upper=_words(line, line, effect, own)[upper],
+        upper=words_of(line, line, effect, own)[upper],
         alone=np.stack([question, ends], axis=1)[alone],
         first=np.stack(
             [
@@ -140,9 +147,7 @@ def _with_nodes_between(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nodes, and those between two of them; whether there is one above each."""
     n = max(len(layout.column), 1)
-    parent = np.full(n, -1)
-    for child in layout.children.T:
-        parent[child[child >= 0]] = np.flatnonzero(child >= 0)
+    parent, _ = parents_of(layout)
     owner, node = np.arange(len(on)), on % n
     between, has_upper = [], np.zeros(len(on), dtype=bool)
     while len(owner):
@@ -158,6 +163,15 @@ def _with_nodes_between(
     every = np.concatenate([on, passed])
     order = np.argsort(every, kind="stable")
     return every[order], np.append(has_upper, np.ones(len(passed), dtype=bool))[order]
+
+
+def parents_of(layout: SmallLayout) -> tuple[np.ndarray, np.ndarray]:
+    """The parent of each inner node, −1 for a root, and which child it is."""
+    parent, side = np.full((2, len(layout.column)), -1)
+    for k, child in enumerate(layout.children.T):
+        parent[child[child >= 0]] = np.flatnonzero(child >= 0)
+        side[child[child >= 0]] = k
+    return parent, side
 
 
 def _contains(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -176,7 +190,7 @@ def _places_among(
     return np.where((node >= 0) & (every[at] == key), at, -1)
 
 
-def _numbers_within(
+def numbers_within(
     tree: np.ndarray, effect: np.ndarray, chosen: np.ndarray, rank: np.ndarray
 ) -> np.ndarray:
     """Number the chosen ones of each tree, effect by effect and by rank."""
@@ -188,7 +202,7 @@ def _numbers_within(
     return numbers
 
 
-def _words(*fields: np.ndarray) -> np.ndarray:
+def words_of(*fields: np.ndarray) -> np.ndarray:
     """Four fields as words, the lowest first."""
     words = np.zeros(len(fields[0]), np.uint64)
     for k, field in enumerate(fields):

@@ -129,19 +129,19 @@ def _code(coding, column, values, codes):
 
 
 @kernel
-def code_words(coding, entries, base, ends, start, n_rows, codes):
+def code_words(coding, entries, base, ends, rows, codes):
     """Code a block of rows, 64 side by side, before any step and after every one.
 
     Parameters
     ----------
-    coding, entries, base, ends, start
+    coding, entries, base, ends
         As :func:`code_block` takes them.
-    n_rows : int
-        Of the block.
+    rows : tuple of (int, int)
+        How many the block has, and where it starts among all rows.
     codes : ndarray of shape (n_words, n_columns + n_entries, 64), uint16
         Set.
     """
-    n_columns = len(coding.feature)
+    n_columns, (n_rows, start) = len(coding.feature), rows
     for k in range(1, codes.shape[1]):
         entry = k - n_columns
         c = k if entry < 0 else entries.column[entry]

@@ -13,6 +13,7 @@ Large trees and categories are walked row by row
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,10 @@ __all__ = [
     "Crossed",
     "SmallTrees",
     "Words",
+    "add_own_leaves",
+    "ask_all",
+    "fields",
+    "tree_of",
     "walk_small",
     "words_for",
 ]
@@ -74,6 +79,15 @@ class SmallTrees(NamedTuple):
     output: np.ndarray
 
 
+class SmallTree(NamedTuple):
+    """One of them; `root` is where the leaves below its root start."""
+
+    nodes: np.ndarray
+    leaves: np.ndarray
+    output: int
+    root: np.uint64
+
+
 class Crossed(NamedTuple):
     """The nodes at which effects may part with a row, tree by tree.
 
@@ -106,9 +120,11 @@ class Words(NamedTuple):
     codes : ndarray of shape (n_words, n_columns + n_entries, 64), uint16
     below : ndarray of shape (n_lines * 64,), uint8
         The leaf that each row reaches below a node, or is led to.
-    right, reached : ndarray of shape (2 * MOST_LEAVES,), uint64
-        The rows that go right at a node, and those that reach it.
-    parted : ndarray of shape (n_crossed + 1, 3), uint64
+    right : ndarray of shape (MOST_LEAVES,), uint64
+        The rows that go right at each node.
+    reached : ndarray of shape (n_reached,), uint64
+        Those that reach the node of a line.
+    parted : ndarray of shape (n_parted, 3), uint64
         Rows that an effect parts with, those that it sends right, and two lines and the
         effect.
     margin : ndarray of shape (64, n_outputs)
@@ -125,25 +141,29 @@ class Words(NamedTuple):
 
 
 def words_for(
-    n_rows: int, n_places: int, crossed: Crossed, n_effects: int, n_outputs: int
+    n_rows: int, n_places: int, lines: Sequence[int], n_effects: int, n_outputs: int
 ) -> Words:
-    """For so many rows, and codes of so many columns and entries."""
-    n_again, *n_parted = np.diff(crossed.first, axis=0).max(axis=0)
+    """For so many rows, and codes of so many columns and entries.
+
+    `lines` are how many a tree needs most of those `below` and of those `reached`, beyond
+    its own, and of those `parted`.
+    """
+    n_again, n_reached, n_parted = lines
     below = np.zeros((AGAIN + n_again, WORD_ROWS), np.uint8)
     below[:MOST_LEAVES] = np.arange(MOST_LEAVES, dtype=np.uint8)[:, None]
     return Words(
         codes=np.zeros((-(-n_rows // WORD_ROWS), n_places, WORD_ROWS), np.uint16),
         below=below.ravel(),
-        right=np.empty(AGAIN, np.uint64),
-        reached=np.empty(AGAIN, np.uint64),
-        parted=np.empty((sum(n_parted), 3), np.uint64),
+        right=np.empty(MOST_LEAVES, np.uint64),
+        reached=np.empty(AGAIN + n_reached, np.uint64),
+        parted=np.empty((n_parted, 3), np.uint64),
         margin=np.empty((WORD_ROWS, n_outputs)),
         changes=np.empty((n_effects, n_outputs, WORD_ROWS)),
     )
 
 
 @inlined
-def _fields(word):
+def fields(word):
     """The four fields of a word."""
     bits = _U(FIELD_BITS)
     low, high = word & _FIELD, (word >> (bits + bits)) & _FIELD
@@ -151,19 +171,37 @@ def _fields(word):
 
 
 @inlined
-def _ask_all(nodes, codes, words):
+def ask_all(nodes, codes, words):
     """Ask every node of a tree; set the leaves below each, and who reaches it."""
     right, reached, n = words.right, words.reached, len(nodes)
     for i in range(n - 1, -1, -1):
-        column, test, there, elsewhere = _fields(nodes[_U(i)])
+        column, test, there, elsewhere = fields(nodes[_U(i)])
         rows = at_least(codes, column, test)
         right[_U(i)] = rows
         pick(words.below, _INNER + _U(i), rows, there, elsewhere)
     reached[_INNER] = _EVERY
     for i in range(n):
-        _, _, there, elsewhere = _fields(nodes[_U(i)])
+        _, _, there, elsewhere = fields(nodes[_U(i)])
         rows, here = right[_U(i)], reached[_INNER + _U(i)]
         reached[there], reached[elsewhere] = here & rows, here & ~rows
+
+
+@inlined
+def tree_of(trees, number):
+    """One of the trees."""
+    leaves = slice(trees.first_leaf[number], trees.first_leaf[number + 1])
+    nodes = trees.nodes[trees.first[number] : trees.first[number + 1]]
+    root = (_INNER if len(nodes) else _ZERO) << _ROWS_BITS
+    return SmallTree(nodes, trees.leaves[leaves], trees.output[number], root)
+
+
+@inlined
+def add_own_leaves(tree, words):
+    """Add the rows' own leaves to their margins."""
+    leaves, below, margin = tree.leaves, words.below, words.margin
+    for r in range(WORD_ROWS):
+        for j in range(leaves.shape[1]):
+            margin[r, tree.output + j] += leaves[_U(below[tree.root + _U(r)]), j]
 
 
 @inlined
@@ -172,18 +210,18 @@ def _part(crossed, tree, codes, words):
     below, reached, parted = words.below, words.reached, words.parted
     first, last = crossed.first[tree], crossed.first[tree + 1]
     for k in range(first[0], last[0]):
-        place, test, there, elsewhere = _fields(crossed.again[_U(k)])
+        place, test, there, elsewhere = fields(crossed.again[_U(k)])
         rows = at_least(codes, place, test)
         pick(below, _U(AGAIN + k - first[0]), rows, there, elsewhere)
     n = _ZERO
     for k in range(first[1], last[1]):
         ends = crossed.upper[_U(k)]
-        line, _, _, own = _fields(ends)
+        line, _, _, own = fields(ends)
         rows = reached[own] & differ(below, line, own)
         parted[n, 0], parted[n, 1], parted[n, 2] = rows, _ZERO, ends
         n += _U(rows != _ZERO)
     for k in range(first[2], last[2]):
-        place, test, _, _ = _fields(crossed.alone[_U(k), 0])
+        place, test, _, _ = fields(crossed.alone[_U(k), 0])
         ends = crossed.alone[_U(k), 1]
         own, rows = ends >> _U(3 * FIELD_BITS), at_least(codes, place, test)
         parted[n, 1], parted[n, 2] = rows, ends
@@ -194,12 +232,13 @@ def _part(crossed, tree, codes, words):
 
 
 @inlined
-def _add_changes(leaves, output, root, words, n_parted):
+def _add_changes(tree, words, n_parted):
     """Add to each effect what the leaves that it leads to differ from the rows' own."""
     below, changes, parted = words.below, words.changes, words.parted
+    leaves, output, root = tree.leaves, tree.output, tree.root
     for k in range(n_parted):
         rows, right, ends = parted[_U(k), 0], parted[_U(k), 1], parted[_U(k), 2]
-        _, _, e, _ = _fields(ends)
+        _, _, e, _ = fields(ends)
         while rows != _ZERO:
             r = first_row(rows)
             rows &= rows - _ONE
@@ -211,7 +250,7 @@ def _add_changes(leaves, output, root, words, n_parted):
 
 
 @kernel
-def walk_small(trees, crossed, words, n_rows, start, margin, delta):
+def walk_small(trees, crossed, words, rows, margin, delta):
     """Margins of a block of rows, and what each effect changes of them.
 
     Parameters
@@ -220,30 +259,23 @@ def walk_small(trees, crossed, words, n_rows, start, margin, delta):
     crossed : Crossed
     words : Words
         With the codes of the block.
-    n_rows : int
-        Of the block.
-    start : int
-        Where the block starts among all rows.
+    rows : tuple of (int, int)
+        How many the block has, and where it starts among all rows.
     margin : ndarray of shape (n_all_rows, n_outputs)
         Added to.
     delta : ndarray of shape (n_effects, n_all_rows, n_outputs)
         Set.
     """
-    sums, changes = words.margin, words.changes
+    (n_rows, start), sums, changes = rows, words.margin, words.changes
     for word in range(0, n_rows, WORD_ROWS):
-        codes = words.codes[word // WORD_ROWS]
+        codes = words.codes[word >> ROWS_BITS]
         sums[:], changes[:] = 0.0, 0.0
-        for tree in range(len(trees.output)):
-            nodes = trees.nodes[trees.first[tree] : trees.first[tree + 1]]
-            leaves = trees.leaves[trees.first_leaf[tree] : trees.first_leaf[tree + 1]]
-            output = trees.output[tree]
-            root = (_INNER if len(nodes) else _ZERO) << _ROWS_BITS
-            _ask_all(nodes, codes, words)
-            for r in range(WORD_ROWS):
-                for j in range(leaves.shape[1]):
-                    sums[r, output + j] += leaves[_U(words.below[root + _U(r)]), j]
-            n_parted = _part(crossed, tree, codes, words)
-            _add_changes(leaves, output, root, words, n_parted)
+        for number in range(len(trees.output)):
+            tree = tree_of(trees, number)
+            ask_all(tree.nodes, codes, words)
+            add_own_leaves(tree, words)
+            n_parted = _part(crossed, number, codes, words)
+            _add_changes(tree, words, n_parted)
         n_here, first = min(n_rows - word, WORD_ROWS), start + word
         for o in range(sums.shape[1]):
             for r in range(n_here):
