@@ -262,6 +262,10 @@ class OptimumResults(BootstrapResults):
             differences, scaled.wald_test(R), tests, self.optimum.log
         )
 
+    @property
+    def _tests_shown(self) -> set[str]:
+        return set()  # an optimum at 0 is nothing that anyone asks about
+
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(share_at_edge=self.share_at_edge.to_numpy())
 
