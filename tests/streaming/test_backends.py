@@ -430,6 +430,9 @@ def test_parts_of_trees_stay_in_this_process_as_well(people):
     explainer = FMEExplainer(model, step, engine="trees").fit(X, y)
     expected = explainer.attribute(X)["age"].fme
     of_a_cluster = joblib.parallel_config(backend="of a cluster", n_jobs=2)
-    with of_a_cluster, pytest.warns(UserWarning, match="stays in this process.*insists"):
+    with (
+        of_a_cluster,
+        pytest.warns(UserWarning, match="stays in this process.*insists"),
+    ):
         fme = explainer.attribute(X)["age"].fme
     np.testing.assert_array_equal(fme, expected)
