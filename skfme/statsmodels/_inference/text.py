@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from skfme._text.printing import (
     text_table,
 )
 from skfme.statsmodels._inference.estimates import JointEstimates
+
+if TYPE_CHECKING:
+    from skfme.plotting import AMEDisplay, OptimumDisplay
 
 __all__ = ["WIDTH", "EstimateTables"]
 
@@ -119,6 +123,23 @@ class EstimateTables(JointEstimates):
         table = text_table(*self._table(alpha), WIDTH)
         notes = [textwrap.fill(note, WIDTH) for note in self._all_notes()]
         return Text("\n".join([title, rule, table, rule, *notes]))
+
+    def plot(self, **options: Any) -> AMEDisplay | OptimumDisplay:
+        """Draw the estimates with their intervals, one below the other; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.AMEDisplay.from_results`.
+
+        Returns
+        -------
+        display : AMEDisplay
+        """
+        # Here, so that Matplotlib is needed only to draw.
+        from skfme.plotting import AMEDisplay
+
+        return AMEDisplay.from_results(self, **options)
 
     def _table(self, alpha: float) -> tuple[list[str], list[list[str]]]:
         """Header and rows, as statsmodels heads its own."""
