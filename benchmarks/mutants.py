@@ -192,8 +192,9 @@ def sample(room: Room, n: int, seed: int, root: Path) -> tuple[list[Mutant], int
         mutant.source = mutate_code(
             original, _operator(mutant.operator), mutant.occurrence
         )
-        if _what_runs(mutant.source) != _what_runs(original):
-            drawn.append(mutant)
+        with suppress(SyntaxError):  # two stars before a mapping are no power
+            if _what_runs(mutant.source) != _what_runs(original):
+                drawn.append(mutant)
     return drawn, len(candidates)
 
 
