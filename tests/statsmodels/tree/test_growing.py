@@ -39,6 +39,7 @@ def _assert_same_node(tree, theirs, teststat):
     ours = tree.nodes_.loc[theirs["id"] - 1]
     if theirs["terminal"]:
         assert pd.isna(ours["variable"])
+        assert (ours["left"], ours["right"]) == (-1, -1)
     else:
         _assert_same_split(ours, theirs)
     if "criterion" in theirs:
