@@ -230,11 +230,16 @@ def _statements(source: str) -> list[range]:
 
 
 def _what_runs(source: str) -> str:
-    """The code without annotations, what only type checkers read, and `strict=` of zip."""
+    """The code without annotations, and guards of the code against itself."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip":
-            node.keywords = []  # a guard against ourselves
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "zip",
+            "dataclass",
+        ):
+            node.keywords = [
+                k for k in node.keywords if k.arg not in ("strict", "frozen")
+            ]
         for name in ("annotation", "returns"):
             if getattr(node, name, None) is not None:
                 setattr(node, name, ast.Constant(None))

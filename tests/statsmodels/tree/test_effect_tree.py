@@ -515,3 +515,18 @@ def test_honest_halves_take_two_groups_and_refuse_one():
     assert sorted(rows.tolist() for rows in halves) == [[0, 1], [2, 3]]
     with pytest.raises(ValueError, match="n_samples = 4 in one group"):
         honest_halves(Sample(*numbers, groups=np.ones(4)), np.random.RandomState(0))
+
+
+def test_of_an_odd_number_of_rows_the_part_that_grows_the_tree_has_one_more():
+    sample = Sample((), np.arange(7.0), Weighting(None, 7))
+    grows, estimates = honest_halves(sample, np.random.RandomState(0))
+    assert (len(grows), len(estimates)) == (4, 3)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(9)])
+def test_a_size_by_cross_validation_needs_two_rows_or_groups_in_each_fold(groups):
+    unit = "rows" if groups is None else "groups"
+    with pytest.raises(ValueError, match=f"needs 10 {unit} to cross-validate, got 9"):
+        EffectTree(n_partitions="auto").fit(
+            np.eye(9)[:, :2], np.arange(9.0), groups=groups
+        )
