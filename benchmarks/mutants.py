@@ -31,14 +31,15 @@ import random
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -262,6 +263,19 @@ class Reach:
         self._by_line: dict[str, dict[int, list[str]]] = {}
         contexts = self.data.measured_contexts()
         self._all = {c.rsplit("|", 1)[0] for c in contexts if c.startswith("tests/")}
+        self.n_files = self._files_of_tests()
+
+    def _files_of_tests(self) -> Counter:
+        """How many files each test runs: few for those that are about a part."""
+        count: Counter = Counter()
+        with closing(sqlite3.connect(self.data.data_filename())) as database:
+            found = database.execute(
+                "SELECT context, count(DISTINCT file_id) FROM arc "
+                "JOIN context ON context.id = context_id GROUP BY context_id"
+            )
+            for context, n_files in found:
+                count[context.rsplit("|", 1)[0]] += n_files
+        return count
 
     def tests(self, mutant: Mutant) -> set[str]:
         """Where only an import or a fixture runs it, all that use what was made by it."""
@@ -338,16 +352,16 @@ class Selected:
 class Trials:
     """Runs tests in forked processes, on a copy of the sources."""
 
-    def __init__(self, root: Path, seconds: float) -> None:
+    def __init__(self, root: Path, seconds: float, reach: Reach) -> None:
         self.root = root
+        self.reach = reach
         self.budget = seconds
-        self.took: dict[str, float] = {}
         self.killers: dict[str, Counter] = defaultdict(Counter)
         self.passes: dict[tuple, bool] = {}
 
-    def verdict(self, mutant: Mutant, room: Room, tests: Iterable[str]) -> Verdict:
+    def verdict(self, mutant: Mutant, room: Room) -> Verdict:
         """A mutant survives where its tests pass. What fails without it does not count."""
-        tests = set(tests)
+        tests = self.reach.tests(mutant)
         path = self.root / mutant.file
         original, stamp = path.read_text(), path.stat().st_mtime
         while True:
@@ -371,7 +385,7 @@ class Trials:
 
         def first(test: str) -> tuple:
             away = not test.startswith(room.tests)
-            return -killers[test], away, self.took.get(test, 0.2), test
+            return -killers[test], away, self.reach.n_files[test], test
 
         return sorted(tests, key=first)
 
@@ -419,7 +433,6 @@ class Trials:
             return Verdict(LIMIT)
         if not answer["went"]:
             raise RuntimeError(f"pytest could not run {tests[0]}")
-        self.took.update(answer["seconds"])
         spent = sum(answer["seconds"].values())
         return Verdict(
             answer["failed"], len(answer["seconds"]), answer["all_run"], spent
@@ -519,9 +532,7 @@ class Killed:
             self.path.write_text(json.dumps(self.by, indent=0))
 
 
-def try_room(
-    name: str, reach: Reach, trials: Trials, killed: Killed, n: int, seed: int
-) -> Counter:
+def try_room(name: str, trials: Trials, killed: Killed, n: int, seed: int) -> Counter:
     room = ROOMS[name]
     mutants, n_places = sample(room, n, seed, trials.root)
     known = looked_at()
@@ -530,9 +541,7 @@ def try_room(
     for mutant in mutants:
         old, new = mutant.change((trials.root / mutant.file).read_text())
         entry = known.get((mutant.file, old, new), {})
-        verdict = killed.get(mutant.digest) or trials.verdict(
-            mutant, room, reach.tests(mutant)
-        )
+        verdict = killed.get(mutant.digest) or trials.verdict(mutant, room)
         killed.keep(mutant.digest, verdict)
         kind = "killed" if verdict.killer else "survived"
         if not verdict.killer and entry.get("equivalent"):
@@ -581,12 +590,10 @@ def main() -> None:
     prepare()
     counts = {}
     with tempfile.TemporaryDirectory() as folder:
-        trials = Trials(copy_of_sources(Path(folder)), options.seconds)
+        trials = Trials(copy_of_sources(Path(folder)), options.seconds, reach)
         for name in options.rooms:
             began = time.monotonic()
-            counts[name] = try_room(
-                name, reach, trials, killed, options.sample, options.seed
-            )
+            counts[name] = try_room(name, trials, killed, options.sample, options.seed)
             counts[name]["seconds"] = round(time.monotonic() - began)
     report(counts)
 
