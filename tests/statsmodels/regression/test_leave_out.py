@@ -6,6 +6,8 @@ import pytest
 import statsmodels.api as sm
 
 from skfme.statsmodels import ConditionalEffects, average_effects
+from skfme.statsmodels._regression.least_squares import deviations_from
+from skfme.statsmodels._regression.sandwich import _raised
 from tests.statsmodels.effects import effect_of, effects_of, sample
 
 FORMULA = "age + bp"
@@ -171,3 +173,26 @@ def test_cr3_needs_clusters(data, kwds, message):
     X, values, _ = data
     with pytest.raises(ValueError, match=message):
         ConditionalEffects.from_formula(effect_of(values, X), "age").fit("CR3", kwds)
+
+
+def test_variances_are_raised_with_the_correlations_as_they_are():
+    cov = np.array([[1.0, 0.5, 0.0], [0.5, 4.0, 0.3], [0.0, 0.3, 9.0]])
+    raised = _raised(cov, np.array([4.0, 1.0, 36.0]))
+    expected = [[4.0, 1.0, 0.0], [1.0, 4.0, 0.6], [0.0, 0.6, 36.0]]
+    np.testing.assert_allclose(raised, expected)
+
+
+def test_r_squared_without_a_constant_is_about_zero(data):
+    X, values, _ = data
+    fit = ConditionalEffects.from_formula(effect_of(values, X), "age + bp - 1").fit()
+    known = sm.OLS(values, X[["age", "bp"]].to_numpy()).fit()
+    assert fit.rsquared == pytest.approx(known.rsquared)
+    np.testing.assert_allclose(fit.params, known.params)
+
+
+def test_what_rounding_leaves_is_judged_by_the_largest_effect():
+    effects = np.array([[1e8], [1.0]])
+    rounding = np.array([[0.0], [1e-8]])
+    assert (deviations_from(effects - rounding, effects) == 0).all()
+    apart = deviations_from(effects - rounding - [[1.0], [0.0]], effects)
+    np.testing.assert_allclose(apart, [[1.0], [1e-8]])
