@@ -541,18 +541,16 @@ def try_room(name: str, trials: Trials, killed: Killed, n: int, seed: int) -> Co
     for mutant in mutants:
         old, new = mutant.change((trials.root / mutant.file).read_text())
         entry = known.get((mutant.file, old, new), {})
+        if entry.get("equivalent"):  # by its reason
+            count["equivalent"] += 1
+            continue
         verdict = killed.get(mutant.digest) or trials.verdict(mutant, room)
         killed.keep(mutant.digest, verdict)
-        kind = "killed" if verdict.killer else "survived"
-        if not verdict.killer and entry.get("equivalent"):
-            kind = "equivalent"
-        count[kind] += 1
+        count["killed" if verdict.killer else "survived"] += 1
         count["by a limit of time"] += verdict.killer == LIMIT
         if not verdict.killer:
             more = "" if verdict.all_run else " of more"
-            print(
-                f"\n{mutant.file}:{mutant.lines[0]} {kind}, {verdict.n_tests}{more} tests"
-            )
+            print(f"\n{mutant.file}:{mutant.lines[0]}, {verdict.n_tests}{more} tests")
             print("  - " + old.replace("\n", "\n  - "))
             print("  + " + new.replace("\n", "\n  + "))
             print("  " + entry.get("reason", "not looked at"), flush=True)
