@@ -461,6 +461,10 @@ MULTILABEL = [
     OneVsRestClassifier(LogisticRegression()),
     ClassifierChain(LogisticRegression()),
     MLPClassifier((4,), solver="lbfgs", max_iter=500, random_state=0),
+    make_pipeline(
+        StandardScaler(),
+        MLPClassifier((4,), solver="lbfgs", max_iter=500, random_state=0),
+    ),
 ]
 
 
