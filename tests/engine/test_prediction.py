@@ -29,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBRegressor
 
 from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
 from tests.recorder import recorded
@@ -271,6 +272,17 @@ def test_decision_function_of_two_classes_is_one_output(flowers):
     )
     assert effect.outputs == ("virginica",)
     np.testing.assert_allclose(effect.fme, 0.1 * model.coef_[0, 3], rtol=1e-10)
+
+
+def test_two_columns_of_a_function_are_named_by_the_two_classes(flowers):
+    X, y = flowers
+    model = LogisticRegression().fit(X, y)
+
+    def log_odds(estimator, X):
+        return estimator.predict_log_proba(X)
+
+    effect = fme(model, X, {WIDTH: 0.1}, response_method=log_odds, **ANYWHERE)
+    assert effect.outputs == tuple(map(str, model.classes_))
 
 
 def test_decision_function_of_three_classes_is_one_output_for_each(iris):
@@ -667,3 +679,10 @@ def test_the_model_is_not_changed_and_not_kept_by_the_effect(diabetes):
         np.testing.assert_array_equal(getattr(model, name), value)
     kept = [*vars(effect).values(), *vars(effect.context).values()]
     assert all(value is not model for value in kept)
+
+
+def test_a_booster_is_said_to_be_of_its_library(diabetes):
+    X, y = diabetes
+    booster = XGBRegressor(n_estimators=1).fit(X, y).get_booster()
+    with pytest.raises(TypeError, match="A Booster of xgboost does not predict tables"):
+        fme(booster, X, {"bmi": -2})

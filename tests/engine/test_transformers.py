@@ -1,6 +1,7 @@
 """Models behind transformers: what is affine is read, and nothing else."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -13,11 +14,12 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
+    OneHotEncoder,
     RobustScaler,
     StandardScaler,
 )
 
-from skfme import fme
+from skfme import Contrast, fme
 from skfme._engine.affine import is_affine, keeps_lines
 
 RNG = np.random.default_rng(0)
@@ -111,3 +113,46 @@ def test_lines_stay_straight_where_nothing_that_moves_is_bent(bent, moving, kept
     for transformer in (columns, make_pipeline(columns, PCA(2).fit(X))):
         found = keeps_lines([transformer], range(4), frozenset(moving))
         assert found is kept
+
+
+def people():
+    kinds = RNG.choice(["a", "b", "c"], 120).astype(object)
+    return pd.DataFrame({"kind": kinds, "age": RNG.normal(size=120)})
+
+
+def test_categories_behind_an_imputer_are_read_and_equal_differences():
+    frame = people()
+    encoder = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+    columns = make_column_transformer((encoder, ["kind"]), remainder=StandardScaler())
+    model = make_pipeline(columns, Ridge()).fit(frame, Y)
+    step = {"kind": Contrast("c", "a"), "age": 0.5}
+    effect = fme(model, frame, step, engine="linear", **OPTIONS)
+    before, after = (
+        frame.assign(kind="c"),
+        frame.assign(kind="a", age=frame["age"] + 0.5),
+    )
+    expected = model.predict(after) - model.predict(before)
+    np.testing.assert_allclose(effect.fme, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("transformers", "reason"),
+    [
+        (
+            [(make_pipeline(FunctionTransformer(), OneHotEncoder()), ["kind"])],
+            "encoder st",
+        ),
+        (
+            [(OneHotEncoder(), ["kind"]), (OneHotEncoder(drop="first"), ["kind"])],
+            "two parts",
+        ),
+    ],
+)
+def test_categories_that_are_read_twice_or_changed_are_left_to_the_model(
+    transformers, reason
+):
+    columns = make_column_transformer(*transformers, remainder="passthrough")
+    frame = people()
+    model = make_pipeline(columns, Ridge()).fit(frame, Y)
+    with pytest.raises(ValueError, match=reason):
+        fme(model, frame, {"kind": "a"}, engine="linear", **OPTIONS)
