@@ -686,3 +686,37 @@ def test_a_booster_is_said_to_be_of_its_library(diabetes):
     booster = XGBRegressor(n_estimators=1).fit(X, y).get_booster()
     with pytest.raises(TypeError, match="A Booster of xgboost does not predict tables"):
         fme(booster, X, {"bmi": -2})
+
+
+class Online:
+    """As river's models are: of one row at a time."""
+
+    def predict_one(self, row):
+        return row["bmi"]
+
+
+class OnlineClassifier(Online):
+    def predict_proba_one(self, row):
+        return {True: 0.3, False: 0.7}
+
+
+class OnlinePipeline(Online):
+    def __init__(self, last):
+        self.steps = {"scale": Online(), "model": last}
+
+
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [
+        (Online(), r"predict_one\("),
+        (OnlineClassifier(), r"predict_proba_one\(.*get\(True, 0\)"),
+        (OnlinePipeline(Online()), r"predict_one\("),
+        (OnlinePipeline(OnlineClassifier()), r"predict_proba_one\("),
+    ],
+    ids=["regressor", "classifier", "pipeline", "pipeline of a classifier"],
+)
+def test_a_model_of_one_row_at_a_time_is_told_the_function_to_write(
+    model, method, diabetes
+):
+    with pytest.raises(TypeError, match=f"does not predict tables.*{method}"):
+        fme(model, diabetes[0], {"bmi": -2})

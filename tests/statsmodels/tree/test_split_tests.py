@@ -241,6 +241,25 @@ def test_the_best_cut_does_not_depend_on_what_deviations_are_from(mean, weighted
     assert best.gain == pytest.approx(gains.max())
 
 
+def test_one_level_or_equal_means_have_no_bipartition():
+    assert best_bipartition(np.ones(1), np.zeros(1), 0.0) is None
+    assert best_bipartition(np.ones(20), np.zeros(20), 0.0) is None
+
+
+@pytest.mark.parametrize("k", [12, 20])
+def test_real_weights_of_many_levels_have_an_admissible_bipartition(k):
+    weights, sums = _levels(5, k)
+    weights = weights + 0.5
+    sums = sums - weights * sums.sum() / weights.sum()
+    least = 0.45 * weights.sum()
+    left = best_bipartition(weights, sums, least)
+    assert left[0]
+    assert min(weights[left].sum(), weights[~left].sum()) >= least
+    gain = best_contiguous(weights, sums, least)[1]
+    a, total = weights[left].sum(), weights.sum()
+    assert sums[left].sum() ** 2 / (a * (total - a)) >= gain * (1 - 1e-12)
+
+
 def test_equal_effects_have_no_best_split():
     assert best_cut(None, Weighting(None, 9), np.zeros(9), 1) is None
     assert best_contiguous(np.ones(4), np.zeros(4), 0.0) is None
