@@ -29,8 +29,9 @@ def run(
     """Draws, each of the number after that of the last, until the time is over."""
     report = Report(SPACES, seed)
     start = time.monotonic()
-    while time.monotonic() - start < seconds and report.n_draws != draws:
-        report.draw(turns[report.n_draws % len(turns)])
+    with threadpool_limits(1):  # small tables; threads would wait for one another
+        while time.monotonic() - start < seconds and report.n_draws != draws:
+            report.draw(turns[report.n_draws % len(turns)])
     report.seconds = time.monotonic() - start
     return report
 
@@ -51,12 +52,11 @@ def main() -> int:
     parser.add_argument("--draw", metavar="NAME", help="one draw again")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    with threadpool_limits(1):  # small tables; threads would wait for one another
-        if arguments.draw:
-            again(arguments.draw)
-            return 0
-        turns = [arguments.space] if arguments.space else TURNS
-        report = run(arguments.seconds, arguments.seed, turns=turns)
+    if arguments.draw:
+        again(arguments.draw)
+        return 0
+    turns = [arguments.space] if arguments.space else TURNS
+    report = run(arguments.seconds, arguments.seed, turns=turns)
     print(report.text())
     return int(bool(report.failures))
 

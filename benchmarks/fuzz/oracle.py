@@ -155,13 +155,13 @@ def _status(draw: Draw, stepped: dict[Any, Ends]) -> list[str]:
         if column.family == "category" and not stays:
             categorical = True
             there &= [a == b for a, b in zip(ends.before, ends.after, strict=True)]
-    from_start = any(isinstance(step, Contrast) for step in draw.steps.values())
     names = frozenset(draw.steps)
-    ends_judged = [stepped_rows(draw, stepped, names)]
-    if from_start:
-        ends_judged.append(stepped_rows(draw, stepped, frozenset()))
+    set_before = {n for n, step in draw.steps.items() if isinstance(step, Contrast)}
+    ends_judged = [(stepped_rows(draw, stepped, names), set(names))]
+    if set_before:
+        ends_judged.append((stepped_rows(draw, stepped, frozenset()), set_before))
     status = np.full(n, "counted", dtype=object)
-    beyond = outside(draw, ends_judged, set(names), missing)
+    beyond = outside(draw, ends_judged, missing)
     status[beyond] = "extrapolation"
     if categorical:
         status[there] = "at_target"

@@ -29,17 +29,15 @@ JUDGES = {
 
 
 def outside(
-    draw: Draw, ends: list[Rows], moved: set, missing: np.ndarray
+    draw: Draw, ends: list[tuple[Rows, set]], missing: np.ndarray
 ) -> np.ndarray:
     """Rows of which an end of the step is outside.
 
     Parameters
     ----------
     draw : Draw
-    ends : list of Rows
-        The ends that are judged.
-    moved : set
-        Names of the stepped columns.
+    ends : list of (Rows, set)
+        The ends that are judged, with the names of the columns that are set there.
     missing : ndarray of shape (n,), bool
         Rows that have nothing to be stepped.
     """
@@ -48,8 +46,8 @@ def outside(
     if judge == "none":
         return found
     if judge in DETECTORS:
-        return _by_detector(draw, judge, ends, missing)
-    for end in ends:
+        return _by_detector(draw, judge, [end for end, _ in ends], missing)
+    for end, moved in ends:
         for column in end.columns:
             found |= _beyond(draw, column)
         if judge == "combinations":

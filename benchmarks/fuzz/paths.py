@@ -80,6 +80,13 @@ def gauss(n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return (nodes + 1) / 2, weights / 2
 
 
+def panels(n_panels: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss over many pieces, for lines that bend at points."""
+    nodes, weights = gauss(8)
+    starts = np.arange(n_panels)[:, None]
+    return ((starts + nodes) / n_panels).ravel(), np.tile(weights / n_panels, n_panels)
+
+
 def simpson38() -> tuple[np.ndarray, np.ndarray]:
     return np.arange(4) / 3, np.array([1, 3, 3, 1]) / 8
 

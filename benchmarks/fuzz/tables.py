@@ -97,7 +97,8 @@ def _arrow(column: Column) -> pa.Array:
 
 
 def _decimal(value: Any) -> Decimal:
-    return value if isinstance(value, Decimal) else Decimal(repr(value))
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    return exact.quantize(Decimal("1e-6"))  # what the type holds
 
 
 def _arrow_type(kind: str) -> pa.DataType:
@@ -122,7 +123,9 @@ def _pandas(library: str, column: Column) -> Any:
     if library == "arrow-backed":
         return pd.Series(pd.array(values, dtype=pd.ArrowDtype(_arrow_type(kind))))
     if kind == "date-zone":
-        return pd.Series(pd.to_datetime(values)).astype(f"datetime64[us, {ZONE}]")
+        return pd.Series(pd.to_datetime(values, utc=True)).astype(
+            f"datetime64[us, {ZONE}]"
+        )
     if kind in DATES:
         unit = kind.removeprefix("date-")
         return pd.Series(pd.to_datetime(values)).astype(f"datetime64[{unit}]")
