@@ -96,10 +96,6 @@ def expected_of(draw: Draw) -> Expected:
 def _stepped(draw: Draw) -> dict[Any, Ends]:
     """Both ends of each stepped column."""
     stepped = {}
-    weights = draw.training_weights
-    total = len(draw.training) if weights is None else weights.sum()
-    if weights is not None and draw.chosen["weights"] != "whole":
-        total = len(weights)
     for column in draw.rows.columns:
         if column.name not in draw.steps:
             continue
@@ -110,6 +106,7 @@ def _stepped(draw: Draw) -> dict[Any, Ends]:
             column.name, column.kind, column.entries if callable(step) else seen
         )
         tried = ends_of(known, step, seen, of_seen)
+        total = len(seen) if of_seen is None else of_seen.sum()
         if total >= FEW_ROWS and leaves_two_values(column, seen, tried):
             raise RefusedError("a third value")
         stepped[column.name] = ends

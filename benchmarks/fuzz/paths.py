@@ -18,9 +18,9 @@ from benchmarks.fuzz.oracle import Expected, finite
 from benchmarks.fuzz.steps import Ends, kind_of_ends
 from benchmarks.fuzz.tables import Column, Rows
 
-MOST_ROWS = 3
-_GRID = 129
-_HALVINGS = 44
+MOST_ROWS = 2
+_GRID = 65
+_HALVINGS = 28
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def gauss(n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return (nodes + 1) / 2, weights / 2
 
 
-def panels(n_panels: int = 64) -> tuple[np.ndarray, np.ndarray]:
+def panels(n_panels: int = 40) -> tuple[np.ndarray, np.ndarray]:
     """Gauss over many pieces, for lines that bend at points."""
     nodes, weights = gauss(8)
     starts = np.arange(n_panels)[:, None]
