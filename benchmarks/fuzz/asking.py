@@ -226,7 +226,7 @@ def _integrals(draw: Draw, effect: Any, line: paths.Line) -> list[paths.Integral
     if asked_rule == "gauss-legendre":
         return [paths.by_rule(line, *paths.gauss(8))]
     if asked_rule == "adaptive":  # which is not made for jumps
-        return [] if trees else [paths.by_rule(line, *paths.panels())]
+        return [] if trees or effect.n_not_converged else paths.settled(line)
     found = []
     if "exact" in used:
         found += [paths.exact(line) if trees else paths.by_rule(line, *paths.panels())]

@@ -103,9 +103,8 @@ NEVER = (
           "they take no missing values"),
     Never("model", ("lightgbm", "lightgbm classes"), "library", ("arrow-backed",),
           "LightGBM takes no Arrow types of pandas"),
-    Never("model", ("linear", "linear outputs", "logistic", "multinomial",
-                    "encoded linear"), "values", ("huge",),
-          "their own sums cancel to less than the rounding of the terms"),
+    Never("model", _models(engine="linear"), "values", ("huge",),
+          "their sums cancel to less than the rounding of the terms"),
     # Questions
     Never("question", ("per_unit",), "step", _but(WAYS, "plain", "add"),
           "divides by a number that is added"),

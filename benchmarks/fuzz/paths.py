@@ -87,6 +87,13 @@ def panels(n_panels: int = 40) -> tuple[np.ndarray, np.ndarray]:
     return ((starts + nodes) / n_panels).ravel(), np.tile(weights / n_panels, n_panels)
 
 
+def settled(line: Line) -> list[Integrals]:
+    """Over many pieces, if twice as many say the same; of waves beyond count nothing."""
+    rough, fine = (by_rule(line, *panels(n)) for n in (20, 40))
+    close = np.allclose(rough.nlm, fine.nlm, rtol=1e-6, atol=1e-6, equal_nan=True)
+    return [fine] if close else []
+
+
 def simpson38() -> tuple[np.ndarray, np.ndarray]:
     return np.arange(4) / 3, np.array([1, 3, 3, 1]) / 8
 

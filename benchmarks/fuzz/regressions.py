@@ -87,7 +87,10 @@ def check(rng: np.random.Generator, chosen: Chosen) -> Outcome:
         options["weights_type"] = chosen["weights"]
     judge = None if chosen["left out"] == "none" else "envelope"
     effect = fme(_model(chosen), data, {"z": 0.25}, extrapolation=judge, **options)
-    if effect.n < 15 or data.loc[effect.counted].groupby("g").size().min() < 3:
+    groups = data.loc[effect.counted].dropna().groupby("g")
+    if (
+        effect.n < 15 or groups["k"].nunique().min() < 4
+    ):  # clusters, or rows, of a group
         return Outcome("too few rows for a regression", counts=False)
     fit = (
         {}

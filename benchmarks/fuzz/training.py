@@ -31,7 +31,7 @@ def quantiles_of(
         high = min(low + 1, edges[-1])
         overlap = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
         overlap = np.maximum(overlap, 0)
-        found.append(overlap @ values / overlap.sum())
+        found.append(values[0] + overlap @ (values - values[0]) / overlap.sum())
     return np.array(found)
 
 
