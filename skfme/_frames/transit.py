@@ -17,7 +17,13 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from skfme._frames.columns import ColumnData, holds_objects, is_coded, kind_of, numbers_in
+from skfme._frames.columns import (
+    ColumnData,
+    holds_objects,
+    is_coded,
+    kind_of,
+    numbers_in,
+)
 from skfme._frames.dates import holds_dates, zone_of
 from skfme._frames.tables import ArrayTable, FrameTable, Table
 
