@@ -133,7 +133,8 @@ def nonlinearity(
     Returns
     -------
     nlm : ndarray of shape (n, n_outputs)
-        NaN where nothing numeric moves, or the path is constant.
+        NaN where nothing numeric moves, a number is missing before the step, or the path
+        is constant.
     n_not_converged : int
     """
     if not path.ends or not len(before):
@@ -141,5 +142,13 @@ def nonlinearity(
     if path.has_fixed:
         rows = np.arange(len(before))
         before = path(rows, np.zeros((len(rows), 1)))[:, 0]
-    nlm, converged = rule._measure(path, before, after, path.response.resolution)
+    nlm = np.full(before.shape, np.nan)
+    ends = [end for both in path.ends.values() for end in both]
+    rows = np.flatnonzero(~np.isnan(ends).any(axis=0))  # there is no way from a gap
+    nlm[rows], converged = rule._measure(
+        lambda some, t: path(rows[some], t),
+        before[rows],
+        after[rows],
+        path.response.resolution,
+    )
     return nlm, int(np.count_nonzero(~converged))

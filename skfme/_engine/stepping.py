@@ -68,6 +68,14 @@ class Stepped:
         """The columns of what is predicted before the step; empty for the rows as they are."""
         return self.retyped | self.start
 
+    def without_way(self, batch: Table) -> np.ndarray:
+        """Rows that get a number where they have none: nothing lies between the two."""
+        lost = np.zeros(len(batch), dtype=bool)
+        for change in (bound.change for bound in self.changes):
+            if change.numeric and change.count_missing:
+                lost |= missing_in(batch.column(change.position))
+        return lost
+
     def at(self, rows: Rows) -> Stepped:
         """The same effect on some of the rows."""
         columns = [

@@ -8,7 +8,7 @@ differ where the models, the functions of steps, the SDs or the training rows do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,24 @@ import numpy as np
 from skfme._engine.batches import Schedule
 from skfme._engine.choice import EngineChoice
 from skfme._engine.forward import forward_differences
+from skfme._engine.prediction import Response
+from skfme._frames.tables import Table
 
 __all__ = ["Trial"]
 
 # Two machines may round otherwise; a single-precision model, by this much.
 _TOLERANCE = 1e-5
+
+
+class _Unchecked(Response):
+    """A model that may have no number for some training rows, as long as none asks."""
+
+    @classmethod
+    def of(cls, response: Response) -> _Unchecked:
+        return cls(**{f.name: getattr(response, f.name) for f in fields(response)})
+
+    def __call__(self, table: Table) -> np.ndarray:
+        return self.unchecked(table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +59,17 @@ class Trial:
     @classmethod
     def of(cls, explainer: Any) -> Trial:
         """The trial of a fitted explainer."""
-        rows, response = explainer._sample, explainer._response
+        rows, response = explainer._sample, _Unchecked.of(explainer._response)
         choice = EngineChoice(response, "predict", rows)
         support, schedule = explainer._support, Schedule("auto", None, 0)
-        differences, _ = forward_differences(
-            choice, rows, explainer.steps_, support, None, schedule
-        )
+        with np.errstate(invalid="ignore"):  # between infinities
+            differences, _ = forward_differences(
+                choice, rows, explainer.steps_, support, None, schedule
+            )
         envelope: Any = getattr(support, "_envelope", None)
         bounds: Mapping[int, tuple[Any, Any]] = getattr(envelope, "bounds_", {})
         return cls(
-            response.unchecked(rows),
+            response(rows),
             np.stack([difference.fme for difference in differences]),
             np.stack([difference.status for difference in differences]),
             tuple((position, *bounds[position]) for position in sorted(bounds)),
@@ -69,10 +83,11 @@ class Trial:
         ):
             if mine.shape != its.shape:
                 return "numbers of training rows"
-            scale = np.nanmax(np.abs(self.predictions), initial=0.0)
-            gap = np.abs(mine - its)
-            both_missing = np.isnan(mine) & np.isnan(its)
-            if not ((gap <= _TOLERANCE * scale) | both_missing).all():
+            finite = self.predictions[np.isfinite(self.predictions)]
+            scale = float(np.abs(finite).max(initial=0.0))
+            if not np.isclose(
+                mine, its, rtol=0, atol=_TOLERANCE * scale, equal_nan=True
+            ).all():
                 return name
         same = np.array_equal(self.statuses, other.statuses)
         return (

@@ -94,6 +94,7 @@ def weighted_sd(values: np.ndarray, weights: Weighting) -> float:
     size = weights.size
     if size <= 1:
         return float("nan")
+    values = values - values[0]  # so that equal ones have an SD of 0, not of rounding
     deviations = values - weighted_mean(values, weights)
     squares = weights.times(deviations**2).sum()
     return float(sd_of_size(squares, weights.sum, size))
@@ -170,7 +171,8 @@ def _window_mean(ordered: np.ndarray, ends: np.ndarray, low: float) -> float:
     last = int(np.searchsorted(ends, low + 1, side="left"))
     first, last = min(first, len(ordered) - 1), min(last, len(ordered))
     lengths = np.diff(np.clip(ends[first : last + 1], low, low + 1))
-    return float(lengths @ ordered[first:last] / lengths.sum())
+    lowest = ordered[first]  # the mean of equal values is theirs to the last digit
+    return float(lowest + lengths @ (ordered[first:last] - lowest) / lengths.sum())
 
 
 def figures_of(values: np.ndarray, weights: Weighting) -> Figures:

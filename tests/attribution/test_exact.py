@@ -242,6 +242,35 @@ def test_one_hot_columns_of_a_category_are_one_player(sample):
     assert found.how == "exact, leaf by leaf"
 
 
+@pytest.mark.parametrize("method", ["shapley", "path"])
+def test_rows_that_stand_at_the_end_of_a_contrast_already_move_from_its_start(
+    sample, method
+):
+    frame, y = mixed_frame(sample)
+    frame = frame[["kind", "a", "c"]]
+    step = {"kind": Contrast("p", "q"), "a": 0.5}
+    if method == "path":  # of numbers alone
+        step = {"c": Contrast(-1.0, 1.0), "a": 0.5}
+    frame = frame.assign(c=np.where(np.arange(N) % 3, frame["c"], 1.0))
+    encoder = make_column_transformer(
+        (OneHotEncoder(), ["kind"]), remainder="passthrough"
+    )
+    model = make_pipeline(encoder, RandomForestRegressor(15, random_state=0))
+    model.fit(frame, y)
+    options = {"engine": "trees", "method": method, "background": frame}
+    at_end = frame[(frame["kind"] == "q") & (frame["c"] == 1.0)]
+    assert len(at_end) > 3
+    alone = split(model, at_end, step, batch_size=1, **options)
+    among = split(model, frame, step, **options)
+    before = frame.assign(kind="p") if method == "shapley" else frame.assign(c=-1.0)
+    after = frame.assign(kind="q") if method == "shapley" else frame.assign(c=1.0)
+    change = model.predict(after.assign(a=frame["a"] + 0.5)) - model.predict(before)
+    assert_equal(among.total.fme, change)
+    of_rows = [frame.index.get_loc(label) for label in at_end.index]
+    assert_equal(stacked(alone), stacked(among)[:, of_rows])
+    assert_equal(alone.total.fme, change[of_rows])
+
+
 def test_features_mixed_before_the_trees_are_left_to_predictions(sample):
     X, y = sample
     X = X[:, :3]

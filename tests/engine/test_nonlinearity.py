@@ -7,7 +7,11 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPRegressor
@@ -61,6 +65,28 @@ def test_a_categorical_step_has_no_nlm(diabetes):
     assert np.isnan(effect.anlm)
     assert effect.nonlinearity[0].n_undefined == effect.n
     assert "undefined" in str(effect)
+
+
+@pytest.mark.parametrize("nlm", [True, "simpson38", "gauss-legendre", "adaptive"])
+@pytest.mark.parametrize("engine", ["predict", "trees"])
+def test_there_is_no_way_from_a_missing_value_to_a_number(engine, nlm):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 2))
+    model = HistGradientBoostingRegressor(max_iter=5, min_samples_leaf=5)
+    X[::4, 0] = np.nan
+    model.fit(X, np.sin(2 * X[:, 1]) + np.nan_to_num(X[:, 0]))
+    X[4:20, 0] = np.nan
+    step = {0: SetTo(0.5, count_missing=True), 1: 0.25}
+    options = {"nlm": nlm, "engine": engine, "background": X, **ANYWHERE}
+    whole, gaps = fme(model, X, step, **options), np.isnan(X[:, 0])
+    there = fme(model, X[~gaps], step, **options)
+    assert whole.n == 120
+    assert np.isnan(whole.nlm[gaps]).all()
+    np.testing.assert_array_equal(whole.nlm[~gaps], there.nlm)
+    assert np.isfinite(there.nlm).any()
+    moved = np.column_stack([np.full(120, 0.5), X[:, 1] + 0.25])
+    change = model.predict(moved) - model.predict(X)
+    np.testing.assert_allclose(whole.fme, change, rtol=1e-9, atol=1e-12)
 
 
 def test_a_constant_path_is_undefined_and_counted():

@@ -768,6 +768,22 @@ def test_summaries_of_other_explainers_do_not_add_up(people, make):
         mine.explain_batches([people]) + other.explain_batches([people])
 
 
+def test_training_rows_without_a_finite_prediction_do_not_keep_batches_apart():
+    X = pd.DataFrame({"x": np.arange(-20.0, 20)})
+
+    class Reciprocal(LinearRegression):
+        def predict(self, X):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.sqrt(X["x"].to_numpy()) / (X["x"].to_numpy() != 2)
+
+    explainer = FMEExplainer(FrozenEstimator(Reciprocal().fit(X, X["x"])), {"x": 1.0})
+    few = X[X["x"] > 4]
+    whole = explainer.fit(X).explain(few)["x +1"]
+    parts = explainer.explain_batches([few[:7], few[7:]])["x +1"]
+    assert parts.n == whole.n == 14
+    assert parts.ame == pytest.approx(whole.ame, rel=1e-12)
+
+
 def test_functions_of_one_name_are_told_apart(people):
     def times(factor):
         def changed(column):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skfme import Envelope, Quantile, StdDev, came, fme
+from skfme import IQR, Envelope, Quantile, StdDev, came, fme
 
 Q = [0.25, 0.5, 0.75]
 numbers = st.integers(-1000, 1000).map(lambda k: k / 8)
@@ -44,6 +44,23 @@ def test_integer_weights_equal_repeated_rows(pairs):
     np.testing.assert_allclose(
         effect.quartiles, np.quantile(repeated, Q), rtol=1e-12, atol=1e-11
     )
+
+
+@given(numbers, st.lists(st.floats(0.1, 9), min_size=2, max_size=30))
+def test_equal_values_have_no_spread_whatever_their_weights(value, weights):
+    value = value / 3
+    values = np.full(len(weights), value)
+    effect = effect_of(values, weights, weights_type="sampling")
+    assert effect.sd == 0
+    assert effect.quartiles.tolist() == [value] * 3
+
+
+@pytest.mark.parametrize("step", [StdDev(1), IQR(1)])
+def test_a_constant_feature_has_no_spread_to_step_by_whatever_the_weights(step):
+    X = np.column_stack([np.full(9, 3.3), np.arange(9.0)])
+    weights = np.random.default_rng(0).random(9) + 0.1
+    with pytest.raises(ValueError, match=r"is 0\.0 in the training rows"):
+        fme(lambda X: X[:, 0], X, {0: step}, sample_weight=weights)
 
 
 @pytest.mark.parametrize("n", [100_000, 100_001, 100_002, 100_003])

@@ -274,19 +274,19 @@ class TreeGame:
         """
         effect, rows = self.effect, self.effect.counted
         start = self._changed(effect.start)
-        before = self._before | start
+        before = self._features_with(effect.start)
         owner: dict[int, int] = {}
         end: Features = {}
         for player, bound in enumerate(effect.changes):
             position = bound.change.position
             alone = effect.start | {position: effect.end[position]}
-            for j, values in self._changed(alone).items():
+            for j, values in self._features_with(alone).items():
                 if np.array_equal(values[rows], before[j][rows], equal_nan=True):
                     continue
                 if j in owner:
                     raise RowsNotReadError("features are mixed before the trees")
                 owner[j], end[j] = player, values
-        joint = before | self._changed(effect.end)
+        joint = self._features_with(effect.start | effect.end)
         if any(
             not np.array_equal(joint[j], end.get(j, before[j]), equal_nan=True)
             for j in joint
@@ -294,7 +294,12 @@ class TreeGame:
             raise RowsNotReadError("features are mixed before the trees")
         return Move(start, {j: before[j] for j in start} | end, rows), owner
 
+    def _features_with(self, columns: dict) -> Features:
+        """All features with some columns replaced, back to the row's own among them."""
+        return self._before | self._changed(columns)
+
     def _changed(self, columns: dict) -> Features:
+        """Those that differ from the row's own."""
         return self.inputs.changed(
             self.batch, self._before, columns, self.effect.counted
         )

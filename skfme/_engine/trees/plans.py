@@ -63,6 +63,12 @@ def planned(
         # Categories and dates stand at their new value all along.
         fixed = {p: column for p, column in effect.end.items() if p not in moving}
         path = _move(before, changed(effect.start | fixed), end, effect.counted)
+    if (lost := effect.without_way(batch)).any():  # they stay where they come to
+        starts = {
+            j: np.where(lost, e, path.start.get(j, before[j]))
+            for j, e in path.end.items()
+        }
+        path = _move(before, starts, path.end, effect.counted)
     straight = inputs.is_straight(batch, moving)
     exact = straight and not _passes_categories(coded, before, path)
     return Plan(move, path if exact else None)

@@ -225,6 +225,8 @@ def _members(codes: np.ndarray, n_groups: int) -> Iterator[tuple[int, Any]]:
     if n_groups == 1:
         yield 0, slice(None)
         return
+    if not len(codes):  # np.split makes one part of none
+        return
     order = np.argsort(codes, kind="stable")
     groups, starts = np.unique(codes[order], return_index=True)
     for group, rows in zip(groups, np.split(order, starts[1:]), strict=True):

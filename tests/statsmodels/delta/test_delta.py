@@ -130,6 +130,16 @@ def test_group_averages_make_up_the_whole_with_its_error(name):
     np.testing.assert_allclose(V, whole.cov_params(), rtol=1e-8, atol=1e-16)
 
 
+@pytest.mark.parametrize("name", ["ols", "logit", "poisson", "mnlogit", "nb2"])
+def test_batches_in_which_no_row_counts_change_no_group(name):
+    weights = np.where(np.arange(len(data())) // 7 % 2, 1.0, 0.0)
+    options = {"by": "c", "sample_weight": weights}
+    whole = delta_effects(fit(name), data(), {"x": 1}, **options)
+    parts = delta_effects(fit(name), data(), {"x": 1}, batch_size=7, **options)
+    np.testing.assert_allclose(parts.params, whole.params, rtol=1e-12)
+    np.testing.assert_allclose(parts.cov_params(), whole.cov_params(), rtol=1e-9)
+
+
 def test_whole_weights_are_repeated_rows():
     weights = np.arange(len(data())) % 4
     repeated = data().loc[np.repeat(data().index, weights)]
