@@ -307,6 +307,7 @@ class Reach:
 
 
 LIMIT = "a limit of time, or a crash"
+SLOW = 3.0  # seconds of a test that the others come before
 
 
 @dataclass
@@ -367,6 +368,7 @@ class Trials:
         self.root = root
         self.reach = reach
         self.budget = seconds
+        self.took: dict[str, float] = {}
         self.killers: dict[str, Counter] = defaultdict(Counter)
         self.passes: dict[tuple, bool] = {}
 
@@ -392,11 +394,13 @@ class Trials:
         return verdict
 
     def _order(self, tests: set[str], mutant: Mutant, room: Room) -> list[str]:
-        killers = self.killers[mutant.file]
+        killers, stem = self.killers[mutant.file], Path(mutant.file).stem.strip("_")
 
         def first(test: str) -> tuple:
             away = not test.startswith(room.tests)
-            return -killers[test], away, self.reach.n_files[test], test
+            slow = self.took.get(test, 0.0) > SLOW
+            other = stem not in test.split("::")[0]
+            return -killers[test], slow, other, away, self.reach.n_files[test], test
 
         return sorted(tests, key=first)
 
@@ -444,6 +448,7 @@ class Trials:
             return Verdict(LIMIT)
         if not answer["went"]:
             raise RuntimeError(f"pytest could not run {tests[0]}")
+        self.took.update(answer["seconds"])
         spent = sum(answer["seconds"].values())
         return Verdict(
             answer["failed"], len(answer["seconds"]), answer["all_run"], spent
