@@ -155,6 +155,7 @@ class Mutant:
     operator: str
     occurrence: int
     lines: range
+    at_import: bool
     source: str = ""
 
     @property
@@ -180,9 +181,9 @@ def sample(room: Room, n: int, seed: int, root: Path) -> tuple[list[Mutant], int
     files = sorted({path for pattern in room.files for path in root.glob(pattern)})
     files = [path for path in files if path.name not in ELSEWHERE]
     candidates = [
-        Mutant(str(path.relative_to(root)), operator, occurrence, lines)
+        Mutant(str(path.relative_to(root)), *place)
         for path in files
-        for operator, occurrence, lines in _places(path.read_text())
+        for place in _places(path.read_text())
     ]
     random.Random(seed).shuffle(candidates)
     drawn: list[Mutant] = []
@@ -203,9 +204,9 @@ def _operator(name: str):
     return get_operator(name)()
 
 
-def _places(source: str) -> Iterator[tuple[str, int, range]]:
+def _places(source: str) -> Iterator[tuple[str, int, range, bool]]:
     """Each operator, its occurrence, and the lines of the statement that it changes."""
-    statements = _statements(source)
+    statements, bodies = _statements(source), _bodies(source)
     nodes = list(ast_nodes(get_ast(source)))
     for name in OPERATORS:
         operator = _operator(name)
@@ -214,7 +215,8 @@ def _places(source: str) -> Iterator[tuple[str, int, range]]:
         ]
         for occurrence, ((line, _), _) in enumerate(places):
             holding = [lines for lines in statements if line in lines]
-            yield name, occurrence, min(holding, key=len, default=range(line, line + 1))
+            lines = min(holding, key=len, default=range(line, line + 1))
+            yield name, occurrence, lines, not any(line in body for body in bodies)
 
 
 def _statements(source: str) -> list[range]:
@@ -228,6 +230,15 @@ def _statements(source: str) -> list[range]:
         elif isinstance(node, ast.ExceptHandler):
             found.append(range(node.lineno, node.body[0].lineno))
     return found
+
+
+def _bodies(source: str) -> list[range]:
+    """The lines of the functions' bodies; all others run at import."""
+    return [
+        range(node.body[0].lineno, node.end_lineno + 1)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    ]
 
 
 def _what_runs(source: str) -> str:
@@ -283,7 +294,7 @@ class Reach:
             self._by_line[mutant.file] = self.data.contexts_by_lineno(mutant.file)
         by_line = self._by_line[mutant.file]
         contexts = {c for line in mutant.lines for c in by_line.get(line, ())}
-        if contexts == {""}:  # at import
+        if mutant.at_import:  # which is in the middle of some test
             contexts = {c for found in by_line.values() for c in found}
         tests = {c.rsplit("|", 1)[0] for c in contexts if c.startswith("tests/")}
         made = {c.split("::")[0] for c in contexts if c.endswith("|setup")}
@@ -296,6 +307,7 @@ class Reach:
 
 
 LIMIT = "a limit of time, or a crash"
+SLOW = 3.0  # seconds of a test that the others come before
 
 
 @dataclass
@@ -356,6 +368,7 @@ class Trials:
         self.root = root
         self.reach = reach
         self.budget = seconds
+        self.took: dict[str, float] = {}
         self.killers: dict[str, Counter] = defaultdict(Counter)
         self.passes: dict[tuple, bool] = {}
 
@@ -381,11 +394,13 @@ class Trials:
         return verdict
 
     def _order(self, tests: set[str], mutant: Mutant, room: Room) -> list[str]:
-        killers = self.killers[mutant.file]
+        killers, stem = self.killers[mutant.file], Path(mutant.file).stem.strip("_")
 
         def first(test: str) -> tuple:
             away = not test.startswith(room.tests)
-            return -killers[test], away, self.reach.n_files[test], test
+            slow = self.took.get(test, 0.0) > SLOW
+            other = stem not in test.split("::")[0]
+            return -killers[test], slow, other, away, self.reach.n_files[test], test
 
         return sorted(tests, key=first)
 
@@ -433,6 +448,7 @@ class Trials:
             return Verdict(LIMIT)
         if not answer["went"]:
             raise RuntimeError(f"pytest could not run {tests[0]}")
+        self.took.update(answer["seconds"])
         spent = sum(answer["seconds"].values())
         return Verdict(
             answer["failed"], len(answer["seconds"]), answer["all_run"], spent

@@ -389,5 +389,6 @@ def test_paths_that_jump_more_often_than_is_logged_are_walked_in_smaller_blocks(
     usual = fme(model, X, {0: 1.0, 2: -1.5}, **options)
     monkeypatch.setattr(walks, "_LOGGED", 8)
     cramped = fme(model, X, {0: 1.0, 2: -1.5}, **options)
+    assert cramped.n_not_converged == usual.n_not_converged == 0
     np.testing.assert_array_equal(cramped.nlm, usual.nlm)
     np.testing.assert_array_equal(cramped.fme, usual.fme)

@@ -171,3 +171,11 @@ def test_standard_errors_are_those_of_a_regression_on_a_constant():
     plain = standard_error(moments_of(values), None)
     assert plain[0, 0] == pytest.approx(values.std(ddof=1) / 200**0.5, rel=1e-13)
     assert np.isnan(standard_error(moments_of([1.0]), None)).all()
+
+
+def test_the_error_of_quantiles_that_is_told_is_half_a_bucket():
+    assert QuantileSketch.error == 2.0**-10
+    middle = (1 + 2.0**-10) * 2.0 ** np.arange(-3, 4)  # of the first bucket of a power
+    assert QuantileSketch.of(middle, Weighting(None, 7)).buckets.tolist() == [
+        512 * (power + 1023) for power in range(-3, 4)
+    ]

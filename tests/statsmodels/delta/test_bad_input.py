@@ -327,3 +327,35 @@ def test_the_memory_of_a_joint_covariance_is_8_bytes_a_pair():
         pytest.raises(ValueError, match="1,000 estimates .* of 8 MB, more"),
     ):
         _refuse_too_many(1000)
+
+
+def test_of_many_groups_of_one_row_five_are_named():
+    X = data().copy()
+    X["pair"] = np.minimum(np.arange(len(X)), 6)  # six of one row, one of the others
+    results = smf.ols("y ~ x", X).fit()
+    options = {"by": "pair", "covers": "sample + parameters"}
+    named = r"'x \+1' where pair=0; .* where pair=4 and 1 more: its variance"
+    refused(ValueError, named, results, X, STEP, **options)
+
+
+def test_a_single_row_of_no_weight_is_no_group_of_one_row():
+    X = data().copy()
+    X["kind"] = np.where(np.arange(len(X)) == 3, "alone", "rest")
+    weights = np.where(X["kind"] == "alone", 0.0, 1.0)
+    results = smf.ols("y ~ x", X).fit()
+    with pytest.warns(UserWarning, match="No row counts for .* where kind=alone"):
+        found = delta_effects(
+            *(results, X, STEP),
+            by="kind",
+            sample_weight=weights,
+            covers="sample + parameters",
+        )
+    assert found.to_frame()["kind"].tolist() == ["rest"]
+
+
+def test_of_many_effects_that_are_not_determined_five_are_named():
+    X = data()[["x"]].assign(twice=2 * data()["x"])
+    results = sm.OLS(data()["y"], X).fit()
+    with pytest.warns(UserWarning, match="do not determine") as caught:
+        delta_effects(results, X, [{"x": h} for h in range(1, 7)])
+    assert str(caught[0].message).count("x +") == 5
