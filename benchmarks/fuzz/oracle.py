@@ -102,6 +102,8 @@ def _stepped(draw: Draw) -> dict[Any, Ends]:
         seen, of_seen = draw.seen(column.name)
         step = draw.steps[column.name]
         ends = ends_of(column, step, seen, of_seen)
+        if column.family == "category" and set(ends.after) - {None, *seen}:
+            raise RefusedError("a category that no training row has")
         known = Column(
             column.name, column.kind, column.entries if callable(step) else seen
         )
