@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from doctest import DocTestParser
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import OneClassSVM
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skfme
@@ -665,3 +667,63 @@ def test_a_detector_that_leaves_out_whole_groups_is_told():
     women = int((X["sex"] == "f").sum())
     with pytest.warns(UserWarning, match=rf"outside of sex = f \({women} rows\)"):
         status(X, {"a": 0.1}, extrapolation=Men())
+
+
+def test_a_category_that_a_glance_at_the_rows_misses_hides_no_lost_group():
+    sex = np.tile(["f", "m"], 2050)
+    sex[1] = "x"  # only some of so many rows are looked at first
+    X = pd.DataFrame({"a": np.linspace(0, 1, len(sex)), "sex": sex})
+    with pytest.warns(UserWarning, match=r"outside of sex = f \(2,050 rows\): steps"):
+        status(X, {"a": 0.1}, extrapolation=Men())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [5, IsolationForest, np.ones(3), first_of],
+    ids=lambda given: str(given)[:9],
+)
+def test_what_is_no_detector_is_refused(given):
+    message = r"must be None, 'envelope', an Envelope or an outlier detector with fit"
+    with pytest.raises(TypeError, match=message):
+        fme(first_of, BOX, {0: 0.1}, extrapolation=given)
+
+
+def test_a_column_without_values_bounds_nothing_and_hides_no_other():
+    X = pd.DataFrame({"none": [np.nan] * 3, "a": [0.0, 1.0, 2.0]})
+    assert get_tags(Envelope()).input_tags.allow_nan
+    found = Envelope().fit(X).predict(pd.DataFrame({"none": [9.0, 9], "a": [1.0, 3]}))
+    assert found.tolist() == [1, -1]
+
+
+def test_a_group_with_one_row_inside_is_not_lost():
+    sex = np.tile(["f", "m"], 2050)
+    X = pd.DataFrame({"a": np.linspace(0, 1, len(sex)), "sex": sex})
+    X.loc[1, "sex"] = "f"  # which a glance at every other row misses
+
+    class MenAndOne(Men):
+        def predict(self, X):
+            men = super().predict(X)
+            return np.where(np.asarray(X["a"]) == 1 / (len(sex) - 1), 1, men)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert IN in status(X, {"a": 0.0}, extrapolation=MenAndOne())
+
+
+@pytest.mark.parametrize(("n", "more"), [(3, r"2, 3, 4\."), (4, "2, 3, 4, …")])
+def test_of_the_labels_of_a_clustering_three_are_named(n, more):
+    class Clusters(Men):
+        def predict(self, X):
+            return 2 + np.arange(len(X)) % n
+
+    with pytest.raises(ValueError, match=f"it labels rows {more}"):
+        fme(first_of, np.zeros((8, 1)), {0: 0.1}, extrapolation=Clusters())
+
+
+def test_a_detector_that_cannot_judge_says_so():
+    class Fails(Men):
+        def predict(self, X):
+            raise ValueError("two columns are needed")
+
+    with pytest.raises(ValueError, match="could not judge the rows: two columns"):
+        fme(first_of, BOX, {0: 0.1}, extrapolation=Fails())

@@ -20,6 +20,7 @@ from skfme._engine.differences import PredictEngine
 from skfme._engine.forward import Stepping
 from skfme._engine.refusals import refusal
 from skfme._engine.stepping import COUNTED, STATUSES, Engine, Stepped
+from skfme._engine.waiting import told_of_compiling
 from skfme._frames.columns import missing_in
 from skfme._frames.tables import Table
 from skfme._summaries.weighting import Weighting
@@ -144,7 +145,9 @@ def split_step(
     stepping = Stepping([bound], support, choice.response.complete_only)
     n_points = np.inf if continuous else float(question.n_coalitions)
     sample = ProbeSample(table, stepping.effects, 1, n_points)
-    engine = choice.engine(sample, None, rows_per_batch)
+    with told_of_compiling(schedule.verbose):
+        engine = choice.engine(sample, None, rows_per_batch)
+    schedule = schedule.of_engine(engine.name)
     asked = "auto" if choice.requested == "predict" else choice.requested
     work = _Work(stepping, engine, question, weights, unused, asked)
     n_outside_before = 0

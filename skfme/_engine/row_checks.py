@@ -16,7 +16,7 @@ from skfme._engine.prediction import Response, unfrozen
 from skfme._frames.contents import complete_rows
 from skfme._frames.tables import Table
 
-__all__ = ["check_rows", "ignores_labels", "sample_rows"]
+__all__ = ["check_rows", "ignores_labels", "rows_are_alone", "sample_rows"]
 
 _ROWS = 32
 _TOLERANCE = 1e-6  # of the predictions' standard deviation
@@ -68,6 +68,15 @@ def check_rows(response: Response, table: Table) -> None:
             gap = np.where(finite[rows, None], np.abs(values - together[rows]), 0.0)
         if not (gap <= tolerance).all():
             raise ValueError(_message(response, how, float(gap.max()), n))
+
+
+def rows_are_alone(response: Response, table: Table) -> bool:
+    """Whether :func:`check_rows` finds nothing in a few rows of a table."""
+    try:
+        check_rows(response, sample_rows(table))
+    except ValueError:
+        return False
+    return True
 
 
 def _predicted(response: Response, table: Table) -> np.ndarray | None:

@@ -40,6 +40,7 @@ from skfme._frames.checks import (
     table_as_in_fit,
 )
 from skfme._frames.tables import Table, as_table, has_no_rows
+from skfme._frames.transit import in_categories_of_fit
 from skfme._results.context import Context
 from skfme._results.effect_tables import warn_of_empty
 from skfme._results.effects import ForwardEffects
@@ -292,7 +293,8 @@ class FMEExplainer(
         """Check X against fit, and give it the kind of table the model was fitted on."""
         check_is_fitted(self, "estimator_")
         table = columns_read(self.estimator_, as_table(X))
-        return table_as_in_fit(self, table, self._kind, self.columns_)
+        table = table_as_in_fit(self, table, self._kind, self.columns_)
+        return in_categories_of_fit(table, self._sample)
 
     def explain(self, X: Any, sample_weight: Any = None) -> ForwardEffects:
         """Compute the effects on every row of X.

@@ -169,8 +169,9 @@ def _moved_array(column: np.ndarray, amount: np.timedelta64) -> np.ndarray:
     kept = moved.astype(column.dtype)
     observed = ~np.isnat(column)
     back = kept.astype(moved.dtype) != moved
-    wrapped = (moved < column) != (amount < np.timedelta64(0))
-    if (observed & (back | (wrapped & (amount != np.timedelta64(0))))).any():
+    zero = amount - amount  # in its own unit
+    wrapped = (moved < column) != (amount < zero)
+    if (observed & (back | (wrapped & (amount != zero)))).any():
         raise _not_held(amount, np.datetime_data(column.dtype)[0])
     return kept
 

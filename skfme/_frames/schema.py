@@ -181,8 +181,14 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
     )
 
 
-def joint_column(one: Column, other: Column, entries: ColumnData) -> Column:
-    """A column as the rows of two tables show it; `entries` are those of the other.
+def joint_column(one: Column, other: Column, declared: Sequence[Any] | None) -> Column:
+    """A column as the rows of two tables show it.
+
+    Parameters
+    ----------
+    one, other : Column
+    declared : sequence or None
+        The categories that the other table declares; None where it declares none.
 
     Raises
     ------
@@ -196,10 +202,9 @@ def joint_column(one: Column, other: Column, entries: ColumnData) -> Column:
         )
     levels = {*one.categories, *other.categories}
     ranks = {}
-    if is_coded(entries):
-        declared = map(_plain, declared_categories(entries)[0])
+    if declared is not None:
         # Those that this table does not declare are the last ones.
-        order = dict.fromkeys([*declared, *one.categories])
+        order = dict.fromkeys([*map(_plain, declared), *one.categories])
         ranks = {value: i for i, value in enumerate(order)}
     ordered = sorted(levels, key=ranks.__getitem__ if ranks else _sort_key)
     return replace(

@@ -17,11 +17,17 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from skfme._frames.columns import ColumnData, holds_objects, kind_of, numbers_in
+from skfme._frames.columns import (
+    ColumnData,
+    holds_objects,
+    is_coded,
+    kind_of,
+    numbers_in,
+)
 from skfme._frames.dates import holds_dates, zone_of
 from skfme._frames.tables import ArrayTable, FrameTable, Table
 
-__all__ = ["in_types_of_fit"]
+__all__ = ["in_categories_of_fit", "in_types_of_fit"]
 
 
 def in_types_of_fit(table: Table, example: Table) -> Table:
@@ -52,6 +58,33 @@ def in_types_of_fit(table: Table, example: Table) -> Table:
         result = _in_arrow_types(table, example.kind, examples)
     else:
         return table
+    result._given = table.given
+    return result
+
+
+def in_categories_of_fit(table: Table, example: Table) -> Table:
+    """Texts as the categories that fit had them as; all other columns as they came.
+
+    A table that was read from a file again has texts, and a model that was fitted on
+    categories takes none.
+    """
+    if isinstance(table, ArrayTable) or isinstance(example, ArrayTable):
+        return table
+    made = {}
+    for p, name in enumerate(table.names):
+        column = table.column(p)
+        if p >= len(example.names) or example.names[p] != name or is_coded(column):
+            continue
+        like = example.column(p)
+        if is_coded(like) and kind_of(column) == "categorical":
+            made[p] = (
+                nw.from_native(_in_pandas(column, like), series_only=True)
+                if table.pandas_like
+                else _in_narwhals(column, like)
+            )
+    if not made:
+        return table
+    result = table.with_columns(made)
     result._given = table.given
     return result
 

@@ -32,7 +32,7 @@ from skfme._text.labels import (
     without_unit,
 )
 from skfme._text.reasons import REASONS
-from skfme.plotting._ame import group_columns
+from skfme.plotting._parts.dots import group_columns
 from skfme.steps._changes import Step
 from skfme.steps._steps import Add, Contrast, Scale, SetTo, number_text
 from skfme.steps._training import is_number

@@ -172,8 +172,9 @@ def stacked_batches(batches: Sequence[Batch]) -> Batch:
     if batches[0].weights.given:
         arrays = [batch.weights.whole() for batch in batches]
         weights = Weighting(np.concatenate(arrays), weights.n)
+    first, last = batches[0].where, batches[-1].where
     return Batch(
-        f"{batches[0].where} to {batches[-1].where}",
+        first if len(batches) == 1 else f"{first} to {last}",
         stacked([batch.features for batch in batches]),
         weights,
         _stacked_labels([batch.groups for batch in batches]),

@@ -17,7 +17,6 @@ from skfme._frames.groups import in_joint_order
 from skfme._summaries.comparisons import DIFFERENCE, Comparison
 from skfme._text.compared import comparison_text
 from skfme._text.labels import (
-    Labels,
     coverage_note,
     joint_phrase,
     number,
@@ -35,15 +34,22 @@ from skfme.plotting._parts.canvas import (
     Display,
     check_matplotlib,
 )
+from skfme.plotting._parts.dots import (
+    dots_by_group,
+    estimated_dots,
+    inferred_dots,
+    interval_line,
+    overall_dots,
+)
 from skfme.plotting._parts.marks import frame
 from skfme.plotting._parts.options import names_options
 from skfme.plotting._parts.texts import plain, wrapped
-from skfme.plotting._sources import Effects
+from skfme.plotting._sources import Effects, Estimates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["AMEDisplay", "group_columns"]
+__all__ = ["AMEDisplay"]
 
 _LEGEND_LETTERS = 84  # on a line above the axes
 _QUARTILES = "Lines: quartiles of the rows, their spread and no confidence interval"
@@ -70,6 +76,12 @@ class AMEDisplay(Display):
         What is predicted.
     comparison : Comparison, default=difference
         What the effects are: ``effect.comparison``.
+    axis_label : str, default=""
+        What the axis says where the dots are no averages of one response: contrasts,
+        coefficients. Empty for averages.
+    null : float, default=None
+        Where the upright line stands: estimates where nothing changes. None is that of
+        `comparison`.
 
     Attributes
     ----------
@@ -81,6 +93,7 @@ class AMEDisplay(Display):
     See Also
     --------
     skfme.ForwardEffects.plot : The same from effects.
+    skfme.statsmodels.EffectResults.plot : Of estimates with intervals.
 
     Examples
     --------
@@ -100,6 +113,45 @@ class AMEDisplay(Display):
     line: str = ""
     response: str = "prediction"
     comparison: Comparison = DIFFERENCE
+    axis_label: str = ""
+    null: float | None = None
+
+    @classmethod
+    def from_results(
+        cls,
+        results: Estimates,
+        *,
+        alpha: float = 0.05,
+        simultaneous: bool = False,
+        ax: Axes | None = None,
+        **options: Any,
+    ) -> AMEDisplay:
+        """Draw estimates with their intervals, one below the other.
+
+        Parameters
+        ----------
+        results : EffectResults
+            Averages, differences, contrasts or coefficients.
+        alpha : float, default=0.05
+            One minus the coverage.
+        simultaneous : bool, default=False
+            Whether all intervals together cover with probability 1 − alpha.
+        ax : Axes or None, default=None
+        **options
+            Passed to :meth:`matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        display : AMEDisplay
+        """
+        check_matplotlib(f"{cls.__name__}.from_results")
+        table = estimated_dots(results, alpha, simultaneous)
+        kind = "simultaneous " if simultaneous else ""
+        line = f"Lines: {kind}{100 * (1 - alpha):g} % confidence intervals."
+        line += f" {coverage_note(results)}"
+        label = results.title or "Estimate"
+        display = cls(table, line=line, axis_label=label, null=results.null)
+        return display.plot(ax=ax, **options)
 
     @classmethod
     def from_effects(
@@ -147,11 +199,14 @@ class AMEDisplay(Display):
         context = effects.context
         texts = read_labels(labels, context.table)
         if inference is not None:
-            table, line = _inferred(effects, inference, texts), _coverage(inference)
+            table, line = (
+                inferred_dots(effects, inference, texts),
+                interval_line(inference),
+            )
         elif by is not None:
-            table, line = _by_group(effects, by, texts), _SPREAD
+            table, line = dots_by_group(effects, by, texts), _SPREAD
         else:
-            table, line = _overall(effects), _QUARTILES
+            table, line = overall_dots(effects), _QUARTILES
         line = " ".join([*part_notes(context.joint), line])
         titles = {n: step_title(n, e.step, texts) for n, e in effects.items()}
         table["effect"] = table["effect"].map(titles)
@@ -183,7 +238,8 @@ class AMEDisplay(Display):
         height = 1.4 + 0.24 * len(table) + 0.16 * len(middles)
         self._open(ax, 1, 1, (7.2, min(height, 40)))
         frame(self.ax_)
-        self.ax_.axvline(self.comparison.null, color=GREY, linewidth=1, zorder=1)
+        null = self.comparison.null if self.null is None else self.null
+        self.ax_.axvline(null, color=GREY, linewidth=1, zorder=1)
         self.ax_.hlines(
             places, 0, 1, color=PALE, linewidth=0.6, linestyle=":", zorder=0,
             transform=self.ax_.get_yaxis_transform(),
@@ -193,7 +249,9 @@ class AMEDisplay(Display):
             for i, level in enumerate(_levels(table))
         }
         self._label_axes(middles, places)
-        _write_numbers(self.ax_, table, places)
+        _write_numbers(
+            self.ax_, table, places, "estimate" if self.axis_label else "AME"
+        )
         self._explain_lines()
         return self
 
@@ -207,7 +265,7 @@ class AMEDisplay(Display):
         if self.comparison.function is None:
             text = f"Average {text[:1].lower()}{text[1:]}"
         text += " (AME)"
-        axes.set_xlabel(wrapped(text, 60), parse_math=False)
+        axes.set_xlabel(wrapped(self.axis_label or text, 60), parse_math=False)
 
     def _draw_dots(
         self, level: str, i: int, places: np.ndarray, options: dict[str, Any]
@@ -257,104 +315,6 @@ def _inside(table: pd.DataFrame) -> pd.Series:
     return estimate.isna() | ((estimate >= table["low"]) & (estimate <= table["high"]))
 
 
-def _overall(effects: Effects) -> pd.DataFrame:
-    """One dot per effect and output, with the quartiles of its rows."""
-    frame = effects.to_frame()
-    left_out = ["n_missing", "n_at_target", "n_extrapolation"]
-    return pd.DataFrame(
-        {
-            "effect": frame["effect"],
-            "level": frame["output"] if len(effects.context.outputs) > 1 else "",
-            "estimate": frame["ame"],
-            "low": frame["q25"],
-            "high": frame["q75"],
-            "n": frame["n"],
-            "left_out": frame[left_out].sum(axis=1),
-        }
-    )
-
-
-def _by_group(effects: Effects, by: Any, texts: Labels) -> pd.DataFrame:
-    """One dot per effect, group and output, with the SD of its rows."""
-    frame = pd.concat([effect.average(by=by) for _, effect in effects.items()])
-    keys = list(frame.columns[: frame.columns.get_loc("n")].drop("effect"))
-    table = pd.DataFrame(
-        {
-            "effect": frame["effect"],
-            "level": _group_texts(frame, keys, texts),
-            "estimate": frame["ame"],
-            "low": frame["ame"] - frame["sd"],
-            "high": frame["ame"] + frame["sd"],
-            "n": frame["n"],
-            "left_out": np.nan,
-        }
-    )
-    return table.reset_index(drop=True)
-
-
-def _group_texts(frame: pd.DataFrame, keys: list[Any], texts: Labels) -> list[str]:
-    """Groups as one text; with the column's label where one column makes them."""
-    rows = frame[keys].astype(object).itertuples(index=False)
-    if len(keys) == 1 and keys != ["group"]:
-        name = texts.short(str(keys[0]))
-        return [f"{name} {_group_text(row[0])}" for row in rows]
-    return [", ".join(map(_group_text, row)) for row in rows]
-
-
-def _group_text(label: Any) -> str:
-    missing = pd.api.types.is_scalar(label) and pd.isna(label)
-    return "missing" if missing else str(label)
-
-
-# Columns of texts that say what an estimate is of.
-_NO_GROUPS = ("effect", "output", "n", "comparison", "average")
-
-
-def group_columns(frame: pd.DataFrame) -> list[Any]:
-    """The columns of groups in a table of results: before the estimate, or of texts."""
-    before = set(frame.columns[: frame.columns.get_loc("estimate")])
-    before |= set(frame.select_dtypes(exclude=["number", "bool"]).columns)
-    return [n for n in frame.columns if n in before and n not in _NO_GROUPS]
-
-
-def _inferred(effects: Effects, inference: Any, texts: Labels) -> pd.DataFrame:
-    """One dot per estimate, with its interval."""
-    frame = inference.to_frame().reset_index(drop=True)
-    unknown = [name for name in frame["effect"].unique() if name not in effects]
-    if unknown:
-        raise ValueError(
-            f"inference is about {unknown[0]!r}, which is none of the effects: "
-            f"{', '.join(map(repr, effects))}."
-        )
-    groups = group_columns(frame)
-    several = "output" in frame and len(effects.context.outputs) > 1
-    keys = groups + ["output"] * several
-    counted = frame["effect"].map({name: effect.n for name, effect in effects.items()})
-    left_out = frame["effect"].map(
-        {name: sum(e.n_left_out.values()) for name, e in effects.items()}
-    )
-    nobs = getattr(inference, "nobs", None)
-    if nobs is not None:  # it may rest on other rows
-        left_out = left_out.where(counted == nobs)
-        counted = pd.Series(nobs, frame.index)
-    return pd.DataFrame(
-        {
-            "effect": frame["effect"],
-            "level": _group_texts(frame, keys, texts) if keys else "",
-            "estimate": frame["estimate"],
-            "low": frame["conf_low"],
-            "high": frame["conf_high"],
-            "n": np.nan if groups and nobs is None else counted,
-            "left_out": np.nan if groups else left_out,
-        }
-    )
-
-
-def _coverage(inference: Any) -> str:
-    note = coverage_note(inference)
-    return "Lines: confidence intervals." + (f" {note}" if note else "")
-
-
 def _sorted(table: pd.DataFrame) -> pd.DataFrame:
     """Effects by their mean estimate, the largest first; those without one last."""
     means = table.groupby("effect", sort=False)["estimate"].transform("mean")
@@ -386,11 +346,17 @@ def _entry(name: str, value: float) -> str:
     return number(value) if name == "estimate" else f"{int(value):,}"
 
 
-def _write_numbers(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
+def _write_numbers(
+    axes: Axes, table: pd.DataFrame, places: np.ndarray, estimate: str
+) -> None:
     """Columns of numbers at the right: estimates, rows that count, and rows left out."""
     side = axes.get_yaxis_transform()
     style = {"xycoords": side, "textcoords": "offset points", "fontsize": "small"}
-    columns = (("estimate", "AME", 48), ("n", "n", 96), ("left_out", "left out", 148))
+    columns = (
+        ("estimate", estimate, 48),
+        ("n", "n", 96),
+        ("left_out", "left out", 148),
+    )
     for name, title, offset in columns:
         if name not in table or table[name].isna().all():
             continue

@@ -24,6 +24,7 @@ __all__ = [
     "Effect",
     "EffectContext",
     "Effects",
+    "Estimates",
     "Optimum",
     "Predictions",
     "Profile",
@@ -87,6 +88,24 @@ class Effects(Protocol):
     def __iter__(self) -> Iterator[str]: ...
     def items(self) -> ItemsView[str, Effect]: ...
     def to_frame(self) -> pd.DataFrame: ...
+
+
+class Estimates(Protocol):
+    """Estimates with an uncertainty."""
+
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def params(self) -> pd.Series: ...
+    @property
+    def nobs(self) -> Any: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def null(self) -> float: ...
+    def conf_int(
+        self, alpha: float = 0.05, *, simultaneous: bool = False
+    ) -> pd.DataFrame: ...
 
 
 class Attribution(Effects, Protocol):

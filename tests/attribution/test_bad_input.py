@@ -171,6 +171,21 @@ def test_sampling_that_has_not_settled_is_warned_of():
         )
 
 
+def test_the_orders_that_are_said_to_suffice_bring_the_error_to_a_tenth():
+    def bumpy(X):
+        return np.sin(5 * X.to_numpy().sum(axis=1))
+
+    options = {"extrapolation": None, "n_permutations": 4, "random_state": 0}
+    with pytest.warns(UserWarning, match="have not settled") as caught:
+        found = attribute(bumpy, NUMBERS, WIDE, **options)
+    parts = np.stack([part.fme for part in found.values()])
+    errors = np.stack([found.sampling_errors(name) for name in WIDE])
+    # Errors fall with the root of the number of orders.
+    wanted = 4 * np.mean(errors**2) / np.mean(parts**2) / 0.1**2
+    told = f"n_permutations={int(np.ceil(wanted / 10)) * 10:,} would bring that to 10%"
+    assert told in str(caught[0].message)
+
+
 def test_what_was_not_asked_for_is_said(explainer):
     found = explainer.attribute(NUMBERS, "f0 +1, f1 +1")
     with pytest.raises(AttributeError, match="interactions='rows'"):

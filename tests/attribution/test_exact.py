@@ -528,3 +528,12 @@ def test_fme_of_one_feature_is_refused_with_the_answer(sample):
     assert fme(model, X, {0: 1.0}).n
     with pytest.raises(ValueError, match=r"whole effect: see explain\(X\)\['x0 \+1'\]"):
         split(model, X, {0: 1.0})
+
+
+def test_a_linear_model_of_two_outputs_has_no_interaction_in_any_row():
+    X = np.random.default_rng(1).normal(size=(40, 3))
+    model = LinearRegression().fit(X, X[:, :2] + X[:, 2:])
+    found = split(model, X, {0: 1.0, 1: 1.0, 2: 1.0}, interactions="rows")
+    assert found.total.engine == "linear"
+    np.testing.assert_array_equal(found.interaction("x0", "x2"), np.zeros((40, 2)))
+    assert found.interactions["mean"].tolist() == [0.0] * 6

@@ -53,6 +53,18 @@ def test_jumps_at_the_same_place_are_shared_alike(s):
     assert found.n_not_converged == 0
 
 
+# Where pieces of the way would be halved, between the two jumps.
+@pytest.mark.parametrize("middle", [0.1244315, 0.37273675, 0.62129825, 0.31080513])
+@pytest.mark.parametrize("apart", [3e-8, 1e-7])
+def test_jumps_that_single_precision_does_not_tell_apart_are_shared(middle, apart):
+    def both(X):
+        above = (X[:, 0] > middle - apart) & (X[:, 1] > middle + apart)
+        return above.astype(float)
+
+    found = along_path(both, ORIGIN, one_of_each(2))
+    np.testing.assert_allclose(by_feature(found), [[0.5, 0.5]], atol=1e-9)
+
+
 @pytest.mark.parametrize("engine", ["trees", "predict"])
 def test_years_that_pass_thresholds_together_share_the_jump(engine):
     # In single precision, which trees compare in, both are passed 6e-5 of a year apart.

@@ -341,6 +341,7 @@ def test_an_order_adds_each_feature_to_those_before_it(kind):
     expected = brute_force.in_order(predict, GRID, Z, (2, 0, 1))
     parts = np.stack([found[name].fme for name in ("x2", "x0", "x1")])
     np.testing.assert_allclose(parts, expected, atol=1e-10)
+    np.testing.assert_allclose(found.total.fme, predict(Z) - predict(GRID), atol=1e-10)
     assert found.order == ("x2", "x0", "x1")
 
 

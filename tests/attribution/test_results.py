@@ -40,6 +40,33 @@ def test_the_summary_has_the_parts_and_the_total_at_the_foot(parts):
     assert "Rows left out of the averages" in text
 
 
+@pytest.mark.parametrize(("n", "note"), [(5, ""), (6, " (the 10 largest of 15)")])
+def test_of_more_than_ten_pairs_the_largest_are_shown(n, note):
+    wide = pd.DataFrame(RNG.normal(size=(20, n)), columns=list("abcdef"[:n]))
+    found = attribute(
+        lambda X: X.prod(axis=1).to_numpy(),
+        wide,
+        dict.fromkeys(wide, 1.0),
+        interactions=True,
+        extrapolation=None,
+    )
+    text = words(found.summary())
+    assert f"Shapley interactions of pairs{note}" in text
+    assert ("largest of" in text) == bool(note)
+    assert len(found.interactions) == n * (n - 1) / 2
+
+
+def test_what_is_nothing_is_told_by_the_size_of_each_output():
+    def two(X):
+        total = X["age"].to_numpy() + X["bmi"].to_numpy()
+        return np.column_stack([1e15 * total, total])
+
+    step = {"age": 1.0, "bmi": 1.0}
+    sentences = attribute(two, X, step, extrapolation=None).sentences()
+    assert len(sentences) == 4
+    assert not [sentence for sentence in sentences if "nothing" in sentence]
+
+
 def test_html_has_every_table(parts):
     html = parts._repr_html_()
     assert html.count("<table") == 3
@@ -166,3 +193,30 @@ def test_weights_may_be_named_by_their_column():
     named = attribute(model, data, {"age": 1.0, "bmi": -0.5}, sample_weight="w")
     given = attribute(model, X, {"age": 1.0, "bmi": -0.5}, sample_weight=data["w"])
     np.testing.assert_allclose(named["age"].ame, given["age"].ame)
+
+
+def test_the_summary_has_the_least_and_the_most_of_any_order():
+    found = attribute(risk, X, STEP, method="sequential", extrapolation=None)
+    text = words(found.summary())
+    assert "Least and most that a feature brings in any order, on average" in text
+    frame = found.to_frame()
+    for name in ("lowest", "highest"):
+        assert f"{frame[name][0]:.3g}" in text
+
+
+def test_the_summary_has_the_standard_errors_of_sampling():
+    options = {"n_permutations": 4, "random_state": 0, "extrapolation": None}
+    wide = dict.fromkeys("abcdef", 1.0)
+    rows = pd.DataFrame(RNG.normal(size=(40, 6)), columns=list(wide))
+    weights = np.arange(1, 41)
+    with pytest.warns(UserWarning, match="have not settled"):
+        found = attribute(
+            lambda X: np.sin(3 * X.sum(axis=1).to_numpy()),
+            *(rows, wide),
+            sample_weight=weights,
+            weights_type="sampling",
+            **options,
+        )
+    text = words(found.summary())
+    assert "Standard errors that sampling gives to the averages" in text
+    assert "Weighted (sampling weights); the weights sum to 820" in text

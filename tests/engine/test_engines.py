@@ -21,6 +21,7 @@ from sklearn.linear_model import (
     LogisticRegression,
     PoissonRegressor,
     Ridge,
+    TweedieRegressor,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -177,6 +178,9 @@ LINEAR = {
     "ols": LinearRegression(),
     "ridge": make_pipeline(StandardScaler(), Ridge()),
     "poisson": PoissonRegressor(),
+    "tweedie of a sum": TweedieRegressor(power=0),
+    "tweedie of a product": TweedieRegressor(power=1.5),
+    "tweedie of a product by request": TweedieRegressor(power=0, link="log"),
     "logit": LogisticRegression(),
     "logit of three": LogisticRegression(),
 }
@@ -185,13 +189,49 @@ LINEAR = {
 @pytest.mark.parametrize("name", LINEAR)
 def test_linear_engine_equals_differences(sample, name):
     X, y = sample
+    positive = np.exp(np.clip(y, -2, 2))
     target = {
-        "poisson": np.exp(np.clip(y, -2, 2)),
+        **{kind: positive for kind in LINEAR if kind.startswith("tweedie")},
+        "poisson": positive,
         "logit": (y > 0).astype(int),
         "logit of three": np.digitize(y, [-0.5, 0.5]),
     }.get(name, y)
     exact, plain = both(LINEAR[name].fit(X, target), X, STEPS, "linear")
     assert_equal_effects(exact, plain, max(1.0, np.abs(target).max()))
+
+
+def of_categories(encoder):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "g": np.array(["p", "q", "r"])[np.arange(60) % 3],
+            "h": np.array(["no", "yes"])[np.arange(60) % 2],
+            "a": rng.normal(size=60),
+        }
+    )
+    columns = make_column_transformer((encoder, ["g", "h"]), remainder="passthrough")
+    y = frame["a"] + 2 * (frame["g"] == "q") - 3 * (frame["h"] == "yes")
+    return make_pipeline(columns, LinearRegression()).fit(frame, y), frame
+
+
+@pytest.mark.parametrize("drop", [None, "first", "if_binary", ["q", "yes"]])
+def test_categories_of_a_linear_model_equal_differences(drop):
+    model, frame = of_categories(OneHotEncoder(drop=drop))
+    steps = [{"g": "p"}, {"g": "r", "h": "yes"}, {"h": Contrast("yes", "no"), "a": 0.5}]
+    exact, plain = both(model, frame, steps, "linear", extrapolation=None)
+    assert_equal_effects(exact, plain, 1.0)
+
+
+@pytest.mark.parametrize("joins", [{"max_categories": 2}, {"min_frequency": 25}])
+def test_categories_that_an_encoder_joins_are_left_to_the_model(joins):
+    model, frame = of_categories(OneHotEncoder(**joins))
+    options = {"extrapolation": None}
+    with pytest.raises(ValueError, match="joins infrequent categories"):
+        fme(model, frame, {"g": "q"}, engine="linear", **options)
+    effect = fme(model, frame, {"g": "q"}, **options)
+    rows = frame["g"] != "q"
+    expected = model.predict(frame[rows].assign(g="q")) - model.predict(frame[rows])
+    np.testing.assert_array_equal(effect.fme[rows], expected)
 
 
 @pytest.mark.parametrize("engine", ["linear", "predict"])

@@ -7,7 +7,11 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPRegressor
@@ -25,6 +29,7 @@ from skfme import (
     ame,
     fme,
 )
+from skfme._engine.trees import walks
 
 ANYWHERE = {"extrapolation": None}
 
@@ -369,3 +374,20 @@ def test_a_summary_names_the_rule_and_warns_of_trees_under_a_fixed_one(
         text = " ".join(str(effects).split())
         assert name in text
         assert ("see" in text and "only where its nodes fall" in text) == warns
+
+
+@pytest.mark.parametrize("kind", [RandomForestRegressor, GradientBoostingClassifier])
+def test_paths_that_jump_more_often_than_is_logged_are_walked_in_smaller_blocks(
+    kind, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = X[:, 0] * X[:, 1] + np.sin(3 * X[:, 2])
+    target = y if kind is RandomForestRegressor else y > 0
+    model = kind(n_estimators=30, random_state=0).fit(X, target)
+    options = {"nlm": True, "engine": "trees", "extrapolation": None}
+    usual = fme(model, X, {0: 1.0, 2: -1.5}, **options)
+    monkeypatch.setattr(walks, "_LOGGED", 8)
+    cramped = fme(model, X, {0: 1.0, 2: -1.5}, **options)
+    np.testing.assert_array_equal(cramped.nlm, usual.nlm)
+    np.testing.assert_array_equal(cramped.fme, usual.fme)

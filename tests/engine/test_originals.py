@@ -185,6 +185,19 @@ def test_a_method_replaced_for_the_whole_class_is_none_of_the_librarys(monkeypat
     assert_left_to_the_model(model, "linear", reason, monkeypatch)
 
 
+def test_an_object_in_place_of_a_method_is_none_of_the_librarys(monkeypatch):
+    model = LinearRegression().fit(X, y)
+    own = model.predict
+
+    class Lifted:
+        def __call__(self, Z):
+            return lifted(own)(Z)
+
+    monkeypatch.setattr(LinearRegression, "predict", Lifted(), raising=False)
+    reason = "LinearRegression.predict was replaced for the whole class"
+    assert_left_to_the_model(model, "linear", reason, monkeypatch)
+
+
 def test_a_class_that_only_says_that_it_is_the_librarys_is_not_read(monkeypatch):
     class Own(LinearRegression):
         def predict(self, Z):

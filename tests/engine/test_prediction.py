@@ -29,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBRegressor
 
 from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
 from tests.recorder import recorded
@@ -273,6 +274,17 @@ def test_decision_function_of_two_classes_is_one_output(flowers):
     np.testing.assert_allclose(effect.fme, 0.1 * model.coef_[0, 3], rtol=1e-10)
 
 
+def test_two_columns_of_a_function_are_named_by_the_two_classes(flowers):
+    X, y = flowers
+    model = LogisticRegression().fit(X, y)
+
+    def log_odds(estimator, X):
+        return estimator.predict_log_proba(X)
+
+    effect = fme(model, X, {WIDTH: 0.1}, response_method=log_odds, **ANYWHERE)
+    assert effect.outputs == tuple(map(str, model.classes_))
+
+
 def test_decision_function_of_three_classes_is_one_output_for_each(iris):
     X, y = iris
     model = LinearSVC().fit(X, y)
@@ -461,6 +473,10 @@ MULTILABEL = [
     OneVsRestClassifier(LogisticRegression()),
     ClassifierChain(LogisticRegression()),
     MLPClassifier((4,), solver="lbfgs", max_iter=500, random_state=0),
+    make_pipeline(
+        StandardScaler(),
+        MLPClassifier((4,), solver="lbfgs", max_iter=500, random_state=0),
+    ),
 ]
 
 
@@ -663,3 +679,44 @@ def test_the_model_is_not_changed_and_not_kept_by_the_effect(diabetes):
         np.testing.assert_array_equal(getattr(model, name), value)
     kept = [*vars(effect).values(), *vars(effect.context).values()]
     assert all(value is not model for value in kept)
+
+
+def test_a_booster_is_said_to_be_of_its_library(diabetes):
+    X, y = diabetes
+    booster = XGBRegressor(n_estimators=1).fit(X, y).get_booster()
+    with pytest.raises(TypeError, match="A Booster of xgboost does not predict tables"):
+        fme(booster, X, {"bmi": -2})
+
+
+class Online:
+    """As river's models are: of one row at a time."""
+
+    def predict_one(self, row):
+        return row["bmi"]
+
+
+class OnlineClassifier(Online):
+    def predict_proba_one(self, row):
+        return {True: 0.3, False: 0.7}
+
+
+class OnlinePipeline(Online):
+    def __init__(self, last):
+        self.steps = {"scale": Online(), "model": last}
+
+
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [
+        (Online(), r"predict_one\("),
+        (OnlineClassifier(), r"predict_proba_one\(.*get\(True, 0\)"),
+        (OnlinePipeline(Online()), r"predict_one\("),
+        (OnlinePipeline(OnlineClassifier()), r"predict_proba_one\("),
+    ],
+    ids=["regressor", "classifier", "pipeline", "pipeline of a classifier"],
+)
+def test_a_model_of_one_row_at_a_time_is_told_the_function_to_write(
+    model, method, diabetes
+):
+    with pytest.raises(TypeError, match=f"does not predict tables.*{method}"):
+        fme(model, diabetes[0], {"bmi": -2})

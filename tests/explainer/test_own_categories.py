@@ -5,6 +5,7 @@ from __future__ import annotations
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import xgboost
 from sklearn.compose import TransformedTargetRegressor
@@ -113,3 +114,30 @@ def test_integers_are_numbers_to_a_model_that_says_nothing_else(data, model):
     X, y = data
     explainer = FMEExplainer(model, {"g": 2}, extrapolation=None).fit(X, y)
     assert list(explainer.explain(X)) == ["g +2"]
+
+
+@pytest.mark.parametrize(
+    ("model", "library"),
+    [
+        (hist("from_dtype"), "pandas"),
+        (hist("from_dtype"), "polars"),
+        (lgb.LGBMRegressor(**LIGHTGBM), "pandas"),
+        (xgboost.XGBRegressor(**XGBOOST), "pandas"),
+    ],
+)
+def test_texts_are_read_as_the_categories_of_fit(model, library):
+    rng = np.random.default_rng(0)
+    text = pd.Series(rng.choice(["low", "mid", "high"], 300))
+    X = pd.DataFrame({"dose": rng.normal(size=300), "level": text.astype("category")})
+    y = X["dose"] * (text == "mid") + (text == "low")
+    texts = X.assign(level=text)
+    if library == "polars":
+        levels = pl.Enum(["low", "mid", "high"])
+        X, texts = (pl.from_pandas(t) for t in (X, texts))
+        X = X.with_columns(level=texts["level"].cast(levels))
+    steps = [{"dose": 0.5}, {"level": "high"}]
+    explainer = FMEExplainer(model, steps).fit(X, y)
+    expected, effects = explainer.explain(X), explainer.explain(texts)
+    for name in expected:
+        np.testing.assert_array_equal(effects[name].fme, expected[name].fme)
+    assert effects["level = high"].X["level"].dtype == texts["level"].dtype

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
 
 from skfme import FMEExplainer, fme
+from skfme.statsmodels import response_audit
 
 N = 200
 RNG = np.random.default_rng(0)
@@ -154,3 +155,17 @@ def test_a_column_that_was_widened_is_not_blamed_for_a_lack_of_memory():
     explainer.estimator_.estimator.most = 0
     with pytest.raises(MemoryError, match="single row"):
         explainer.explain(narrow)
+
+
+def test_an_audit_is_whole():
+    table = pd.DataFrame({"group": np.arange(N) % 2, "score": RNG.normal(size=N)})
+    answers = []
+    for most in (30, 10**6):
+        model = SmallMemory(most)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            audit = response_audit(
+                model, model, table, "group", bound=1, random_state=0
+            )
+        answers.append(audit.to_frame())
+    pd.testing.assert_frame_equal(*answers)

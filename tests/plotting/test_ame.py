@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skfme import AMEDisplay, ame
-from skfme.statsmodels import average_effects
+from skfme.statsmodels import EffectResults, average_effects
 from tests.plotting.pictures import LABELS, outside, overlaps, people, risk
 
 
@@ -234,3 +235,36 @@ def test_rows_without_a_group_are_called_missing():
     X = pd.DataFrame({"a": np.arange(60.0), "g": ["x", "y", None] * 20})
     display = ame(lambda T: T["a"], X, [{"a": 1}, {"a": 2}]).plot(by="g")
     assert {"g x", "g y", "g missing"} == set(display.dots_)
+
+
+def ratios_with_intervals():
+    labels = pd.DataFrame({"effect": ["age +10", "age +10"], "sex": ["f", "m"]})
+    cov = [[0.04, 0.01], [0.01, 0.09]]
+    options = {"labels": labels, "covers": "rows", "title": "Ratios", "null": 1.0}
+    return EffectResults([1.2, 0.6], cov, **options)
+
+
+def test_results_draw_each_estimate_with_its_interval_and_a_line_where_nothing_changes():
+    display = ratios_with_intervals().plot(alpha=0.1)
+    half = stats.norm.isf(0.05) * np.array([0.2, 0.3])
+    np.testing.assert_allclose(
+        list(lines_of(display).values()),
+        [[1.2 - half[0], 1.2 + half[0]], [0.6 - half[1], 0.6 + half[1]]],
+    )
+    assert list(dots_of(display).values()) == [1.2, 0.6]
+    names = [tick.get_text() for tick in display.ax_.get_yticklabels()]
+    assert names == ["age +10 | sex=f", "age +10 | sex=m"]
+    assert display.ax_.get_xlabel() == "Ratios"
+    assert display.ax_.lines[0].get_xdata() == [1, 1]
+    texts = " ".join(text.get_text() for text in display.ax_.texts)
+    assert (
+        "Lines: 90 % confidence intervals. Intervals cover the choice of rows." in texts
+    )
+
+
+def test_simultaneous_intervals_are_wider_and_say_so():
+    results = ratios_with_intervals()
+    plain, together = results.plot(), results.plot(simultaneous=True)
+    width = [np.diff(list(lines_of(d).values())) for d in (plain, together)]
+    assert (width[1] > width[0]).all()
+    assert "simultaneous 95 %" in " ".join(t.get_text() for t in together.ax_.texts)

@@ -625,3 +625,27 @@ def test_default_steps_name_the_columns_of_dates_that_they_leave_out():
     with pytest.warns(UserWarning, match=r"leaves out seen: only numbers .*timedelta"):
         effects = ame(lambda table: table["age"], X)
     assert list(effects) == ["age +1"]
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"sex": ["s1", np.array(["a", "b"])]}, r"'sex'.*Contrast\('s1', 's2'\)"),
+        ({"one": ["a", "b"]}, "'one' in the training rows. Known: 'a'. If the model"),
+    ],
+    ids=["an array in a list", "one category"],
+)
+def test_a_list_of_categories_is_no_category(step, words):
+    X = people().assign(one="a")
+    with pytest.raises(ValueError, match=rf"is not a category of {words}"):
+        fme(bmi_of, X, step, extrapolation=None)
+
+
+def test_a_narrow_float_that_is_near_the_value_set_already_stays_narrow():
+    X = pd.DataFrame({"bmi": np.array([0.1, 0.5, 0.9], dtype=np.float32)})
+    effects, model = recorded(X, {"bmi": SetTo(0.1)}, extrapolation=None)
+    assert {table["bmi"].dtype for table in model.tables} == {np.dtype("float32")}
+    assert effects["bmi = 0.1"].n == 3
+    # A step as small as a float's rounding needs more digits.
+    _, model = recorded(X, {"bmi": Contrast(0.1, 0.1 + 1e-9)}, extrapolation=None)
+    assert {table["bmi"].dtype for table in model.tables} == {np.dtype("float64")}

@@ -420,3 +420,19 @@ def test_trees_stay_in_this_process_unless_told_and_say_so(people):
             explainer.set_params(n_jobs=2).explain(X)
             explainer.set_params(n_jobs=None, engine="predict").fit(X, y).explain(X)
     np.testing.assert_array_equal(fme, expected)
+
+
+def test_parts_of_trees_stay_in_this_process_as_well(people):
+    pytest.importorskip("numba", reason="the extra fast is not installed")
+    X, y = people[0][["age", "dose"]], people[1]
+    model = HistGradientBoostingRegressor(max_iter=5, random_state=0)
+    step = {"both": {"age": 5, "dose": 1}}
+    explainer = FMEExplainer(model, step, engine="trees").fit(X, y)
+    expected = explainer.attribute(X)["age"].fme
+    of_a_cluster = joblib.parallel_config(backend="of a cluster", n_jobs=2)
+    with (
+        of_a_cluster,
+        pytest.warns(UserWarning, match="stays in this process.*insists"),
+    ):
+        fme = explainer.attribute(X)["age"].fme
+    np.testing.assert_array_equal(fme, expected)

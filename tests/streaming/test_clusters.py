@@ -17,8 +17,14 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 
-from skfme import FMEExplainer
-from skfme.statsmodels import bootstrap_effects, cross_fit_effects
+from skfme import FMEExplainer, came
+from skfme.statsmodels import (
+    EffectTree,
+    bootstrap_effects,
+    came_batches,
+    cross_fit_effects,
+)
+from tests.statsmodels.tree.cases import assert_same_tree
 from tests.streaming.wards import (
     FEATURES,
     assert_summaries,
@@ -121,6 +127,15 @@ def test_rows_of_a_cluster_are_those_of_one_machine(rows, explainer, source):
         assert list(frame[f"{name} status"]) == list(effect.status)
     np.testing.assert_array_equal(frame["id"], rows["id"])
     assert (frame["price"].isna() == rows["price"].isna()).all()
+
+
+@engines()
+def test_a_tree_over_a_cluster_is_that_of_one_machine(rows, explainer, source):
+    options = {"alpha": 0.9, "drop": ["born"]}
+    stacked = came(explainer.explain(rows[FEATURES])["older"], **options)
+    streamed = came_batches(explainer, source, "older", tree=EffectTree(**options))
+    assert_same_tree(streamed, stacked)
+    assert streamed.n_partitions_ > 2
 
 
 @engines("spark", "ray")

@@ -86,7 +86,7 @@ def merged(parts: Iterable[bytes | None]) -> bytes | None:
         summaries = pickle.loads(part)
         if isinstance(summaries, Failure):
             return part
-        total = summaries if total is None else total + summaries
+        total = summaries if total is None else total.merge(summaries)
     return None if total is None else pickle.dumps(total)
 
 

@@ -8,7 +8,7 @@ this.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skfme._engine.claims import names_claimed
 from skfme._engine.prediction import Response, choose_response, unfrozen
+from skfme._engine.row_checks import rows_are_alone
 from skfme._explainer.explainer import FMEExplainer
 from skfme._frames.arithmetic import as_type, column_like, common_type
 from skfme._frames.columns import ColumnData, kind_of, numbers_in
@@ -284,7 +285,9 @@ def audited(
     given = _transformed(transform, table)
     names = names_claimed(unfrozen(model))
     read = names if names and set(names) <= set(map(str, given.names)) else None
-    response = choose_response(model, response_method, _named(given, read))
+    asked = _named(given, read)
+    response = choose_response(model, response_method, asked)
+    response = replace(response, divisible=rows_are_alone(response, asked))
     k = one_output(response.outputs, output, "an audit")
     return Audited(response, k, read, transform, given)
 

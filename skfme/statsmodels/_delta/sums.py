@@ -43,7 +43,7 @@ class Sums:
     """
 
     def __init__(
-        self, n_effects: int, n_groups: int, n_outputs: int, p: int, n_parts: int = 1
+        self, n_effects: int, n_groups: int, n_outputs: int, p: int, n_parts: int
     ) -> None:
         self.n = np.zeros((n_effects, n_groups), dtype=int)
         self.weight = np.zeros((n_effects, n_groups))

@@ -26,6 +26,7 @@ __all__ = [
     "names_of",
     "pairs_within",
     "refuse_other_rows",
+    "refuse_taken_columns",
     "refuse_unknown_label",
     "unique_names",
     "wording",
@@ -38,6 +39,16 @@ RESULT_COLUMNS = frozenset(
         *("conf_low", "conf_high", "p_adjusted", "n"),
     ]
 )
+
+
+def refuse_taken_columns(labels: pd.DataFrame, *more: str) -> None:
+    """Groups whose columns the results' tables have already, or `more` of them."""
+    taken = sorted((RESULT_COLUMNS | set(more)).intersection(labels))
+    if taken:
+        raise ValueError(
+            f"by names {taken[0]!r}, which is a column of the results' tables. Rename "
+            "it, or give its values as a Series of another name."
+        )
 
 
 def names_of(labels: pd.DataFrame) -> list[str]:

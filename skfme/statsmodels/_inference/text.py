@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from skfme._text.printing import (
     text_table,
 )
 from skfme.statsmodels._inference.estimates import JointEstimates
+
+if TYPE_CHECKING:
+    from skfme.plotting import AMEDisplay, OptimumDisplay
 
 __all__ = ["WIDTH", "EstimateTables"]
 
@@ -120,6 +124,23 @@ class EstimateTables(JointEstimates):
         notes = [textwrap.fill(note, WIDTH) for note in self._all_notes()]
         return Text("\n".join([title, rule, table, rule, *notes]))
 
+    def plot(self, **options: Any) -> AMEDisplay | OptimumDisplay:
+        """Draw the estimates with their intervals, one below the other; needs Matplotlib.
+
+        Parameters
+        ----------
+        **options
+            As in :meth:`skfme.plotting.AMEDisplay.from_results`.
+
+        Returns
+        -------
+        display : AMEDisplay
+        """
+        # Here, so that Matplotlib is needed only to draw.
+        from skfme.plotting import AMEDisplay
+
+        return AMEDisplay.from_results(self, **options)
+
     def _table(self, alpha: float) -> tuple[list[str], list[list[str]]]:
         """Header and rows, as statsmodels heads its own."""
         letter = "t" if self.use_t else "z"
@@ -127,23 +148,26 @@ class EstimateTables(JointEstimates):
             "estimate": "coef",
             "std_error": "std err",
             "statistic": letter,
-            "p_value": f"P>|{letter}|" if self._p_is_of_statistic else "P",
+            "p_value": f"P>|{letter}|" if "statistic" in self._tests_shown else "P",
             "p_adjusted": f"{self.adjustment} P",
             "conf_low": f"[{alpha / 2:.4g}",
             "conf_high": f"{1 - alpha / 2:.4g}]",
         }
         frame = self.to_frame(alpha)
-        if not self._p_is_of_statistic:  # a reader would take P for its tail
-            del heads["statistic"]
+        for name in {"statistic", "p_value"} - self._tests_shown:
+            del heads[name]
         heads = {name: head for name, head in heads.items() if name in frame}
         columns = [self._texts(name, frame[name].astype(float)) for name in heads]
         rows = map(list, zip(self.names, *columns, strict=True))
         return ["effect", *heads.values()], list(rows)
 
     @property
-    def _p_is_of_statistic(self) -> bool:
-        """Whether p-values are those of the statistics beside them."""
-        return True
+    def _tests_shown(self) -> set[str]:
+        """Which columns of the test of no effect the table has.
+
+        A statistic stands there only where P is its tail: a reader would take it so.
+        """
+        return {"statistic", "p_value"}
 
     def _texts(self, column: str, values: pd.Series) -> list[str]:
         """Numbers of one column as the table shows them."""

@@ -148,6 +148,8 @@ def _checked(cov: Any, p: int, name: str) -> np.ndarray:
     gap = np.abs(matrix - matrix.T) > 1e-6 * np.outer(scale, scale) + 1e-300
     if gap.any() or (np.diag(matrix) < 0).any():
         raise ValueError(
-            f"{name} is not a covariance: symmetric, variances at least 0."
+            f"{name} is not a covariance: symmetric, variances at least 0. Clusters in two "
+            "ways may give a negative variance where there are few: cluster in the one way "
+            "that has the fewer clusters, or bootstrap_effects(…, groups=…)."
         )
     return (matrix + matrix.T) / 2

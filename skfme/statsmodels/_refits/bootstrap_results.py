@@ -178,8 +178,8 @@ class BootstrapResults(EffectResults):
         )
 
     @property
-    def _p_is_of_statistic(self) -> bool:
-        return self.method == "normal"
+    def _tests_shown(self) -> set[str]:
+        return {"statistic", "p_value"} if self.method == "normal" else {"p_value"}
 
     def _texts(self, column: str, values: pd.Series) -> list[str]:
         texts = super()._texts(column, values)

@@ -26,7 +26,7 @@ from skfme._frames.tables import as_table
 from skfme._results.optima import ResponseOptimum
 from skfme._text.printing import Text
 from skfme.statsmodels._inference.equivalence import EquivalenceResults
-from skfme.statsmodels._inference.names import RESULT_COLUMNS
+from skfme.statsmodels._inference.names import refuse_taken_columns
 from skfme.statsmodels._inference.results import EffectResults
 from skfme.statsmodels._inference.text import WIDTH
 from skfme.statsmodels._refits.bootstrap import refit_notes
@@ -262,6 +262,10 @@ class OptimumResults(BootstrapResults):
             differences, scaled.wald_test(R), tests, self.optimum.log
         )
 
+    @property
+    def _tests_shown(self) -> set[str]:
+        return set()  # an optimum at 0 is nothing that anyone asks about
+
     def _more_columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(share_at_edge=self.share_at_edge.to_numpy())
 
@@ -395,7 +399,7 @@ def optimum_effects(
     fitted, refitting = prepared(explainer, table, y, fit_params, fit_seed)
     asked = (feature, direction, by, margin, scale, sample_weight)
     request = read_request(fitted, refitting.table, *asked)
-    _refuse_taken(request.keys)
+    refuse_taken_columns(request.keys, "share_at_edge")
     optimum = optimum_of(fitted, request)
     if method is None:
         method = "percentile" if optimum.context.has_jumps else "normal"
@@ -439,12 +443,3 @@ def _results(
         title=f"{optimum.feature} at which {optimum.context.model} predicts {kind}",
         notes=notes,
     )
-
-
-def _refuse_taken(keys: pd.DataFrame) -> None:
-    taken = sorted((RESULT_COLUMNS | {"share_at_edge"}).intersection(keys))
-    if taken:
-        raise ValueError(
-            f"by names {taken[0]!r}, which is a column of the results' tables. Rename "
-            "it, or give its values as a Series of another name."
-        )

@@ -163,7 +163,7 @@ def _refuse_dates(formula: str, frame: pd.DataFrame) -> None:
             if column.dtype.kind == "m"
             else (
                 "dates",
-                f"I({name}.dt.year + {name}.dt.dayofyear / 365.25) for years",
+                f"I({name}.dt.year + {name}.dt.day_of_year / 365.25) for years",
             )
         )
         raise TypeError(

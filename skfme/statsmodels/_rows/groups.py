@@ -10,7 +10,7 @@ import pandas as pd
 
 from skfme._frames.groups import groups_in, row_labels
 from skfme._frames.tables import Table
-from skfme.statsmodels._inference.names import RESULT_COLUMNS
+from skfme.statsmodels._inference.names import refuse_taken_columns
 
 __all__ = ["Groups", "complete_labels"]
 
@@ -35,12 +35,7 @@ class Groups:
         if by is None:
             return cls(np.zeros(len(table), dtype=int), pd.DataFrame(index=[0]))
         labels = row_labels(table, by)
-        taken = sorted(RESULT_COLUMNS.intersection(labels))
-        if taken:
-            raise ValueError(
-                f"by names {taken[0]!r}, which is a column of the results' tables. Rename "
-                "it, or give its values as a Series of another name."
-            )
+        refuse_taken_columns(labels)
         return cls.of_labels(labels)
 
     @classmethod

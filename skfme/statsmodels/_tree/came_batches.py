@@ -6,34 +6,23 @@ learned of columns, what is added up, and how a tree grows of it have files of t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfme._frames.checks import refuse_infinite
-from skfme._frames.tables import Table
-from skfme._results.effects import ForwardEffect
-from skfme._streaming.passes import Explained, Passes
-from skfme._summaries.weighting import Weighting
-from skfme._text.outputs import one_output
+from skfme._streaming.passes import Passes
 from skfme.quadrature import as_rule
-from skfme.statsmodels._tree.columns import split_positions
-from skfme.statsmodels._tree.covariates import covariates_like
 from skfme.statsmodels._tree.criteria import InferenceRules
 from skfme.statsmodels._tree.effect_tree import EffectTree
-from skfme.statsmodels._tree.layer_tallies import Rows
 from skfme.statsmodels._tree.nodes import Node, Spread
 from skfme.statsmodels._tree.pruning import pruned
-from skfme.statsmodels._tree.streamed_growing import (
-    grow_over_batches,
-    measures_over_batches,
-)
-from skfme.statsmodels._tree.table_scan import ColumnScan, standardised
+from skfme.statsmodels._tree.streamed_growing import NodeMeasures, grow_over_batches
+from skfme.statsmodels._tree.streamed_totals import Counting, Reading, Scan, Summed
+from skfme.statsmodels._tree.table_scan import ColumnScan
 
 __all__ = ["came_batches"]
 
@@ -60,8 +49,9 @@ def came_batches(
         Fitted.
     source : table, path, list of tables or function
         What can be read more than once: a path of a Parquet file or of a folder of them;
-        a dataset or table of pyarrow, a LazyFrame of polars, a relation of DuckDB; a list
-        of tables; or a function without arguments that returns an iterator of tables.
+        a dataset or table of pyarrow, a LazyFrame of polars, a relation of DuckDB; a table
+        of Dask, Spark or Ray, whose workers compute effects and sums; a list of tables;
+        or a function without arguments that returns any of these, or an iterator of tables.
     effect : str, default=None
         Name of one of the explainer's effects, such as ``"bmi -2"``; None where there is
         only one.
@@ -89,7 +79,7 @@ def came_batches(
         If no effect has that name, the size is out of reach, no row counts, or options
         need rows at hand: ``method="cart"``, ``honest=True``, ``n_partitions="auto"``.
     TypeError
-        If the source is used up by one pass, such as a generator, or lives on a cluster.
+        If the source is used up by one pass, such as a generator.
 
     Notes
     -----
@@ -100,8 +90,9 @@ def came_batches(
 
     One pass looks at the columns; each layer of the tree takes one for its tests, and
     one for its cuts where they are not of factors alone; NLMs take a last one. Memory grows
-    with columns and their levels and with open nodes, not with rows. What needs single
-    rows, such as `EffectTree.stability`, needs a table in memory.
+    with columns and their levels and with open nodes, not with rows. On a cluster each
+    pass sends the explainer to the workers and gets back sums. What needs single rows,
+    such as `EffectTree.stability`, needs a table in memory.
 
     Examples
     --------
@@ -189,113 +180,49 @@ def _checked_tree(tree: Any, given: dict[str, Any]) -> EffectTree:
 
 
 class _Streamed:
-    """Passes over the rows that count, and what the first one found."""
+    """Passes over the rows that count, and what the first one showed."""
 
     def __init__(self, tree: EffectTree, passes: Passes, output: str | None) -> None:
         self.tree, self.passes, self.output = tree, passes, output
-        self.scale = 1.0  # of weights, so that they sum to the number of rows
-
-    def _counted(
-        self, *, nlm: bool = False
-    ) -> Iterator[tuple[Explained, np.ndarray, np.ndarray, Weighting]]:
-        """Batches with the positions, effects and weights of the rows that count."""
-        for part in self.passes.read(nlm=nlm):
-            k = one_output(part.effect.outputs, self.output, "a tree")
-            effects = part.effect.fme_2d[:, k]
-            rows = np.flatnonzero(~np.isnan(effects) & (part.weights.whole() > 0))
-            yield part, rows, effects[rows], part.weights.take(rows)
 
     def scan(self, explainer: Any) -> None:
-        """The first pass: what columns hold, and how many rows, of which weight, count."""
-        tree, spread, total = self.tree, Spread(0, 0.0, 0.0, 0.0, 0.0), 0.0
+        """The first pass, of which the tree learns its columns."""
+        tree, counting = self.tree, Counting(self.output)
         kind = tree.weights_type
         kind = explainer.weights_type if kind == "auto" else kind
-        whole, n_rows, scans = True, 0, None
-        for part, rows, effects, weights in self._counted():
-            table = part.features
-            whole &= part.weights.is_whole
-            if part.weights.given:
-                Weighting.of(
-                    part.weights.array, kind, part.weights.n
-                )  # or it is refused
-            n_rows += part.weights.n
-            if scans is None:
-                scans = self._scans(table, part.effect)
-            if not len(rows):
-                continue
-            table = table if len(rows) == len(table) else table.take(rows)
-            refuse_infinite(table, self.read)
-            for scan in scans:
-                scan.add(table)
-            spread = spread.merged(Spread.of(effects, Weighting(None, len(rows))))
-            total += weights.sum
-        if not spread.n:
+        scan = self.passes.fold(Scan(clone(tree), counting, kind))
+        if not scan.spread.n:
             raise ValueError(
                 "No row has both an effect and a positive weight, so that there is no "
                 "effect to partition."
             )
-        assert scans is not None
-        self.kind = ("frequency" if whole else "sampling") if kind == "auto" else kind
-        if self.kind != "frequency":
-            self.scale = spread.n / total
-        self.total, self.root = total * self.scale, spread
-        tree.n_dropped_ = n_rows - spread.n
-        self._learn(scans)
+        assert scan.example is not None
+        tree._about, tree._comparison = scan.effect[:2], scan.effect[2]
+        validate_data(tree, scan.example.native, skip_check_array=True)
+        tree._kind = scan.example.kind
+        tree.n_dropped_ = scan.n_rows - scan.spread.n
+        if kind == "auto":
+            kind = "frequency" if scan.whole else "sampling"
+        scale = 1.0 if kind == "frequency" else scan.spread.n / scan.weight
+        self.total, self.root = scan.weight * scale, scan.spread
+        means, sds = self._learn(scan.scans, scan.read)
+        covariates, columns = tree._covariates, tree._split_columns
+        self.reading = Reading(counting, covariates, columns, means, sds, kind, scale)
 
-    def _scans(self, table: Table, effect: ForwardEffect) -> list[ColumnScan]:
-        """Look at the first batch as fit looks at a table."""
-        tree = self.tree
-        effect.refuse_of_means("a tree")
-        tree._comparison = effect.comparison
-        tree._about = (effect.name, effect.context.joint)
-        listed: Any = tree.categorical_features
-        if isinstance(listed, str) and listed == "auto":
-            listed = effect.categorical_features
-        names: list[Hashable] = list(listed)
-        where = {table.position(key, "categorical_features names") for key in names}
-        validate_data(tree, table.native, skip_check_array=True)
-        tree._kind = table.kind
-        self.read = split_positions(table, tree.features, tree.drop)
-        return [ColumnScan(i, i in where) for i in range(len(table.names))]
-
-    def _learn(self, scans: list[ColumnScan]) -> None:
+    def _learn(
+        self, scans: list[ColumnScan], read: Sequence[int]
+    ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The tree's columns and covariates; means and SDs of the latter."""
         tree, columns = self.tree, []
         for i, scan in enumerate(scans):
             assert scan.column is not None
             of_other = replace(scan.column, categories=(), ranks=())
-            columns.append(scan.column if i in self.read else of_other)
+            columns.append(scan.column if i in read else of_other)
         tree._columns = tuple(columns)
-        tree._split_columns = tuple(columns[i] for i in self.read)
-        learned = [scans[i].learned() for i in self.read]
-        covariates, means, sds = zip(*learned, strict=True)
-        tree._covariates, self.standards = covariates, (means, sds)
-
-    def _rows(self, part: Explained, rows: np.ndarray) -> Rows:
-        """Rows that count, as sums need them; without effects."""
-        table = part.features
-        table = table if len(rows) == len(table) else table.take(rows)
-        covariates = covariates_like(
-            self.tree._covariates, table, self.tree._split_columns
-        )
-        scores = np.zeros((len(rows), len(covariates)))
-        observed = np.ones(scores.shape)
-        for j, covariate in enumerate(covariates):
-            if covariate.has_missing:
-                observed[:, j] = covariate.observed(covariate.values)
-            if covariate.kind != "unordered":
-                standard = standardised(covariate, *(s[j] for s in self.standards))
-                scores[:, j] = np.nan_to_num(standard, nan=0.0)
-        weights = part.weights.take(rows)
-        array = None if weights.array is None else weights.array * self.scale
-        weights = Weighting(array, len(rows), self.kind)
-        drawn = self.random.random(len(rows))
-        return Rows(covariates, scores, observed, np.empty(0), weights, drawn)
-
-    def _pass(self) -> Iterator[Rows]:
-        self.random = np.random.default_rng(0)  # the same however rows are cut
-        for part, rows, effects, _ in self._counted():
-            if len(rows):
-                yield self._rows(part, rows)._replace(effects=effects)
+        tree._split_columns = tuple(columns[i] for i in read)
+        learned = [scans[i].learned() for i in read]
+        tree._covariates, means, sds = zip(*learned, strict=True)
+        return means, sds
 
     def grown(self) -> list[Node]:
         """Grow and prune."""
@@ -307,15 +234,12 @@ class _Streamed:
         assert not isinstance(tree.n_partitions, str)
         return pruned(nodes, tree.n_partitions, tree.max_sd)
 
+    def _pass(self, empty: Any) -> Any:
+        return self.passes.fold(Summed(empty, self.reading)).sums
+
     def measures(self, nodes: list[Node]) -> list[Spread]:
         """Non-linearity measures of the nodes, in a last pass."""
-        self.random = np.random.default_rng(0)
-
-        def measured() -> Iterator[tuple[Rows, np.ndarray]]:
-            for part, rows, *_ in self._counted(nlm=True):
-                if len(rows):
-                    assert part.effect.nlm_2d is not None
-                    k = one_output(part.effect.outputs, self.output, "a tree")
-                    yield self._rows(part, rows), part.effect.nlm_2d[rows, k]
-
-        return measures_over_batches(nodes, measured())
+        reading = replace(self.reading, counting=Counting(self.output, nlm=True))
+        measured = Summed(NodeMeasures(nodes), reading)
+        sums: Any = self.passes.fold(measured, nlm=True).sums
+        return sums.by_node()

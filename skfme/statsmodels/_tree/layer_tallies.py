@@ -120,16 +120,36 @@ class NodeTally:
         scores = (scores - at) * observed
         deviations = (effects[:, None] - mean) * observed
         weighted = weights[:, None] * deviations
+        squares, around = weights @ scores**2, (weighted * deviations).sum(axis=0)
+        products = (weighted * scores).sum(axis=0)
+        self._merge_moments((totals, at, mean), (squares, products, around))
+
+    def _merge_moments(
+        self, means: Sequence[np.ndarray], about_them: Sequence[np.ndarray]
+    ) -> None:
+        """Add W and the means of other rows, and their squares and products."""
+        totals, at, mean = means
+        squares, products, around = about_them
         both = self._totals + totals
         share = totals / np.where(both > 0, both, 1.0)
         between = self._totals * share
         at, mean = at - self._at, mean - self._mean
-        self._squares += weights @ scores**2 + between * at**2
-        self._products += (weighted * scores).sum(axis=0) + between * at * mean
-        self._around += (weighted * deviations).sum(axis=0) + between * mean**2
-        self._at += share * at
-        self._mean += share * mean
+        self._squares = self._squares + squares + between * at**2
+        self._products = self._products + products + between * at * mean
+        self._around = self._around + around + between * mean**2
+        self._at = self._at + share * at
+        self._mean = self._mean + share * mean
         self._totals = both
+
+    def merge(self, other: NodeTally) -> None:
+        """Add the sums of other rows of the node."""
+        self.spread = self.spread.merged(other.spread)
+        means = other._totals, other._at, other._mean
+        self._merge_moments(means, (other._squares, other._products, other._around))
+        self._level_weights = self._level_weights + other._level_weights
+        self._level_sums = self._level_sums + other._level_sums
+        self._level_rows = self._level_rows + other._level_rows
+        self._sample = [*self._sample, *other._sample]
 
     def _add_levels(
         self,
@@ -220,13 +240,25 @@ class ValueTally:
         sums = weights.times(batch.effects[rows] - self._center)
         cells = values, values, values, np.ones(len(rows)), weights.whole(), sums
         new = np.stack(cells)
+        self._add_cells(_aggregated(new))
+
+    def merge(self, other: ValueTally) -> None:
+        """Add the cells of other rows of the node."""
+        if other._binned and not self._binned:
+            self._bin()
+        self._add_cells(other._cells)
+
+    def _add_cells(self, cells: np.ndarray) -> None:
         if self._binned:
-            new[0] = self._keys(values)
-        self._cells = _aggregated(np.hstack([self._cells, _aggregated(new)]))
+            cells = np.vstack([self._keys(cells[2]), cells[1:]])
+        self._cells = _aggregated(np.hstack([self._cells, cells]))
         if not self._binned and self._cells.shape[1] > MOST_VALUES:
-            self._binned = True
-            self._cells[0] = self._keys(self._cells[2])
-            self._cells = _aggregated(self._cells)
+            self._bin()
+
+    def _bin(self) -> None:
+        self._binned = True
+        self._cells[0] = self._keys(self._cells[2])
+        self._cells = _aggregated(self._cells)
 
     def _keys(self, values: np.ndarray) -> np.ndarray:
         return np.searchsorted(self._edges, values).astype(float)

@@ -7,7 +7,9 @@ rules are those of trees of rows at hand (:mod:`skfme.statsmodels._tree.criteria
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,20 +20,71 @@ from skfme.statsmodels._tree.node_sums import LevelSums, NodeMoments
 from skfme.statsmodels._tree.nodes import Node, Spread, Tests, collapsed, leaves_of
 from skfme.statsmodels._tree.split_search import best_bipartition
 
-__all__ = ["grow_over_batches", "measures_over_batches"]
+__all__ = ["LayerSums", "NodeMeasures", "Pass", "grow_over_batches"]
 
-Pass = Callable[[], Iterable[Rows]]
+
+class LayerSums(Protocol):
+    """Sums of some nodes, which batches and other sums are added to."""
+
+    def add(self, batch: Rows) -> None: ...
+    def merge(self, other: Any) -> None: ...
+
+
+Sums = TypeVar("Sums", bound=LayerSums)
+
+
+class Pass(Protocol):
+    """One pass over the rows: what was empty, with all of them added."""
+
+    def __call__(self, empty: Sums) -> Sums: ...
+
+
+@dataclass
+class _Tests:
+    """What the tests of a layer need: a tally for each of its nodes."""
+
+    nodes: list[Node]
+    layer: Sequence[int]
+    tallies: list[NodeTally]
+
+    def add(self, batch: Rows) -> None:
+        at_nodes = _rows_of(self.nodes, self.layer, batch)
+        for tally, at in zip(self.tallies, at_nodes, strict=True):
+            tally.add(batch, at)
+
+    def merge(self, other: _Tests) -> None:
+        for tally, more in zip(self.tallies, other.tallies, strict=True):
+            tally.merge(more)
+
+
+@dataclass
+class _Cuts:
+    """What the cuts of nodes need, by the covariates that were chosen."""
+
+    nodes: list[Node]
+    by_value: dict[int, dict[int, ValueTally]]
+
+    def add(self, batch: Rows) -> None:
+        at_nodes = _rows_of(self.nodes, list(self.by_value), batch)
+        for tallies, at in zip(self.by_value.values(), at_nodes, strict=True):
+            for j, tally in tallies.items():
+                tally.add(batch, j, at)
+
+    def merge(self, other: _Cuts) -> None:
+        for i, tallies in self.by_value.items():
+            for j, tally in tallies.items():
+                tally.merge(other.by_value[i][j])
 
 
 def grow_over_batches(
-    rows: Pass, covariates: Sequence[Covariate], rules: InferenceRules, root: Spread
+    fold: Pass, covariates: Sequence[Covariate], rules: InferenceRules, root: Spread
 ) -> list[Node]:
     """Grow a tree, layer by layer: nodes in pre-order.
 
     Parameters
     ----------
-    rows : callable
-        Begins a pass over the batches.
+    fold : callable
+        Makes a pass.
     covariates : sequence of Covariate
         Without values.
     rules : InferenceRules
@@ -41,14 +94,12 @@ def grow_over_batches(
     nodes, layer, expected = [Node(0, root)], [0], [root.n]
     while layer:
         tallies = [NodeTally(covariates, root.mean, n) for n in expected]
-        for batch in rows():
-            for tally, at in zip(tallies, _rows_of(nodes, layer, batch), strict=True):
-                tally.add(batch, at)
+        tallies = fold(_Tests(nodes, layer, tallies)).tallies
         for i, tally in zip(layer, tallies, strict=True):
             nodes[i] = nodes[i]._replace(spread=_without_rounding(tally.spread))
         open_ones = _tested(nodes, layer, tallies, rules)
         layer, expected = [], []
-        for i, split in _splits(rows, nodes, open_ones, rules).items():
+        for i, split in _splits(fold, nodes, open_ones, rules).items():
             left, depth = len(nodes), nodes[i].depth + 1
             nodes[i] = nodes[i]._replace(split=split, left=left, right=left + 1)
             nodes += [Node(depth, nodes[i].spread)] * 2
@@ -112,7 +163,7 @@ def _stacked_levels(levels: Sequence[LevelSums]) -> LevelSums:
 
 
 def _splits(
-    rows: Pass,
+    fold: Pass,
     nodes: list[Node],
     tested: dict[int, tuple[NodeTally, Tests]],
     rules: InferenceRules,
@@ -130,10 +181,8 @@ def _splits(
         for i, candidates in chosen.items()
     }
     by_value = {i: tallies for i, tallies in by_value.items() if tallies}
-    for batch in rows() if by_value else ():
-        for i, at in zip(by_value, _rows_of(nodes, list(by_value), batch), strict=True):
-            for j, tally in by_value[i].items():
-                tally.add(batch, j, at)
+    if by_value:
+        by_value = fold(_Cuts(nodes, by_value)).by_value
     found = {}
     for i, candidates in chosen.items():
         least = rules.limits.least(nodes[i].spread.weight)
@@ -157,20 +206,38 @@ def _bipartition(tally: NodeTally, j: int, least: float) -> Split | None:
     return level_split(j, rows, present[left], present[~left])
 
 
-def measures_over_batches(
-    nodes: list[Node], batches: Iterable[tuple[Rows, np.ndarray]]
-) -> list[Spread]:
-    """Non-linearity measures of each node's rows that have one, in one pass."""
-    spreads = [Spread(0, 0.0, 0.0, 0.0, 0.0)] * len(nodes)
-    leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
-    for batch, nlm in batches:
-        for i, at in zip(leaves, _rows_of(nodes, leaves, batch), strict=True):
-            at = at[~np.isnan(nlm[at])]
+class NodeMeasures:
+    """Non-linearity measures of the rows that have one, by node.
+
+    Parameters
+    ----------
+    nodes : list of Node
+    """
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+        self._leaves = [i for i, node in enumerate(nodes) if node.is_leaf]
+        self._spreads = [Spread(0, 0.0, 0.0, 0.0, 0.0)] * len(nodes)
+
+    def add(self, batch: Rows) -> None:
+        """Add a batch whose effects are NLMs, NaN where there is none."""
+        at_leaves = _rows_of(self._nodes, self._leaves, batch)
+        for i, at in zip(self._leaves, at_leaves, strict=True):
+            at = at[~np.isnan(batch.effects[at])]
             if len(at):
-                new = Spread.of(nlm[at], batch.weights.take(at))
-                spreads[i] = spreads[i].merged(new)
-    for i in reversed(range(len(nodes))):  # children come after their parent
-        node = nodes[i]
-        if not node.is_leaf:
-            spreads[i] = spreads[node.left].merged(spreads[node.right])
-    return [s if s.n else s._replace(mean=np.nan) for s in spreads]
+                new = Spread.of(batch.effects[at], batch.weights.take(at))
+                self._spreads[i] = self._spreads[i].merged(new)
+
+    def merge(self, other: NodeMeasures) -> None:
+        """Add those of other rows."""
+        pairs = zip(self._spreads, other._spreads, strict=True)
+        self._spreads = [one.merged(more) for one, more in pairs]
+
+    def by_node(self) -> list[Spread]:
+        """Of inner nodes too; the mean is NaN where there is none."""
+        spreads = list(self._spreads)
+        for i in reversed(range(len(spreads))):  # children come after their parent
+            node = self._nodes[i]
+            if not node.is_leaf:
+                spreads[i] = spreads[node.left].merged(spreads[node.right])
+        return [s if s.n else s._replace(mean=np.nan) for s in spreads]

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skfme._frames.columns import missing_in
+from skfme._frames.columns import declared_categories, is_coded, missing_in
 from skfme._frames.schema import Column, describe_column, joint_column
 from skfme._frames.tables import Table
 from skfme._frames.time_scale import TimeScale, time_scale
@@ -51,6 +51,7 @@ class ColumnScan:
         self._spread = Spread(0, 0.0, 0.0, 0.0, 0.0)
         self._range = math.inf, -math.inf
         self._counts: Counter[Hashable] = Counter()
+        self._declared: list | None = None
 
     def add(self, table: Table) -> None:
         """Look at some more rows."""
@@ -61,12 +62,9 @@ class ColumnScan:
             return
         column = describe_column(table, self._position, categorical=self._categorical)
         refuse_columns(table, [column])
-        known = self.column if self._n_observed else None
-        self.column = column if known is None else joint_column(known, column, entries)
-        if column.kind == "datetime":
-            scale = time_scale(entries)
-            before = scale if self._scale is None or known is None else self._scale
-            self._scale = replace(before, finer=before.finer or scale.finer)
+        declared = declared_categories(entries)[0] if is_coded(entries) else None
+        scale = time_scale(entries) if column.kind == "datetime" else None
+        self._join(column, declared, scale)
         covariate = covariate_of(table, column, self._scale)
         if covariate.numeric:
             self._add_numbers(covariate.values[covariate.observed(covariate.values)])
@@ -75,7 +73,36 @@ class ColumnScan:
         counts = np.bincount(codes, minlength=len(column.categories)).tolist()
         self._counts.update(dict(zip(column.categories, counts, strict=True)))
         if len(self._counts) > _MANY_LEVELS:
+            assert self.column is not None
             refuse_levels(self.column, self._n_observed)
+
+    def merge(self, other: ColumnScan) -> None:
+        """Add what a scan of other rows has seen."""
+        self._has_missing |= other._has_missing
+        if other.column is None or (self.column is not None and not other._n_observed):
+            return
+        self._join(other.column, other._declared, other._scale)
+        self._spread = self._spread.merged(other._spread)
+        (low, high), (other_low, other_high) = self._range, other._range
+        self._range = min(low, other_low), max(high, other_high)
+        if self._decimals is not None:
+            both = other._decimals
+            self._decimals = None if both is None else max(self._decimals, both)
+        self._counts.update(other._counts)
+
+    def _join(
+        self, column: Column, declared: list | None, scale: TimeScale | None
+    ) -> None:
+        """Learn of the same column in other rows; before their numbers are added."""
+        known = self.column if self._n_observed else None
+        if known is None:
+            self.column, self._declared, self._scale = column, declared, scale
+            return
+        self.column = joint_column(known, column, declared)
+        self._declared = declared
+        if scale is not None:
+            before = self._scale or scale
+            self._scale = replace(before, finer=before.finer or scale.finer)
 
     def _add_numbers(self, values: np.ndarray) -> None:
         if not len(values):

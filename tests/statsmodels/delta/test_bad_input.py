@@ -13,6 +13,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from skfme import Contrast, profiles
 from skfme.statsmodels import StatsmodelsEstimator, delta_effects
+from skfme.statsmodels._delta.estimates import _refuse_too_many
 from tests.statsmodels.models.fits import data, fit
 
 STEP = {"x": 1}
@@ -316,3 +317,13 @@ def test_the_choice_of_one_row_cannot_be_covered(rows, by, cell):
         covers="sample + parameters",
     )
     assert (delta_effects(results, table, STEP, by=by).bse > 0).all()
+
+
+def test_the_memory_of_a_joint_covariance_is_8_bytes_a_pair():
+    with config_context(working_memory=8):
+        _refuse_too_many(1000)  # 7.6 MB
+    with (
+        config_context(working_memory=7),
+        pytest.raises(ValueError, match="1,000 estimates .* of 8 MB, more"),
+    ):
+        _refuse_too_many(1000)

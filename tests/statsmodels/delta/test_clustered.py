@@ -202,3 +202,16 @@ def test_the_covariance_advised_for_few_clusters_is_one_that_can_be_asked_for(da
     effects = delta_effects(fit, data, STEPS, **options)
     assert effects.df[0] == 10
     assert not few(effects)
+
+
+def test_a_negative_variance_of_two_ways_of_clustering_is_refused_with_a_way_out():
+    rng = np.random.default_rng(0)
+    ways = np.column_stack([rng.integers(0, 4, 60), rng.integers(0, 4, 60)])
+    data = pd.DataFrame({"x": rng.normal(size=60), "z": rng.normal(size=60)})
+    data["y"] = data["x"] + rng.normal(size=60)
+    results = smf.ols("y ~ x + z", data).fit(
+        cov_type="cluster", cov_kwds={"groups": ways}
+    )
+    assert np.diag(results.cov_params())[0] < 0
+    with pytest.raises(ValueError, match="in the one way that has the fewer clusters"):
+        delta_effects(results, data, {"x": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -507,3 +508,29 @@ def test_hc3_of_a_logit_is_named_hc0_and_of_a_line_hc3(by_fit):
     line = smf.ols("y ~ x + z", data()).fit(**at_fit)
     effects = delta_effects(line, data(), {"x": 1}, **later)
     assert "Covariance of the parameters: HC3." in effects.summary()
+
+
+@pytest.mark.parametrize(("steps", "name"), [(None, "x0 +1"), ("sd", "x0 +1sd")])
+def test_default_steps_leave_out_columns_of_an_array_that_the_formula_does_not_read(
+    steps, name
+):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    frame = pd.DataFrame(X, columns=["x0", "x1"]).assign(y=X.sum(axis=1))
+    fit = smf.ols("y ~ x0", frame).fit()
+    assert list(delta_effects(fit, X, steps).to_frame()["effect"]) == [name]
+
+
+def test_of_several_predictors_only_repeated_covariates_are_not_determined():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(300, 2)), columns=["x", "z"])
+    X = X.assign(twice=2 * X["x"], less=-X["x"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its Hessian has no inverse
+        fit = sm.MNLogit(rng.integers(0, 4, 300), X).fit(method="bfgs", disp=0)
+    with pytest.warns(
+        UserWarning, match=r"rank 2 of 4\), and the data do not"
+    ) as caught:
+        delta_effects(fit, X, [{"x": 1.0}, {"z": 1.0}], cov=np.eye(12))
+    told = str(caught[0].message)
+    assert "x +1" in told
+    assert "z +1" not in told

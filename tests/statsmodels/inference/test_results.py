@@ -691,6 +691,17 @@ def test_p_values_are_adjusted_within_each_effect_as_if_by_itself(method):
 def test_a_family_is_of_results_alone():
     with pytest.raises(TypeError, match="'b' is 3"):
         EffectResults.concat({"b": 3})
+    with pytest.raises(ValueError, match="of one or more"):
+        EffectResults.concat({})
+
+
+def test_a_family_has_one_kind_of_interval_and_one_null():
+    one = results([1.0, 2], np.eye(2))
+    for other, message in (("covers", "do not cover the same"), ("null", "are ratios")):
+        unlike = results([1.0, 2], np.eye(2))
+        setattr(unlike, other, {"covers": "parameters", "null": 1.0}[other])
+        with pytest.raises(ValueError, match=message):
+            EffectResults.concat({"one": one, "unlike": unlike})
 
 
 def test_missing_labels_are_a_family():

@@ -100,3 +100,13 @@ def test_an_offset_that_is_lacking_or_of_no_use_is_an_error():
     learner = LinearRegression().fit(data()[["x"]], data()["y"])
     with pytest.raises(TypeError, match="offset and exposure are for results"):
         fme(learner, pd.DataFrame(data()[["x"]]), {"x": 1}, offset="x")
+
+
+@pytest.mark.parametrize("row", [0, 1, -1])
+def test_rows_of_which_one_has_changed_are_not_those_of_the_fit(row):
+    changed = data().copy()
+    changed.loc[changed.index[row], "x"] += 0.5
+    with pytest.raises(
+        ValueError, match="not the rows it was fitted on. Give exposure="
+    ):
+        delta_effects(poisson(), changed, {"x": 0.5})

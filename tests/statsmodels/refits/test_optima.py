@@ -57,6 +57,12 @@ def test_replicates_are_the_optima_of_refits_and_intervals_are_normal_in_logs():
     assert results.to_frame()["share_at_edge"].tolist() == [0, 0]
 
 
+def test_the_printed_table_has_intervals_and_no_test_of_an_optimum_at_zero():
+    X, y = runs()
+    head = str(results_of(LAW, X, y)).splitlines()[2]
+    assert head.split() == ["effect", "coef", "std", "err", "[0.025", "0.975]"]
+
+
 def test_equal_optima_are_equivalent_and_unequal_ones_are_told_apart():
     X, y = runs()
     equality = results_of(LAW, X, y).equality(0.2)

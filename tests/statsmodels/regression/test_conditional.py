@@ -930,7 +930,7 @@ def test_a_date_is_no_term_of_a_formula_by_itself(dated, formula):
 
 
 def test_numbers_of_a_date_are_terms(dated):
-    years = "I(day.dt.year + day.dt.dayofyear / 365.25)"
+    years = "I(day.dt.year + day.dt.day_of_year / 365.25)"
     fitted = ConditionalEffects.from_formula(dated, years).fit()
     assert fitted.params.iloc[1] == pytest.approx(2, rel=0.01)
     hours = ConditionalEffects.from_formula(

@@ -1,11 +1,15 @@
 """CR3 against fits without each cluster, and two ways of clustering that are no covariance."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 
 from skfme.statsmodels import ConditionalEffects, average_effects
+from skfme.statsmodels._regression.least_squares import deviations_from
+from skfme.statsmodels._regression.sandwich import _raised
 from tests.statsmodels.effects import effect_of, effects_of, sample
 
 FORMULA = "age + bp"
@@ -171,3 +175,72 @@ def test_cr3_needs_clusters(data, kwds, message):
     X, values, _ = data
     with pytest.raises(ValueError, match=message):
         ConditionalEffects.from_formula(effect_of(values, X), "age").fit("CR3", kwds)
+
+
+def test_variances_are_raised_with_the_correlations_as_they_are():
+    cov = np.array([[1.0, 0.5, 0.0], [0.5, 4.0, 0.3], [0.0, 0.3, 9.0]])
+    raised = _raised(cov, np.array([4.0, 1.0, 36.0]))
+    expected = [[4.0, 1.0, 0.0], [1.0, 4.0, 0.6], [0.0, 0.6, 36.0]]
+    np.testing.assert_allclose(raised, expected)
+
+
+def test_r_squared_without_a_constant_is_about_zero(data):
+    X, values, _ = data
+    fit = ConditionalEffects.from_formula(effect_of(values, X), "age + bp - 1").fit()
+    known = sm.OLS(values, X[["age", "bp"]].to_numpy()).fit()
+    assert fit.rsquared == pytest.approx(known.rsquared)
+    small = effect_of(values * 1e-4, X)
+    again = ConditionalEffects.from_formula(small, "age + bp - 1").fit()
+    assert again.rsquared == pytest.approx(known.rsquared)
+    np.testing.assert_allclose(fit.params, known.params)
+
+
+def test_what_rounding_leaves_is_judged_by_the_largest_effect():
+    effects = np.array([[1e8], [1.0]])
+    rounding = np.array([[0.0], [1e-8]])
+    assert (deviations_from(effects - rounding, effects) == 0).all()
+    apart = deviations_from(effects - rounding - [[1.0], [0.0]], effects)
+    np.testing.assert_allclose(apart, [[1.0], [1e-8]])
+
+
+def test_effects_that_do_not_vary_have_no_r_squared(data):
+    X, values, _ = data
+    effect = effect_of(np.full(len(values), 2.0), X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(ConditionalEffects.from_formula(effect, "age").fit().rsquared)
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (["twice"], r"'twice' can be computed from the columns before it, or is zero"),
+        (["twice", "half"], "'half' can be computed .* before them, or are zero"),
+    ],
+)
+def test_what_repeats_other_columns_is_named(data, extra, told):
+    X, values, _ = data
+    more = X.assign(twice=2 * X["age"], half=X["bp"] / 2)
+    formula = " + ".join(["age", "bp", *extra])
+    with pytest.raises(
+        ValueError, match=f"The design is singular: .*{told} throughout"
+    ):
+        ConditionalEffects.from_formula(effect_of(values, more), formula).fit()
+
+
+def test_a_group_within_one_cluster_leaves_the_others_their_cr3(data):
+    X, values, _ = data
+    X = X.assign(g=np.where(X["ward"] == X["ward"].iloc[0], "alone", "rest"))
+    X.loc[X.index[::7], "g"] = np.where(X["g"][::7] == "alone", "alone", "seventh")
+    fit = ConditionalEffects.from_groups(effect_of(values, X), "g")
+    cov = fit.fit("CR3", {"groups": "ward"}).cov_params().to_numpy()
+    codes = X["ward"].to_numpy()
+    known = np.isnan(cov).all(axis=0)
+    assert known.tolist() == [True, False, False]
+    rows = (X["g"] != "alone").to_numpy()
+    exog = pd.get_dummies(X["g"][rows]).to_numpy(float)
+    expected = jackknife(exog, values[rows], codes[rows])
+    # A cluster more, which moves neither, has a part in (G − 1)/G alone.
+    G = len(np.unique(codes))
+    factor = (G - 1) / G / ((G - 2) / (G - 1))
+    np.testing.assert_allclose(cov[1:, 1:], expected * factor, rtol=1e-8)

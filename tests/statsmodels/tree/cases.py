@@ -42,3 +42,15 @@ def worked_example():
         }
     )
     return X, effect, 1 + (i % 3 == 0) + 2 * (i % 11 == 0)
+
+
+def assert_same_tree(one, other):
+    pd.testing.assert_frame_equal(one.nodes_, other.nodes_, rtol=1e-10, atol=1e-12)
+    pd.testing.assert_frame_equal(
+        one.partitions_, other.partitions_, rtol=1e-10, atol=1e-12
+    )
+    pd.testing.assert_frame_equal(one.tests_, other.tests_, rtol=1e-8, atol=1e-12)
+    assert str(one) == str(other)
+    assert one.n_dropped_ == other.n_dropped_
+    assert abs(one.variance_explained_ - other.variance_explained_) < 1e-10
+    assert one._columns == other._columns

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skfme import FMEExplainer, came
 from skfme.statsmodels import EffectTree, came_batches
-from tests.statsmodels.tree.cases import TABLES, reference, table
+from tests.statsmodels.tree.cases import TABLES, assert_same_tree, reference, table
 from tests.streaming import wards
 
 ASIDE = ["given", "step"]
@@ -43,18 +43,6 @@ def explainer_of(X, effects, **options):
 
 def batches(X, size):
     return [X[start : start + size] for start in range(0, len(X), size)]
-
-
-def assert_same_tree(one, other):
-    pd.testing.assert_frame_equal(one.nodes_, other.nodes_, rtol=1e-10, atol=1e-12)
-    pd.testing.assert_frame_equal(
-        one.partitions_, other.partitions_, rtol=1e-10, atol=1e-12
-    )
-    pd.testing.assert_frame_equal(one.tests_, other.tests_, rtol=1e-8, atol=1e-12)
-    assert str(one) == str(other)
-    assert one.n_dropped_ == other.n_dropped_
-    assert abs(one.variance_explained_ - other.variance_explained_) < 1e-10
-    assert one._columns == other._columns
 
 
 @pytest.mark.parametrize("size", [7, 150, 5000])
@@ -245,6 +233,60 @@ def test_sources_that_can_be_read_again_give_one_tree(small, tmp_path):
         sources.append(pl.from_pandas(X).lazy())
     for source in sources:
         assert_same_tree(came_batches(explainer, source, tree=options), stacked)
+
+
+def as_dask(X, n_partitions):
+    dd = pytest.importorskip("dask.dataframe", reason="dask is not installed")
+    return dd.from_pandas(X, npartitions=n_partitions, sort=False)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_sums_of_partitions_merge_to_the_tree_of_their_table(name):
+    X, y, w = table(name)
+    explainer, X = explainer_of(X.round(2), y, weights_type="sampling")
+    X = X.assign(w=w * 0.37)
+    options = EffectTree(alpha=0.35, min_samples_leaf=7, drop=ASIDE)
+    streamed = came_batches(explainer, as_dask(X, 7), sample_weight="w", tree=options)
+    effect = explainer.explain(X.drop(columns="w"), sample_weight=X["w"])["step +1"]
+    stacked = came(effect, alpha=0.35, min_samples_leaf=7, drop=ASIDE)
+    assert_same_tree(streamed, stacked)
+
+
+def test_many_values_of_partitions_are_cut_at_observed_quantiles():
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame(rng.normal(size=(30_000, 2)), columns=["a", "b"])
+    effects = np.where(X["a"] < 0.4, 1.0, -1.0) + rng.normal(size=30_000) / 3
+    explainer, X = explainer_of(X, effects)
+    options = EffectTree(max_depth=1, drop=ASIDE)
+    streamed = came_batches(explainer, as_dask(X, 40), tree=options)
+    stacked = came(explainer.explain(X)["step +1"], max_depth=1, drop=ASIDE)
+    pd.testing.assert_frame_equal(streamed.tests_, stacked.tests_, rtol=1e-9)
+    (error,) = streamed.cut_errors_
+    assert 0 < error < 0.005
+    low, high = sorted([streamed.nodes_["cut"][0], stacked.nodes_["cut"][0]])
+    assert ((X["a"] > low) & (X["a"] <= high)).mean() <= error
+    assert streamed.nodes_["cut"][0] in X["a"].to_numpy()
+
+
+def test_partitions_may_lack_rows_that_count_and_levels_that_others_have():
+    rng = np.random.default_rng(5)
+    text = np.sort(rng.choice(list("abcd"), 400))
+    X = pd.DataFrame({"text": text, "n": rng.integers(0, 9, 400)})
+    effects = np.isin(text, ["a", "d"]) + rng.normal(size=400) / 9
+    X.loc[300:, "n"] = np.nan
+    explainer, X = explainer_of(X, effects)
+    X.loc[:99, "step"] = np.nan
+    effect = explainer.explain(X)["step +1"]
+    options = EffectTree(drop=ASIDE, min_samples_leaf=5)
+    streamed = came_batches(explainer, as_dask(X, 8), tree=options)
+    assert_same_tree(streamed, came(effect, drop=ASIDE, min_samples_leaf=5))
+    assert streamed.n_dropped_ == 100
+
+
+def test_an_error_on_a_partition_is_the_users_to_read(small):
+    explainer, X = small
+    with pytest.raises(ValueError, match=r"^partition \d, batches\[0\]: X contains"):
+        came_batches(explainer, as_dask(X.assign(x1=np.inf), 3))
 
 
 def test_a_tree_of_batches_is_a_fitted_tree(small):

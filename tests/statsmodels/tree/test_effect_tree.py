@@ -16,7 +16,10 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skfme import came, fme
+from skfme._summaries.weighting import Weighting
 from skfme.statsmodels import EffectTree
+from skfme.statsmodels._tree.covariates import Sample
+from skfme.statsmodels._tree.sizing import honest_halves
 from tests.statsmodels.tree.cases import table, worked_example
 
 
@@ -502,3 +505,28 @@ def test_cuts_are_printed_to_the_decimals_of_the_data(rounded, pattern, method):
             parts[3]
         ]
         assert (inside == mask).all()
+
+
+def test_honest_halves_take_two_groups_and_refuse_one():
+    numbers = (), np.arange(4.0), Weighting(None, 4)
+    halves = honest_halves(
+        Sample(*numbers, groups=np.array([7, 7, 9, 9])), np.random.RandomState(0)
+    )
+    assert sorted(rows.tolist() for rows in halves) == [[0, 1], [2, 3]]
+    with pytest.raises(ValueError, match="n_samples = 4 in one group"):
+        honest_halves(Sample(*numbers, groups=np.ones(4)), np.random.RandomState(0))
+
+
+def test_of_an_odd_number_of_rows_the_part_that_grows_the_tree_has_one_more():
+    sample = Sample((), np.arange(7.0), Weighting(None, 7))
+    grows, estimates = honest_halves(sample, np.random.RandomState(0))
+    assert (len(grows), len(estimates)) == (4, 3)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(9)])
+def test_a_size_by_cross_validation_needs_two_rows_or_groups_in_each_fold(groups):
+    unit = "rows" if groups is None else "groups"
+    with pytest.raises(ValueError, match=f"needs 10 {unit} to cross-validate, got 9"):
+        EffectTree(n_partitions="auto").fit(
+            np.eye(9)[:, :2], np.arange(9.0), groups=groups
+        )

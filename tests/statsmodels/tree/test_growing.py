@@ -39,6 +39,7 @@ def _assert_same_node(tree, theirs, teststat):
     ours = tree.nodes_.loc[theirs["id"] - 1]
     if theirs["terminal"]:
         assert pd.isna(ours["variable"])
+        assert (ours["left"], ours["right"]) == (-1, -1)
     else:
         _assert_same_split(ours, theirs)
     if "criterion" in theirs:
@@ -255,3 +256,14 @@ def test_sds_of_subspaces_are_those_of_their_rows_by_the_kind_of_weights(kind):
         variance = np.average((values - mean) ** 2, weights=v)
         size = v.sum() if kind == "frequency" else np.count_nonzero(v)
         assert row["sd"] == pytest.approx(np.sqrt(variance * size / (size - 1)))
+
+
+def test_where_the_two_best_covariates_have_no_admissible_split_a_third_is_not_tried():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({name: np.zeros(200) for name in ("rare", "rarer", "common")})
+    X.loc[:2, "rare"], X.loc[3:5, "rarer"] = 1.0, 1.0
+    X["common"] = np.arange(200) % 2.0
+    effect = 11 * X["rare"] + 10 * X["rarer"] + X["common"] + rng.normal(0, 0.1, 200)
+    assert EffectTree().fit(X, effect).n_partitions_ == 1
+    tree = EffectTree(max_depth=1).fit(X.drop(columns="rarer"), effect)
+    assert tree.nodes_["variable"][0] == "common"

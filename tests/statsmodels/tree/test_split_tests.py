@@ -226,6 +226,45 @@ def _levels(seed, k, real=False):
     return weights, sums - weights * sums.sum() / weights.sum()
 
 
+@pytest.mark.parametrize("mean", [0.0, 5.0, -40.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_best_cut_does_not_depend_on_what_deviations_are_from(mean, weighted):
+    rng = np.random.default_rng(3)
+    y = np.where(np.arange(30) < 11, 0.0, 2.0) + rng.normal(size=30)
+    w = rng.integers(1, 4, 30) if weighted else np.ones(30)
+    given = Weighting(w.astype(float) if weighted else None, 30)
+    best = best_cut(None, given, y + mean, 3)
+    sums, left = np.cumsum(w * (y - np.average(y, weights=w))), np.cumsum(w)
+    gains = (sums**2 / left / np.maximum(w.sum() - left, 1e-9))[:-1]
+    gains[(left[:-1] < 3) | (w.sum() - left[:-1] < 3)] = 0
+    assert best.position == gains.argmax()
+    assert best.gain == pytest.approx(gains.max())
+
+
+def test_one_level_or_equal_means_have_no_bipartition():
+    assert best_bipartition(np.ones(1), np.zeros(1), 0.0) is None
+    assert best_bipartition(np.ones(20), np.zeros(20), 0.0) is None
+
+
+@pytest.mark.parametrize("k", [12, 20])
+def test_real_weights_of_many_levels_have_an_admissible_bipartition(k):
+    weights, sums = _levels(5, k)
+    weights = weights + 0.5
+    sums = sums - weights * sums.sum() / weights.sum()
+    least = 0.45 * weights.sum()
+    left = best_bipartition(weights, sums, least)
+    assert left[0]
+    assert min(weights[left].sum(), weights[~left].sum()) >= least
+    gain = best_contiguous(weights, sums, least)[1]
+    a, total = weights[left].sum(), weights.sum()
+    assert sums[left].sum() ** 2 / (a * (total - a)) >= gain * (1 - 1e-12)
+
+
+def test_equal_effects_have_no_best_split():
+    assert best_cut(None, Weighting(None, 9), np.zeros(9), 1) is None
+    assert best_contiguous(np.ones(4), np.zeros(4), 0.0) is None
+
+
 @settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(2, 8))
 def test_best_bipartition_is_contiguous_in_the_means(seed, k):
@@ -270,6 +309,14 @@ def test_many_levels_under_a_binding_minbucket_beat_every_contiguous_cut():
     contiguous = best_contiguous(weights, sums, least)
     gain = sums[left].sum() ** 2 / (a * (total - a))
     assert contiguous is None or gain >= contiguous[1] * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("share", [0.0, 0.49])
+def test_the_first_of_many_levels_is_on_the_left_whatever_its_mean(sign, share):
+    weights, sums = _levels(5, 20)
+    sums = sign * (sums - weights * sums.sum() / weights.sum())
+    assert best_bipartition(weights, sums, share * weights.sum())[0]
 
 
 def test_ties_fall_on_the_first_bipartition_of_the_enumeration():
