@@ -184,8 +184,10 @@ def _compare_nlm(draw: Draw, effect: Any, expected: Expected, rows: np.ndarray) 
     if not moving:
         assert np.isnan(nlm).all()
         return len(nlm)
+    trees = draw.recipe.engine == "trees"
     tolerance, least = (1e-3, 1e-3) if _is_single(draw) else (1e-5, 1e-5)
-    finest = 1e-3 if draw.recipe.engine == "trees" else 1e-11  # many read float32
+    # Many trees read numbers in float32, by which a jump at the end may be off.
+    finest, least = (1e-3, 0.03) if trees else (1e-11, least)
     n_compared = 0
     for row in rows[: paths.MOST_ROWS]:
         if not all(

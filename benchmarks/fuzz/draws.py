@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.fuzz import tables
 from benchmarks.fuzz.choices import Chosen
 from benchmarks.fuzz.models import RECIPES, Recipe, fitted, takes
-from benchmarks.fuzz.steps import OF_NUMBERS, WAYS, drawn_step
+from benchmarks.fuzz.steps import FINE, OF_NUMBERS, WAYS, drawn_step
 from benchmarks.fuzz.tables import Column, Rows
 
 FIT_ROWS = 60
@@ -189,4 +189,6 @@ def _way_beside(rng: np.random.Generator, column: Column) -> str:
     ways = [w for w in WAYS if column.family == "number" or w not in OF_NUMBERS]
     if column.family == "category":
         ways.remove("add")
+    if column.kind == "object":
+        ways = [way for way in ways if way not in FINE]
     return str(rng.choice(ways))

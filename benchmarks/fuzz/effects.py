@@ -11,7 +11,7 @@ from benchmarks.fuzz.draws import drawn
 from benchmarks.fuzz.models import RECIPES, NotTakenError
 from benchmarks.fuzz.oracle import expected_of
 from benchmarks.fuzz.outside import DETECTORS, JUDGES
-from benchmarks.fuzz.steps import OF_NUMBERS, WAYS, RefusedError
+from benchmarks.fuzz.steps import FINE, OF_NUMBERS, WAYS, RefusedError
 from benchmarks.fuzz.tables import CATEGORIES, DATES, INTEGERS, KINDS, LIBRARIES
 
 CHOICES = {
@@ -84,6 +84,7 @@ NEVER = (
     Never("stepped", (*CATEGORIES, *DATES), "step", OF_NUMBERS, "of numbers alone"),
     Never("stepped", CATEGORIES, "step", ("add",), "categories are not added to"),
     Never("values", ("constant",), "step", ("sd", "iqr"), "there is no spread"),
+    Never("stepped", ("object",), "step", FINE, "fixed decimals hold no such amount"),
     Never("values", ("constant",), "stepped", ("bool",),
           "a category alone has no other to go to"),
     # Models
@@ -105,6 +106,11 @@ NEVER = (
           "LightGBM takes no Arrow types of pandas"),
     Never("model", _models(engine="linear"), "values", ("huge",),
           "their sums cancel to less than the rounding of the terms"),
+    Never("model", ("lightgbm categories",), "labels", ("integer names",),
+          "LightGBM takes the label of a category column for a position"),
+    Never("model", ("linear", "linear outputs", "logistic", "multinomial",
+                    "encoded linear"), "values", ("subnormal",),
+          "their coefficients are near the largest number"),
     # Questions
     Never("question", ("per_unit",), "step", _but(WAYS, "plain", "add"),
           "divides by a number that is added"),

@@ -21,6 +21,7 @@ WAYS = (
     "function",
 )  # fmt: skip
 OF_NUMBERS = ("scale", "quantile", "sd", "iqr")  # alone
+FINE = ("quantile", "sd", "iqr")  # of which amounts of many digits come
 _MILLIONTH = 1e-6
 
 
