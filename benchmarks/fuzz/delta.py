@@ -7,6 +7,7 @@ by hand; its gradient by central differences of each parameter, and the error is
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -169,98 +170,128 @@ def _compared(chosen: Chosen, low: np.ndarray, high: np.ndarray, step: dict) -> 
     }[kind]()
 
 
-def check(rng: np.random.Generator, chosen: Chosen) -> Outcome:
-    """Estimates and standard errors against those by numeric differentiation."""
-    fit_data = _data(rng, 120)
-    fit_data["y"] = _outcome(rng, chosen["model"], fit_data)
-    own = {"none": {}, "offset": {"offset": np.log(fit_data["t"])}}
-    own["exposure"] = {"exposure": fit_data["t"]}
-    results = _fit(chosen, fit_data, own[chosen["offset"]])
-    if not np.isfinite(results.cov_params()).all(axis=None):
-        return Outcome("a fit without a covariance", counts=False)
-    is_new = chosen["data"] == "new rows"
-    data = _data(rng, 40) if is_new else fit_data
-    given = {}
-    if chosen["offset"] != "none":
-        t = data["t"]
-        given = {chosen["offset"]: np.log(t) if chosen["offset"] == "offset" else t}
-    steps, before, after = _step(rng, chosen)
-    weights = {
-        "none": None,
-        "whole": rng.integers(0, 3, len(data)).astype(float) + (data.index == 0),
-        "fractional": rng.random(len(data)) + 0.1,
-    }[chosen["weights"]]
-    cov = None
-    if chosen["covariance"] == "given":
-        cov = np.asarray(results.cov_params()) * 1.7
-    options = {
-        "comparison": chosen["comparison"],
-        "average": chosen["average"],
-        "sample_weight": weights,
-        "by": "g" if chosen["groups"] == "by" else None,
-        "batch_size": "auto" if chosen["batch"] == "auto" else int(chosen["batch"]),
-        "cov": cov,
-    }
-    names = {"x": "x1", "z": "x2"} if chosen["design"] == "array" else {}
-    named_steps = {names.get(name, name): step for name, step in steps.items()}
-    answer = delta_effects(
-        results, data.rename(columns=names), named_steps, **options, **given
-    )
-    groups = (
-        data["g"].to_numpy() if chosen["groups"] == "by" else np.full(len(data), "")
-    )
-    weights = np.ones(len(data)) if weights is None else weights
-    frames = (before(data), after(data))
+@dataclass
+class Average:
+    """An average of a fitted model's effects, as a function of its parameters.
 
-    def averages(params: np.ndarray) -> np.ndarray:
-        low, high = (_predicted(chosen, results, params, f, given) for f in frames)
+    Attributes
+    ----------
+    steps : dict of column -> step
+    before, after : DataFrame
+        The rows at both ends.
+    given : dict
+        The offset or exposure of the rows.
+    """
+
+    chosen: Chosen
+    results: Any
+    data: pd.DataFrame
+    steps: dict[str, Any]
+    before: pd.DataFrame
+    after: pd.DataFrame
+    weights: np.ndarray | None
+    given: dict[str, Any]
+
+    def at(self, params: np.ndarray) -> np.ndarray:
+        """Of every output and, within it, every group."""
+        low, high = (self._predicted(params, end) for end in (self.before, self.after))
+        by = self.chosen["groups"] == "by"
+        groups = self.data["g"].to_numpy() if by else np.full(len(self.data), "")
+        weights = np.ones(len(self.data)) if self.weights is None else self.weights
         found = []
         for group in sorted(set(groups)):
             rows = np.where(groups == group, weights, 0)
-            if chosen["average"] == "of_means":
-                ends = (rows @ e / rows.sum() for e in (low, high))
-                found.append(_compared(chosen, *ends, steps))
+            rows = rows / rows.sum()
+            if self.chosen["average"] == "of_means":
+                found.append(
+                    _compared(self.chosen, rows @ low, rows @ high, self.steps)
+                )
             else:
-                found.append(rows @ _compared(chosen, low, high, steps) / rows.sum())
-        return np.array(found).T.ravel()  # outputs one after the other
+                found.append(rows @ _compared(self.chosen, low, high, self.steps))
+        return np.array(found).T.ravel()
 
-    return _agree(answer, results, averages, cov)
+    def jacobian(self, params: np.ndarray) -> np.ndarray:
+        """By central differences of each parameter."""
+        columns = []
+        for j, size in enumerate(1e-5 * np.maximum(1, np.abs(params))):
+            shift = np.zeros(len(params))
+            shift[j] = size
+            columns.append(
+                (self.at(params + shift) - self.at(params - shift)) / (2 * size)
+            )
+        return np.column_stack(columns)
+
+    def _predicted(self, params: np.ndarray, data: pd.DataFrame) -> np.ndarray:
+        """The model's own mean of a design by hand."""
+        if self.chosen["model"] == "mnlogit":
+            params = params.reshape(np.asarray(self.results.params).shape, order="F")
+        given = {name: np.asarray(values) for name, values in self.given.items()}
+        design = _design(data, self.chosen["design"])
+        values = self.results.model.predict(params, exog=design, **given)
+        return np.asarray(values).reshape(len(data), -1)
 
 
-def _predicted(
-    chosen: Chosen, results: Any, params: np.ndarray, data: pd.DataFrame, given: dict
-) -> np.ndarray:
-    """The model's own mean of a design by hand."""
-    design = _design(data, chosen["design"])
-    extra = dict(given)
-    if "exposure" in extra:
-        extra = {"exposure": np.asarray(extra["exposure"])}
-    if chosen["model"] == "mnlogit":
-        params = params.reshape(np.asarray(results.params).shape, order="F")
-    values = results.model.predict(params, exog=design, **extra)
-    return np.asarray(values).reshape(len(data), -1)
+def _drawn(rng: np.random.Generator, chosen: Chosen) -> Average:
+    fit_data = _data(rng, 120)
+    fit_data["y"] = _outcome(rng, chosen["model"], fit_data)
+    results = _fit(chosen, fit_data, _given(chosen, fit_data))
+    data = _data(rng, 40) if chosen["data"] == "new rows" else fit_data
+    steps, before, after = _step(rng, chosen)
+    weights = {
+        "none": None,
+        "whole": rng.integers(0, 3, len(data)).astype(float) + (data.index < 9),
+        "fractional": rng.random(len(data)) + 0.1,
+    }[chosen["weights"]]
+    ends = before(data), after(data)
+    return Average(chosen, results, data, steps, *ends, weights, _given(chosen, data))
 
 
-def _agree(answer: Any, results: Any, averages: Callable, cov: Any) -> Outcome:
-    params = np.asarray(results.params, dtype=float).ravel(order="F")
-    cov = np.asarray(results.cov_params()) if cov is None else cov
-    h = 1e-5
-    columns = []
-    for j in range(len(params)):
-        shift = np.zeros(len(params))
-        shift[j] = h * max(1, abs(params[j]))
-        columns.append(
-            (averages(params + shift) - averages(params - shift)) / (2 * shift[j])
-        )
-    jacobian = np.column_stack(columns)
-    errors = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, cov, jacobian))
-    expected = averages(params)
-    estimates = np.asarray(answer.params, dtype=float)
-    np.testing.assert_allclose(
-        estimates, expected, rtol=1e-8, atol=1e-10 * (1 + abs(expected).max())
+def _given(chosen: Chosen, data: pd.DataFrame) -> dict[str, Any]:
+    """What a model of counts takes beside its design."""
+    if chosen["offset"] == "none":
+        return {}
+    t = data["t"]
+    return {chosen["offset"]: np.log(t) if chosen["offset"] == "offset" else t}
+
+
+def _asked(average: Average, cov: np.ndarray | None) -> Any:
+    """What the package says; an array has names of statsmodels' own."""
+    chosen = average.chosen
+    names = {"x": "x1", "z": "x2"} if chosen["design"] == "array" else {}
+    return delta_effects(
+        average.results,
+        average.data.rename(columns=names),
+        {names.get(name, name): step for name, step in average.steps.items()},
+        comparison=chosen["comparison"],
+        average=chosen["average"],
+        sample_weight=average.weights,
+        by="g" if chosen["groups"] == "by" else None,
+        batch_size="auto" if chosen["batch"] == "auto" else int(chosen["batch"]),
+        cov=cov,
+        **average.given,
     )
-    found = np.asarray(answer.bse, dtype=float)
-    np.testing.assert_allclose(found, errors, rtol=1e-5, atol=1e-8 * (1 + errors.max()))
+
+
+def check(rng: np.random.Generator, chosen: Chosen) -> Outcome:
+    """Estimates and standard errors against those by numeric differentiation."""
+    average = _drawn(rng, chosen)
+    own = np.asarray(average.results.cov_params())
+    if not np.isfinite(own).all():
+        return Outcome("a fit without a covariance", counts=False)
+    cov = 1.7 * own if chosen["covariance"] == "given" else None
+    answer = _asked(average, cov)
+    params = np.asarray(average.results.params, dtype=float).ravel(order="F")
+    expected, jacobian = average.at(params), average.jacobian(params)
+    variances = np.einsum(
+        "ij,jk,ik->i", jacobian, own if cov is None else cov, jacobian
+    )
+    errors = np.sqrt(variances)
+    np.testing.assert_allclose(
+        answer.params, expected, rtol=1e-8, atol=1e-10 * (1 + abs(expected).max())
+    )
+    np.testing.assert_allclose(
+        answer.bse, errors, rtol=1e-5, atol=1e-8 * (1 + errors.max())
+    )
     return Outcome("equal", 2 * len(expected))
 
 

@@ -65,6 +65,8 @@ class Report:
             *(f"{n:>8,}  {what}" for what, n in self.outcomes.most_common()),
         ]
         for name, pairs in self.pairs.items():
+            if not pairs.asked.any():
+                continue
             rare = sorted(pairs.rare())
             n_pairs = int(pairs.possible.sum())
             least = pairs.counts[pairs.possible].min()
