@@ -19,7 +19,7 @@ from benchmarks.fuzz.steps import (
     kind_of_ends,
     leaves_two_values,
 )
-from benchmarks.fuzz.tables import Column, Rows, table_of
+from benchmarks.fuzz.tables import FLOATS, Column, Rows, table_of
 from skfme import Contrast
 
 FEW_ROWS = 10  # below which two values say nothing of a column
@@ -128,6 +128,8 @@ def stepped_rows(draw: Draw, stepped: dict[Any, Ends], changed: frozenset) -> Ro
             continue
         kind = kind_of_ends(column, ends, between)
         entries = ends.after if column.name in changed else ends.before
+        if kind in FLOATS:  # Arrow turns no large integers into floats
+            entries = [None if entry is None else float(entry) for entry in entries]
         columns.append(Column(column.name, kind, list(entries)))
     return Rows(draw.rows.library, columns, draw.rows.index)
 
