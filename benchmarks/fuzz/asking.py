@@ -184,11 +184,13 @@ def _compare_nlm(draw: Draw, effect: Any, expected: Expected, rows: np.ndarray) 
     if not moving:
         assert np.isnan(nlm).all()
         return len(nlm)
-    single = _is_single(draw)
-    tolerance, least = (1e-3, 1e-3) if single else (1e-5, 1e-5)
+    tolerance, least = (1e-3, 1e-3) if _is_single(draw) else (1e-5, 1e-5)
+    finest = 1e-3 if draw.recipe.engine == "trees" else 1e-11  # many read float32
     n_compared = 0
     for row in rows[: paths.MOST_ROWS]:
-        if not all(_holds_points(ends.before[row], ends.after[row]) for ends in moving):
+        if not all(
+            _holds_points(ends.before[row], ends.after[row], finest) for ends in moving
+        ):
             continue
         line = paths.line_of(draw, expected, int(row))
         level = np.abs(line(np.linspace(0, 1, 9))).max(axis=0)
@@ -205,12 +207,12 @@ def _compare_nlm(draw: Draw, effect: Any, expected: Expected, rows: np.ndarray) 
     return n_compared
 
 
-def _holds_points(low: Any, high: Any) -> bool:
-    """Whether floats have many values between both ends; there is no way from a gap."""
+def _holds_points(low: Any, high: Any, finest: float) -> bool:
+    """Whether its floats have many values between both ends; there is no way from a gap."""
     if low is None or high is None:
         return False
     low, high = float(low), float(high)
-    return low == high or abs(high - low) > 1e-11 * max(abs(low), abs(high))
+    return low == high or abs(high - low) > finest * max(abs(low), abs(high))
 
 
 def _is_single(draw: Draw) -> bool:

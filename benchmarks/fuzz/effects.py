@@ -78,7 +78,7 @@ NEVER = (
           "of numbers with a width alone"),
     Never("beside", ("alone",), "missing", ("beside",), "there is no other column"),
     Never("beside", ("alone",), "joint", ("two", "three"), "there is no other column"),
-    Never("rows", ("1",), "missing", ("stepped",),
+    Never("rows", ("1",), "missing", ("stepped", "beside"),
           "the only row would have nothing to be stepped"),
     # Steps
     Never("stepped", (*CATEGORIES, *DATES), "step", OF_NUMBERS, "of numbers alone"),

@@ -102,9 +102,13 @@ def _stepped(draw: Draw) -> dict[Any, Ends]:
         seen, of_seen = draw.seen(column.name)
         step = draw.steps[column.name]
         ends = ends_of(column, step, seen, of_seen)
-        known = Column(
-            column.name, column.kind, column.entries if callable(step) else seen
-        )
+        if column.family == "category" and set(ends.after) - {None, *seen}:
+            raise RefusedError("a category that no training row has")
+        here = (
+            column.entries if callable(step) else []
+        )  # functions are for rows at hand,
+        there = [] if callable(step) and draw.chosen["way"] != "stream" else seen
+        known = Column(column.name, column.kind, [*here, *there])
         tried = ends_of(known, step, seen, of_seen)
         total = len(seen) if of_seen is None else of_seen.sum()
         if total >= FEW_ROWS and leaves_two_values(column, seen, tried):

@@ -30,8 +30,8 @@ CHOICES = {
 NEVER = (
     Never("changed", ("monotone recoding",), "method", ("ctree",),
           "its tests are of the covariate's own values"),
-    Never("changed", ("a column twice",), "testtype", ("bonferroni",),
-          "adjusts for the number of columns"),
+    Never("changed", ("a column twice",), "method", ("ctree",),
+          "tries two variables for a split, as partykit does, of which each is one"),
     Never("changed", ("weights as repeated rows",), "weights",
           ("none", "sampling", "importance"), "of frequencies alone"),
     Never("changed", ("weights' scale",), "weights", ("none", "frequency"),

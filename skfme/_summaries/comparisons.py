@@ -207,7 +207,11 @@ class Comparison:
             undefined = kind.undefined(before, after)
             if undefined.any():
                 raise ValueError(self._refusal(before, after, undefined, kind.needs))
-        values: np.ndarray = kind.between(before, after)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values: np.ndarray = kind.between(before, after)
+        if not np.isfinite(values).all():
+            needs = "predictions whose comparison is not beyond the largest number"
+            raise ValueError(self._refusal(before, after, ~np.isfinite(values), needs))
         return values if self.size == 1.0 else values / self.size
 
     def _refusal(

@@ -28,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
 from skfme import Contrast, FMEExplainer, Scale, SetTo, fme
+from skfme._engine.trees import packing
 
 N_TRAIN, N_ROWS, STEP = 80, 60, 0.5
 N_EXAMPLES = int(os.environ.get("SKFME_EXAMPLES", "8"))
@@ -44,6 +45,7 @@ BOOSTING = {
     "boosting": (GradientBoostingRegressor, GradientBoostingClassifier),
     "hist": (HistGradientBoostingRegressor, HistGradientBoostingClassifier),
 }
+LARGE = {"batch_size": "auto"}  # walked as large trees are
 STEPS = [
     {0: STEP},
     {1: -STEP},
@@ -109,9 +111,12 @@ def assert_engines_agree(model, X, steps, *, tolerance=1e-12, **options):
     plain = FMEExplainer(frozen, steps, engine="predict", **options).fit(X).explain(X)
     method = getattr(model, "predict_proba", model.predict)
     scale = np.abs(method(X)).max()
-    for how in ({}, {"batch_size": 7}, {"n_jobs": 2, "batch_size": 25}):
-        explainer = FMEExplainer(frozen, steps, engine="trees", **options, **how)
-        exact = explainer.fit(X).explain(X)
+    for how in ({}, LARGE, {"batch_size": 7}, {"n_jobs": 2, "batch_size": 25}):
+        with pytest.MonkeyPatch.context() as patched:
+            if how is LARGE:
+                patched.setattr(packing, "small_layout", lambda *given: None)
+            explainer = FMEExplainer(frozen, steps, engine="trees", **options, **how)
+            exact = explainer.fit(X).explain(X)
         for name, expected in plain.items():
             assert exact[name].engine == "trees"
             np.testing.assert_array_equal(exact[name].status, expected.status)

@@ -29,7 +29,7 @@ from skfme import FMEExplainer, fme
 from skfme._engine import choice
 from skfme._engine.refusals import MISSING_EXTRA, ModelNotReadError
 from skfme._engine.trees import from_sklearn
-from skfme._engine.trees.compiled import kernels
+from skfme._engine.trees.compiled import small_trees
 from skfme._engine.trees.ensembles import CategorySplit, Tree, packed
 from skfme._engine.trees.from_lightgbm import _levels
 from skfme._engine.trees.packing import pack
@@ -129,7 +129,7 @@ def test_a_walk_that_numba_cannot_compile_is_left_to_the_model(left, monkeypatch
     def fail(*args):
         raise TypingError("of a type that it does not know")
 
-    monkeypatch.setattr(kernels, "walk", fail)
+    monkeypatch.setattr(small_trees, "walk_small", fail)
     model = RandomForestRegressor(5, random_state=0).fit(X, y)
     left(model, X, {0: 0.5}, "numba cannot compile the walk: of a type")
 
@@ -392,11 +392,12 @@ def test_a_pickled_explainer_does_not_hold_the_trees_twice():
 
 
 def test_kernels_are_compiled_for_one_layout_only():
-    from skfme._engine.trees.compiled import coding, integrals, jumps, kernels
+    from skfme._engine.trees.compiled import coding, integrals, jumps
 
     compiled = (
         coding.code_block,
-        kernels.walk,
+        coding.code_words,
+        small_trees.walk_small,
         jumps.lines_of_block,
         jumps.log_jumps,
         integrals.integrate,

@@ -29,7 +29,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Contrast, FMEExplainer, GaussLegendre, Scale, SetTo, fme
 from skfme._engine.trees import packing, trees
-from skfme._engine.trees.compiled import kernels
+from skfme._engine.trees.compiled import small_trees
 
 N = 300
 
@@ -293,8 +293,10 @@ def test_contrasts_share_the_walk_of_other_effects(link, monkeypatch):
     model = kind[link](max_iter=20).fit(rows, target)
     steps = [{0: 0.5}, {1: Contrast(-1, 1)}, {2: -0.2}, {0: Contrast(0, 1), 3: 1}]
     walks = []
-    walk = kernels.walk
-    monkeypatch.setattr(kernels, "walk", lambda *a: (walks.append(a), walk(*a))[1])
+    walk = small_trees.walk_small
+    monkeypatch.setattr(
+        small_trees, "walk_small", lambda *a: (walks.append(a), walk(*a))[1]
+    )
     explainer = FMEExplainer(
         FrozenEstimator(model), steps, engine="trees", extrapolation=None
     ).fit(rows)

@@ -173,6 +173,16 @@ def test_what_has_no_unit_is_refused(step):
         fme(LinearRegression().fit(X, Y), X, step, comparison="per_unit")
 
 
+@pytest.mark.parametrize("comparison", ["ratio", "percent"])
+@pytest.mark.parametrize("average", ["of_rows", "of_means"])
+def test_comparisons_beyond_the_largest_number_are_refused(comparison, average):
+    def model(X):
+        return np.where(X["bmi"] > 20, 1e200, 1e-200)
+
+    with pytest.raises(ValueError, match="beyond the largest number"):
+        fme(model, X, {"bmi": Contrast(19, 21)}, comparison=comparison, average=average)
+
+
 @pytest.mark.parametrize(
     ("comparison", "function", "needs"),
     [

@@ -8,7 +8,10 @@ that no walk has to ask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +32,12 @@ from skfme._engine.trees.compiled.descent import (
     Categories,
     Forest,
 )
+from skfme._engine.trees.compiled.small_paths import PassedNodes
+from skfme._engine.trees.compiled.small_trees import Crossed
 from skfme._engine.trees.encoding import Values
 from skfme._engine.trees.ensembles import Ensemble, passed
+from skfme._engine.trees.small_paths import passed_by
+from skfme._engine.trees.small_trees import SmallLayout, crossed_by, small_layout
 
 __all__ = ["Packed", "entries_of", "pack"]
 
@@ -51,11 +58,36 @@ class Packed:
         None without categorical columns.
     coding : Coding
         Numeric columns first; the very first is one that only leaves look at.
+    ensemble : Ensemble
     """
 
     forest: Forest
     categories: Categories | None
     coding: Coding
+    ensemble: Ensemble
+    _last: dict[str, tuple[np.ndarray, Any]] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def small(self) -> SmallLayout | None:
+        """The same trees to be walked 64 rows at a time; None if they are large."""
+        column = (self.forest.links >> _U(COLUMN_AT)).astype(np.int64)
+        return small_layout(self.ensemble, column)
+
+    def crossed(self, entries: Entries) -> Crossed | None:
+        """Where effects cross small trees; None where they are walked row by row."""
+        return None if self.small is None else self._found(crossed_by, entries)
+
+    def passed(self, entries: Entries) -> PassedNodes | None:
+        """Where paths pass their nodes; None where they are followed one by one."""
+        return None if self.small is None else self._found(passed_by, entries)
+
+    def _found(self, find: Callable, entries: Entries) -> Any:
+        """What a function finds; the batches of a table ask alike."""
+        place, found = self._last.get(find.__name__, (None, None))
+        if place is None or not np.array_equal(place, entries.place):
+            found = find(self.small, entries)
+            self._last[find.__name__] = (entries.place, found)
+        return found
 
 
 def pack(ensemble: Ensemble, missing: bool) -> Packed:
@@ -82,7 +114,7 @@ def pack(ensemble: Ensemble, missing: bool) -> Packed:
     )
     first = len(features) - len(categorical)
     categories = Categories(first, _writable(ensemble.sets)) if categorical else None
-    return Packed(forest, categories, coding)
+    return Packed(forest, categories, coding, ensemble)
 
 
 def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
@@ -94,17 +126,23 @@ def _coding(ensemble: Ensemble, features: list[int], n_numeric: int) -> Coding:
     grid, low, scale = zip(*map(_grid, cuts), strict=True)
     return Coding(
         feature=np.array(features, dtype=np.int64),
-        cuts=every,
+        cuts=np.append(every, np.inf),
         cut_first=np.cumsum([0, *map(len, cuts)]),
         passed=passed(every) if single else every,
         grid=np.concatenate(grid),
         grid_first=np.cumsum([0, *map(len, grid)]),
         low=np.array(low),
         scale=np.array(scale),
+        halvings=np.array([_halvings(counts) for counts in grid]),
         missing_code=missing_code,
         coarse=_coarse(max(map(len, cuts))),
         single=single,
     )
+
+
+def _halvings(grid: np.ndarray) -> int:
+    """Of the cuts in the fullest bucket, until one is found."""
+    return int(np.diff(grid).max()).bit_length()
 
 
 def _coarse(most_cuts: int) -> int:

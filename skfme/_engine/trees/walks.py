@@ -6,7 +6,7 @@ rows, and again only where a move leads to another leaf.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,8 +14,14 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skfme._engine.refusals import RowsNotReadError
-from skfme._engine.trees.compiled import integrals, jumps, kernels
-from skfme._engine.trees.compiled.coding import Entries, code_block
+from skfme._engine.trees.compiled import (
+    integrals,
+    jumps,
+    kernels,
+    small_paths,
+    small_trees,
+)
+from skfme._engine.trees.compiled.coding import Entries, code_block, code_words
 from skfme._engine.trees.compiled.descent import BlockRows, rows_for
 from skfme._engine.trees.encoding import Move, Values, values_of
 from skfme._engine.trees.ensembles import ROUNDING_ULPS, Ensemble
@@ -113,11 +119,30 @@ class Walks:
         resolution : float
             Machine epsilon of the model's own predictions.
         """
+        alone = [len(move.end) == 1 for move in moves]
+        if any(alone) and not all(alone) and self.complete.small is not None:
+            walked = {
+                kind: iter(
+                    self.walk_paths(
+                        features,
+                        [m for m, one in zip(moves, alone, strict=True) if one is kind],
+                        takes_missing,
+                        resolution,
+                    )
+                )
+                for kind in (True, False)
+            }
+            return [next(walked[kind]) for kind in alone]
         batch = self.coded(features, moves, takes_missing)
         margin, delta = self._room(moves)
         delta.fill(0)  # as few paths jump
-        nlm = np.empty(delta.shape)
-        _PathWalk(self.ensemble, batch, resolution).measure(margin, delta, nlm)
+        nlm = np.full(delta.shape, np.nan)
+        walk = _PathWalk(self.ensemble, batch, resolution)
+        nodes = batch.packed.passed(batch.entries)
+        if nodes is None:
+            walk.measure(margin, delta, nlm)
+        else:
+            walk.measure_words(nodes, (margin, delta, nlm))
         return [Walked(margin, delta[e], nlm[e]) for e in range(len(moves))]
 
     def coded(
@@ -161,10 +186,28 @@ class CodedBatch:
         ranges = rows.ranges[:n_rows]
         code_block(self.packed.coding, self.entries, *ends, start, ranges, codes)
 
+    def words(self, lines: Sequence[int], delta: np.ndarray) -> small_trees.Words:
+        """Room for blocks of 64 rows; `lines` as :func:`small_trees.words_for` has them."""
+        n_places = len(self.packed.coding.feature) + len(self.entries.row)
+        most = int(np.clip(_MOST_BYTES // (2 * n_places), 64, kernels.MOST_ROWS))
+        n_block = min(most // 64 * 64, delta.shape[1])
+        return small_trees.words_for(
+            n_block, n_places, lines, len(delta), delta.shape[2]
+        )
+
+    def blocks_of_words(self, words: small_trees.Words) -> Iterator[tuple[int, int]]:
+        """Set the codes of one block after the other: how many rows, and the first."""
+        n_all, n_block = self.values.base.shape[1], words.codes.shape[0] * 64
+        coding, ends = self.packed.coding, (self.values.base, self.values.ends)
+        for start in range(0, n_all, n_block):
+            rows = (min(n_block, n_all - start), start)
+            code_words(coding, self.entries, *ends, rows, words.codes)
+            yield rows
+
     def lines(self, single: bool, start: int, n_rows: int) -> jumps.Lines:
         """The paths of a block, of numbers in single precision or double."""
         coding, entries = self.packed.coding, self.entries
-        ulps = float(ROUNDING_ULPS * np.finfo(np.float32 if single else float).eps)
+        ulps = _ulps(single)
         feature = coding.feature[entries.column]
         line = np.empty((n_rows, len(entries.row), 3))
         ends = (self.values.base, self.values.ends)
@@ -174,6 +217,30 @@ class CodedBatch:
 
 def _walk(batch: CodedBatch, margin: np.ndarray, delta: np.ndarray) -> None:
     """Add to the margins of a batch, and set what its moves change."""
+    crossed = batch.packed.crossed(batch.entries)
+    if crossed is None:
+        _walk_rows(batch, margin, delta)
+    else:
+        _walk_words(batch, crossed, margin, delta)
+
+
+def _walk_words(
+    batch: CodedBatch,
+    crossed: small_trees.Crossed,
+    margin: np.ndarray,
+    delta: np.ndarray,
+) -> None:
+    """The same of small trees, 64 rows at a time."""
+    assert batch.packed.small is not None
+    n_again, *n_parted = np.diff(crossed.first, axis=0).max(axis=0)
+    words = batch.words((n_again, 0, sum(n_parted)), delta)
+    for rows in batch.blocks_of_words(words):
+        trees = batch.packed.small.trees
+        small_trees.walk_small(trees, crossed, words, rows, margin, delta)
+
+
+def _walk_rows(batch: CodedBatch, margin: np.ndarray, delta: np.ndarray) -> None:
+    """The same of large trees, row by row."""
     n_block, entries = batch.rows_per_block, batch.entries
     scratch = kernels.scratch_for(n_block, entries, margin.shape[1])
     forest, categories = batch.packed.forest, batch.packed.categories
@@ -217,6 +284,29 @@ class _PathWalk:
             del scratch  # so that the next block takes the same memory
             start += n_block
 
+    def measure_words(
+        self, nodes: small_paths.PassedNodes, out: tuple[np.ndarray, ...]
+    ) -> None:
+        """The same of small trees and paths along one column each, 64 rows at a time."""
+        packed, entries = self.batch.packed, self.batch.entries
+        assert packed.small is not None
+        n_reached, n_again, n_passed = np.diff(nodes.first, axis=0).max(axis=0)
+        words = self.batch.words((n_again, n_reached, n_passed), out[1])
+        longest = int(packed.small.test.max(initial=0))
+        n_effects, _, n_outputs = out[1].shape
+        cells = small_paths.cells_for(n_effects, n_outputs, longest)
+        ensemble = self.ensemble
+        path = small_paths.Path(
+            _ulps(ensemble.precision.single),
+            self.resolution,
+            integrals.LINKS.index(ensemble.link),
+            np.array(ensemble.base),
+        )
+        values = (self.batch.values.base, self.batch.values.ends)
+        given = (packed.small.trees, nodes, path, packed.coding, entries, *values)
+        for rows in self.batch.blocks_of_words(words):
+            small_paths.measure_paths(*given, words, cells, rows, out)
+
     @cached_property
     def _deepest(self) -> int:
         return int(self.ensemble.depth.max()) + 2
@@ -234,3 +324,8 @@ class _PathWalk:
         paths = (rows, self.batch.lines(single, start, n_rows), crossings, stack)
         n_logged = jumps.log_jumps(*trees, *paths, margin, log)
         return None if n_logged < 0 else crossings.n_jumps.ravel()
+
+
+def _ulps(single: bool) -> float:
+    """What rounding amounts to, relative to a path's larger end."""
+    return float(ROUNDING_ULPS * np.finfo(np.float32 if single else float).eps)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skfme._engine.trees.compiled.decorators import inner, kernel
+from skfme._engine.trees.compiled.row_words import ROWS_BITS, WORD_ROWS
 
 __all__ = [
     "COARSE",
@@ -23,6 +24,7 @@ __all__ = [
     "Coding",
     "Entries",
     "code_block",
+    "code_words",
 ]
 
 CODE_BITS = 21
@@ -42,8 +44,8 @@ class Coding(NamedTuple):
     ----------
     feature : ndarray of shape (n_columns,), int64
         What the column looks at; the first column's is −1, as only leaves have it.
-    cuts : ndarray of shape (n_cuts,)
-        Sorted thresholds, one column after the other.
+    cuts : ndarray of shape (n_cuts + 1,)
+        Sorted thresholds, one column after the other, and one that no value passes.
     cut_first : ndarray of shape (n_columns + 1,), int64
         Where each column's cuts start.
     passed : ndarray of shape (n_cuts,)
@@ -55,6 +57,8 @@ class Coding(NamedTuple):
         Where each column's buckets start.
     low, scale : ndarray of shape (n_columns,)
         A value's bucket is (value − low) · scale.
+    halvings : ndarray of shape (n_columns,), int64
+        Of the cuts in a bucket, until one is found: of the fullest of a column.
     missing_code : ndarray of shape (n_columns,), int64
         Missing values lie above or below all cuts.
     coarse : int
@@ -71,6 +75,7 @@ class Coding(NamedTuple):
     grid_first: np.ndarray
     low: np.ndarray
     scale: np.ndarray
+    halvings: np.ndarray
     missing_code: np.ndarray
     coarse: int
     single: bool
@@ -99,8 +104,8 @@ class Entries(NamedTuple):
 
 
 @inner
-def _code(coding, column, values, codes, place):
-    """Code some values of one column; put them into the column `place` of `codes`."""
+def _code(coding, column, values, codes):
+    """Code some values of one column."""
     first, cut = coding.grid_first[column], coding.cut_first[column]
     low, scale = coding.low[column], coding.scale[column]
     single, grid, cuts = coding.single, coding.grid, coding.cuts
@@ -110,21 +115,45 @@ def _code(coding, column, values, codes, place):
         x = values[r]
         if single:
             x = np.float64(np.float32(x))
-        if np.isnan(x):
-            codes[r, place] = missing
-            continue
         along = (x - low) * scale
-        bucket = first
-        if along > 0:  # not so for NaN, where a difference of huge values overflows
-            bucket += np.int64(along if along < most else most)
-        lowest, highest = np.int64(grid[bucket]), grid[bucket + 1]
-        while lowest < highest:
+        # Not so for NaN, where a difference of huge values overflows, or one is missing.
+        along = along if along > 0 else 0.0
+        bucket = first + np.int64(along if along < most else most)
+        lowest, highest = np.int64(grid[bucket]), np.int64(grid[bucket + 1])
+        for _ in range(coding.halvings[column]):
             middle = (lowest + highest) >> 1
-            if cuts[cut + middle] < x:
-                lowest = middle + 1
-            else:
-                highest = middle
-        codes[r, place] = lowest
+            below = (lowest < highest) & (cuts[cut + middle] < x)
+            lowest = middle + 1 if below else lowest
+            highest = highest if below else middle
+        codes[r] = missing if np.isnan(x) else lowest
+
+
+@kernel
+def code_words(coding, entries, base, ends, rows, codes):
+    """Code a block of rows, 64 side by side, before any step and after every one.
+
+    Parameters
+    ----------
+    coding, entries, base, ends
+        As :func:`code_block` takes them.
+    rows : tuple of (int, int)
+        How many the block has, and where it starts among all rows.
+    codes : ndarray of shape (n_words, n_columns + n_entries, 64), uint16
+        Set.
+    """
+    n_columns, (n_rows, start) = len(coding.feature), rows
+    for k in range(1, codes.shape[1]):
+        entry = k - n_columns
+        c = k if entry < 0 else entries.column[entry]
+        values = base[coding.feature[c]] if entry < 0 else ends[entries.row[entry]]
+        for word in range(0, n_rows, WORD_ROWS):
+            end = min(n_rows, word + WORD_ROWS)
+            _code(
+                coding,
+                c,
+                values[start + word : start + end],
+                codes[word >> ROWS_BITS, k],
+            )
 
 
 @kernel
@@ -154,7 +183,7 @@ def code_block(coding, entries, base, ends, start, ranges, codes):
         entry = k - n_columns
         c = k if entry < 0 else entries.column[entry]
         values = base[coding.feature[c]] if entry < 0 else ends[entries.row[entry]]
-        _code(coding, c, values[start : start + n_rows], codes, k)
+        _code(coding, c, values[start : start + n_rows], codes[:, k])
         for r in range(n_rows):
             code = _U(codes[r, k])
             low = code >> coarse

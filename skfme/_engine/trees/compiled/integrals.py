@@ -22,10 +22,12 @@ from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
 from skfme.quadrature import CONSTANT_ULPS
 
 __all__ = [
+    "IDENTITY",
     "LINKS",
     "IntegralScratch",
     "Prediction",
     "integrate",
+    "nlm_of_pieces",
     "respond",
     "scratch_for",
 ]
@@ -180,7 +182,7 @@ def respond(link, margin):
 
 
 @summed
-def _measure(t, u, n_jumps, start, resolution):
+def nlm_of_pieces(t, u, n_jumps, start, resolution):
     """NLM of a path whose value is `start` + u[k] from t[k] to t[k + 1]."""
     mean, low, high = 0.0, 0.0, 0.0
     for k in range(n_jumps + 1):
@@ -273,4 +275,6 @@ def integrate(log, prediction, scratch, margin, start, delta, nlm):
         else:
             _respond_along(log, prediction, scratch, n_jumps, changed)
         for o in range(n_outputs):
-            nlm[e, start + r, o] = _measure(t, u[o], n_jumps, before[o], resolution)
+            nlm[e, start + r, o] = nlm_of_pieces(
+                t, u[o], n_jumps, before[o], resolution
+            )

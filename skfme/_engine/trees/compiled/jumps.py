@@ -37,9 +37,11 @@ __all__ = [
     "Stack",
     "crossing_time",
     "crossings_for",
+    "line_of",
     "lines_of_block",
     "log_for",
     "log_jumps",
+    "share_of_step",
     "stack_for",
 ]
 
@@ -139,6 +141,27 @@ def crossings_for(n_rows: int, n_effects: int, deepest: int) -> Crossings:
     )
 
 
+@inlined
+def line_of(before, after, ulps):
+    """Where a path starts, one over how far it goes, and what is rounding of that."""
+    inverse = 1.0 / (after - before)
+    largest = abs(before) if abs(before) > abs(after) else abs(after)
+    return before, inverse, ulps * largest * abs(inverse)
+
+
+@inlined
+def share_of_step(passed, before, inverse, rounding):
+    """Share of the step at which a path passes a value.
+
+    What rounding alone sets apart from an end of the path is at that end: a single
+    point carries no measure, where a piece of length 1e-16 would make the NLM huge.
+    """
+    t = (passed - before) * inverse
+    if t <= rounding:
+        return 0.0
+    return 1.0 if t >= 1.0 - rounding else t
+
+
 @kernel
 def lines_of_block(feature, row, base, ends, ulps, start, line):
     """Where each row's paths start, one over how far they go, and what is rounding.
@@ -157,26 +180,19 @@ def lines_of_block(feature, row, base, ends, ulps, start, line):
     for k in range(len(row)):
         for r in range(len(line)):
             before, after = base[feature[k], start + r], ends[row[k], start + r]
-            inverse = 1.0 / (after - before)
-            largest = abs(before) if abs(before) > abs(after) else abs(after)
-            line[r, k, 0], line[r, k, 1] = before, inverse
-            line[r, k, 2] = ulps * largest * abs(inverse)
+            here = line[r, k]
+            here[0], here[1], here[2] = line_of(before, after, ulps)
 
 
 @inlined
 def crossing_time(lines, r, s, column, test):
-    """Share of the step at which a row's entry `s` passes a node's threshold.
-
-    What rounding alone sets apart from an end of the path is at that end: a single
-    point carries no measure, where a piece of length 1e-16 would make the NLM huge.
-    """
+    """Share of the step at which a row's entry `s` passes a node's threshold."""
     line, first = lines.line, lines.cut_first
     entry = s - _U(len(first) - 1)
     passed = lines.passed[_U(first[column]) + threshold_of(test)]
-    t, rounding = (passed - line[r, entry, 0]) * line[r, entry, 1], line[r, entry, 2]
-    if t <= rounding:
-        return 0.0
-    return 1.0 if t >= 1.0 - rounding else t
+    return share_of_step(
+        passed, line[r, entry, 0], line[r, entry, 1], line[r, entry, 2]
+    )
 
 
 @inlined
