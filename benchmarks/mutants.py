@@ -10,7 +10,7 @@ kernel would take a minute to compile.
     pytest -n auto --cov --cov-context=test --cov-report=
     pytest -p tests.interpreted tests/engine tests/attribution --cov --cov-append \\
         --cov-context=test --cov-report=
-    python -P benchmarks/mutants.py [--rooms steps delta] [--sample 60] [--seed 0]
+    python -P benchmarks/mutants.py [--rooms steps delta] [--sample 40] [--seed 0]
 
 Each survivor is printed as a change of a line. `mutants.toml` has those that were looked at,
 with the reason why no test can or should kill them; equivalent ones are not counted. A test
@@ -592,9 +592,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rooms", nargs="*", default=list(ROOMS), choices=list(ROOMS))
-    parser.add_argument("--sample", type=int, default=60, help="mutants of each room")
+    parser.add_argument("--sample", type=int, default=40, help="mutants of each room")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=40, help="for each mutant")
+    parser.add_argument("--seconds", type=float, default=20, help="for each mutant")
     parser.add_argument("--coverage", type=Path, default=ROOT / ".coverage")
     parser.add_argument(
         "--kept", type=Path, default=ROOT / ".mutants.json", help="those killed before"

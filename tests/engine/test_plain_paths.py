@@ -76,10 +76,10 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("fitted", MODELS.values(), ids=MODELS)
-def test_small_tables_have_the_walks_nonlinearity_without_it(fitted):
-    model = FrozenEstimator(fitted())
-    table = holes(X) if "missing" in str(fitted) else X
+@pytest.mark.parametrize("name", MODELS)
+def test_small_tables_have_the_walks_nonlinearity_without_it(name):
+    model = FrozenEstimator(MODELS[name]())
+    table = holes(X) if "missing" in name else X
     table = table[model.feature_names_in_]
     effects = {}
     for engine in ("auto", "trees"):
@@ -87,8 +87,8 @@ def test_small_tables_have_the_walks_nonlinearity_without_it(fitted):
             model, STEPS, nlm=True, engine=engine, extrapolation=None
         )
         effects[engine] = explainer.fit(table).explain(table)
-    for name, walked in effects["trees"].items():
-        plain = effects["auto"][name]
+    for step, walked in effects["trees"].items():
+        plain = effects["auto"][step]
         assert (plain.engine, plain.nlm_rule) == ("predict", "exact")
         assert walked.nlm_rule == "exact"
         np.testing.assert_allclose(plain.nlm, walked.nlm, rtol=1e-9, atol=1e-9)

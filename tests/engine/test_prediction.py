@@ -720,3 +720,18 @@ def test_a_model_of_one_row_at_a_time_is_told_the_function_to_write(
 ):
     with pytest.raises(TypeError, match=f"does not predict tables.*{method}"):
         fme(model, diabetes[0], {"bmi": -2})
+
+
+class Grades:
+    """Of numbers that it lists, and no probabilities: no classifier."""
+
+    classes_ = np.array([1.0, 2.0, 3.0])
+
+    def predict(self, X):
+        return np.clip(np.round(np.asarray(X)[:, 0]), 1, 3)
+
+
+def test_a_model_with_classes_and_no_probabilities_predicts_numbers():
+    X = np.array([[1.0], [1.4], [2.0], [3.0]])
+    effect = fme(Grades(), X, {0: 1.0}, **ANYWHERE)
+    assert effect.fme.tolist() == [1.0, 1.0, 1.0, 0.0]

@@ -156,3 +156,13 @@ def test_categories_that_are_read_twice_or_changed_are_left_to_the_model(
     model = make_pipeline(columns, Ridge()).fit(frame, Y)
     with pytest.raises(ValueError, match=reason):
         fme(model, frame, {"kind": "a"}, engine="linear", **OPTIONS)
+
+
+def test_the_nlm_behind_a_function_that_bends_is_that_of_predictions():
+    bent = FunctionTransformer(lambda Z: np.tanh(np.asarray(Z) / 4))
+    forest = RandomForestRegressor(5, max_depth=4, random_state=0)
+    model = make_pipeline(bent, forest).fit(X, Y)
+    found = fme(model, X, STEP, nlm=True, engine="trees", **OPTIONS)
+    plain = fme(model, X, STEP, nlm=True, engine="predict", **OPTIONS)
+    np.testing.assert_allclose(found.fme, plain.fme, atol=1e-12)
+    np.testing.assert_allclose(found.nlm, plain.nlm, atol=1e-8)

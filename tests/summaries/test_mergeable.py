@@ -179,3 +179,16 @@ def test_the_error_of_quantiles_that_is_told_is_half_a_bucket():
     assert QuantileSketch.of(middle, Weighting(None, 7)).buckets.tolist() == [
         512 * (power + 1023) for power in range(-3, 4)
     ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_standard_errors_of_values_whose_last_digits_differ_equal_fractions(seed):
+    rng = np.random.default_rng(seed)
+    values = 1e9 + rng.integers(0, 8, 12) * 2.0**-23  # neighbours among floats
+    weights = rng.integers(1, 9, 12).astype(float)
+    mine = standard_error(moments_of(values, weights), moments_of(values, weights**2))
+    exact, w = [Fraction(v) for v in values], [Fraction(v) for v in weights]
+    mean = sum(a * b for a, b in zip(w, exact, strict=True)) / sum(w)
+    squares = sum((a * (b - mean)) ** 2 for a, b in zip(w, exact, strict=True))
+    known = float(squares * 12 / 11) ** 0.5 / weights.sum()
+    assert mine[0, 0] == pytest.approx(known, rel=1e-6)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skfme import IQR, Envelope, Quantile, StdDev, came, fme
+from skfme._summaries.weighting import Weighting
 
 Q = [0.25, 0.5, 0.75]
 numbers = st.integers(-1000, 1000).map(lambda k: k / 8)
@@ -286,3 +287,10 @@ def test_every_output_has_a_summary_of_its_own():
     np.testing.assert_allclose(
         effect.quartiles[:, 1], np.quantile(X[:, 1], Q), rtol=1e-10
     )
+
+
+def test_a_kind_of_weights_is_told_only_where_it_was_given():
+    values = np.array([1.0, 2.5])
+    assert not Weighting(values, 2).told
+    assert not Weighting.of(values, "auto", 2).told
+    assert Weighting.of(values, "sampling", 2).told

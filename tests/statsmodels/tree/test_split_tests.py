@@ -9,6 +9,7 @@ from scipy.stats import chi2, norm
 from skfme._summaries.weighting import Weighting
 from skfme.statsmodels._tree.covariates import Covariate, Sample
 from skfme.statsmodels._tree.growing import Layer
+from skfme.statsmodels._tree.layer_tallies import NodeTally
 from skfme.statsmodels._tree.node_sums import FactorLevels, NodeMoments, Scores
 from skfme.statsmodels._tree.split_search import (
     _knapsack,
@@ -340,3 +341,8 @@ def test_a_covariate_is_constant_where_its_statistic_has_less_than_the_least_var
     known = (total - 1) * products**2 / (around * squares)
     assert numeric_statistics(moments, 0.999 * variance)[0, 0] == pytest.approx(known)
     assert np.isnan(numeric_statistics(moments, 1.001 * variance)[0, 0])
+
+
+def test_a_node_of_which_no_row_is_expected_has_no_sums():
+    tally = NodeTally(_numeric(np.ones((3, 1))), 0.0, expected=0)
+    assert tally.spread.n == 0
