@@ -197,7 +197,9 @@ def equal_to(column: ColumnData, value: Any) -> np.ndarray:
     """Mask of the entries equal to a value; missing entries are not."""
     if isinstance(column, np.ndarray) or holds_objects(column):
         values = column if isinstance(column, np.ndarray) else objects_in(column)
-        return np.asarray(values == value, dtype=bool) & ~missing_in(column)
+        equal, there = np.zeros(len(values), dtype=bool), ~missing_in(column)
+        equal[there] = values[there] == value  # pandas' NA equals nothing, nor differs
+        return equal
     return category_codes(column, [value]) == 0
 
 
@@ -208,8 +210,9 @@ def differs(column: ColumnData, other: ColumnData) -> np.ndarray:
     else:
         low, high = objects_in(column), objects_in(other)
     missing = missing_in(column), missing_in(other)
-    unequal = np.asarray(low != high, dtype=bool) & ~missing[0] & ~missing[1]
-    return unequal | (missing[0] != missing[1])
+    unequal, there = missing[0] != missing[1], ~(missing[0] | missing[1])
+    unequal[there] = low[there] != high[there]
+    return np.asarray(unequal)
 
 
 def chosen(mask: np.ndarray, column: ColumnData, other: ColumnData) -> ColumnData:

@@ -271,6 +271,25 @@ def test_rows_that_stand_at_the_end_of_a_contrast_already_move_from_its_start(
     assert_equal(alone.total.fme, change[of_rows])
 
 
+@pytest.mark.parametrize("dtype", ["boolean", "object"])
+def test_parts_of_a_step_count_rows_whose_category_is_pandas_own_na(dtype):
+    flags = pd.array([True, None, False, None, True, False], dtype="boolean")
+    frame = pd.DataFrame({"b": pd.Series(flags).astype(dtype), "x": np.arange(6.0)})
+
+    def model(X):
+        code = X["b"].astype(object).map(lambda v: 3 if v is pd.NA else 10 * bool(v))
+        return code.astype(float).to_numpy() * (1 + X["x"].to_numpy())
+
+    step = {"b": SetTo(True, count_missing=True), "x": 1.0}
+    found = split(model, frame, step)
+    after = frame.assign(b=pd.Series([True] * 6, dtype="boolean").astype(dtype))
+    change = model(after.assign(x=frame["x"] + 1)) - model(frame)
+    rows = found.total.counted  # those that are not there yet
+    assert rows.tolist() == [False, True, True, True, False, True]
+    assert_equal(found.total.fme[rows], change[rows])
+    assert_equal(stacked(found).sum(axis=0)[rows, 0], change[rows])
+
+
 def test_features_mixed_before_the_trees_are_left_to_predictions(sample):
     X, y = sample
     X = X[:, :3]
