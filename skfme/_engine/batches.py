@@ -7,9 +7,11 @@ passed in.
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import parent_process
@@ -151,7 +153,11 @@ def _in_lists(
         jobs = effective_n_jobs(n_jobs)
         n_threads = max(1, cpu_count() // jobs)
         while listed := list(islice(calls, _LISTED * jobs)):
-            yield from parallel(delayed(_limited)(n_threads, call) for call in listed)
+            yield from parallel(
+                (delayed(_limited)(n_threads, call) for call in listed)
+                if jobs > 1
+                else listed
+            )
 
 
 def _limited(n_threads: int, call: tuple[Callable, tuple, dict]) -> Any:
@@ -161,6 +167,10 @@ def _limited(n_threads: int, call: tuple[Callable, tuple, dict]) -> Any:
     function = getattr(delayed_function, "function", delayed_function)
     if parent_process() is None:
         return function(*args, **options)
+    # Ctrl-C reaches the parent, which ends its workers: one that it reached as well could
+    # be ended while it holds a lock that the parent waits for.
+    with suppress(ValueError):  # in a thread, which gets no signals
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     with threadpool_limits(n_threads):
         return function(*args, **options)
 
