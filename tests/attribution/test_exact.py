@@ -18,6 +18,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRe
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Contrast, FMEExplainer, SetTo, attribute, fme
 from tests.attribution import brute_force
@@ -556,3 +557,16 @@ def test_a_linear_model_of_two_outputs_has_no_interaction_in_any_row():
     assert found.total.engine == "linear"
     np.testing.assert_array_equal(found.interaction("x0", "x2"), np.zeros((40, 2)))
     assert found.interactions["mean"].tolist() == [0.0] * 6
+
+
+@pytest.mark.parametrize("n", [7, 8, 12, 20])
+def test_features_that_work_together_alone_share_the_change_equally(n):
+    ones = np.ones((n + 1, n))
+    ones[np.arange(n), np.arange(n)] = 0.0
+    tree = DecisionTreeRegressor().fit(ones, [0.0] * n + [1.0])  # 1 where all are
+    assert tree.get_depth() == n
+    rows = np.zeros((40, n))
+    options = {"background": np.vstack([rows, ones]), "engine": "trees"}
+    parts = attribute(tree, rows, dict.fromkeys(range(n), SetTo(1)), **options)
+    for part in parts.values():
+        np.testing.assert_allclose(part.fme, 1 / n, rtol=1e-10)
