@@ -122,7 +122,7 @@ def distance(value: Any, entry: Any) -> pd.Timedelta:
         if moment.tzinfo is None:
             try:
                 moment = moment.tz_localize(zone)
-            except ValueError as error:
+            except Exception as error:  # pandas 2 raises pytz's own
                 raise ValueError(
                     f"{shown(value)} is no single moment in {zone}, where clocks are put "
                     "forward or back; give it with its time zone"

@@ -171,8 +171,10 @@ def _window_mean(ordered: np.ndarray, ends: np.ndarray, low: float) -> float:
     last = int(np.searchsorted(ends, low + 1, side="left"))
     first, last = min(first, len(ordered) - 1), min(last, len(ordered))
     lengths = np.diff(np.clip(ends[first : last + 1], low, low + 1))
-    lowest = ordered[first]  # the mean of equal values is theirs to the last digit
-    return float(lowest + lengths @ (ordered[first:last] - lowest) / lengths.sum())
+    inside = ordered[first:last]
+    mean = lengths @ inside / lengths.sum()
+    # The mean of equal values is theirs to the last digit.
+    return float(np.clip(mean, inside[0], inside[-1]))
 
 
 def figures_of(values: np.ndarray, weights: Weighting) -> Figures:

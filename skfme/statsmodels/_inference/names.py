@@ -175,7 +175,8 @@ def interaction_rows(
                 "Explain both steps and the two together: steps=[{…}, {…}, {…, …}]."
                 + nearest(name, known)
             )
-    keys = labels[others].astype(object).itertuples(index=False, name=None)
+    # Without groups and outputs, a row's key is empty, which itertuples skips in pandas 2.
+    keys = [tuple(row) for row in labels[others].to_numpy(dtype=object)]
     position = {
         (effect, key): i
         for i, (effect, key) in enumerate(zip(known, keys, strict=True))
