@@ -154,7 +154,7 @@ def _of_class(kind: type) -> str | None:
         )
     for base in kind.__mro__:
         for name, value in vars(base).items():
-            if name not in _NOT_ASKED and not _is_librarys(value):
+            if _is_asked(name) and not _is_librarys(value):
                 return f"{base.__name__}.{name} was replaced for the whole class"
     return None
 
@@ -163,9 +163,20 @@ def _of_object(part: Any) -> str | None:
     kind = type(part)
     for name, value in _own_attributes(part).items():
         shadows = callable(value) and callable(getattr(kind, name, None))
-        if name in _OUTPUTS or (shadows and name not in _NOT_ASKED):
+        if name in _OUTPUTS or (shadows and _is_asked(name)):
             return f"{kind.__name__}.{name} was replaced"
     return None
+
+
+def _is_asked(name: str) -> bool:
+    """Whether a prediction may go through a method of this name.
+
+    Survival packages give every pipeline further answers, such as
+    ``predict_survival_function``, which nothing else asks.
+    """
+    if name.startswith("predict_"):
+        return name in _OUTPUTS
+    return name not in _NOT_ASKED
 
 
 def _own_attributes(part: Any) -> dict[str, Any]:

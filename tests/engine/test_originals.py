@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from skfme import FMEExplainer, fme
 from skfme._engine import choice
@@ -355,3 +356,24 @@ def test_fit_and_score_may_be_replaced_as_no_prediction_asks_them():
     model.fit, model.score = (lambda *args: model), (lambda *args: 0.0)
     assert is_original(model)
     assert fme(model, X, {1: 0.5}, extrapolation=None).engine == "linear"
+
+
+def test_an_answer_that_a_package_adds_to_all_pipelines_keeps_no_engine_away(
+    monkeypatch,
+):
+    def predict_survival(self, Z):
+        return 2.0 + self.predict(Z) ** 2
+
+    monkeypatch.setattr(Pipeline, "predict_survival", predict_survival, raising=False)
+    model = make_pipeline(StandardScaler(), DecisionTreeRegressor(max_depth=4)).fit(
+        X, y
+    )
+    by_engine = fme(model, X, {0: 0.5}, engine="trees")
+    by_hand = fme(model, X, {0: 0.5}, engine="predict")
+    np.testing.assert_allclose(by_engine.fme, by_hand.fme, rtol=1e-9)
+    asked = fme(model, X, {0: 0.5}, response_method="predict_survival")
+    expected = fme(model.predict_survival, X, {0: 0.5})
+    np.testing.assert_array_equal(asked.fme, expected.fme)
+    assert asked.engine == "predict"
+    with pytest.raises(ValueError, match="engine='trees' cannot"):
+        fme(model, X, {0: 0.5}, response_method="predict_survival", engine="trees")
