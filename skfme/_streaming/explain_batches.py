@@ -21,7 +21,6 @@ from sklearn.utils import gen_batches
 from skfme._engine.batches import with_progress
 from skfme._engine.comparing import read_comparisons
 from skfme._engine.prediction import model_title
-from skfme._engine.sharing import Shared
 from skfme._engine.trees.models import has_jumps
 from skfme._results.effect_tables import warn_of_empty
 from skfme._streaming.effect_summaries import EffectSummaries
@@ -37,8 +36,7 @@ from skfme._streaming.reading import (
     numbered,
     stacked_batches,
 )
-from skfme._streaming.sources.local import Batches, LazyTable
-from skfme._streaming.sources.partitions import read_parts
+from skfme._streaming.sources.partitions import total_over
 from skfme._streaming.sources.telling import source_of
 from skfme._streaming.trial import Trial
 from skfme.quadrature import as_rule
@@ -62,12 +60,7 @@ def summarize_batches(
     about = _merge_context(explainer, sample_weight, by)
     columns = columns_needed(explainer, source.names, sample_weight, by)
     work = _Summarizing(explainer, about, sample_weight, by, source.names is None)
-    if isinstance(source, Batches | LazyTable):
-        total = work(source.read(columns))
-    else:
-        total = EffectSummaries.empty(about)
-        for part in read_parts(source.parts(Shared(work.on_a_worker()), columns)):
-            total = total.merge(part)
+    total = total_over(source, columns, work, EffectSummaries.empty(about))
     _warn_of_nothing(total)
     return total
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skfme._engine.sharing import Shared
 from skfme._frames.tables import Table
 from skfme._results.effects import ForwardEffect
 from skfme._streaming.explain_batches import together
@@ -29,7 +28,7 @@ from skfme._streaming.reading import (
     stacked_batches,
 )
 from skfme._streaming.sources.local import Batches, LazyTable
-from skfme._streaming.sources.partitions import Partitions, read_parts
+from skfme._streaming.sources.partitions import Partitions, total_over
 from skfme._streaming.sources.telling import source_of
 from skfme._summaries.weighting import Weighting
 from skfme.quadrature import Rule, as_rule
@@ -131,12 +130,7 @@ class Passes:
         weight, strict = self._sample_weight, source.names is None
         columns = columns_needed(self._explainer, source.names, weight, None)
         work = _Adding(self._explainer, self._step, weight, strict, rule, empty)
-        if isinstance(source, Batches | LazyTable):
-            total = work(source.read(columns))
-        else:
-            total = copy.deepcopy(empty)
-            for part in read_parts(source.parts(Shared(work.on_a_worker()), columns)):
-                total = total.merge(part)
+        total = total_over(source, columns, work, copy.deepcopy(empty))
         self._check_rows(total.n_rows)
         return total
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from skfme._engine.sharing import Shared, call_shared
+from skfme._streaming.sources.local import Batches, LazyTable
 
 __all__ = [
     "AT_ONCE",
@@ -24,6 +25,7 @@ __all__ = [
     "naming_engine",
     "read_parts",
     "summarized",
+    "total_over",
 ]
 
 AT_ONCE = 16  # parts that are merged at once
@@ -46,6 +48,24 @@ class Partitions(Protocol):
 
     def mapped(self, work: Shared, names: Sequence[str], texts: Sequence[str]) -> Any:
         """The engine's own lazy table with further columns of numbers and of texts."""
+
+
+class Mergeable(Protocol):
+    """A total that others are added to."""
+
+    def merge(self, other: Any) -> Self: ...
+
+
+AnyTotal = TypeVar("AnyTotal", bound=Mergeable)
+
+
+class Work(Protocol):
+    """What is done with tables that come one after another; its totals merge."""
+
+    def __call__(self, tables: Iterable[Any]) -> Any: ...
+
+    def on_a_worker(self) -> Callable[..., Any]:
+        """The same for one of many processes."""
 
 
 class Failure:
@@ -105,6 +125,32 @@ def read_parts(parts: Iterable[bytes | None]) -> Iterator[Any]:
         if isinstance(summaries, Failure):
             raise summaries.error()
         yield summaries
+
+
+def total_over(
+    source: Batches | LazyTable | Partitions,
+    columns: Sequence[str] | None,
+    work: Work,
+    empty: AnyTotal,
+) -> AnyTotal:
+    """What work makes of a source's tables, here or merged from the workers.
+
+    Parameters
+    ----------
+    source : Batches, LazyTable or Partitions
+    columns : list of str or None
+        Those to be read; None is all.
+    work : Work
+    empty : total
+        What a cluster's parts are merged into.
+    """
+    total = empty
+    if isinstance(source, Batches | LazyTable):
+        total = work(source.read(columns))
+    else:
+        for part in read_parts(source.parts(Shared(work.on_a_worker()), columns)):
+            total = total.merge(part)
+    return total
 
 
 @contextmanager

@@ -144,11 +144,16 @@ def test_levels_have_one_order_whatever_batches_show_them_in():
     assert set(streamed.nodes_["variable"].dropna()) == {"text", "grade", "flag"}
 
 
-def test_many_values_are_cut_at_quantiles_and_the_tree_says_how_fine():
+def many_values():
+    """30,000 rows of numbers, and effects with one cut."""
     rng = np.random.default_rng(1)
     X = pd.DataFrame(rng.normal(size=(30_000, 2)), columns=["a", "b"])
     effects = np.where(X["a"] < 0.4, 1.0, -1.0) + rng.normal(size=30_000) / 3
-    explainer, X = explainer_of(X, effects)
+    return explainer_of(X, effects)
+
+
+def test_many_values_are_cut_at_quantiles_and_the_tree_says_how_fine():
+    explainer, X = many_values()
     options = EffectTree(max_depth=1, drop=ASIDE)
     streamed = came_batches(explainer, batches(X, 7000), tree=options)
     stacked = came(explainer.explain(X)["step +1"], max_depth=1, drop=ASIDE)
@@ -253,10 +258,7 @@ def test_sums_of_partitions_merge_to_the_tree_of_their_table(name):
 
 
 def test_many_values_of_partitions_are_cut_at_observed_quantiles():
-    rng = np.random.default_rng(1)
-    X = pd.DataFrame(rng.normal(size=(30_000, 2)), columns=["a", "b"])
-    effects = np.where(X["a"] < 0.4, 1.0, -1.0) + rng.normal(size=30_000) / 3
-    explainer, X = explainer_of(X, effects)
+    explainer, X = many_values()
     options = EffectTree(max_depth=1, drop=ASIDE)
     streamed = came_batches(explainer, as_dask(X, 40), tree=options)
     stacked = came(explainer.explain(X)["step +1"], max_depth=1, drop=ASIDE)
