@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
@@ -154,7 +154,9 @@ def _of_class(kind: type) -> str | None:
         )
     for base in kind.__mro__:
         for name, value in vars(base).items():
-            if _is_asked(name) and not _is_librarys(value):
+            if name in _NOT_ASKED or _is_librarys(value):
+                continue
+            if _is_asked(kind, name):
                 return f"{base.__name__}.{name} was replaced for the whole class"
     return None
 
@@ -163,20 +165,33 @@ def _of_object(part: Any) -> str | None:
     kind = type(part)
     for name, value in _own_attributes(part).items():
         shadows = callable(value) and callable(getattr(kind, name, None))
-        if name in _OUTPUTS or (shadows and _is_asked(name)):
+        if name in _OUTPUTS or (shadows and name not in _NOT_ASKED):
             return f"{kind.__name__}.{name} was replaced"
     return None
 
 
-def _is_asked(name: str) -> bool:
-    """Whether a prediction may go through a method of this name.
+def _is_asked(kind: type, name: str) -> bool:
+    """Whether predicting may come to an attribute of a class: its own methods name it.
 
-    Survival packages give every pipeline further answers, such as
-    ``predict_survival_function``, which nothing else asks.
+    What a package adds beside them, as survival packages do to all pipelines, is asked by
+    that package alone.
     """
-    if name.startswith("predict_"):
-        return name in _OUTPUTS
-    return name not in _NOT_ASKED
+    if name in _OUTPUTS or name.startswith("__"):  # those Python asks itself
+        return True
+    values = (value for base in kind.__mro__ for value in vars(base).values())
+    functions = (f for value in values for f in _functions(value) if _is_own_code(f))
+    return any(name in _names(getattr(f, "__code__", None)) for f in functions)
+
+
+def _names(code: CodeType | None) -> Iterator[str]:
+    """What a function's code names, texts included, as they may be attributes."""
+    if code is not None:
+        yield from code.co_names
+        for constant in code.co_consts:
+            if isinstance(constant, str):
+                yield constant
+            elif isinstance(constant, CodeType):
+                yield from _names(constant)
 
 
 def _own_attributes(part: Any) -> dict[str, Any]:

@@ -365,6 +365,7 @@ def test_an_answer_that_a_package_adds_to_all_pipelines_keeps_no_engine_away(
         return 2.0 + self.predict(Z) ** 2
 
     monkeypatch.setattr(Pipeline, "predict_survival", predict_survival, raising=False)
+    monkeypatch.setattr(Pipeline, "_risk", property(lambda self: 1.0), raising=False)
     model = make_pipeline(StandardScaler(), DecisionTreeRegressor(max_depth=4)).fit(
         X, y
     )
@@ -377,3 +378,17 @@ def test_an_answer_that_a_package_adds_to_all_pipelines_keeps_no_engine_away(
     assert asked.engine == "predict"
     with pytest.raises(ValueError, match="engine='trees' cannot"):
         fme(model, X, {0: 0.5}, response_method="predict_survival", engine="trees")
+
+
+def test_a_step_of_predicting_that_a_package_replaces_keeps_engines_away(monkeypatch):
+    own = Pipeline._iter
+
+    def _iter(self, **options):
+        return own(self, **options)
+
+    monkeypatch.setattr(Pipeline, "_iter", _iter)
+    model = make_pipeline(StandardScaler(), DecisionTreeRegressor(max_depth=4)).fit(
+        X, y
+    )
+    with pytest.raises(ValueError, match="Pipeline._iter was replaced for the whole"):
+        fme(model, X, {0: 0.5}, engine="trees")

@@ -22,7 +22,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfme import FMEExplainer, fme
+from skfme import Add, FMEExplainer, fme
 
 LIGHTGBM = {"n_estimators": 10, "verbose": -1, "n_jobs": 1}
 XGBOOST = {"n_estimators": 10, "enable_categorical": True, "n_jobs": 1}
@@ -141,3 +141,17 @@ def test_texts_are_read_as_the_categories_of_fit(model, library):
     for name in expected:
         np.testing.assert_array_equal(effects[name].fme, expected[name].fme)
     assert effects["level = high"].X["level"].dtype == texts["level"].dtype
+
+
+def test_where_lightgbm_takes_a_label_for_a_position_that_column_is_a_category():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({2: rng.integers(0, 50, 300), 1: rng.normal(size=300)})
+    X[0] = pd.Categorical(rng.choice(["x", "y", "z"], 300))
+    y = X[2] + 5.0 * (X[0] == "y")
+    model = lgb.LGBMRegressor(**LIGHTGBM).fit(X, y)
+    with pytest.raises(TypeError, match="does not fit '2', which is categorical"):
+        fme(model, X, {2: Add(1)})
+    effect = fme(model, X, {1: 0.5}, extrapolation=None)
+    after, before = X.copy(), model.predict(X)
+    after[1] += 0.5
+    np.testing.assert_allclose(effect.fme, model.predict(after) - before, atol=1e-9)

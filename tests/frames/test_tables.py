@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.tree import DecisionTreeRegressor
 
 from skfme import Add, Contrast, Scale, SetTo, fme
 from tests.recorder import recorded, stepped_table, values_of
@@ -514,3 +515,15 @@ def test_a_joint_step_changes_columns_of_every_type_at_once():
     assert list(table.dtypes) == list(X.dtypes)
     assert table.iloc[0].tolist() == [2, 1, "v", True, pd.Timestamp("2024-01-02"), "x"]
     assert table.iloc[1].tolist() == [3, 3, "v", True, pd.Timestamp("2024-01-03"), "y"]
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "double[pyarrow]"])
+def test_a_tree_explains_one_nullable_column_with_gaps(dtype):
+    numbers = pd.DataFrame({"v": [1.0, 2.0, np.nan, 4.0, 5.0]})
+    tree = DecisionTreeRegressor(random_state=0).fit(numbers, [0.0, 1.0, 2.0, 3.0, 9.0])
+    table = pd.DataFrame({"v": pd.array([1.0, 2.0, None, 4.0, 5.0], dtype=dtype)})
+    effect = fme(tree, table, {"v": 1}, extrapolation=None)
+    expected = tree.predict(numbers + 1) - tree.predict(numbers)
+    expected[2] = np.nan  # a step from nowhere
+    np.testing.assert_array_equal(effect.fme, expected)
+    assert np.nanmax(expected) > 0
