@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from importlib.metadata import PackageNotFoundError, version
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from sklearn.inspection import partial_dependence
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "coming_from.rst").read_text()
@@ -185,6 +187,10 @@ def test_calls_of_fmeffects_have_the_numbers_that_r_found(diabetes, row):
 # Partial dependence
 
 
+@pytest.mark.skipif(
+    "custom_values" not in signature(partial_dependence).parameters,
+    reason="custom_values came with scikit-learn 1.7",
+)
 @pytest.mark.parametrize(
     "row", rows_of("From partial dependence"), ids=lambda row: row.ours
 )

@@ -107,7 +107,7 @@ def test_a_worker_that_dies_is_an_error_and_the_next_call_is_whole(how):
 
 # Its batches sleep in the workers, which write down who they are.
 INTERRUPTED = """
-    import os, sys, time
+    import os, signal, sys, time
     from pathlib import Path
 
     import joblib
@@ -118,6 +118,8 @@ INTERRUPTED = """
     from skfme import FMEExplainer
     from skfme.statsmodels import bootstrap_effects
 
+    # What a shell runs in the background ignores it, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, backend, call = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     parent = os.getpid()
 
