@@ -140,7 +140,7 @@ def _reached(
     column, node = np.divmod(key, max(n, 1))
     parent, side = parents_of(layout)
     tree = layout.tree[node]
-    number = AGAIN + numbers_within(tree, column, np.ones(len(node), dtype=bool), node)
+    number = AGAIN + numbers_within(tree, node, np.ones(len(node), dtype=bool), column)
     above = parent[node]
     at = _index(key, column * n + above, above)
     line = layout.line[above]
@@ -151,7 +151,7 @@ def _reached(
     here = layout.line.copy()
     mine = layout.column[node] == column
     here[node[mine]] = number[mine]
-    order = np.lexsort((node, column, tree))
+    order = np.lexsort((column, node, tree))
     return (tree[order], words_of(line, asked, to_left)[order]), here
 
 
@@ -175,7 +175,7 @@ def _sides(
     upper, side = np.divmod(owner, 2)
     own = layout.column[node] == layout.column[upper]
     tree = layout.tree[node]
-    line = AGAIN + numbers_within(tree, owner, ~own, -node)
+    line = AGAIN + numbers_within(tree, -node, ~own, owner)
     # On its own column, with the code at the cut, a node is its child on that side.
     code = layout.test[upper] - 1 + side
     way = (code >= layout.test[node]).astype(np.int64)
@@ -191,7 +191,7 @@ def _sides(
         pending[at] = known < 0
     left, right = (_resolved(key, owner, layout, node, k, resolved) for k in (0, 1))
     order = np.flatnonzero(~own)
-    order = order[np.lexsort((-node[order], owner[order], tree[order]))]
+    order = order[np.lexsort((owner[order], -node[order], tree[order]))]
     words = words_of(layout.line[node] - INNER, right, left)
     every = np.arange(n)
     low, high = (

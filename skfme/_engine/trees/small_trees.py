@@ -88,7 +88,7 @@ def small_layout(ensemble: Ensemble, column: np.ndarray) -> SmallLayout | None:
             words_of(column[inner], test, lines[:, 1], lines[:, 0]),
             first,
             first_leaf,
-            np.ascontiguousarray(ensemble.value[leaf]),
+            ensemble.value[leaf].ravel(),
             np.require(ensemble.output, requirements=("C", "W")),
         ),
         column[inner],
@@ -108,13 +108,13 @@ def crossed_by(layout: SmallLayout, entries: Entries) -> Crossed | None:
     place = entries.place[effect, layout.column[node]].astype(np.int64)
     below = _places_among(every, effect, layout.children[node], layout)
     is_again = (below >= 0).any(axis=1) | has_upper
-    line = AGAIN + numbers_within(tree, effect, is_again, -node)
+    line = AGAIN + numbers_within(tree, -node, is_again, effect)
     if max(line.max(initial=0), place.max(initial=0), len(entries.place)) > MOST_FIELD:
         return None
     left, right = np.where(below >= 0, line[below], layout.lines[node]).T
     question = words_of(place, layout.test[node], right, left)
     again, upper, alone = (
-        np.flatnonzero(kind)[np.lexsort((-node[kind], effect[kind], tree[kind]))]
+        np.flatnonzero(kind)[np.lexsort((effect[kind], -node[kind], tree[kind]))]
         for kind in (is_again, is_again & ~has_upper, ~is_again)
     )
     ends = words_of(left, right, effect, own)
@@ -191,11 +191,14 @@ def _places_among(
 
 
 def numbers_within(
-    tree: np.ndarray, effect: np.ndarray, chosen: np.ndarray, rank: np.ndarray
+    tree: np.ndarray, rank: np.ndarray, chosen: np.ndarray, owner: np.ndarray
 ) -> np.ndarray:
-    """Number the chosen ones of each tree, effect by effect and by rank."""
+    """Number the chosen ones of each tree, by rank and then by owner.
+
+    Nodes of a level stand together, so that none waits for the one before it.
+    """
     order = np.flatnonzero(chosen)
-    order = order[np.lexsort((rank[order], effect[order], tree[order]))]
+    order = order[np.lexsort((owner[order], rank[order], tree[order]))]
     first = np.searchsorted(tree[order], tree[order], side="left")
     numbers = np.zeros(len(tree), dtype=np.int64)
     numbers[order] = np.arange(len(order)) - first

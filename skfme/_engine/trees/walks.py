@@ -186,14 +186,20 @@ class CodedBatch:
         ranges = rows.ranges[:n_rows]
         code_block(self.packed.coding, self.entries, *ends, start, ranges, codes)
 
+    @property
+    def width(self) -> int | None:
+        """Of a leaf of small trees; None where there is one output."""
+        ensemble = self.packed.ensemble
+        return None if len(ensemble.base) == 1 else ensemble.value.shape[1]
+
     def words(self, lines: Sequence[int], delta: np.ndarray) -> small_trees.Words:
         """Room for blocks of 64 rows; `lines` as :func:`small_trees.words_for` has them."""
-        n_places = len(self.packed.coding.feature) + len(self.entries.row)
+        coding = self.packed.coding
+        n_places = len(coding.feature) + len(self.entries.row)
         most = int(np.clip(_MOST_BYTES // (2 * n_places), 64, kernels.MOST_ROWS))
-        n_block = min(most // 64 * 64, delta.shape[1])
-        return small_trees.words_for(
-            n_block, n_places, lines, len(delta), delta.shape[2]
-        )
+        shape = (min(most // 64 * 64, delta.shape[1]), n_places)
+        narrow = np.min_scalar_type(np.diff(coding.cut_first).max())
+        return small_trees.words_for(shape, narrow, lines, len(delta), delta.shape[2])
 
     def blocks_of_words(self, words: small_trees.Words) -> Iterator[tuple[int, int]]:
         """Set the codes of one block after the other: how many rows, and the first."""
@@ -235,8 +241,8 @@ def _walk_words(
     n_again, *n_parted = np.diff(crossed.first, axis=0).max(axis=0)
     words = batch.words((n_again, 0, sum(n_parted)), delta)
     for rows in batch.blocks_of_words(words):
-        trees = batch.packed.small.trees
-        small_trees.walk_small(trees, crossed, words, rows, margin, delta)
+        kind = (batch.packed.small.trees, batch.width)
+        small_trees.walk_small(*kind, crossed, words, rows, margin, delta)
 
 
 def _walk_rows(batch: CodedBatch, margin: np.ndarray, delta: np.ndarray) -> None:
@@ -297,13 +303,12 @@ class _PathWalk:
         cells = small_paths.cells_for(n_effects, n_outputs, longest)
         ensemble = self.ensemble
         path = small_paths.Path(
-            _ulps(ensemble.precision.single),
-            self.resolution,
-            integrals.LINKS.index(ensemble.link),
-            np.array(ensemble.base),
+            _ulps(ensemble.precision.single), self.resolution, np.array(ensemble.base)
         )
+        link = integrals.LINKS.index(ensemble.link) or None
+        kind = (packed.small.trees, self.batch.width, link)
         values = (self.batch.values.base, self.batch.values.ends)
-        given = (packed.small.trees, nodes, path, packed.coding, entries, *values)
+        given = (*kind, nodes, path, packed.coding, entries, *values)
         for rows in self.batch.blocks_of_words(words):
             small_paths.measure_paths(*given, words, cells, rows, out)
 

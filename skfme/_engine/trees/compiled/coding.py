@@ -138,7 +138,7 @@ def code_words(coding, entries, base, ends, rows, codes):
         As :func:`code_block` takes them.
     rows : tuple of (int, int)
         How many the block has, and where it starts among all rows.
-    codes : ndarray of shape (n_words, n_columns + n_entries, 64), uint16
+    codes : ndarray of shape (n_words, n_columns + n_entries, 64), uint8 or uint16
         Set.
     """
     n_columns, (n_rows, start) = len(coding.feature), rows

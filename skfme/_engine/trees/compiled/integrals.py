@@ -17,7 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.trees.compiled.decorators import inner, kernel, merged, summed
+from skfme._engine.trees.compiled.decorators import (
+    inlined,
+    inner,
+    kernel,
+    merged,
+    summed,
+)
 from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
 from skfme.quadrature import CONSTANT_ULPS
 
@@ -28,6 +34,7 @@ __all__ = [
     "Prediction",
     "integrate",
     "nlm_of_pieces",
+    "nlm_of_sums",
     "respond",
     "scratch_for",
 ]
@@ -181,6 +188,19 @@ def respond(link, margin):
             margin[k] /= total
 
 
+@inlined
+def nlm_of_sums(total, off, lowest, highest, resolution):
+    """NLM from squares around the mean, and three times those around the line.
+
+    NaN for a path that is constant, but for rounding of its lowest or highest prediction.
+    """
+    lowest, highest = math.fabs(lowest), math.fabs(highest)
+    scale = lowest if lowest > highest else highest
+    if math.sqrt(total) <= CONSTANT_ULPS * resolution * scale:
+        return np.nan
+    return 1.0 - off / (3.0 * total)
+
+
 @summed
 def nlm_of_pieces(t, u, n_jumps, start, resolution):
     """NLM of a path whose value is `start` + u[k] from t[k] to t[k + 1]."""
@@ -194,11 +214,7 @@ def nlm_of_pieces(t, u, n_jumps, start, resolution):
         a, b = u[k] - t[k] * rise, u[k] - t[k + 1] * rise
         off += length * (a * a + a * b + b * b)
         total += length * (u[k] - mean) * (u[k] - mean)
-    scale = math.fabs(start + low)
-    scale = math.fabs(start + high) if math.fabs(start + high) > scale else scale
-    if math.sqrt(total) <= CONSTANT_ULPS * resolution * scale:
-        return np.nan
-    return 1.0 - off / (3.0 * total)
+    return nlm_of_sums(total, off, start + low, start + high, resolution)
 
 
 @merged

@@ -8,17 +8,40 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["ROWS_BITS", "WORD_ROWS", "at_least", "differ", "first_row", "pick"]
+__all__ = [
+    "ROWS_BITS",
+    "WORD_ROWS",
+    "at_least",
+    "differ",
+    "first_row",
+    "lines_of_rows",
+    "pick",
+]
 
 ROWS_BITS = 6
 WORD_ROWS = 2**ROWS_BITS
 
+_REGISTER_BYTES = 64  # of the widest there are
+
 _WORD, _BIT = ir.IntType(64), ir.IntType(1)
 _MASK = ir.VectorType(_BIT, WORD_ROWS)
+
+
+def lines_of_rows(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """An array with no values yet, of which no line of 64 rows starts within a register.
+
+    What does is read twice; numpy's larger arrays start 16 bytes into one.
+    """
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.empty(n_bytes + _REGISTER_BYTES, np.uint8)
+    start = -room.ctypes.data % _REGISTER_BYTES
+    return room[start : start + n_bytes].view(dtype).reshape(shape)
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, line: Any) -> Any:
@@ -30,7 +53,7 @@ def _place(context: Any, builder: Any, array_type: Any, array: Any, line: Any) -
 
 
 def _line(context: Any, builder: Any, array_type: Any, array: Any, line: Any) -> Any:
-    # Arrays start where numpy puts them.
+    # Arrays that others have made start anywhere.
     return builder.load(_place(context, builder, array_type, array, line), align=1)
 
 

@@ -15,13 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 from skfme._engine.trees.compiled.decorators import inlined, kernel
-from skfme._engine.trees.compiled.integrals import IDENTITY, nlm_of_pieces, respond
+from skfme._engine.trees.compiled.integrals import (
+    nlm_of_pieces,
+    nlm_of_sums,
+    respond,
+)
 from skfme._engine.trees.compiled.jumps import line_of, share_of_step
 from skfme._engine.trees.compiled.row_words import (
     ROWS_BITS,
     WORD_ROWS,
     at_least,
     first_row,
+    lines_of_rows,
     pick,
 )
 from skfme._engine.trees.compiled.small_trees import (
@@ -30,7 +35,9 @@ from skfme._engine.trees.compiled.small_trees import (
     add_own_leaves,
     ask_all,
     fields,
+    lists_of,
     tree_of,
+    without_first,
 )
 
 __all__ = ["ALWAYS", "Cells", "PassedNodes", "Path", "cells_for", "measure_paths"]
@@ -76,80 +83,110 @@ class Path(NamedTuple):
     ulps, resolution : float
         What rounding amounts to, relative to the path's larger end; machine epsilon of
         the model's own predictions.
-    link : int
-        Position in :data:`skfme._engine.trees.compiled.integrals.LINKS`.
     base : ndarray of shape (n_outputs,)
         What is added to every margin.
     """
 
     ulps: float
     resolution: float
-    link: int
     base: np.ndarray
 
 
 class Cells(NamedTuple):
     """Jumps of 64 rows' paths, by cut; made by :func:`cells_for`.
 
+    Paths are read upwards, whichever way the step goes: the NLM is the same. An effect
+    has as many lines of cells as cuts are passed by the longest of its paths.
+
     Attributes
     ----------
+    first_line, n_lines : ndarray of shape (n_effects,), int64
+        Each effect's lines.
     first : ndarray of shape (n_effects, 64), int64
-        Where a path's cells start, less its lowest code.
-    jump : ndarray of shape (n_cells, n_outputs)
-    t : ndarray of shape (longest + 2,)
-        The jumps of one path, between 0 and 1.
-    u : ndarray of shape (n_outputs, longest + 1)
-        What the prediction between them differs from that before the step.
-    margin, before, after : ndarray of shape (n_outputs,)
+        The cell that the lowest cut of the column would have, for each path.
+    jump : ndarray of shape (n_lines * n_outputs * 64,)
+        Line after line, and output after output.
+    passed, cut : ndarray of shape (64,), int64
+        How many cuts the paths of one effect pass, and which of all cuts is the next.
+    ends : ndarray of shape (3, 64)
+        Their lower ends, one over their lengths, and what is rounding of those.
+    t, u : ndarray of shape (longest + 2, 64)
+        Their cuts, between 0 and 1, and what the prediction from there on differs from
+        that at the lower end.
+    sums : ndarray of shape (6, 64)
+        What :func:`_sum_up` finds of them.
+    path_t : ndarray of shape (longest + 2,)
+        The jumps of one path.
+    path_u : ndarray of shape (n_outputs, longest + 1)
+    margin, start, changed, after : ndarray of shape (n_outputs,)
+        Of one path: the margins and the prediction at the lower end, and after some jumps
+        what they change of the margins, and the prediction.
     """
 
+    first_line: np.ndarray
+    n_lines: np.ndarray
     first: np.ndarray
     jump: np.ndarray
+    passed: np.ndarray
+    cut: np.ndarray
+    ends: np.ndarray
     t: np.ndarray
     u: np.ndarray
+    sums: np.ndarray
+    path_t: np.ndarray
+    path_u: np.ndarray
     margin: np.ndarray
-    before: np.ndarray
+    start: np.ndarray
+    changed: np.ndarray
     after: np.ndarray
 
 
 def cells_for(n_effects: int, n_outputs: int, longest: int) -> Cells:
     """For paths that pass so many cuts at most."""
+    n, rows = longest + 2, WORD_ROWS
     return Cells(
-        first=np.zeros((n_effects, WORD_ROWS), np.int64),
-        jump=np.empty((n_effects * WORD_ROWS * longest + 1, n_outputs)),
-        t=np.zeros(longest + 2),
-        u=np.zeros((n_outputs, longest + 1)),
+        first_line=np.empty(n_effects, np.int64),
+        n_lines=np.empty(n_effects, np.int64),
+        first=np.empty((n_effects, rows), np.int64),
+        jump=lines_of_rows((n_effects * longest * n_outputs * rows,), float),
+        passed=np.empty(rows, np.int64),
+        cut=np.empty(rows, np.int64),
+        ends=lines_of_rows((3, rows), float),
+        t=lines_of_rows((n, rows), float),
+        u=lines_of_rows((n, rows), float),
+        sums=lines_of_rows((6, rows), float),
+        path_t=np.empty(n),
+        path_u=np.empty((n_outputs, n)),
         margin=np.empty(n_outputs),
-        before=np.empty(n_outputs),
+        start=np.empty(n_outputs),
+        changed=np.empty(n_outputs),
         after=np.empty(n_outputs),
     )
 
 
 @inlined
-def _lay_cells(entries, codes, cells):
-    """Give every path a cell for each cut that it passes."""
-    n, n_columns = np.int64(0), entries.place.shape[1]
+def _lay_cells(entries, codes, n_outputs, cells):
+    """Give every effect its lines of cells, without jumps."""
+    line, n_columns, size = np.int64(0), entries.place.shape[1], n_outputs * WORD_ROWS
     for entry in range(len(entries.column)):
         own, e = codes[entries.column[entry]], entries.effect[n_columns + entry]
-        stepped = codes[n_columns + entry]
+        stepped, first, longest = codes[n_columns + entry], cells.first[e], np.int64(0)
         for r in range(WORD_ROWS):
-            before, after = np.int64(own[r]), np.int64(stepped[r])
-            cells.first[e, r] = n - min(before, after)
-            n += abs(after - before)
-    for k in range(n):
-        for o in range(cells.jump.shape[1]):
-            cells.jump[k, o] = 0.0
+            lower, upper = np.int64(own[r]), np.int64(stepped[r])
+            lower, upper = min(lower, upper), max(lower, upper)
+            first[r] = (line - lower) * size + r
+            longest = max(longest, upper - lower)
+        cells.first_line[e], cells.n_lines[e] = line, longest
+        line += longest
+    for at in range(line * size):
+        cells.jump[at] = 0.0
 
 
 @inlined
 def _pass_nodes(nodes, tree, codes, words):
     """List the rows whose paths pass the nodes of a tree; how many words there are."""
-    below, right, reached, parted = (
-        words.below,
-        words.right,
-        words.reached,
-        words.parted,
-    )
+    below, right, reached = words.below, words.right, words.reached
+    parted, questions, ends = lists_of(words)
     first, last = nodes.first[tree], nodes.first[tree + 1]
     for k in range(first[0], last[0]):
         above, asked, to_left, _ = fields(nodes.reached[_U(k)])
@@ -160,137 +197,204 @@ def _pass_nodes(nodes, tree, codes, words):
         pick(below, _U(AGAIN + k - first[1]), right[asked], there, elsewhere)
     n = _ZERO
     for k in range(first[2], last[2]):
-        question, ends = nodes.passed[_U(k), 0], nodes.passed[_U(k), 1]
+        question, sides = nodes.passed[_U(k), 0], nodes.passed[_U(k), 1]
         place, test, _, asked = fields(question)
-        _, _, here, _ = fields(ends)
+        _, _, here, _ = fields(sides)
         rows = reached[here] & (at_least(codes, place, test) ^ right[asked])
-        parted[n, 0], parted[n, 1], parted[n, 2] = rows, question, ends
+        parted[n], questions[n], ends[n] = rows, question, sides
         n += _U(rows != _ZERO)
-    return np.int64(n)
+    return n
 
 
 @inlined
-def _add_jumps(leaves, output, words, n_parted, cells):
-    """Add what the trees jump to the cells of the cuts that are passed."""
-    below, parted, jump = words.below, words.parted, cells.jump
-    for k in range(n_parted):
-        rows = parted[_U(k), 0]
-        _, test, e, _ = fields(parted[_U(k), 1])
-        low, high, _, _ = fields(parted[_U(k), 2])
-        while rows != _ZERO:
-            r = first_row(rows)
-            rows &= rows - _ONE
-            cell = cells.first[e, r] + np.int64(test) - 1
-            before = _U(below[(low << _ROWS_BITS) + r])
-            after = _U(below[(high << _ROWS_BITS) + r])
-            for j in range(leaves.shape[1]):
-                jump[cell, output + j] += leaves[after, j] - leaves[before, j]
+def _add_jumps(tree, width, n_outputs, words, n_parted, cells):
+    """Add what a tree jumps upwards to the cells of the cuts that are passed."""
+    below, jump, leaves = words.below, cells.jump, tree.leaves
+    parted, questions, ends = lists_of(words)
+    k, rows, following = _ZERO, parted[_ZERO], parted[_ONE]
+    while k < n_parted:
+        r = first_row(rows)
+        _, test, e, _ = fields(questions[k])
+        low, high, _, _ = fields(ends[k])
+        rows, spent = without_first(rows, following)
+        k += spent
+        following = parted[k + _ONE]
+        cut = (np.int64(test) - 1) * n_outputs + tree.output
+        cell = _U(cells.first[e, r] + (cut << ROWS_BITS))
+        before = _U(below[(low << _ROWS_BITS) + r]) * _U(width)
+        after = _U(below[(high << _ROWS_BITS) + r]) * _U(width)
+        for j in range(width):
+            change = leaves[after + _U(j)] - leaves[before + _U(j)]
+            jump[cell + (_U(j) << _ROWS_BITS)] += change
 
 
 @inlined
-def _add_up(cuts, line, n_cuts, step, cells):
-    """Set `t` and `u` to the jumps of a path of one margin and no link.
+def _set_ends(coding, column, own, stepped, ulps, codes, rows, cells):
+    """Set where the paths of an effect start and end; those of no row pass no cut.
 
-    Returns
-    -------
-    n : int
-        How many there are.
-    value : float
-        Their sum.
+    `codes` are two lines, before the step and after it.
     """
-    t, u, jump = cells.t, cells.u[0], cells.jump
-    first, first_cut, before, inverse, rounding = line
-    n, value = np.int64(0), 0.0
-    for i in range(n_cuts):
-        k = i * step
-        change = jump[first + k, 0]
-        value += change * step
-        t[n + 1] = share_of_step(cuts[first_cut + k], before, inverse, rounding)
-        u[n + 1] = value
-        # Whether a path jumps at a cut cannot be foreseen: what does not count is written
-        # over.
-        n += np.int64(change != 0)
-    t[n + 1] = 1.0
-    return n, value
+    (n_here, start), (passed, cut) = rows, (cells.passed, cells.cut)
+    first, inverse, rounding = cells.ends[0], cells.ends[1], cells.ends[2]
+    before, after = codes
+    for r in range(WORD_ROWS):
+        passed[r], cut[r] = 0, 0
+        first[r] = inverse[r] = rounding[r] = 0.0
+    for r in range(n_here):
+        one, other = np.int64(before[r]), np.int64(after[r])
+        if one != other:
+            at, to = own[start + r], stepped[start + r]
+            lower, upper = (at, to) if one < other else (to, at)
+            first[r], inverse[r], rounding[r] = line_of(lower, upper, ulps)
+            passed[r] = abs(other - one)
+            cut[r] = coding.cut_first[column] + min(one, other)
 
 
 @inlined
-def _line_up(path, cuts, line, n_cuts, step, cells, changed):
-    """Set `t` and `u` to the jumps of a path, and `changed` to their sum; how many.
+def _set_shares(cuts, n_lines, cells):
+    """Set `t` to 0, the share of a path at each of its cuts, and 1 from its end on."""
+    first, inverse, rounding = cells.ends[0], cells.ends[1], cells.ends[2]
+    passed, cut = cells.passed, cells.cut
+    cells.t[0, :], cells.t[n_lines + 1, :] = 0.0, 1.0
+    for k in range(n_lines):
+        t = cells.t[k + 1]
+        for r in range(WORD_ROWS):
+            t[r] = cuts[_U(cut[r])]
+        for r in range(WORD_ROWS):
+            share = share_of_step(t[r], first[r], inverse[r], rounding[r])
+            t[r] = share if k < passed[r] else 1.0
+            cut[r] += np.int64(k + 1 < passed[r])
 
-    Cells are visited from `first`, `step` ahead each time; a path downwards jumps by less.
+
+@inlined
+def _sum_up(n_lines, n_outputs, first, cells):
+    """Sum up the paths of an effect, of one output and no link.
+
+    In `sums`: the change to the upper end, the mean, the lowest and the highest, and the
+    squares around the mean and three times those around the straight line.
     """
-    t, u, margin, jump = cells.t, cells.u, cells.margin, cells.jump
-    first, first_cut, before, inverse, rounding = line
-    n = np.int64(0)
-    for i in range(n_cuts):
-        k, jumps = i * step, False
-        for o in range(len(changed)):
-            change = jump[first + k, o]
+    t, u, jump, sums = cells.t, cells.u, cells.jump, cells.sums
+    sums[:, :] = 0.0
+    value, mean, low = sums[0], sums[1], sums[2]
+    high, total, off = sums[3], sums[4], sums[5]
+    u[0, :] = 0.0
+    for k in range(n_lines):
+        line, here = first + k * n_outputs * WORD_ROWS, u[k + 1]
+        since, until = t[k + 1], t[k + 2]
+        for r in range(WORD_ROWS):
+            now = value[r] + jump[line + r]
+            here[r] = value[r] = now
+            mean[r] += (until[r] - since[r]) * now
+            low[r] = now if now < low[r] else low[r]
+            high[r] = now if now > high[r] else high[r]
+    for k in range(n_lines + 1):
+        here, since, until = u[k], t[k], t[k + 1]
+        for r in range(WORD_ROWS):
+            length, around = until[r] - since[r], here[r] - mean[r]
+            a, b = here[r] - since[r] * value[r], here[r] - until[r] * value[r]
+            off[r] += length * (a * a + a * b + b * b)
+            total[r] += length * around * around
+
+
+@inlined
+def _measure_together(path, cells, e, words, rows, codes, delta, nlm):
+    """Measure the paths of an effect, 64 at a time, as there is no link."""
+    (n_here, start), (before, after) = rows, codes
+    n_lines, n_outputs, sums = cells.n_lines[e], len(path.base), cells.sums
+    for o in range(n_outputs):
+        first = (cells.first_line[e] * n_outputs + o) * WORD_ROWS
+        _sum_up(n_lines, n_outputs, first, cells)
+        for r in range(n_here):
+            up, rise = before[r] <= after[r], sums[0, r]
+            change = rise if up else 0.0 - rise
+            level = path.base[o] + words.margin[o, r]
+            level = level if up else level + change
+            low, high, total, off = sums[2, r], sums[3, r], sums[4, r], sums[5, r]
+            delta[start + r, o] = change
+            nlm[start + r, o] = nlm_of_sums(
+                total, off, level + low, level + high, path.resolution
+            )
+
+
+@inlined
+def _line_up(link, cells, e, r):
+    """Set `path_t` and `path_u` to the jumps of a path with a link; how many."""
+    margin, start, changed, after = (
+        cells.margin,
+        cells.start,
+        cells.changed,
+        cells.after,
+    )
+    n_outputs, t, u, n = len(margin), cells.path_t, cells.path_u, np.int64(0)
+    t[0], changed[:], u[:, 0] = 0.0, 0.0, 0.0
+    for k in range(cells.passed[r]):
+        jumps, line = False, (cells.first_line[e] + k) * n_outputs
+        for o in range(n_outputs):
+            change = cells.jump[((line + o) << ROWS_BITS) + r]
             jumps |= change != 0
-            changed[o] += change * step
+            changed[o] += change
         if jumps:
             n += 1
-            t[n] = share_of_step(cuts[first_cut + k], before, inverse, rounding)
-            _respond(path.link, margin, cells.before, cells.after, changed, u[:, n])
+            t[n] = cells.t[k + 1, r]
+            for o in range(n_outputs):
+                after[o] = margin[o] + changed[o]
+            respond(link, after)
+            for o in range(n_outputs):
+                u[o, n] = after[o] - start[o]
     t[n + 1] = 1.0
     return n
 
 
 @inlined
-def _respond(link, margin, before, after, changed, u):
-    """Set what the prediction differs by from that before the step."""
-    if link == IDENTITY:
-        for o in range(len(changed)):
-            u[o] = changed[o]
-        return
-    for o in range(len(changed)):
-        after[o] = margin[o] + changed[o]
-    respond(link, after)
-    for o in range(len(changed)):
-        u[o] = after[o] - before[o]
-
-
-@inlined
-def _measure(path, coding, entries, base, ends, codes, words, cells, rows, delta, nlm):
-    """Measure the paths of up to 64 rows, the jumps of which are in the cells."""
-    n_columns, (n_here, start) = entries.place.shape[1], rows
-    margin, before = cells.margin, cells.before
-    for entry in range(len(entries.column)):
-        c, e = entries.column[entry], entries.effect[n_columns + entry]
-        own, stepped = base[coding.feature[c]], ends[entries.row[entry]]
-        for r in range(n_here):
-            at = start + r
-            low, high = np.int64(codes[c, r]), np.int64(codes[n_columns + entry, r])
-            if low == high:
-                continue
-            changed = delta[e, at]
-            for o in range(len(changed)):
-                margin[o] = before[o] = path.base[o] + words.margin[r, o]
-            step = 1 if high > low else -1
-            nearest = low if high > low else low - 1
-            place = (cells.first[e, r] + nearest, coding.cut_first[c] + nearest)
-            line = place + line_of(own[at], stepped[at], path.ulps)
-            respond(path.link, before)
-            n_cuts = abs(high - low)
-            if path.link == IDENTITY and len(changed) == 1:  # by far the most frequent
-                n, changed[0] = _add_up(coding.passed, line, n_cuts, step, cells)
-            else:
-                n = _line_up(path, coding.passed, line, n_cuts, step, cells, changed)
-            for o in range(len(changed)):
-                u, level = cells.u[o], before[o]
-                nlm[e, at, o] = nlm_of_pieces(cells.t, u, n, level, path.resolution)
+def _measure_each(path, link, cells, e, words, rows, codes, delta, nlm):
+    """Measure the paths of an effect one by one, through the link."""
+    (n_here, start), (before, after) = rows, codes
+    n_outputs = len(path.base)
+    for r in range(n_here):
+        if cells.passed[r] == 0:
+            continue
+        at, sign = start + r, 1.0 if before[r] < after[r] else -1.0
+        for k in range(cells.passed[r]):
+            for o in range(n_outputs):
+                cell = ((cells.first_line[e] + k) * n_outputs + o) << ROWS_BITS
+                delta[at, o] += sign * cells.jump[cell + r]
+        for o in range(n_outputs):
+            margin = path.base[o] + words.margin[o, r]
+            margin = margin if sign > 0 else margin + delta[at, o]
+            cells.margin[o] = cells.start[o] = margin
+        respond(link, cells.start)
+        n = _line_up(link, cells, e, r)
+        for o in range(n_outputs):
+            nlm[at, o] = nlm_of_pieces(
+                cells.path_t, cells.path_u[o], n, cells.start[o], path.resolution
+            )
 
 
 @kernel
 def measure_paths(
-    trees, nodes, path, coding, entries, base, ends, words, cells, rows, out
+    trees,
+    width,
+    link,
+    nodes,
+    path,
+    coding,
+    entries,
+    base,
+    ends,
+    words,
+    cells,
+    rows,
+    out,
 ):
     """Margins of a block of rows, what paths change of them, and the NLM of each.
 
     Parameters
     ----------
     trees : SmallTrees
+    width, link : int or None
+        Of a leaf, as :func:`~skfme._engine.trees.compiled.small_trees.walk_small` takes
+        it; position in :data:`skfme._engine.trees.compiled.integrals.LINKS`, None for the
+        first one, without which less is compiled.
     nodes : PassedNodes
     path : Path
     coding, entries, base, ends
@@ -307,21 +411,33 @@ def measure_paths(
         no cut.
     """
     (n_rows, start), (margin, delta, nlm), sums = rows, out, words.margin
+    n_outputs, n_columns = len(sums), entries.place.shape[1]
     words.right[ALWAYS] = _EVERY
     for word in range(0, n_rows, WORD_ROWS):
         codes = words.codes[word >> ROWS_BITS]
         sums[:] = 0.0
-        _lay_cells(entries, codes, cells)
+        _lay_cells(entries, codes, n_outputs, cells)
         for number in range(len(trees.output)):
-            tree = tree_of(trees, number)
+            tree = tree_of(trees, 1 if width is None else width, number)
             ask_all(tree.nodes, codes, words)
-            add_own_leaves(tree, words)
             n_parted = _pass_nodes(nodes, number, codes, words)
-            _add_jumps(tree.leaves, tree.output, words, n_parted, cells)
+            if width is None:
+                add_own_leaves(tree, 1, words)
+                _add_jumps(tree, 1, 1, words, n_parted, cells)
+            else:
+                add_own_leaves(tree, width, words)
+                _add_jumps(tree, width, n_outputs, words, n_parted, cells)
         here = (min(n_rows - word, WORD_ROWS), start + word)
-        _measure(
-            path, coding, entries, base, ends, codes, words, cells, here, delta, nlm
-        )
-        for r in range(here[0]):
-            for o in range(sums.shape[1]):
-                margin[here[1] + r, o] += sums[r, o]
+        for entry in range(len(entries.column)):
+            c, e = entries.column[entry], entries.effect[n_columns + entry]
+            both = (codes[c], codes[n_columns + entry])
+            own, stepped = base[coding.feature[c]], ends[entries.row[entry]]
+            _set_ends(coding, c, own, stepped, path.ulps, both, here, cells)
+            _set_shares(coding.passed, cells.n_lines[e], cells)
+            if link is None:
+                _measure_together(path, cells, e, words, here, both, delta[e], nlm[e])
+            else:
+                _measure_each(path, link, cells, e, words, here, both, delta[e], nlm[e])
+        for o in range(n_outputs):
+            for r in range(here[0]):
+                margin[here[1] + r, o] += sums[o, r]

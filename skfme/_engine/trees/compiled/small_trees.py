@@ -25,6 +25,7 @@ from skfme._engine.trees.compiled.row_words import (
     at_least,
     differ,
     first_row,
+    lines_of_rows,
     pick,
 )
 
@@ -40,8 +41,10 @@ __all__ = [
     "add_own_leaves",
     "ask_all",
     "fields",
+    "lists_of",
     "tree_of",
     "walk_small",
+    "without_first",
     "words_for",
 ]
 
@@ -68,7 +71,7 @@ class SmallTrees(NamedTuple):
         lines of the right child and of the left one.
     first, first_leaf : ndarray of shape (n_trees + 1,), int64
         Where the nodes and the leaves of each tree start.
-    leaves : ndarray of shape (n_leaves, width)
+    leaves : ndarray of shape (n_leaves * width,)
     output : ndarray of shape (n_trees,), int64
     """
 
@@ -117,18 +120,18 @@ class Words(NamedTuple):
 
     Attributes
     ----------
-    codes : ndarray of shape (n_words, n_columns + n_entries, 64), uint16
+    codes : ndarray of shape (n_words, n_columns + n_entries, 64), uint8 or uint16
     below : ndarray of shape (n_lines * 64,), uint8
         The leaf that each row reaches below a node, or is led to.
     right : ndarray of shape (MOST_LEAVES,), uint64
         The rows that go right at each node.
     reached : ndarray of shape (n_reached,), uint64
         Those that reach the node of a line.
-    parted : ndarray of shape (n_parted, 3), uint64
+    parted : ndarray of shape (3, n_parted + 2), uint64
         Rows that an effect parts with, those that it sends right, and two lines and the
-        effect.
-    margin : ndarray of shape (64, n_outputs)
-    changes : ndarray of shape (n_effects, n_outputs, 64)
+        effect; and what is read beyond the last.
+    margin : ndarray of shape (n_outputs, 64)
+    changes : ndarray of shape (n_effects * n_outputs * 64,)
     """
 
     codes: np.ndarray
@@ -141,24 +144,30 @@ class Words(NamedTuple):
 
 
 def words_for(
-    n_rows: int, n_places: int, lines: Sequence[int], n_effects: int, n_outputs: int
+    shape: tuple[int, int],
+    code: np.dtype,
+    lines: Sequence[int],
+    n_effects: int,
+    n_outputs: int,
 ) -> Words:
     """For so many rows, and codes of so many columns and entries.
 
-    `lines` are how many a tree needs most of those `below` and of those `reached`, beyond
-    its own, and of those `parted`.
+    `code` is the narrowest type of the codes. `lines` are how many a tree needs most of
+    those `below` and of those `reached`, beyond its own, and of those `parted`.
     """
-    n_again, n_reached, n_parted = lines
-    below = np.zeros((AGAIN + n_again, WORD_ROWS), np.uint8)
+    (n_rows, n_places), (n_again, n_reached, n_parted) = shape, lines
+    below = lines_of_rows((AGAIN + n_again, WORD_ROWS), np.uint8)
     below[:MOST_LEAVES] = np.arange(MOST_LEAVES, dtype=np.uint8)[:, None]
+    codes = lines_of_rows((-(-n_rows // WORD_ROWS), n_places, WORD_ROWS), code)
+    codes.fill(0)
     return Words(
-        codes=np.zeros((-(-n_rows // WORD_ROWS), n_places, WORD_ROWS), np.uint16),
+        codes=codes,
         below=below.ravel(),
         right=np.empty(MOST_LEAVES, np.uint64),
         reached=np.empty(AGAIN + n_reached, np.uint64),
-        parted=np.empty((n_parted, 3), np.uint64),
-        margin=np.empty((WORD_ROWS, n_outputs)),
-        changes=np.empty((n_effects, n_outputs, WORD_ROWS)),
+        parted=np.empty((3, n_parted + 2), np.uint64),
+        margin=lines_of_rows((n_outputs, WORD_ROWS), float),
+        changes=lines_of_rows((n_effects * n_outputs * WORD_ROWS,), float),
     )
 
 
@@ -187,27 +196,37 @@ def ask_all(nodes, codes, words):
 
 
 @inlined
-def tree_of(trees, number):
+def tree_of(trees, width, number):
     """One of the trees."""
-    leaves = slice(trees.first_leaf[number], trees.first_leaf[number + 1])
+    first, last = trees.first_leaf[number], trees.first_leaf[number + 1]
+    leaves = trees.leaves[first * width : last * width]
     nodes = trees.nodes[trees.first[number] : trees.first[number + 1]]
     root = (_INNER if len(nodes) else _ZERO) << _ROWS_BITS
-    return SmallTree(nodes, trees.leaves[leaves], trees.output[number], root)
+    return SmallTree(nodes, leaves, trees.output[number], root)
 
 
 @inlined
-def add_own_leaves(tree, words):
+def add_own_leaves(tree, width, words):
     """Add the rows' own leaves to their margins."""
-    leaves, below, margin = tree.leaves, words.below, words.margin
-    for r in range(WORD_ROWS):
-        for j in range(leaves.shape[1]):
-            margin[r, tree.output + j] += leaves[_U(below[tree.root + _U(r)]), j]
+    leaves, below, output = tree.leaves, words.below, tree.output
+    for j in range(width):
+        margin = words.margin[output + j]
+        for r in range(WORD_ROWS):
+            leaf = _U(below[tree.root + _U(r)])
+            margin[r] += leaves[leaf * _U(width) + _U(j)]
+
+
+@inlined
+def lists_of(words):
+    """The three lines of `Words.parted`."""
+    return words.parted[0], words.parted[1], words.parted[2]
 
 
 @inlined
 def _part(crossed, tree, codes, words):
     """List the rows that effects part with in a tree; how many words there are."""
-    below, reached, parted = words.below, words.reached, words.parted
+    below, reached = words.below, words.reached
+    parted, parted_right, parted_ends = lists_of(words)
     first, last = crossed.first[tree], crossed.first[tree + 1]
     for k in range(first[0], last[0]):
         place, test, there, elsewhere = fields(crossed.again[_U(k)])
@@ -218,44 +237,61 @@ def _part(crossed, tree, codes, words):
         ends = crossed.upper[_U(k)]
         line, _, _, own = fields(ends)
         rows = reached[own] & differ(below, line, own)
-        parted[n, 0], parted[n, 1], parted[n, 2] = rows, _ZERO, ends
+        parted[n], parted_right[n], parted_ends[n] = rows, _ZERO, ends
         n += _U(rows != _ZERO)
     for k in range(first[2], last[2]):
         place, test, _, _ = fields(crossed.alone[_U(k), 0])
         ends = crossed.alone[_U(k), 1]
         own, rows = ends >> _U(3 * FIELD_BITS), at_least(codes, place, test)
-        parted[n, 1], parted[n, 2] = rows, ends
+        parted_right[n], parted_ends[n] = rows, ends
         rows = reached[own] & (rows ^ words.right[own - _INNER])
-        parted[n, 0] = rows
+        parted[n] = rows
         n += _U(rows != _ZERO)
-    return np.int64(n)
+    return n
 
 
 @inlined
-def _add_changes(tree, words, n_parted):
+def without_first(rows, following):
+    """A word without its lowest row, or the next one where nothing is left; and whether.
+
+    Without a branch, as how many rows a word has cannot be foreseen.
+    """
+    rows &= rows - _ONE
+    spent = _U(rows == _ZERO)
+    return rows | (following & (_ZERO - spent)), spent
+
+
+@inlined
+def _add_changes(tree, width, n_outputs, words, n_parted):
     """Add to each effect what the leaves that it leads to differ from the rows' own."""
-    below, changes, parted = words.below, words.changes, words.parted
+    below, changes = words.below, words.changes
+    parted, parted_right, parted_ends = lists_of(words)
     leaves, output, root = tree.leaves, tree.output, tree.root
-    for k in range(n_parted):
-        rows, right, ends = parted[_U(k), 0], parted[_U(k), 1], parted[_U(k), 2]
+    k, rows, following = _ZERO, parted[_ZERO], parted[_ONE]
+    while k < n_parted:
+        r, right, ends = first_row(rows), parted_right[k], parted_ends[k]
+        rows, spent = without_first(rows, following)
+        k += spent
+        following = parted[k + _ONE]
         _, _, e, _ = fields(ends)
-        while rows != _ZERO:
-            r = first_row(rows)
-            rows &= rows - _ONE
-            line = (ends >> (((right >> r) & _ONE) * _U(FIELD_BITS))) & _FIELD
-            after, before = below[(line << _ROWS_BITS) + r], below[root + r]
-            for j in range(leaves.shape[1]):
-                change = leaves[_U(after), j] - leaves[_U(before), j]
-                changes[e, output + j, r] += change
+        line = (ends >> (((right >> r) & _ONE) * _U(FIELD_BITS))) & _FIELD
+        after, before = below[(line << _ROWS_BITS) + r], below[root + r]
+        after, before = _U(after) * _U(width), _U(before) * _U(width)
+        at = ((e * _U(n_outputs) + _U(output)) << _ROWS_BITS) + r
+        for j in range(width):
+            change = leaves[after + _U(j)] - leaves[before + _U(j)]
+            changes[at + (_U(j) << _ROWS_BITS)] += change
 
 
 @kernel
-def walk_small(trees, crossed, words, rows, margin, delta):
+def walk_small(trees, width, crossed, words, rows, margin, delta):
     """Margins of a block of rows, and what each effect changes of them.
 
     Parameters
     ----------
     trees : SmallTrees
+    width : int or None
+        Of a leaf; None where there is one output, for which less is compiled, and faster.
     crossed : Crossed
     words : Words
         With the codes of the block.
@@ -267,19 +303,25 @@ def walk_small(trees, crossed, words, rows, margin, delta):
         Set.
     """
     (n_rows, start), sums, changes = rows, words.margin, words.changes
+    n_outputs = len(sums)
     for word in range(0, n_rows, WORD_ROWS):
         codes = words.codes[word >> ROWS_BITS]
         sums[:], changes[:] = 0.0, 0.0
         for number in range(len(trees.output)):
-            tree = tree_of(trees, number)
+            tree = tree_of(trees, 1 if width is None else width, number)
             ask_all(tree.nodes, codes, words)
-            add_own_leaves(tree, words)
             n_parted = _part(crossed, number, codes, words)
-            _add_changes(tree, words, n_parted)
+            if width is None:
+                add_own_leaves(tree, 1, words)
+                _add_changes(tree, 1, 1, words, n_parted)
+            else:
+                add_own_leaves(tree, width, words)
+                _add_changes(tree, width, n_outputs, words, n_parted)
         n_here, first = min(n_rows - word, WORD_ROWS), start + word
-        for o in range(sums.shape[1]):
+        for o in range(n_outputs):
             for r in range(n_here):
-                margin[first + r, o] += sums[r, o]
+                margin[first + r, o] += sums[o, r]
             for e in range(len(delta)):
+                here = (e * n_outputs + o) << ROWS_BITS
                 for r in range(n_here):
-                    delta[e, first + r, o] = changes[e, o, r]
+                    delta[e, first + r, o] = changes[here + r]
