@@ -392,3 +392,21 @@ def test_paths_that_jump_more_often_than_is_logged_are_walked_in_smaller_blocks(
     assert cramped.n_not_converged == usual.n_not_converged == 0
     np.testing.assert_array_equal(cramped.nlm, usual.nlm)
     np.testing.assert_array_equal(cramped.fme, usual.fme)
+
+
+def test_a_step_of_a_column_that_no_tree_looks_at_disturbs_no_other():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 3))
+    X[:, 0] = 1.0
+    model = RandomForestRegressor(5, random_state=0).fit(X, X[:, 1] * X[:, 2])
+    assert min(tree.get_n_leaves() for tree in model.estimators_) > 256
+
+    def nlm(steps):
+        options = {"extrapolation": None, "nlm": True, "engine": "trees"}
+        effects = FMEExplainer(FrozenEstimator(model), steps, **options).fit(X)
+        return [effect.nlm for effect in effects.explain(X[:200]).values()]
+
+    nothing, *others = nlm([{0: 5.0}, {1: 0.7}, {2: -0.4}])
+    assert np.isnan(nothing).all()
+    for ours, alone in zip(others, ({1: 0.7}, {2: -0.4}), strict=True):
+        np.testing.assert_array_equal(ours, nlm([alone])[0])

@@ -33,7 +33,7 @@ __all__ = ["CodedBatch", "Walked", "Walks"]
 _MOST_VALUES = 2**20  # of rows that are laid out together: 8 MB
 # A block and a tree share the processor's nearer caches.
 _LEAST_BYTES, _MOST_BYTES = 2**18, 2**20
-_MOST_CROSSINGS = 2**18  # of a block's paths in one tree
+_LEAST_PIECES, _MOST_PIECES = 2**13, 2**18  # of a block's paths in one tree
 _LOGGED = 2**19  # jumps of a block
 
 
@@ -171,13 +171,17 @@ class CodedBatch:
     entries: Entries
 
     @property
+    def tree_bytes(self) -> int:
+        """What the largest tree takes."""
+        forest = self.packed.forest
+        return 8 * (2 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
+
+    @property
     def rows_per_block(self) -> int:
         """So many that reading a tree's nodes costs little beside walking them."""
         n_effects, n_columns = self.entries.place.shape
-        forest, n_entries = self.packed.forest, len(self.entries.row)
-        row_bytes = 12 * n_columns + 4 * n_entries + 8 * n_effects
-        tree_bytes = 8 * (2 + forest.leaves.shape[1]) * int(np.diff(forest.first).max())
-        block_bytes = min(max(tree_bytes, _LEAST_BYTES), _MOST_BYTES)
+        row_bytes = 12 * n_columns + 4 * len(self.entries.row) + 8 * n_effects
+        block_bytes = min(max(self.tree_bytes, _LEAST_BYTES), _MOST_BYTES)
         return int(np.clip(block_bytes // row_bytes, 64, kernels.MOST_ROWS))
 
     def code(self, start: int, n_rows: int, rows: BlockRows) -> None:
@@ -273,12 +277,17 @@ class _PathWalk:
         number = integrals.LINKS.index(link)
         prediction = integrals.Prediction(number, base, self.resolution)
         width = self.ensemble.value.shape[1]
-        log, stack = jumps.log_for(_LOGGED, width), jumps.stack_for(self._deepest)
-        most = max(1, _MOST_CROSSINGS // (len(delta) * self._deepest))
+        log = jumps.log_for(_LOGGED, width)
+        # As many as take some ten times the bytes of a tree, which is read for them.
+        n_pieces = np.clip(self.batch.tree_bytes // 4, _LEAST_PIECES, _MOST_PIECES)
+        most = max(1, int(n_pieces) // (len(delta) * self._deepest))
         n_block, start = min(self.batch.rows_per_block, most), 0
         while start < len(margin):
             block = margin[start : start + n_block]
-            lengths = self._logged(start, block, stack, log)
+            single = self.ensemble.precision.single
+            lines = self.batch.lines(single, start, len(block))
+            ranks = self._ranks(lines)
+            lengths = self._logged(start, block, lines if ranks is None else None, log)
             if lengths is None:  # fewer rows, or a longer log
                 block[:] = 0
                 if n_block == 1:
@@ -286,7 +295,8 @@ class _PathWalk:
                 n_block = max(n_block // 2, 1)
                 continue
             scratch = integrals.scratch_for(lengths, len(base))
-            integrals.integrate(log, prediction, scratch, block, start, delta, nlm)
+            given = (log, ranks, prediction, scratch, block, start)
+            integrals.integrate(*given, delta, nlm)
             del scratch  # so that the next block takes the same memory
             start += n_block
 
@@ -316,19 +326,35 @@ class _PathWalk:
     def _deepest(self) -> int:
         return int(self.ensemble.depth.max()) + 2
 
+    def _ranks(self, lines: jumps.Lines) -> integrals.Ranks | None:
+        """Paths along one column each, on which cuts stand in order; None for others."""
+        entries = self.batch.entries
+        effect = entries.effect[entries.place.shape[1] :]
+        if len(np.unique(effect)) < len(effect):
+            return None
+        # No jump is of an effect without an entry, which is on a column of no tree.
+        entry, first_cut = np.zeros((2, len(entries.place)), np.int64)
+        entry[effect] = np.arange(len(effect))
+        first_cut[effect] = lines.cut_first[entries.column]
+        return integrals.Ranks(entry, first_cut, lines.line, lines.passed)
+
     def _logged(
-        self, start: int, margin: np.ndarray, stack: jumps.Stack, log: jumps.Log
+        self,
+        start: int,
+        margin: np.ndarray,
+        lines: jumps.Lines | None,
+        log: jumps.Log,
     ) -> np.ndarray | None:
         """Log the jumps of a block; how many each path has, or None if the log is full."""
         packed, entries, n_rows = self.batch.packed, self.batch.entries, len(margin)
         rows = rows_for(n_rows, entries)
         self.batch.code(start, n_rows, rows)
-        crossings = jumps.crossings_for(n_rows, len(entries.place), self._deepest)
+        n_effects = len(entries.place)
+        room = n_rows * n_effects * self._deepest if n_rows > 1 else len(log.t)
+        pieces = jumps.pieces_for(n_rows, n_effects, room)
         trees = (packed.forest, packed.categories, entries)
-        single = self.ensemble.precision.single
-        paths = (rows, self.batch.lines(single, start, n_rows), crossings, stack)
-        n_logged = jumps.log_jumps(*trees, *paths, margin, log)
-        return None if n_logged < 0 else crossings.n_jumps.ravel()
+        n_logged = jumps.log_jumps(*trees, rows, lines, pieces, margin, log)
+        return None if n_logged < 0 else pieces.n_jumps.ravel()
 
 
 def _ulps(single: bool) -> float:

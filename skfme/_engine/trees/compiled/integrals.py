@@ -24,7 +24,7 @@ from skfme._engine.trees.compiled.decorators import (
     merged,
     summed,
 )
-from skfme._engine.trees.compiled.jumps import OUTPUT_BITS
+from skfme._engine.trees.compiled.jumps import OUTPUT_BITS, share_of_step
 from skfme.quadrature import CONSTANT_ULPS
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "LINKS",
     "IntegralScratch",
     "Prediction",
+    "Ranks",
     "integrate",
     "nlm_of_pieces",
     "nlm_of_sums",
@@ -42,6 +43,7 @@ __all__ = [
 LINKS = ("identity", "logistic", "exponential", "softmax")
 IDENTITY, LOGISTIC, EXPONENTIAL, SOFTMAX = range(4)
 
+_BUCKETS = 4  # for each jump of a path, so that few share one
 _OUTPUT_BITS, _OUTPUT = np.int64(OUTPUT_BITS), np.int64(2**OUTPUT_BITS - 1)
 
 
@@ -61,6 +63,25 @@ class Prediction(NamedTuple):
     link: int
     base: np.ndarray
     resolution: float
+
+
+class Ranks(NamedTuple):
+    """Paths along one column each, whose jumps are logged by the rank of their cut.
+
+    Attributes
+    ----------
+    entry, first_cut : ndarray of shape (n_effects,), int64
+        The entry of each effect, and the first cut of its column.
+    line : ndarray of shape (n_rows, n_entries, 3)
+        As :func:`skfme._engine.trees.compiled.jumps.lines_of_block` sets it.
+    passed : ndarray of shape (n_cuts,)
+        As in :class:`skfme._engine.trees.compiled.coding.Coding`.
+    """
+
+    entry: np.ndarray
+    first_cut: np.ndarray
+    line: np.ndarray
+    passed: np.ndarray
 
 
 class IntegralScratch(NamedTuple):
@@ -105,7 +126,7 @@ def scratch_for(lengths: np.ndarray, n_outputs: int) -> IntegralScratch:
         logged=np.empty(n_jumps, np.int64),
         t=np.empty(longest + 2),
         order=np.empty(longest + 1, np.int64),
-        counts=np.empty(longest + 1, np.int64),
+        counts=np.empty(_BUCKETS * longest + 1, np.int64),
         u=np.empty((n_outputs, longest + 1)),
         margin=np.empty(n_outputs),
         before=np.empty(n_outputs),
@@ -141,21 +162,22 @@ def _insert(t, order, n, farthest):
 
 @inner
 def _sort(t, logged, counts, sorted_t, order):
-    """Sort by t: into as many buckets as there are jumps, then by Shell's method.
+    """Sort by t: into four times as many buckets as there are jumps, then by Shell's method.
 
     Jumps are spread fairly evenly along most paths, so that few are out of place
     within their bucket; none is farther than the fullest bucket is long.
     """
     n, low, high = len(t), np.inf, -np.inf
+    n_buckets = _BUCKETS * n
     for k in range(n):
         low, high = t[k] if t[k] < low else low, t[k] if t[k] > high else high
-    scale = (n - 1) / (high - low) if high > low else 0.0
-    for b in range(n + 1):
+    scale = (n_buckets - 1) / (high - low) if high > low else 0.0
+    for b in range(n_buckets + 1):
         counts[b] = 0
     for k in range(n):
         counts[np.int64((t[k] - low) * scale) + 1] += 1
     fullest = 0
-    for b in range(n):
+    for b in range(n_buckets):
         fullest = counts[b + 1] if counts[b + 1] > fullest else fullest
         counts[b + 1] += counts[b]
     for k in range(n):
@@ -164,6 +186,15 @@ def _sort(t, logged, counts, sorted_t, order):
         sorted_t[place], order[place] = t[k], logged[k]
         counts[bucket] = place + 1
     _insert(sorted_t, order, n, fullest)
+
+
+@inlined
+def _share_ranks(ranks, r, e, t):
+    """Replace the signed ranks of a path's jumps by the shares of the step."""
+    line, first = ranks.line[r, ranks.entry[e]], ranks.first_cut[e]
+    for k in range(len(t)):
+        cut = ranks.passed[first + np.int64(abs(t[k]))]
+        t[k] = share_of_step(cut, line[0], line[1], line[2])
 
 
 @inner
@@ -252,12 +283,14 @@ def _respond_along(log, prediction, scratch, n_jumps, changed):
 
 
 @kernel
-def integrate(log, prediction, scratch, margin, start, delta, nlm):
+def integrate(log, ranks, prediction, scratch, margin, start, delta, nlm):
     """Changes of the margins and the NLM of all paths of a block, from their jumps.
 
     Parameters
     ----------
     log : Log
+    ranks : Ranks or None
+        None where the log has shares of the step.
     prediction : Prediction
     scratch : IntegralScratch
         Made for the jumps of the block.
@@ -281,6 +314,8 @@ def integrate(log, prediction, scratch, margin, start, delta, nlm):
         jumps = slice(first[path], first[path + 1])
         n_jumps = jumps.stop - jumps.start
         _sort(unsorted_t[jumps], logged[jumps], scratch.counts, inner_t, order)
+        if ranks is not None:
+            _share_ranks(ranks, r, e, inner_t[:n_jumps])
         t[n_jumps + 1] = 1.0
         for o in range(n_outputs):
             before[o] = scratch.margin[o] = base[o] + margin[r, o]

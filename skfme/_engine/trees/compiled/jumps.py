@@ -1,9 +1,10 @@
 """Compiled walks along the step paths of a tree ensemble: where they jump.
 
 Along γ(t) = x + t·h the prediction of a tree is constant between the thresholds that
-the path crosses. Each tree is walked along the line as a ray is traced through a
-hierarchy of boxes: the near side of a crossed node first, the far side later, from a
-stack. What is logged are the jumps, t and size, of all trees and paths of a block.
+the path crosses. Where a row meets a node on its way down that its path crosses, a piece
+of the path goes on from the far side, and so where a piece crosses one; all pieces of a
+block go down level by level, so that none waits for another. What is logged are the
+jumps, t and size, from piece to piece, of all trees and paths of a block.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.trees.compiled.decorators import inlined, kernel, merged
+from skfme._engine.trees.compiled.decorators import inlined, kernel
 from skfme._engine.trees.compiled.descent import (
     CHILD,
     add_leaves,
@@ -31,22 +32,19 @@ from skfme._engine.trees.compiled.descent import (
 
 __all__ = [
     "OUTPUT_BITS",
-    "Crossings",
     "Lines",
     "Log",
-    "Stack",
+    "Pieces",
     "crossing_time",
-    "crossings_for",
     "line_of",
     "lines_of_block",
     "log_for",
     "log_jumps",
+    "pieces_for",
     "share_of_step",
-    "stack_for",
 ]
 
 _U, _ONE = np.uint64, np.uint64(1)
-_BEYOND = 2.0  # an end of the path that no threshold reaches
 # A jump's path, and below it the output that it is of.
 OUTPUT_BITS = 20
 _OUTPUT_BITS = np.int64(OUTPUT_BITS)
@@ -62,7 +60,7 @@ class Log(NamedTuple):
     key : ndarray of shape (n_log,), int64
         Each jump's path, row · n_effects + effect, and its output below that.
     t : ndarray of shape (n_log,)
-        The share of the step at which it is.
+        The share of the step at which it is, or what :func:`log_jumps` has in its place.
     change : ndarray of shape (n_log, width)
         Its size.
     """
@@ -88,34 +86,33 @@ class Lines(NamedTuple):
     cut_first: np.ndarray
 
 
-class Crossings(NamedTuple):
-    """The nodes of one tree that the paths of a block cross, as chains.
+class Pieces(NamedTuple):
+    """Pieces of the paths of a block through one tree, beyond each path's first.
 
     Attributes
     ----------
-    top : ndarray of shape (n_rows, n_effects), int64
-        The last crossing pushed of each path, or −1.
+    first : ndarray of shape (n_rows, n_effects), int64
+        The second piece of each path, or −1.
     touched : ndarray of shape (n_rows * n_effects,), uint64
-        Paths with a crossing: row and effect.
-    node, t, below : ndarray of shape (n_rows * n_effects * deepest,)
-        A crossing's far side, where on the path it is, and the one pushed before it.
+        Paths that have one: row and effect.
+    path, node : ndarray of shape (n_pieces,), uint64 and uint32
+        Whose a piece is, and where on its way down.
+    t, later : ndarray of shape (n_pieces,)
+        Where on the path it begins, as in :class:`Log`, and the piece after it, or −1.
+    active : ndarray of shape (n_pieces,), int64
+        Those that are not at a leaf.
     n_jumps : ndarray of shape (n_rows, n_effects), int64
         How many jumps of each path have been logged, in all trees.
     """
 
-    top: np.ndarray
+    first: np.ndarray
     touched: np.ndarray
+    path: np.ndarray
     node: np.ndarray
     t: np.ndarray
-    below: np.ndarray
+    later: np.ndarray
+    active: np.ndarray
     n_jumps: np.ndarray
-
-
-class Stack(NamedTuple):
-    """The crossings of one path, the first of them on top; of shape (deepest,)."""
-
-    node: np.ndarray
-    t: np.ndarray
 
 
 def log_for(n: int, width: int) -> Log:
@@ -123,20 +120,16 @@ def log_for(n: int, width: int) -> Log:
     return Log(np.empty(n, np.int64), np.empty(n), np.empty((n, width)))
 
 
-def stack_for(deepest: int) -> Stack:
-    """For paths that cross fewer than so many nodes of a tree."""
-    return Stack(np.empty(deepest, np.uint64), np.empty(deepest))
-
-
-def crossings_for(n_rows: int, n_effects: int, deepest: int) -> Crossings:
-    """As :func:`stack_for`, for a block of rows."""
-    n_paths = n_rows * n_effects
-    return Crossings(
-        top=np.full((n_rows, n_effects), -1),
-        touched=np.empty(n_paths, np.uint64),
-        node=np.empty(n_paths * deepest, np.uint32),
-        t=np.empty(n_paths * deepest),
-        below=np.empty(n_paths * deepest, np.int64),
+def pieces_for(n_rows: int, n_effects: int, n_pieces: int) -> Pieces:
+    """Of a block of rows, with room for so many pieces."""
+    return Pieces(
+        first=np.full((n_rows, n_effects), -1),
+        touched=np.empty(n_rows * n_effects, np.uint64),
+        path=np.empty(n_pieces, np.uint64),
+        node=np.empty(n_pieces, np.uint32),
+        t=np.empty(n_pieces),
+        later=np.empty(n_pieces, np.int64),
+        active=np.empty(n_pieces, np.int64),
         n_jumps=np.zeros((n_rows, n_effects), np.int64),
     )
 
@@ -196,13 +189,29 @@ def crossing_time(lines, r, s, column, test):
 
 
 @inlined
-def _push_crossings(
-    tree, categories, entries, rows, lines, crossings, n_met, n_touched, n_pushed
+def _order_of(lines, r, s, column, test, far):
+    """Where a path crosses a node: the share of the step, or what orders like it.
+
+    Along one column that is the rank of the threshold, downwards its negative, and
+    nothing of the line is looked up.
+    """
+    if lines is None:
+        rank = np.float64(threshold_of(test))
+        return rank if far else -rank
+    return crossing_time(lines, r, s, column, test)
+
+
+@inlined
+def _begin_pieces(
+    tree, categories, entries, rows, lines, pieces, n_met, n_touched, n_pieces
 ):
-    """Push the crossings of one level; those count that come before all above them."""
+    """Begin a piece where a path crosses a node of one level, before all pieces above.
+
+    Returns
+    -------
+    n_touched, n_pieces : int
+    """
     first, effect, codes = entries.first, entries.effect, rows.codes
-    top, touched, placed = crossings.top, crossings.touched, crossings.t
-    node, below = crossings.node, crossings.below
     met, links, tests = rows.met, tree.links, tree.tests
     for k in range(n_met):
         r, above = row_of(met[_U(k)]), node_of(met[_U(k)])
@@ -213,103 +222,100 @@ def _push_crossings(
             if goes_right(_U(codes[r, _U(s)]), column, test, categories) == right:
                 continue
             e = _U(effect[_U(s)])
-            t = crossing_time(lines, r, _U(s), column, test)
-            last = top[r, e]
-            if last >= 0 and t >= placed[last]:
+            t = _order_of(lines, r, _U(s), column, test, not right)
+            later = pieces.first[r, e]
+            if later >= 0 and t >= pieces.t[later]:
                 continue
-            if last < 0:
-                touched[n_touched] = (r << _ROW_AT) | e
+            path = (r << _ROW_AT) | e
+            if later < 0:
+                pieces.touched[n_touched] = path
                 n_touched += 1
-            node[n_pushed] = np.uint32((link & CHILD) + _U(not right))
-            placed[n_pushed] = t
-            below[n_pushed] = last
-            top[r, e] = n_pushed
-            n_pushed += 1
-    return n_touched, n_pushed
+            pieces.path[n_pieces], pieces.t[n_pieces] = path, t
+            pieces.node[n_pieces] = np.uint32((link & CHILD) + _U(not right))
+            pieces.later[n_pieces] = later
+            pieces.first[r, e] = n_pieces
+            n_pieces += 1
+    return n_touched, n_pieces
 
 
 @inlined
-def _unstack(crossings, stack, path):
-    """Move a path's crossings to the stack; return how many there are."""
-    top, below, node, t = crossings.top, crossings.below, crossings.node, crossings.t
-    stack_node, stack_t = stack.node, stack.t
-    r, e = path >> _ROW_AT, path & _EFFECT
-    height, crossing = 0, top[r, e]
-    while crossing >= 0:
-        height, crossing = height + 1, below[crossing]
-    crossing = top[r, e]
-    for k in range(height - 1, -1, -1):
-        stack_node[k], stack_t[k] = _U(node[crossing]), t[crossing]
-        crossing = below[crossing]
-    top[r, e] = -1
-    return height
-
-
-@merged
-def _down_to_leaf(tree, categories, entries, rows, lines, stack, height, r, e):
-    """Follow a path from the crossing on top of the stack to a leaf.
+def _go_down(tree, categories, entries, rows, lines, pieces, n_active, n_pieces):
+    """Take the active pieces down one level, and begin those that part from them.
 
     Returns
     -------
-    leaf, height : int
-        The crossings on the way are on the stack in its place.
+    n_active, n_pieces : int
+        Both −1 if there is no room for a piece.
     """
     links, tests, places, codes = tree.links, tree.tests, entries.place, rows.codes
-    stack_node, stack_t = stack.node, stack.t
-    height -= 1
-    node, since = stack_node[height], stack_t[height]
-    until = stack_t[height - 1] if height > 0 else _BEYOND
-    link = links[node]
-    while is_inner(link, node):
-        column, test = column_of(link), tests[node]
+    active, node, since, later = pieces.active, pieces.node, pieces.t, pieces.later
+    n_inside = _U(0)
+    for i in range(n_active):
+        k = _U(active[_U(i)])
+        at, path = _U(node[k]), pieces.path[k]
+        r, e = path >> _ROW_AT, path & _EFFECT
+        link, test = links[at], tests[at]
+        column = column_of(link)
         s = _U(places[e, column])
         right = goes_right(_U(codes[r, column]), column, test, categories)
         far = goes_right(_U(codes[r, s]), column, test, categories)
         if far != right:
-            t = crossing_time(lines, r, s, column, test)
-            if t <= since:
+            t, after = _order_of(lines, r, s, column, test, far), later[k]
+            if t <= since[k]:
                 right = far
-            elif t < until:
-                stack_node[height], stack_t[height] = (link & CHILD) + _U(far), t
-                height, until = height + 1, t
-        node = (link & CHILD) + _U(right)
-        link = links[node]
-    return node, height
+            elif after < 0 or t < since[_U(after)]:
+                if n_pieces == len(node):
+                    return np.int64(-1), np.int64(-1)
+                pieces.path[n_pieces], since[n_pieces] = path, t
+                node[n_pieces] = np.uint32((link & CHILD) + _U(far))
+                later[n_pieces], later[k] = after, n_pieces
+                n_pieces += 1
+        child = (link & CHILD) + _U(right)
+        node[k], active[n_inside] = np.uint32(child), np.int64(k)
+        n_inside += _U(is_inner(links[child], child))
+    return np.int64(n_inside), n_pieces
 
 
 @inlined
-def _trace(tree, categories, entries, rows, lines, stack, height, path, log, n_logged):
-    """Follow one path through one tree; log where it changes leaf, and by how much.
-
-    Returns
-    -------
-    n_logged : int
-        −1 if the log is full.
-    """
-    leaves, r, e = tree.leaves, path >> _ROW_AT, path & _EFFECT
-    keys, places, changes, stack_t = log.key, log.t, log.change, stack.t
-    key = np.int64(r) * len(entries.place) + np.int64(e)
-    key = (key << _OUTPUT_BITS) | tree.output
-    before = _U(rows.at[r])
-    while height > 0:
-        if n_logged == len(keys):
-            return np.int64(-1)
-        keys[n_logged], places[n_logged] = key, stack_t[height - 1]
-        leaf, height = _down_to_leaf(
-            tree, categories, entries, rows, lines, stack, height, r, e
+def _to_leaves(tree, categories, entries, rows, lines, pieces, n_pieces):
+    """Take all pieces down to leaves; how many there are then, −1 if too many."""
+    links, n_begun, n_active = tree.links, np.int64(0), np.int64(0)
+    while n_begun < n_pieces or n_active > 0:
+        for k in range(n_begun, n_pieces):
+            at = _U(pieces.node[k])
+            pieces.active[n_active] = k
+            n_active += np.int64(is_inner(links[at], at))
+        n_begun = n_pieces
+        n_active, n_pieces = _go_down(
+            tree, categories, entries, rows, lines, pieces, n_active, n_pieces
         )
-        differs = False
+    return n_pieces
+
+
+@inlined
+def _log_path(tree, rows, pieces, n_effects, path, log, n_logged):
+    """Log where a path changes leaf in a tree, and by how much; −1 if the log is full."""
+    leaves, r, e = tree.leaves, path >> _ROW_AT, path & _EFFECT
+    key = np.int64(r) * n_effects + np.int64(e)
+    key = (key << _OUTPUT_BITS) | tree.output
+    before, k = _U(rows.at[r]), pieces.first[r, e]
+    pieces.first[r, e] = -1
+    while k >= 0:
+        if n_logged == len(log.key):
+            return np.int64(-1)
+        log.key[n_logged], log.t[n_logged] = key, pieces.t[_U(k)]
+        leaf, differs = _U(pieces.node[_U(k)]), False
         for j in range(leaves.shape[1]):
             change = leaves[leaf, j] - leaves[before, j]
-            changes[n_logged, j] = change
+            log.change[n_logged, j] = change
             differs |= change != 0
         n_logged += np.int64(differs)
-        before = leaf
+        before, k = leaf, pieces.later[_U(k)]
     return n_logged
 
 
 @kernel
-def log_jumps(forest, categories, entries, rows, lines, crossings, stack, margin, log):
+def log_jumps(forest, categories, entries, rows, lines, pieces, margin, log):
     """Log the jumps on all paths of a block of rows, tree by tree.
 
     Parameters
@@ -320,60 +326,52 @@ def log_jumps(forest, categories, entries, rows, lines, crossings, stack, margin
         Every effect moves numeric columns only.
     rows : BlockRows
         With the codes of the block.
-    lines : Lines
-    crossings : Crossings
-    stack : Stack
+    lines : Lines or None
+        None where no effect moves several columns; what is logged as t are then signed
+        ranks of cuts.
+    pieces : Pieces
+        With room for as many as there are paths and levels.
     margin : ndarray of shape (n_rows, n_outputs)
         Added to.
     log : Log
-        Set; how many jumps there are of each path is added to the crossings.
+        Set; how many jumps there are of each path is added to the pieces.
 
     Returns
     -------
     n_logged : int
-        −1 if the log is full; the margins are then of no use.
+        −1 if the log is full, or the room for pieces; the margins are then of no use.
     """
-    thin_out = forest.thin_out
-    touched, n_jumps = crossings.touched, crossings.n_jumps
+    thin_out, n_effects = forest.thin_out, len(entries.place)
     n_logged, level = np.int64(0), 0
     for number in range(len(forest.depth)):
         tree = branches(forest, number)
-        n_active, n_touched, n_pushed = np.int64(len(margin)), np.int64(0), np.int64(0)
+        n_active, n_touched, n_pieces = np.int64(len(margin)), np.int64(0), np.int64(0)
         start_rows(rows, len(margin))
         for _ in range(forest.depth[number]):
             n_met = advance(tree, categories, rows, n_active)
-            n_touched, n_pushed = _push_crossings(
+            n_touched, n_pieces = _begin_pieces(
                 tree,
                 categories,
                 entries,
                 rows,
                 lines,
-                crossings,
+                pieces,
                 n_met,
                 n_touched,
-                n_pushed,
+                n_pieces,
             )
             if thin_out[level]:
                 n_active = still_inside(tree, rows, n_active)
             level += 1
         stopped(rows, n_active)
-        for k in range(n_touched):
-            path, n_before = touched[k], n_logged
-            height = _unstack(crossings, stack, path)
-            n_logged = _trace(
-                tree,
-                categories,
-                entries,
-                rows,
-                lines,
-                stack,
-                height,
-                path,
-                log,
-                n_logged,
-            )
+        n_pieces = _to_leaves(tree, categories, entries, rows, lines, pieces, n_pieces)
+        if n_pieces < 0:
+            return n_pieces
+        for i in range(n_touched):
+            path, n_before = pieces.touched[i], n_logged
+            n_logged = _log_path(tree, rows, pieces, n_effects, path, log, n_logged)
             if n_logged < 0:
                 return n_logged
-            n_jumps[path >> _ROW_AT, path & _EFFECT] += n_logged - n_before
+            pieces.n_jumps[path >> _ROW_AT, path & _EFFECT] += n_logged - n_before
         add_leaves(tree, rows, margin)
     return n_logged
