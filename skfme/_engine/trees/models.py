@@ -76,7 +76,7 @@ def asks_trees(estimator: Any) -> bool:
 def least_points(estimator: Any) -> int:
     """Stepped predictions of a row, fewer of which cost less than a walk."""
     # CatBoost asks all rows a level's one question in a few instructions.
-    return 8 if _key(looked_through(estimator)[0])[0] == "catboost" else 1
+    return 6 if _key(looked_through(estimator)[0])[0] == "catboost" else 1
 
 
 def _key(model: Any) -> tuple[str, str]:
