@@ -32,6 +32,7 @@ from skfme._frames.tables import Table
 
 __all__ = ["Response", "choose_response", "model_name", "model_title", "unfrozen"]
 
+_LARGEST = 1e150  # of a prediction: the squares of 10⁸ rows add up
 _PROBABILITY_METHODS = ("predict_proba", "predict_log_proba")
 
 
@@ -85,10 +86,11 @@ class Response:
         Raises
         ------
         ValueError
-            If they are not numbers, not finite, or not one row per row of X.
+            If they are not numbers, not finite or beyond :data:`_LARGEST`, or not one row
+            per row of X.
         """
         values = self.unchecked(table)
-        finite = np.isfinite(values).all(axis=1)
+        finite = (np.abs(values) <= _LARGEST).all(axis=1)  # not so NaN
         if not finite.all():
             raise self._not_finite(table, values, ~finite)
         return values
@@ -100,23 +102,26 @@ class Response:
 
         The table may hold rows several times, before their steps and after them.
         """
-        infinite = bool(np.isinf(values).any())
+        if np.isinf(values).any():
+            fault = "infinite values"
+            advice = "It overflows there, or takes log(0): take a smaller step. "
+        elif np.isnan(values).any():
+            fault, advice = "NaN", ""
+        else:
+            fault = f"values beyond {_LARGEST:.0e}"
+            advice = "Their squares overflow: predict in a larger unit. "
         text = (
-            f"{self.name} returned {'infinite values' if infinite else 'NaN'} in "
-            f"{np.count_nonzero(bad):,} of {len(values):,} predictions (of rows before or "
-            "after a step). An effect needs finite predictions. "
+            f"{self.name} returned {fault} in {np.count_nonzero(bad):,} of "
+            f"{len(values):,} predictions (of rows before or after a step). An effect "
+            "needs finite predictions. "
         )
-        columns = [] if infinite else lacking(table, bad)
+        columns = lacking(table, bad) if fault == "NaN" else []
         if columns:
             columns_text = ", ".join(columns)
             return ValueError(
                 f"{text}Each of these rows lacks a value of {columns_text}."
             )
-        advice = "Choose another response_method, or leave these rows out."
-        if infinite:
-            advice = (
-                f"It overflows there, or takes log(0): take a smaller step. {advice}"
-            )
+        advice += "Choose another response_method, or leave these rows out."
         return PredictionError(text + advice)
 
     def unchecked(self, table: Table) -> np.ndarray:

@@ -32,6 +32,11 @@ FAULTS = {
     "NaN": (with_last(np.nan), ValueError, "returned NaN in"),
     "infinite": (with_last(np.inf), ValueError, "returned infinite values in"),
     "minus infinite": (with_last(-np.inf), ValueError, "returned infinite values in"),
+    "too large to be squared": (
+        with_last(-1.5e308),
+        ValueError,
+        "returned values beyond 1e\\+150 in",
+    ),
     "complex": (lambda v: v + 1j, ValueError, "did not return numbers"),
     "complex without an imaginary part": (
         lambda v: v.astype(complex),
