@@ -173,7 +173,7 @@ def test_what_is_not_read_is_refused_by_name_and_differenced(
 def test_few_effects_are_differenced_as_its_predictions_cost_little(monkeypatch):
     monkeypatch.setattr(choice, "_WORTH_LOADING", 0)
     model = FrozenEstimator(regressor().fit(numbers, y))
-    for n_steps, engine in ((7, "predict"), (8, "trees")):
+    for n_steps, engine in ((5, "predict"), (6, "trees")):
         steps = [{"b": 0.1 * (i + 1)} for i in range(n_steps)]
         effects = FMEExplainer(model, steps, extrapolation=None).fit(numbers)
         assert {e.engine for e in effects.explain(numbers).values()} == {engine}
