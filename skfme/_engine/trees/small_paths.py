@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skfme._engine.trees.compiled.coding import Entries
+from skfme._engine.trees.compiled.coding import Entries, one_column_each
 from skfme._engine.trees.compiled.small_paths import ALWAYS, PassedNodes
 from skfme._engine.trees.compiled.small_trees import AGAIN, INNER, MOST_FIELD
 from skfme._engine.trees.small_trees import (
@@ -57,7 +57,7 @@ def passed_by(layout: SmallLayout, entries: Entries) -> PassedNodes | None:
     """
     n_columns = entries.place.shape[1]
     effect = entries.effect[n_columns:]
-    if len(np.unique(effect)) < len(effect) or layout.test.max(initial=0) > MOST_CELLS:
+    if not one_column_each(entries) or layout.test.max(initial=0) > MOST_CELLS:
         return None
     climb = _climbed(layout, np.isin(layout.column, entries.column))
     again, low, high = _sides(layout, climb)

@@ -21,7 +21,12 @@ from skfme._engine.trees.compiled import (
     small_paths,
     small_trees,
 )
-from skfme._engine.trees.compiled.coding import Entries, code_block, code_words
+from skfme._engine.trees.compiled.coding import (
+    Entries,
+    code_block,
+    code_words,
+    one_column_each,
+)
 from skfme._engine.trees.compiled.descent import BlockRows, rows_for
 from skfme._engine.trees.encoding import Move, Values, values_of
 from skfme._engine.trees.ensembles import ROUNDING_ULPS, Ensemble
@@ -286,7 +291,9 @@ class _PathWalk:
             block = margin[start : start + n_block]
             single = self.ensemble.precision.single
             lines = self.batch.lines(single, start, len(block))
-            ranks = self._ranks(lines)
+            ranks = None
+            if self._in_order is not None:
+                ranks = integrals.Ranks(*self._in_order, lines.line, lines.passed)
             lengths = self._logged(start, block, lines if ranks is None else None, log)
             if lengths is None:  # fewer rows, or a longer log
                 block[:] = 0
@@ -326,17 +333,20 @@ class _PathWalk:
     def _deepest(self) -> int:
         return int(self.ensemble.depth.max()) + 2
 
-    def _ranks(self, lines: jumps.Lines) -> integrals.Ranks | None:
-        """Paths along one column each, on which cuts stand in order; None for others."""
+    @cached_property
+    def _in_order(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Each effect's entry and first cut; None where one goes along several columns,
+        whose cuts stand in no order.
+        """
         entries = self.batch.entries
-        effect = entries.effect[entries.place.shape[1] :]
-        if len(np.unique(effect)) < len(effect):
+        if not one_column_each(entries):
             return None
         # No jump is of an effect without an entry, which is on a column of no tree.
         entry, first_cut = np.zeros((2, len(entries.place)), np.int64)
+        effect = entries.effect[entries.place.shape[1] :]
         entry[effect] = np.arange(len(effect))
-        first_cut[effect] = lines.cut_first[entries.column]
-        return integrals.Ranks(entry, first_cut, lines.line, lines.passed)
+        first_cut[effect] = self.batch.packed.coding.cut_first[entries.column]
+        return entry, first_cut
 
     def _logged(
         self,

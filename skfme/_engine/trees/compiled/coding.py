@@ -25,6 +25,7 @@ __all__ = [
     "Entries",
     "code_block",
     "code_words",
+    "one_column_each",
 ]
 
 CODE_BITS = 21
@@ -101,6 +102,12 @@ class Entries(NamedTuple):
     column: np.ndarray
     row: np.ndarray
     place: np.ndarray
+
+
+def one_column_each(entries: Entries) -> bool:
+    """Whether no effect changes several columns."""
+    effect = entries.effect[entries.place.shape[1] :]
+    return len(np.unique(effect)) == len(effect)
 
 
 @inner
