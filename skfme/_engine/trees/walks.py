@@ -205,10 +205,11 @@ class CodedBatch:
         """Room for blocks of 64 rows; `lines` as :func:`small_trees.words_for` has them."""
         coding = self.packed.coding
         n_places = len(coding.feature) + len(self.entries.row)
-        most = int(np.clip(_MOST_BYTES // (2 * n_places), 64, kernels.MOST_ROWS))
+        code = np.min_scalar_type(np.diff(coding.cut_first).max())
+        row_bytes = code.itemsize * n_places
+        most = int(np.clip(_MOST_BYTES // row_bytes, 64, kernels.MOST_ROWS))
         shape = (min(most // 64 * 64, delta.shape[1]), n_places)
-        narrow = np.min_scalar_type(np.diff(coding.cut_first).max())
-        return small_trees.words_for(shape, narrow, lines, len(delta), delta.shape[2])
+        return small_trees.words_for(shape, code, lines, len(delta), delta.shape[2])
 
     def blocks_of_words(self, words: small_trees.Words) -> Iterator[tuple[int, int]]:
         """Set the codes of one block after the other: how many rows, and the first."""
