@@ -30,6 +30,7 @@ __all__ = [
     "holds_objects",
     "in_order_of",
     "is_coded",
+    "is_polars_categorical",
     "kind_of",
     "missing_in",
     "mixture_in",
@@ -92,10 +93,21 @@ def is_coded(column: ColumnData) -> bool:
     return isinstance(column, nw.Series) and column.dtype in coded
 
 
-def declared_categories(column: nw.Series) -> tuple[list, bool]:
-    """The categories that a coded column declares, and whether they are ordered."""
+def is_polars_categorical(column: nw.Series) -> bool:
+    """Whether a column is a Categorical of polars, whose categories have no order."""
+    return column.implementation.is_polars() and column.dtype == nw.Categorical
+
+
+def declared_categories(column: nw.Series) -> tuple[list | None, bool]:
+    """The categories that a coded column declares, and whether they are ordered.
+
+    None of a Categorical of polars, which declares none: its categories come sorted, as
+    texts do, wherever in the rows they are first seen.
+    """
+    if is_polars_categorical(column):
+        return None, False
     if column.implementation.is_polars():
-        return column.cat.get_categories().to_list(), column.dtype == nw.Enum
+        return column.cat.get_categories().to_list(), True
     native = column.to_native()
     if isinstance(dtype := getattr(native, "dtype", None), pd.CategoricalDtype):
         return list(dtype.categories), bool(dtype.ordered)
@@ -164,9 +176,11 @@ def plain_series(column: ColumnData) -> pd.Series:
         # narwhals' own to_pandas goes through pyarrow's to_numpy (see _entries).
         entries = (column.to_native() if arrow else column).to_pandas()
         entries = entries.reset_index(drop=True)
-        if isinstance(entries.dtype, pd.CategoricalDtype):
-            return entries
         categories, ordered = declared_categories(column)
+        if categories is None:
+            entries = entries.astype(object)
+        elif isinstance(entries.dtype, pd.CategoricalDtype):
+            return entries
         return pd.Series(pd.Categorical(entries, categories, ordered=ordered))
     if holds_dates(column):
         return pandas_moments(column)

@@ -20,6 +20,7 @@ from skfme._frames.columns import (
     ColumnData,
     as_vector,
     is_coded,
+    is_polars_categorical,
     kind_of,
     objects_in,
     plain_series,
@@ -179,7 +180,7 @@ def label_series(column: ColumnData) -> pd.Series:
     A Categorical of polars does not, and is sorted as text is.
     """
     if is_coded(column):
-        if column.implementation.is_polars() and column.dtype == nw.Categorical:
+        if is_polars_categorical(column):
             return pd.Series(objects_in(column))
         if column.implementation.is_pyarrow():  # narwhals makes text of a dictionary
             categories = column.cat.get_categories().to_list()

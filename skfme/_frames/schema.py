@@ -169,7 +169,7 @@ def _describe_categorical(position: int, name: Hashable, column: ColumnData) -> 
     if is_coded(column):
         declared, ordered = declared_categories(column)
         # The declared order, with or without ranks.
-        ranks = {value: i for i, value in enumerate(declared)}
+        ranks = {value: i for i, value in enumerate(declared or ())}
     levels = sorted(distinct[seen], key=ranks.__getitem__ if ranks else _sort_key)
     return Column(
         position,

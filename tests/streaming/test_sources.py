@@ -86,11 +86,16 @@ def test_a_source_has_the_numbers_of_one_table_in_memory(folder, rows, explainer
     assert_summaries(summaries, explainer.explain(rows[FEATURES]))
 
 
+@pytest.mark.parametrize("by", ["ward", ["ward"]], ids=["label", "list"])
 @pytest.mark.parametrize("kind", TABLES)
-def test_groups_and_weights_are_columns_of_the_source(folder, rows, explainer, kind):
+def test_groups_and_weights_are_columns_of_the_source(
+    folder, rows, explainer, kind, by
+):
+    asked = list(by) if isinstance(by, list) else by
     summaries = explainer.explain_batches(
-        given(kind, folder), by="ward", sample_weight="weight"
+        given(kind, folder), by=asked, sample_weight="weight"
     )
+    assert asked == by  # the weights are no group
     effects = explainer.explain(rows[FEATURES], sample_weight=rows["weight"])
     assert summaries["older"].weights_type == "frequency"
     for name, effect in effects.items():

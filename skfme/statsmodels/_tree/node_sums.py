@@ -19,6 +19,8 @@ __all__ = ["FactorLevels", "LevelSums", "NodeMoments", "Scores"]
 BLOCK = 4096
 """Rows that are summed at once, so that they fit the cache."""
 
+_LOST = 1e-5  # of a squared mean: a spread below, as their difference, has lost digits
+
 
 class NodeMoments(NamedTuple):
     """Of m nodes and p covariates, over the rows that have the covariate.
@@ -101,14 +103,20 @@ def _moments(
         shifts = sums**2 / divisors
         products -= sums * effects / divisors
     squares -= shifts
-    # Where the mean dwarfs the spread, the difference has lost its digits.
-    for i, k in zip(*np.nonzero(squares < 1e-5 * shifts), strict=True):
+    # Where a mean dwarfs the spread, the difference has lost its digits.
+    lost = squares < _LOST * shifts
+    if observed is not None:
+        lost |= around < _LOST * effects**2 / divisors
+    for i, k in zip(*np.nonzero(lost), strict=True):
         part = layer.parts[i]
-        away = part.of(scores[:, k]) - means[i, k]
+        away, deviations = part.of(scores[:, k]) - means[i, k], part.deviations
         weighted = part.weights.times(away)
         if observed is not None:
-            weighted = weighted * part.of(observed[:, k])
-        squares[i, k], products[i, k] = weighted @ away, weighted @ part.deviations
+            there = part.of(observed[:, k])
+            weighted = weighted * there
+            deviations = (deviations - effects[i, k] / divisors[i, k]) * there
+            around[i, k] = part.weights.times(deviations) @ deviations
+        squares[i, k], products[i, k] = weighted @ away, weighted @ deviations
     return NodeMoments(totals, around, products, squares)
 
 
@@ -209,6 +217,17 @@ class FactorLevels:
         totals = np.add.reduceat(counts, self.starts, axis=1)
         means = np.add.reduceat(sums, self.starts, axis=1)
         means /= np.where(totals > 0, totals, 1.0)
-        around = np.add.reduceat(squares, self.starts, axis=1) - totals * means**2
+        shifts = totals * means**2
+        around = np.add.reduceat(squares, self.starts, axis=1) - shifts
         sums -= counts * means.repeat(self.slots, axis=1)
+        # As with numbers, about the mean of the rows that have a level.
+        for i, k in zip(*np.nonzero(around < _LOST * shifts), strict=True):
+            part, start = layer.parts[i], self.starts[k]
+            codes = part.of(self.codes[:, k]) - start
+            has = ~np.isin(codes + start, self.missing)
+            deviations = (part.deviations - means[i, k]) * has
+            weighted = part.weights.times(deviations)
+            of_levels = np.bincount(codes, weighted, minlength=self.slots[k])
+            sums[i, start : start + self.slots[k]] = of_levels
+            around[i, k] = weighted @ deviations
         return LevelSums(counts, sums, np.maximum(around, 0.0), self.starts)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from skfme import came, fme
-from skfme.statsmodels import EffectTree
+from skfme.statsmodels import ConditionalEffects, EffectTree
 
 DAYS = 300
 
@@ -245,3 +245,32 @@ def test_a_rule_lists_few_of_very_many_levels_and_a_query_all(dated):
         assert rule.endswith(f", … {levels[i] - 10} more}}") or "not" in queries[i]
     assert rules.is_unique
     assert max(map(len, tree.export_text().splitlines())) <= 80
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_categories_of_polars_come_in_the_order_of_texts(backwards):
+    # polars numbers them as it meets them: by the order of rows.
+    rng = np.random.default_rng(0)
+    ward = np.array(["low", "b", "high"])[np.arange(90) % 3]
+    effect = np.where(ward == "b", 3.0, 1.0) + rng.normal(size=90) / 10
+    rows = np.arange(90)[:: -1 if backwards else 1]
+    X = pl.DataFrame({"ward": ward[rows]})
+    coded = X.with_columns(pl.col("ward").cast(pl.Categorical))
+    texts, categories = (
+        EffectTree(n_partitions=3).fit(table, effect[rows]) for table in (X, coded)
+    )
+    assert texts.nodes_["levels_left"][0] == ("b",)
+    assert str(categories) == str(texts)
+
+
+def test_the_reference_of_a_formula_does_not_depend_on_the_order_of_rows():
+    ward = np.array(["low", "b", "high"])[np.arange(90) % 3]
+    X = pl.DataFrame(
+        {"ward": pl.Series(ward, dtype=pl.Categorical), "x": np.arange(90.0)}
+    )
+    for table in (X, X.reverse()):
+        effect = fme(lambda X: np.asarray(X["x"]) ** 2, table, {"x": 1})
+        fit = ConditionalEffects.from_formula(effect, "C(ward)").fit()
+        assert list(fit.params.index) == [
+            "Intercept", "C(ward)[T.high]", "C(ward)[T.low]",
+        ]  # fmt: skip

@@ -1,12 +1,16 @@
 """Tests of covariates and searches for splits, against definitions and brute force."""
 
+from fractions import Fraction
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, norm
 
 from skfme._summaries.weighting import Weighting
+from skfme.statsmodels import EffectTree
 from skfme.statsmodels._tree.covariates import Covariate, Sample
 from skfme.statsmodels._tree.growing import Layer
 from skfme.statsmodels._tree.layer_tallies import NodeTally
@@ -346,3 +350,38 @@ def test_a_covariate_is_constant_where_its_statistic_has_less_than_the_least_var
 def test_a_node_of_which_no_row_is_expected_has_no_sums():
     tally = NodeTally(_numeric(np.ones((3, 1))), 0.0, expected=0)
     assert tally.spread.n == 0
+
+
+def _share_explained(parts):
+    """(N − 1) SSB / SST of weights and effects by part, in rational numbers."""
+    every = [pair for part in parts for pair in part]
+    total = sum(w for w, _ in every)
+    mean = sum(w * y for w, y in every) / total
+    between = Fraction(0)
+    for part in parts:
+        own = sum(w for w, _ in part)
+        between += own * (sum(w * y for w, y in part) / own - mean) ** 2
+    return float((total - 1) * between / sum(w * (y - mean) ** 2 for w, y in every))
+
+
+@pytest.mark.parametrize("as_number", [True, False])
+def test_rows_without_the_covariate_cost_the_others_no_digits(as_number):
+    # Those with it are 100 away from the node's mean, and within 0.01 of one another.
+    rng = np.random.default_rng(0)
+    n, n_missing = 150, 50
+    group, missing = rng.integers(0, 2, n), np.arange(n) < n_missing
+    effect = np.where(missing, 150.0, -75.0) + 0.01 * rng.normal(size=n)
+    weights = rng.integers(1, 5, n)
+    column = group.astype(float) if as_number else np.array(["a", "b"])[group]
+    X = pd.DataFrame({"x": pd.Series(column).where(~missing)})
+    tree = EffectTree(max_depth=1).fit(X, effect, weights)
+    exact = [
+        (Fraction(int(w)), Fraction(y)) for w, y in zip(weights, effect, strict=True)
+    ]
+    parts = [
+        [exact[i] for i in range(n_missing, n) if group[i] == level] for level in (0, 1)
+    ]
+    # Of two groups the squared correlation is the share between them.
+    assert tree.tests_["statistic"][0] == pytest.approx(
+        _share_explained(parts), rel=2e-12
+    )
