@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.fuzz import asking, effects
+from benchmarks.fuzz import asking, effects, parts
 from benchmarks.fuzz.__main__ import SPACES, run
 from benchmarks.fuzz.choices import Never, Outcome, Pairs, Space
 
@@ -101,3 +101,33 @@ def test_every_rule_of_the_explainer_is_integrated_by_hand():
     assert smooth == pytest.approx(0.625)  # 1 − (1/30) / (4/45)
     off = 0.3**3 / 3 + (1 - 0.3) - (1 - 0.3**2) + (1 - 0.3**3) / 3
     assert jump == pytest.approx(1 - off / (0.3 * 0.7))
+
+
+def test_parts_by_hand_are_those_of_closed_forms():
+    # On the way of x y + x² from 0 to 1 the parts are 1/2 + 1 and 1/2.
+    (smooth,) = parts.smooth(lambda t: t[:, :1] * t[:, 1:] + t[:, :1] ** 2, 2)
+    np.testing.assert_allclose(smooth, [[1.5], [0.5]], atol=1e-9)
+    # The first jumps alone at 0.3, both at 0.6, where neither does anything alone.
+    jumps = lambda t: (t[:, :1] > 0.3) + 4.0 * (t > 0.6).all(axis=1, keepdims=True)  # noqa: E731
+    for found in parts.of_jumps(jumps, 2, near=1e-7):
+        np.testing.assert_array_equal(found, [[3.0], [2.0]])
+    # At 0.3 and at 0.3 + 1e-9 one after the other, and as one.
+    order = lambda t: 1.0 * (t[:, :1] > 0.3) * (t[:, 1:] > 0.3 + 1e-9)  # noqa: E731
+    apart, together = parts.of_jumps(order, 2, near=1e-7)
+    np.testing.assert_array_equal(apart, [[0.0], [1.0]])
+    np.testing.assert_array_equal(together, [[0.5], [0.5]])
+
+
+def test_parts_by_orders_and_of_pairs_are_those_of_closed_forms():
+    worth = {"": 0, "a": 1, "b": 2, "c": 0, "ab": 5, "ac": 1, "bc": 2, "abc": 9}
+    after = lambda done: np.array([[worth["".join(sorted(done))]]], float)  # noqa: E731
+
+    def by_orders(question):
+        return parts.by_orders(["a", "b", "c"], after, question).ravel()
+
+    np.testing.assert_array_equal(by_orders("sequential"), [1, 4, 4])
+    np.testing.assert_array_equal(by_orders("sequential back"), [7, 2, 0])
+    sixths = by_orders("shapley pairs") * 6
+    np.testing.assert_allclose(sixths[:3], [20, 26, 8])
+    # The mean of v(ab) − v(a) − v(b) with and without c, and so on.
+    np.testing.assert_allclose(sixths[3:], [24, 12, 12])

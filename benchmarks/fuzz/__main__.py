@@ -12,15 +12,18 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import benchmarks.fuzz as package
-from benchmarks.fuzz import delta, effects, regions, regressions
+from benchmarks.fuzz import delta, effects, partitions, regions, regressions
 from benchmarks.fuzz.choices import Space
 from benchmarks.fuzz.report import Report
 
 SPACES: dict[str, Space] = {
-    room.SPACE.name: room.SPACE for room in (effects, regions, delta, regressions)
+    room.SPACE.name: room.SPACE
+    for room in (effects, regions, delta, regressions, partitions)
 }
-TURNS = ("effects", "effects", "regions", "effects", "delta",
-         "effects", "effects", "regions", "effects", "regressions")  # fmt: skip
+_TURNS = ("effects", "effects", "regions", "effects", "delta",
+          "effects", "effects", "regions", "effects", "regressions")  # fmt: skip
+# Clusters take a second for each of their draws.
+TURNS = (*_TURNS, *_TURNS, *_TURNS, *_TURNS, "partitions")
 
 
 def run(

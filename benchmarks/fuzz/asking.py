@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from benchmarks.fuzz import paths
+from benchmarks.fuzz import parts, paths
 from benchmarks.fuzz.draws import Draw
 from benchmarks.fuzz.models import Function
 from benchmarks.fuzz.oracle import Expected, compared, relative
@@ -32,7 +33,7 @@ def options_of(draw: Draw) -> dict[str, Any]:
     if chosen["weights"] == "importance":
         options["weights_type"] = "importance"
     question = chosen["question"]
-    if question not in ("shapley", "sequential"):
+    if question not in parts.QUESTIONS:
         name = question.removeprefix("means ")
         options["comparison"] = relative if name == "own" else name
         if question.startswith("means "):
@@ -47,8 +48,9 @@ def asked(draw: Draw) -> Any:
     question = chosen["question"]
     if chosen["way"] == "fme":
         options |= {"background": others, "sample_weight": draw.weights}
-        if question in ("shapley", "sequential"):
-            return attribute(draw.model, table, draw.steps, method=question, **options)
+        if question in parts.QUESTIONS:
+            options |= parts.options_of(question, list(draw.steps))
+            return attribute(draw.model, table, draw.steps, **options)
         return fme(draw.model, table, draw.steps, **options)
     model = draw.model if hasattr(draw.model, "predict") else Function(draw.model)
     explainer = FMEExplainer(FrozenEstimator(model), draw.steps, **options)
@@ -56,22 +58,23 @@ def asked(draw: Draw) -> Any:
         explainer.fit(table, sample_weight=draw.weights)
     else:
         explainer.fit(others)
-    if question in ("shapley", "sequential"):
-        return explainer.attribute(table, method=question, sample_weight=draw.weights)
+    if question in parts.QUESTIONS:
+        how = parts.options_of(question, list(draw.steps))
+        return explainer.attribute(table, sample_weight=draw.weights, **how)
     if chosen["way"] == "explainer":
         effects = explainer.explain(table, sample_weight=draw.weights)
         return next(iter(effects.values()))
     n, size = len(draw.rows), -(-len(draw.rows) // 3)
-    parts = [range(i, min(i + size, n)) for i in range(0, n, size)]
-    weights = None if draw.weights is None else _one_by_one(draw.weights, parts)
-    tables = [table_of(draw.rows.take(part)) for part in parts]
+    batches = [range(i, min(i + size, n)) for i in range(0, n, size)]
+    weights = None if draw.weights is None else _one_by_one(draw.weights, batches)
+    tables = [table_of(draw.rows.take(batch)) for batch in batches]
     summaries = explainer.explain_batches(tables, sample_weight=weights)
     return next(iter(summaries.values()))
 
 
-def _one_by_one(weights: np.ndarray, parts: list[range]) -> Any:
+def _one_by_one(weights: np.ndarray, batches: list[range]) -> Any:
     """A function from a batch to its weights, for batches that come in order."""
-    left: Iterator[np.ndarray] = iter([weights[part] for part in parts])
+    left: Iterator[np.ndarray] = iter([weights[batch] for batch in batches])
     return lambda batch: next(left)
 
 
@@ -86,7 +89,7 @@ def compare(draw: Draw, expected: Expected, answer: Any) -> int:
     AssertionError
         If anything differs.
     """
-    is_parts = draw.chosen["question"] in ("shapley", "sequential")
+    is_parts = draw.chosen["question"] in parts.QUESTIONS
     effect = answer.total if is_parts else answer
     counted = np.array(expected.status) == "counted"
     tolerance = _tolerance(draw, expected)
@@ -100,7 +103,11 @@ def compare(draw: Draw, expected: Expected, answer: Any) -> int:
         assert effect.status.tolist() == expected.status, (
             effect.status.tolist(), expected.status,
         )  # fmt: skip
-        n_compared += _compare_rows(answer, expected, counted, is_parts, tolerance)
+        n_compared += _compare_rows(
+            _columns(draw.chosen["question"], answer), expected, counted, tolerance
+        )
+    if draw.chosen["question"] == "path":
+        n_compared += _compare_path(draw, answer, expected, np.flatnonzero(counted))
     if not counted.any() or is_parts:
         return n_compared
     n_compared += _compare_averages(draw, effect, expected, counted, tolerance)
@@ -109,21 +116,59 @@ def compare(draw: Draw, expected: Expected, answer: Any) -> int:
     return n_compared
 
 
+def _columns(question: str, answer: Any) -> np.ndarray:
+    """What is compared of each row, of shape (n, n_columns)."""
+    if question not in parts.QUESTIONS:
+        columns = [answer.fme]
+    else:
+        columns = [piece.fme for piece in answer.values()]
+    if question == "shapley pairs":
+        columns += [answer.interaction(*pair) for pair in combinations(answer, 2)]
+    if question == "path":  # parts add up in every row; of a few they are found by hand
+        columns = [sum(columns)]
+    return np.concatenate([c.reshape(len(c), -1) for c in columns], axis=1)
+
+
 def _compare_rows(
-    answer: Any,
-    expected: Expected,
-    counted: np.ndarray,
-    is_parts: bool,
-    tolerance: dict,
+    effects: np.ndarray, expected: Expected, counted: np.ndarray, tolerance: dict
 ) -> int:
-    pieces = list(answer.values()) if is_parts else [answer]
-    effects = [piece.fme.reshape(len(counted), -1) for piece in pieces]
-    effects = np.concatenate(effects, axis=1)
     assert np.isnan(effects[~counted]).all()
     if not counted.any():
         return len(counted)
     np.testing.assert_allclose(effects[counted], expected.effects, **tolerance)
     return effects[counted].size
+
+
+def _compare_path(draw: Draw, answer: Any, expected: Expected, rows: np.ndarray) -> int:
+    """Parts along the way of a few rows, where the floats of both ends hold one."""
+    if answer.n_not_converged:
+        return 0
+    trees, n_compared = draw.recipe.engine == "trees", 0
+    moving = [expected.stepped[name] for name in draw.steps]
+    unit = 1e-3 if _is_single(draw) and not trees else 1e-5
+    for row in rows[: paths.MOST_ROWS]:
+        ways = [(float(e.before[row]), float(e.after[row])) for e in moving]
+        if not all(_holds_points(*way, 1e-3 if trees else 1e-11) for way in ways):
+            continue
+        corner = paths.corner_of(draw, expected, int(row))
+        if trees:
+            near = max(_in_single(*way) for way in ways)
+            by_hand = parts.of_jumps(corner, len(ways), near)
+        else:
+            by_hand = parts.smooth(corner, len(ways))
+        level = np.abs(corner(np.array([[0.0] * len(ways), [1.0] * len(ways)]))).max()
+        got = np.array([np.atleast_1d(part.fme[row]) for part in answer.values()])
+        close = [np.abs(got - one) <= unit * (1e-3 + level) for one in by_hand]
+        assert not close or any(one.all() for one in close), (row, got, by_hand)
+        n_compared += got.size if close else 0
+    return n_compared
+
+
+def _in_single(low: float, high: float) -> float:
+    """Shares of a way that single precision does not tell apart."""
+    if low == high:
+        return 0.0
+    return 4 * 2**-23 * max(abs(low), abs(high)) / abs(high - low)
 
 
 def _compare_averages(

@@ -43,6 +43,15 @@ class Outcome:
     counts: bool = True
 
 
+def told(ask: Callable[[], object], reason: str) -> Outcome:
+    """The outcome where there is no answer by hand: the package has to say so, too."""
+    try:
+        ask()
+    except (ValueError, TypeError):
+        return Outcome(f"refused: {reason}")
+    raise AssertionError(f"not refused: {reason}")
+
+
 @dataclass(frozen=True)
 class Space:
     """Choices, and the check of a draw that has one value of each."""

@@ -52,6 +52,11 @@ class Draw:
             return None
         return self.weights[self.weights > 0]
 
+    @property
+    def between(self) -> bool:
+        """Whether the models are asked between both ends of a step, too."""
+        return walks_between(self.chosen)
+
     def seen(self, name: Any) -> tuple[list, np.ndarray | None]:
         """What training rows have in a column, where they have anything, and weights."""
         entries = next(c for c in self.training.columns if c.name == name).entries
@@ -66,6 +71,11 @@ class Draw:
     def text(self) -> str:
         kinds = {c.name: c.kind for c in self.rows.columns}
         return f"{len(self.rows)} rows of {kinds}; {self.steps}; {self.chosen}"
+
+
+def walks_between(chosen: Chosen) -> bool:
+    """Whether the choices ask for what lies between both ends of a step."""
+    return chosen["nlm"] != "none" or chosen["question"] == "path"
 
 
 def drawn(rng: np.random.Generator, chosen: Chosen) -> Draw:
@@ -123,7 +133,7 @@ def _beside(rng: np.random.Generator, chosen: Chosen, recipe: Recipe) -> list[st
     kept = tables.KINDS if recipe.takes == "all" else takes(recipe)
     if chosen["library"] == "numpy":
         kept = tuple(k for k in kept if k not in tables.DATES)
-    if chosen["nlm"] != "none":  # Decimals hold no points between
+    if walks_between(chosen):  # Decimals hold no points between
         kept = tuple(k for k in kept if k != "object")
     if beside != "mixed":
         kept = tuple(k for k in kept if k in (*tables.INTEGERS, *tables.FLOATS))

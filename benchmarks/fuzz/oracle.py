@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 
+from benchmarks.fuzz import parts
 from benchmarks.fuzz.draws import Draw
 from benchmarks.fuzz.models import predicted
 from benchmarks.fuzz.outside import outside
@@ -35,7 +35,7 @@ class Expected:
     before, after : ndarray of shape (n_counted, n_outputs)
         Predictions at both ends.
     effects : ndarray of shape (n_counted, n_outputs)
-        Comparisons of these; of parts one after the other.
+        Comparisons of these; of parts by orders one after the other.
     stepped : dict of column name -> Ends
     """
 
@@ -53,6 +53,7 @@ def relative(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 COMPARISONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "difference": lambda before, after: after - before,
+    "path": lambda before, after: after - before,  # what its parts add up to
     "per_unit": lambda before, after: after - before,  # then over the step
     "ratio": lambda before, after: after / before,
     "percent": lambda before, after: 100 * (after - before) / before,
@@ -77,6 +78,9 @@ def expected_of(draw: Draw) -> Expected:
     stepped = _stepped(draw)
     status = _status(draw, stepped)
     kept = np.flatnonzero(np.array(status) == "counted")
+    question = draw.chosen["question"]
+    if question == "path":
+        _check_path(draw, stepped, kept)
     if not len(kept):
         nothing = np.empty((0, 1))
         return Expected(status, nothing, nothing, nothing, stepped)
@@ -85,12 +89,23 @@ def expected_of(draw: Draw) -> Expected:
         return finite(draw, stepped_rows(draw, stepped, changed).take(kept))
 
     low, high = after(frozenset()), after(frozenset(draw.steps))
-    question = draw.chosen["question"]
-    if question in ("shapley", "sequential"):
-        effects = _parts(list(draw.steps), after, question)
+    if question in parts.ORDERS:
+        effects = parts.by_orders(list(draw.steps), after, question)
     else:
         effects = compared(draw, low, high)
     return Expected(status, low, high, effects, stepped)
+
+
+def _check_path(draw: Draw, stepped: dict[Any, Ends], kept: np.ndarray) -> None:
+    """Refuse what has no way from one end to the other."""
+    for column in draw.rows.columns:
+        ends = stepped.get(column.name)
+        if ends is None:
+            continue
+        if column.family != "number":
+            raise RefusedError("categories and dates jump")
+        if any(ends.before[row] is None for row in kept):
+            raise RefusedError("no way from a missing value")
 
 
 def _stepped(draw: Draw) -> dict[Any, Ends]:
@@ -119,14 +134,13 @@ def _stepped(draw: Draw) -> dict[Any, Ends]:
 
 def stepped_rows(draw: Draw, stepped: dict[Any, Ends], changed: frozenset) -> Rows:
     """The rows with some of the columns at the end of their step, others at its start."""
-    between = draw.chosen["nlm"] != "none"
     columns = []
     for column in draw.rows.columns:
         ends = stepped.get(column.name)
         if ends is None:
             columns.append(column)
             continue
-        kind = kind_of_ends(column, ends, between)
+        kind = kind_of_ends(column, ends, draw.between)
         entries = ends.after if column.name in changed else ends.before
         if kind in FLOATS:  # Arrow turns no large integers into floats
             entries = [None if entry is None else float(entry) for entry in entries]
@@ -183,23 +197,3 @@ def compared(draw: Draw, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         step = next(iter(draw.steps.values()))
         values = values / getattr(step, "amount", step)
     return values
-
-
-def _parts(
-    names: list, after: Callable[[frozenset], np.ndarray], question: str
-) -> np.ndarray:
-    """The mean over orders of what each change adds to those before it."""
-    orders = [tuple(names)] if question == "sequential" else list(permutations(names))
-    known: dict[frozenset, np.ndarray] = {}
-
-    def value(changed: frozenset) -> np.ndarray:
-        if changed not in known:
-            known[changed] = after(changed)
-        return known[changed]
-
-    parts = dict.fromkeys(names, 0.0)
-    for order in orders:
-        for place, name in enumerate(order):
-            done = frozenset(order[:place])
-            parts[name] += (value(done | {name}) - value(done)) / len(orders)
-    return np.concatenate([parts[name] for name in names], axis=1)

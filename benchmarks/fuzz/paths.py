@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.fuzz.draws import Draw
 from benchmarks.fuzz.oracle import Expected, finite
+from benchmarks.fuzz.parts import Corner
 from benchmarks.fuzz.steps import Ends, kind_of_ends
 from benchmarks.fuzz.tables import Column, Rows
 
@@ -43,9 +44,19 @@ Line = Callable[
 
 def line_of(draw: Draw, expected: Expected, row: int) -> Line:
     """Predictions along the step of one row; categories and dates stand at its end."""
+    corner = corner_of(draw, expected, row)
+    return lambda t: corner(np.tile(t[:, None], len(draw.steps)))
+
+
+def corner_of(draw: Draw, expected: Expected, row: int) -> Corner:
+    """Predictions of one row whose features are each somewhere on their way."""
 
     def at(t: np.ndarray) -> np.ndarray:
-        columns = [_on_the_way(c, expected.stepped, row, t) for c in draw.rows.columns]
+        shares = dict(zip(draw.steps, t.T, strict=True))
+        columns = [
+            _on_the_way(c, expected.stepped, row, shares.get(c.name, t[:, 0]))
+            for c in draw.rows.columns
+        ]
         index = None if draw.rows.index is None else [draw.rows.index[row]] * len(t)
         return finite(draw, Rows(draw.rows.library, columns, index))
 

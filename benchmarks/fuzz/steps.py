@@ -31,11 +31,15 @@ class RefusedError(Exception):
 
 @dataclass
 class Ends:
-    """Values before and after a step, and the rows that have no value to change."""
+    """Values before and after a step, and the rows that have no value to change.
+
+    `is_set` says that rows are set to one value, which is no number of the column's type.
+    """
 
     before: list
     after: list
     gaps: np.ndarray
+    is_set: bool = False
 
 
 def drawn_step(rng: np.random.Generator, way: str, column: Column, seen: list) -> Any:
@@ -132,13 +136,13 @@ def ends_of(column: Column, step: Any, seen: list, weights: np.ndarray | None) -
     if isinstance(step, Contrast):
         if step.low == step.high:
             raise RefusedError("a value compared with itself")
-        return Ends([step.low] * len(own), [step.high] * len(own), gaps & False)
+        return Ends([step.low] * len(own), [step.high] * len(own), gaps & False, True)
     if isinstance(step, Quantile):
         step = SetTo(float(quantiles_of(numbers(seen), [step.q], weights)[0]))
     if isinstance(step, SetTo) or (column.family == "category" and not callable(step)):
         value = step.value if isinstance(step, SetTo) else step
         counting = isinstance(step, SetTo) and step.count_missing
-        return Ends(own, [value] * len(own), gaps & (not counting))
+        return Ends(own, [value] * len(own), gaps & (not counting), True)
     if isinstance(step, StdDev | IQR):
         step = step.count * _spread(step, seen, weights)
     moved = [None if value is None else _moved(value, step) for value in own]
@@ -193,7 +197,7 @@ def kind_of_ends(column: Column, ends: Ends, between: bool) -> str:
     values = [v for pair in pairs for v in pair if v is not None]
     if not all(float(v).is_integer() for v in values):
         return "float64"
-    for held in (kind, "int64"):
+    for held in ("int64",) if ends.is_set else (kind, "int64"):
         limits = np.iinfo(held)
         if held in INTEGERS and all(limits.min <= v <= limits.max for v in values):
             return held
