@@ -52,14 +52,14 @@ __all__ = [
 
 
 def labels_of(by: Any) -> list[Hashable]:
-    """The columns of groups, in a list of its own."""
-    labels = list(by) if isinstance(by, list) else [] if by is None else [by]
+    """The columns of groups, each once, in a list of its own."""
+    labels = by if isinstance(by, list) else [] if by is None else [by]
     if not all(isinstance(label, Hashable) for label in labels):
         raise TypeError(
             f"by must be a column of the batches or a list of columns, got a "
             f"{type(by).__name__}. Make groups a column of the batches."
         )
-    return labels
+    return list(dict.fromkeys(labels))
 
 
 def columns_needed(

@@ -86,7 +86,9 @@ def test_a_source_has_the_numbers_of_one_table_in_memory(folder, rows, explainer
     assert_summaries(summaries, explainer.explain(rows[FEATURES]))
 
 
-@pytest.mark.parametrize("by", ["ward", ["ward"]], ids=["label", "list"])
+@pytest.mark.parametrize(
+    "by", ["ward", ["ward"], ["ward"] * 2], ids=["label", "list", "twice"]
+)
 @pytest.mark.parametrize("kind", TABLES)
 def test_groups_and_weights_are_columns_of_the_source(
     folder, rows, explainer, kind, by
