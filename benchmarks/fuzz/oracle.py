@@ -19,7 +19,7 @@ from benchmarks.fuzz.steps import (
     kind_of_ends,
     leaves_two_values,
 )
-from benchmarks.fuzz.tables import FLOATS, Column, Rows, table_of
+from benchmarks.fuzz.tables import FLOATS, INTEGERS, Column, Rows, table_of
 from skfme import Contrast
 
 FEW_ROWS = 10  # below which two values say nothing of a column
@@ -133,7 +133,11 @@ def _stepped(draw: Draw) -> dict[Any, Ends]:
 
 
 def stepped_rows(draw: Draw, stepped: dict[Any, Ends], changed: frozenset) -> Rows:
-    """The rows with some of the columns at the end of their step, others at its start."""
+    """The rows with some of the columns at the end of their step, others at its start.
+
+    Missing values make floats of all integers of an array, also of those rows without.
+    """
+    floats = draw.rows.library == "numpy" and any(c.missing for c in draw.rows.columns)
     columns = []
     for column in draw.rows.columns:
         ends = stepped.get(column.name)
@@ -142,6 +146,8 @@ def stepped_rows(draw: Draw, stepped: dict[Any, Ends], changed: frozenset) -> Ro
             continue
         kind = kind_of_ends(column, ends, draw.between)
         entries = ends.after if column.name in changed else ends.before
+        if floats and kind in INTEGERS:
+            kind = "float64"
         if kind in FLOATS:  # Arrow turns no large integers into floats
             entries = [None if entry is None else float(entry) for entry in entries]
         columns.append(Column(column.name, kind, list(entries)))

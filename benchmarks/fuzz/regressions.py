@@ -88,9 +88,8 @@ def check(rng: np.random.Generator, chosen: Chosen) -> Outcome:
     judge = None if chosen["left out"] == "none" else "envelope"
     effect = fme(_model(chosen), data, {"z": 0.25}, extrapolation=judge, **options)
     groups = data.loc[effect.counted].dropna().groupby("g")
-    if (
-        effect.n < 15 or groups["k"].nunique().min() < 4
-    ):  # clusters, or rows, of a group
+    clusters = groups["k"].nunique()  # or rows, of each group
+    if effect.n < 15 or len(clusters) < data["g"].nunique() or clusters.min() < 4:
         return Outcome("too few rows for a regression", counts=False)
     fit = (
         {}
