@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 
 from benchmarks.fuzz import tables
 from benchmarks.fuzz.choices import Chosen, Never, Outcome, Space, told
-from benchmarks.fuzz.models import RECIPES, Function, fitted
+from benchmarks.fuzz.models import RECIPES, Function, NotTakenError, fitted
 from benchmarks.fuzz.sources import SOURCES, as_pandas
 from benchmarks.fuzz.steps import drawn_step
 from benchmarks.fuzz.tables import Column, Rows, table_of
@@ -134,6 +134,8 @@ def check(rng: np.random.Generator, chosen: Chosen) -> Outcome:
     rows, extra = _drawn(rng, chosen)
     try:
         explainer = _explainer(rng, chosen, rows)
+    except NotTakenError as error:
+        return Outcome(f"not taken by {chosen['model']}: {error}", counts=False)
     except ValueError as error:
         return Outcome(f"refused by fit: {str(error)[:40]}", counts=False)
     weights = None if chosen["weights"] == "none" else extra["w"].to_numpy()

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -43,6 +42,8 @@ def _polars(folder: Path) -> Any:
 
 
 def _duckdb(folder: Path) -> Any:
+    import duckdb
+
     return duckdb.read_parquet(str(folder / "*.parquet"))
 
 
@@ -96,9 +97,11 @@ def _ray(folder: Path) -> Any:
 SOURCES: dict[str, Callable[[Path], Any]] = {
     "files": _files,
     "dataset": _dataset,
-    "polars": _polars,
-    "duckdb": _duckdb,
 }
+if hasattr(pl.LazyFrame, "collect_batches"):  # of polars 1.34
+    SOURCES["polars"] = _polars
+if find_spec("duckdb"):
+    SOURCES["duckdb"] = _duckdb
 if find_spec("dask"):
     SOURCES["dask"] = _dask
 if find_spec("pyspark") and shutil.which("java"):

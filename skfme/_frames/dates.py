@@ -27,11 +27,8 @@ __all__ = [
     "zone_of",
 ]
 
-_UNITS = {
-    "D": datetime.timedelta(days=1),
-    "s": datetime.timedelta(seconds=1),
-    "ms": datetime.timedelta(milliseconds=1),
-}
+_DAY = 86_400 * 10**9
+_NANOSECONDS = {"D": _DAY, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 def holds_dates(column: Any) -> bool:
@@ -152,16 +149,34 @@ def moved_in_time(column: Any, amount: datetime.timedelta) -> Any:
     if isinstance(column, np.ndarray):
         return _moved_array(column, pd.Timedelta(amount).to_timedelta64())
     native, dtype = column.to_native(), column.dtype
-    unit = "D" if dtype == nw.Date else getattr(dtype, "time_unit", None)
+    unit: Any = "D" if dtype == nw.Date else getattr(dtype, "time_unit", None)
     zoned = _zoned_by_pandas(column)
     if zoned is not None:
         unit = zoned.dtype.unit
-    if unit in _UNITS and amount % _UNITS[unit]:
+    n_units, rest = divmod(_nanoseconds(amount), _NANOSECONDS[unit or "ns"])
+    if rest:
         raise _not_held(amount, unit)
     if column.implementation.is_pandas_like():
-        moved = (native + pd.Timedelta(amount)).astype(native.dtype)
+        # In the column's own unit: Arrow's would be microseconds.
+        exact = amount if unit in ("D", None) else np.timedelta64(n_units, unit)
+        moved = (native + pd.Timedelta(exact)).astype(native.dtype)
         return nw.from_native(moved, series_only=True)
-    return (column + amount).cast(dtype)
+    if unit == "D":
+        return (column + datetime.timedelta(days=n_units)).cast(dtype)
+    # As numbers: durations of Python, and polars' own sums with them, end at microseconds.
+    ticks = column.cast(nw.Int64)
+    observed = ticks.drop_nulls()
+    limits, ends = np.iinfo(np.int64), (0, 0)
+    if len(observed):
+        ends = int(observed.min()), int(observed.max())
+    if not all(limits.min < end + n_units <= limits.max for end in ends):
+        raise _not_held(amount, unit)
+    return (ticks + n_units).cast(dtype)
+
+
+def _nanoseconds(amount: datetime.timedelta) -> int:
+    whole = (amount.days * 86_400 + amount.seconds) * 10**6 + amount.microseconds
+    return whole * 1000 + getattr(amount, "nanoseconds", 0)
 
 
 def _moved_array(column: np.ndarray, amount: np.timedelta64) -> np.ndarray:
