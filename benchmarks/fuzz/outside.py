@@ -87,7 +87,9 @@ def _is_integer(draw: Draw, column: Column) -> bool:
         return {c.kind for c in draw.rows.columns} == {column.kind} and (
             column.kind in INTEGERS and not any(c.missing for c in draw.rows.columns)
         )
-    gaps = any(c.name == column.name and c.missing for c in draw.training.columns)
+    # Of the table as it was given: rows of no weight have given it its types, too.
+    given = draw.others if draw.chosen["training"] == "others" else draw.rows
+    gaps = any(c.name == column.name and c.missing for c in given.columns)
     return column.kind in INTEGERS and not (draw.rows.library == "pandas" and gaps)
 
 

@@ -151,6 +151,7 @@ def ends_of(column: Column, step: Any, seen: list, weights: np.ndarray | None) -
 
 def _spread(step: Any, seen: list, weights: np.ndarray | None) -> float:
     values = numbers(seen)
+    values = values - values.min()  # large numbers would round their quantiles
     if isinstance(step, StdDev):
         spread = sd_of(values, weights)
     else:

@@ -219,7 +219,8 @@ def equal_to(column: ColumnData, value: Any) -> np.ndarray:
 
 def differs(column: ColumnData, other: ColumnData) -> np.ndarray:
     """Mask of the rows in which two columns of one kind differ; missing equals missing."""
-    if kind_of(column) in ("numeric", "datetime"):
+    # Columns of objects without any entry are numeric, whatever others hold.
+    if {kind_of(column), kind_of(other)} <= {"numeric", "datetime"}:
         low, high = numbers_in(column), numbers_in(other)
     else:
         low, high = objects_in(column), objects_in(other)

@@ -156,10 +156,10 @@ def moved_in_time(column: Any, amount: datetime.timedelta) -> Any:
     n_units, rest = divmod(_nanoseconds(amount), _NANOSECONDS[unit or "ns"])
     if rest:
         raise _not_held(amount, unit)
+    if isinstance(getattr(native, "dtype", None), pd.ArrowDtype):
+        return _moved_arrow(native, amount)
     if column.implementation.is_pandas_like():
-        # In the column's own unit: Arrow's would be microseconds.
-        exact = amount if unit in ("D", None) else np.timedelta64(n_units, unit)
-        moved = (native + pd.Timedelta(exact)).astype(native.dtype)
+        moved = (native + pd.Timedelta(amount)).astype(native.dtype)
         return nw.from_native(moved, series_only=True)
     if unit == "D":
         return (column + datetime.timedelta(days=n_units)).cast(dtype)
@@ -172,6 +172,18 @@ def moved_in_time(column: Any, amount: datetime.timedelta) -> Any:
     if not all(limits.min < end + n_units <= limits.max for end in ends):
         raise _not_held(amount, unit)
     return (ticks + n_units).cast(dtype)
+
+
+def _moved_arrow(native: pd.Series, amount: datetime.timedelta) -> nw.Series:
+    """A pandas series of Arrow's type, moved by Arrow.
+
+    pandas' own sums are checked for overflow in missing entries as well (pyarrow 18).
+    """
+    chunks: Any = native.array.__arrow_array__()
+    moved = moved_in_time(nw.from_native(chunks, series_only=True), amount).to_native()
+    array = pd.arrays.ArrowExtensionArray(moved)
+    series = pd.Series(array, index=native.index, name=native.name)
+    return nw.from_native(series, series_only=True)
 
 
 def _nanoseconds(amount: datetime.timedelta) -> int:

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skfme import Add, attribute, fme
+from skfme import Add, SetTo, attribute, fme
 from tests.attribution import brute_force
 
 RNG = np.random.default_rng(5)
@@ -441,3 +441,18 @@ def test_sampled_orders_take_mixed_tables():
     total = fme(model, frame, step, extrapolation=None)
     summed = sum(part.fme for part in found.values())
     np.testing.assert_allclose(summed, total.fme, atol=1e-12)
+
+
+def test_a_batch_without_any_text_is_split_as_others_are():
+    # The second batch has None alone in a column that another row's step fills.
+    X = np.array([[92, "tiny"], [6, None], [7, "large"]], dtype=object)
+
+    def length(X):
+        return np.array([a * (0 if b is None else len(b)) for a, b in X], dtype=float)
+
+    step = {1: SetTo("large", count_missing=True), 0: 1}
+    parts = attribute(
+        length, X, step, extrapolation=None, batch_size=1, engine="predict"
+    )
+    np.testing.assert_allclose(parts["x1"].fme, [92.5, 6.5 * 5, np.nan])
+    np.testing.assert_allclose(parts["x0"].fme, [4.5, 2.5, np.nan])

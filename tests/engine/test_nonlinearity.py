@@ -410,3 +410,21 @@ def test_a_step_of_a_column_that_no_tree_looks_at_disturbs_no_other():
     assert np.isnan(nothing).all()
     for ours, alone in zip(others, ({1: 0.7}, {2: -0.4}), strict=True):
         np.testing.assert_array_equal(ours, nlm([alone])[0])
+
+
+@pytest.mark.parametrize("size", [1e-310, 1.2e308])
+def test_ways_whose_shares_are_no_numbers_are_measured_by_prediction(size):
+    # One over the first is infinite; the second is beyond the largest number.
+    x = np.linspace(-1, 1, 400)
+    X = pd.DataFrame({"x": x * size})
+    model = HistGradientBoostingRegressor(max_iter=5).fit(X, np.sin(3 * x))
+    step = {"x": Contrast(-0.9 * size, 0.8 * size)}
+    effect = fme(model, X[:1], step, extrapolation=None, nlm=True, background=X)
+    if size > 1:
+        assert np.isnan(effect.nlm[0])
+        return
+    t = (np.arange(20_000) + 0.5) / 20_000
+    way = model.predict(pd.DataFrame({"x": (-0.9 + 1.7 * t) * size}))
+    line = way[0] + t * (way[-1] - way[0])
+    by_hand = 1 - ((way - line) ** 2).mean() / way.var()
+    assert effect.nlm[0] == pytest.approx(by_hand, abs=0.1)

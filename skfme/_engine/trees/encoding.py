@@ -19,6 +19,7 @@ from skfme._frames.tables import Rows
 __all__ = ["Move", "Values", "values_of"]
 
 _SINGLE_MAX = float(np.finfo(np.float32).max)
+_SHORTEST = 2.0**-1022  # of a way; one over it and over twice as much are numbers
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,24 @@ class Move:
     start: Features
     end: Features
     counted: np.ndarray
+
+    def has_shares(self, before: Features) -> bool:
+        """Whether a share of each way is a number: 1 / length is, where there is a way.
+
+        Parameters
+        ----------
+        before : Features
+            The rows' own.
+        """
+        for j, end in self.end.items():
+            with np.errstate(over="ignore", invalid="ignore"):
+                length = np.abs(end - self.start.get(j, before[j]))
+            if np.fmax.reduce(length, initial=0.0) == np.inf:
+                return False
+            short = length < _SHORTEST
+            if short.any() and (length[short] > 0).any():
+                return False
+        return True
 
     def at(self, rows: Rows) -> Move:
         """The same move of some of the rows."""

@@ -310,6 +310,8 @@ class TreeGame:
             raise RowsNotReadError("straight paths are bent before the trees")
         if self._moves[1].keys() & self.walks.ensemble.categories.keys():
             raise RowsNotReadError("the model takes numbers that move for categories")
+        if not self._moves[0].has_shares(self._before):
+            raise RowsNotReadError("a step is too short, or too long, to be shared out")
 
 
 def _weights() -> np.ndarray:

@@ -71,6 +71,7 @@ def planned(
         path = _move(before, starts, path.end, effect.counted)
     straight = inputs.is_straight(batch, moving)
     exact = straight and not _passes_categories(coded, before, path)
+    exact = exact and path.has_shares(before)
     return Plan(move, path if exact else None)
 
 
