@@ -43,7 +43,7 @@ from skfme.statsmodels._tree.criteria import (
     MethodNames,
 )
 from skfme.statsmodels._tree.fitted_tree import FittedTree, TreeRows
-from skfme.statsmodels._tree.growing import Limits, grow, is_share
+from skfme.statsmodels._tree.growing import Limits, grow, is_share, without_rounding
 from skfme.statsmodels._tree.node_tables import measures_of
 from skfme.statsmodels._tree.nodes import Node, leaf_of_rows
 from skfme.statsmodels._tree.pruning import pruned
@@ -414,7 +414,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
 
     def _criterion(self, total: float) -> partial[Any]:
         """What splits nodes, by the options and the total weight of the rows."""
-        ctree = self.method == "ctree"
+        ctree, total = self.method == "ctree", without_rounding(total)
         leaf = self.min_samples_leaf or (0.02 if ctree else 0.04)
         if is_share(leaf):
             leaf = max(1, math.floor(leaf * total) if ctree else round(leaf * total))
@@ -422,7 +422,7 @@ class EffectTree(FittedTree, VersionedPickle, RegressorMixin, BaseEstimator):
         if is_share(split):
             split = split * total
         depth = self.max_depth or (math.inf if ctree else 30)
-        limits = Limits(leaf, split, self.minprob, depth)
+        limits = Limits.of(leaf, split, self.minprob, depth)
         if not ctree:
             return partial(LeastSquaresCriterion, limits=limits, cp=self.cp)
         sized = self.n_partitions is not None or self.max_sd is not None

@@ -27,11 +27,15 @@ __all__ = [
     "entries",
     "grow",
     "is_share",
+    "without_rounding",
 ]
 
 # Rows of a node, None for all of them, and the same in the order of each covariate.
 Members = tuple[np.ndarray | None, tuple[np.ndarray, ...]]
 Choice = tuple[Split | None, Tests | None]
+
+
+_ROUNDING = 1e-9  # of sums of weights, by the order in which they are added up
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,21 @@ class Limits:
     minprob: float = 0.0
     max_depth: float = math.inf
 
+    @classmethod
+    def of(cls, leaf: float, split: float, minprob: float, max_depth: float) -> Limits:
+        """Limits that weights reach whose sum only rounding keeps below."""
+        return cls(leaf * (1 - _ROUNDING), split * (1 - _ROUNDING), minprob, max_depth)
+
     def least(self, total: float) -> float:
         """Weight that a child of a node of weight `total` must have."""
-        return max(self.min_leaf, math.ceil(total * self.minprob))
+        share = math.ceil(without_rounding(total * self.minprob)) * (1 - _ROUNDING)
+        return max(self.min_leaf, share)
+
+
+def without_rounding(total: float) -> float:
+    """A sum of weights, as a whole number where only rounding keeps it from one."""
+    nearest = float(round(total))
+    return nearest if abs(total - nearest) <= _ROUNDING * max(1.0, total) else total
 
 
 def is_share(value: float) -> bool:

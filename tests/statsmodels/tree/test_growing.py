@@ -267,3 +267,23 @@ def test_where_the_two_best_covariates_have_no_admissible_split_a_third_is_not_t
     assert EffectTree().fit(X, effect).n_partitions_ == 1
     tree = EffectTree(max_depth=1).fit(X.drop(columns="rarer"), effect)
     assert tree.nodes_["variable"][0] == "common"
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_the_order_of_weights_decides_of_no_limit(n):
+    # A root of 20 may be split, and 1 or 2 % of 100 rows are whole numbers; sums of
+    # weights that stand for so many rows are above or below by rounding.
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        X = pd.DataFrame({"x": rng.normal(size=n), "z": rng.normal(size=n)})
+        effect = np.where(np.arange(n) % 5 == 0, 3.0, 0.0) + X["x"]
+        weights = rng.random(n) + 0.1
+        order = rng.permutation(n)
+        one, other = (
+            EffectTree(alpha=0.9, weights_type="sampling").fit(
+                X.iloc[rows], effect.iloc[rows], weights[rows]
+            )
+            for rows in (np.arange(n), order)
+        )
+        assert len(one.tests_)
+        assert str(one) == str(other)

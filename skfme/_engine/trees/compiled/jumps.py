@@ -150,9 +150,9 @@ def share_of_step(passed, before, inverse, rounding):
     point carries no measure, where a piece of length 1e-16 would make the NLM huge.
     """
     t = (passed - before) * inverse
-    if t <= rounding:
+    if not t > rounding:  # nor is what is no number, which kernels take for a place
         return 0.0
-    return 1.0 if t >= 1.0 - rounding else t
+    return t if t < 1.0 - rounding else 1.0
 
 
 @kernel
