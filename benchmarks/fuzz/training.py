@@ -32,7 +32,7 @@ def quantiles_of(
         overlap = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
         overlap = np.maximum(overlap, 0)
         found.append(values[0] + overlap @ (values - values[0]) / overlap.sum())
-    return np.array(found)
+    return np.clip(found, values[0], values[-1])  # but for rounding, they are inside
 
 
 def rescaled(weights: np.ndarray, kind: str) -> np.ndarray:
