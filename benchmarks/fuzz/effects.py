@@ -103,6 +103,8 @@ NEVER = (
           "they take no missing values"),
     Never("model", ("lightgbm", "lightgbm classes"), "library", ("arrow-backed",),
           "LightGBM takes no Arrow types of pandas"),
+    Never("model", tuple(name for name in RECIPES if name.startswith("catboost")),
+          "library", ("pyarrow",), "CatBoost takes no tables of pyarrow"),
     Never("model", _models(engine="linear"), "values", ("huge",),
           "their sums cancel to less than the rounding of the terms"),
     Never("model", ("lightgbm categories",), "labels", ("integer names",),
