@@ -130,7 +130,8 @@ _HIST = {"max_iter": 5, "min_samples_leaf": 3}
 _LGBM = {"n_estimators": 5, "min_child_samples": 3, "verbose": -1, "n_jobs": 1}
 _XGB = {"n_estimators": 5, "n_jobs": 1, "max_depth": 4}
 _NET = {"hidden_layer_sizes": (5,), "max_iter": 15, "random_state": 0}
-_CAT = {"iterations": 5, "depth": 3, "verbose": 0, "thread_count": 1}
+_CAT = {"iterations": 5, "depth": 3, "verbose": 0, "thread_count": 1,
+        "allow_writing_files": False}  # fmt: skip
 
 RECIPES = {
     "function": Recipe(_of(lambda: reader), "function", takes="all", gaps=True),
