@@ -159,7 +159,10 @@ def moved_in_time(column: Any, amount: datetime.timedelta) -> Any:
     if isinstance(getattr(native, "dtype", None), pd.ArrowDtype):
         return _moved_arrow(native, amount)
     if column.implementation.is_pandas_like():
-        moved = (native + pd.Timedelta(amount)).astype(native.dtype)
+        try:
+            moved = (native + pd.Timedelta(amount)).astype(native.dtype)
+        except (OverflowError, pd.errors.OutOfBoundsTimedelta) as error:
+            raise _not_held(amount, unit) from error
         return nw.from_native(moved, series_only=True)
     if unit == "D":
         return (column + datetime.timedelta(days=n_units)).cast(dtype)
