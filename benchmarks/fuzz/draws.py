@@ -52,11 +52,6 @@ class Draw:
             return None
         return self.weights[self.weights > 0]
 
-    @property
-    def between(self) -> bool:
-        """Whether the models are asked between both ends of a step, too."""
-        return walks_between(self.chosen)
-
     def seen(self, name: Any) -> tuple[list, np.ndarray | None]:
         """What training rows have in a column, where they have anything, and weights."""
         entries = next(c for c in self.training.columns if c.name == name).entries

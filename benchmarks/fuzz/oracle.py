@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fuzz import parts
-from benchmarks.fuzz.draws import Draw
+from benchmarks.fuzz.draws import Draw, walks_between
 from benchmarks.fuzz.models import predicted
 from benchmarks.fuzz.outside import outside
 from benchmarks.fuzz.steps import (
@@ -144,7 +144,7 @@ def stepped_rows(draw: Draw, stepped: dict[Any, Ends], changed: frozenset) -> Ro
         if ends is None:
             columns.append(column)
             continue
-        kind = kind_of_ends(column, ends, draw.between)
+        kind = kind_of_ends(column, ends, walks_between(draw.chosen))
         entries = ends.after if column.name in changed else ends.before
         if floats and kind in INTEGERS:
             kind = "float64"

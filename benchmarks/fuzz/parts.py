@@ -20,12 +20,10 @@ QUESTIONS = (*ORDERS, "path")
 _GRID = 64
 _HALVINGS = 28
 
-After = Callable[
-    [frozenset], np.ndarray
-]  # features after their change -> predictions (n, n_outputs)
-Corner = Callable[
-    [np.ndarray], np.ndarray
-]  # t of shape (m, n_features) -> predictions (m, n_outputs)
+# From features after their change to predictions of shape (n, n_outputs).
+After = Callable[[frozenset], np.ndarray]
+# From t of shape (m, n_features) to predictions of shape (m, n_outputs).
+Corner = Callable[[np.ndarray], np.ndarray]
 
 
 def options_of(question: str, names: Sequence[Any]) -> dict[str, Any]:

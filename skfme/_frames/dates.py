@@ -27,8 +27,13 @@ __all__ = [
     "zone_of",
 ]
 
-_DAY = 86_400 * 10**9
-_NANOSECONDS = {"D": _DAY, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_NANOSECONDS = {
+    "D": 86_400 * 10**9,
+    "s": 10**9,
+    "ms": 10**6,
+    "us": 10**3,
+    "ns": 1,
+}
 
 
 def holds_dates(column: Any) -> bool:
@@ -149,6 +154,8 @@ def moved_in_time(column: Any, amount: datetime.timedelta) -> Any:
     if isinstance(column, np.ndarray):
         return _moved_array(column, pd.Timedelta(amount).to_timedelta64())
     native, dtype = column.to_native(), column.dtype
+    if isinstance(getattr(native, "dtype", None), pd.ArrowDtype):
+        return _moved_arrow(native, amount)
     unit: Any = "D" if dtype == nw.Date else getattr(dtype, "time_unit", None)
     zoned = _zoned_by_pandas(column)
     if zoned is not None:
@@ -156,8 +163,6 @@ def moved_in_time(column: Any, amount: datetime.timedelta) -> Any:
     n_units, rest = divmod(_nanoseconds(amount), _NANOSECONDS[unit or "ns"])
     if rest:
         raise _not_held(amount, unit)
-    if isinstance(getattr(native, "dtype", None), pd.ArrowDtype):
-        return _moved_arrow(native, amount)
     if column.implementation.is_pandas_like():
         try:
             moved = (native + pd.Timedelta(amount)).astype(native.dtype)

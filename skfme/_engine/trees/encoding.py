@@ -19,7 +19,7 @@ from skfme._frames.tables import Rows
 __all__ = ["Move", "Values", "values_of"]
 
 _SINGLE_MAX = float(np.finfo(np.float32).max)
-_SHORTEST = 2.0**-1022  # of a way; one over it and over twice as much are numbers
+_SHORTEST = 2.0**-1022  # of a way; one over a shorter one may be infinite
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Move:
     counted: np.ndarray
 
     def has_shares(self, before: Features) -> bool:
-        """Whether a share of each way is a number: 1 / length is, where there is a way.
+        """Whether floats hold the length of every way, and one over it; some may have none.
 
         Parameters
         ----------

@@ -69,9 +69,11 @@ def planned(
             for j, e in path.end.items()
         }
         path = _move(before, starts, path.end, effect.counted)
-    straight = inputs.is_straight(batch, moving)
-    exact = straight and not _passes_categories(coded, before, path)
-    exact = exact and path.has_shares(before)
+    exact = (
+        inputs.is_straight(batch, moving)
+        and not _passes_categories(coded, before, path)
+        and path.has_shares(before)
+    )
     return Plan(move, path if exact else None)
 
 

@@ -30,12 +30,11 @@ __all__ = [
     "without_rounding",
 ]
 
+_ROUNDING = 1e-9  # of sums of weights, by the order in which they are added up
+
 # Rows of a node, None for all of them, and the same in the order of each covariate.
 Members = tuple[np.ndarray | None, tuple[np.ndarray, ...]]
 Choice = tuple[Split | None, Tests | None]
-
-
-_ROUNDING = 1e-9  # of sums of weights, by the order in which they are added up
 
 
 @dataclass(frozen=True)

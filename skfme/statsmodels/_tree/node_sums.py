@@ -222,12 +222,12 @@ class FactorLevels:
         sums -= counts * means.repeat(self.slots, axis=1)
         # As with numbers, about the mean of the rows that have a level.
         for i, k in zip(*np.nonzero(around < _LOST * shifts), strict=True):
-            part, start = layer.parts[i], self.starts[k]
-            codes = part.of(self.codes[:, k]) - start
-            has = ~np.isin(codes + start, self.missing)
+            part, start, n_slots = layer.parts[i], self.starts[k], self.slots[k]
+            codes = part.of(self.codes[:, k])
+            has = ~np.isin(codes, self.missing)
             deviations = (part.deviations - means[i, k]) * has
             weighted = part.weights.times(deviations)
-            of_levels = np.bincount(codes, weighted, minlength=self.slots[k])
-            sums[i, start : start + self.slots[k]] = of_levels
+            of_slots = np.bincount(codes - start, weighted, minlength=n_slots)
+            sums[i, start : start + n_slots] = of_slots
             around[i, k] = weighted @ deviations
         return LevelSums(counts, sums, np.maximum(around, 0.0), self.starts)
